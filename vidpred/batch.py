@@ -1,0 +1,38 @@
+"""The typed dictionaries that all parts agree on, and the legend of dimensions.
+
+B clips, T frames, C channels, H rows, W columns, S scales. Frames are uint8 from the disk to the
+device and float in [0, 1] at every public border; a clip is `context_frames + horizon` consecutive
+frames of one video.
+"""
+
+from typing import TypedDict
+
+from torch import Tensor
+
+
+class ClipBatch(TypedDict):
+    """Clips as a data module gives them.
+
+    Attributes:
+        frames: uint8, shape (B, T, C, H, W) with T = context_frames + horizon.
+        video_id: B names, unique within the data set.
+        start: int64, shape (B,): index of each clip's first frame in its video, counted from 0.
+    """
+
+    frames: Tensor
+    video_id: list[str]
+    start: Tensor
+
+
+class Evaluation(TypedDict):
+    """What a task's validation and test steps return, for callbacks to measure and to show.
+
+    Attributes:
+        context: True past frames, shape (B, T, C, H, W), float in [0, 1].
+        target: True future frames, shape (B, horizon, C, H, W), float in [0, 1].
+        pred: Predicted frames, same shape and range as `target`.
+    """
+
+    context: Tensor
+    target: Tensor
+    pred: Tensor

@@ -1,0 +1,61 @@
+"""The few exceptions that we raise: each says what came, what was expected and what to do.
+
+Wrong values and shapes of arguments stay `ValueError`, wrong types `TypeError`. What stands here is
+for the world outside the program: files, videos, checkpoints, runs.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class VidpredError(Exception):
+    """A mistake that the user can correct; the command line shows its message and exits with 2."""
+
+
+class DataError(VidpredError):
+    """A data set that is missing, empty or inconsistent."""
+
+
+class VideoError(DataError):
+    """One video that cannot be read as asked."""
+
+    def __init__(self, path: str | Path, problem: str) -> None:
+        """Name the file, then the problem.
+
+        Args:
+            path: The video.
+            problem: What is wrong with it and what would be right, as the end of a sentence.
+        """
+        super().__init__(f"{path}: {problem}")
+        self.path = Path(path)
+        self.problem = problem
+
+    def __reduce__(self) -> tuple[type["VideoError"], tuple[Path, str]]:
+        # An exception with two arguments otherwise breaks on its way back from a loader's worker.
+        return type(self), (self.path, self.problem)
+
+
+class CheckpointError(VidpredError):
+    """A checkpoint that cannot be loaded, or that belongs to another architecture."""
+
+
+class TrainingDivergedError(VidpredError):
+    """A loss term became NaN or infinite."""
+
+    def __init__(self, terms: Iterable[str], batch: int) -> None:
+        """Name the terms and when it happened.
+
+        Args:
+            terms: Names of the loss terms that are not finite, as they are logged.
+            batch: Number of the training batch, counted from 0 over the whole run.
+        """
+        names = ", ".join(terms)
+        super().__init__(
+            f"the loss is not finite at batch {batch}: {names}. The weights are those before this "
+            "batch. Lower the learning rate, or clip the gradients, and resume from the last checkpoint"
+        )
+        self.terms = names
+        self.batch = batch
+
+    def __reduce__(self) -> tuple[type["TrainingDivergedError"], tuple[list[str], int]]:
+        return type(self), (self.terms.split(", "), self.batch)

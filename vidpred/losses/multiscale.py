@@ -1,0 +1,106 @@
+"""Reconstruction losses at every scale, and how the scales add up."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from jsonargparse.typing import NonNegativeFloat
+from torch import Tensor, nn
+
+from vidpred.losses.gradient_difference import gradient_difference_loss
+from vidpred.losses.lp import lp_loss
+from vidpred.ops.checks import require_weight
+
+
+def sum_over_scales(terms: Tensor, scale_weights: Sequence[float] | None) -> Tensor:
+    """Add up one loss term over the scales.
+
+    Args:
+        terms: One value a scale, shape (S,), coarsest first.
+        scale_weights: S weights, or None for the paper's plain sum.
+
+    Returns:
+        Scalar.
+
+    Raises:
+        ValueError: When there are more or fewer weights than scales.
+    """
+    if scale_weights is None:
+        return terms.sum()
+    if len(scale_weights) != len(terms):
+        raise ValueError(
+            f"{len(scale_weights)} scale_weights for {len(terms)} scales; expected one a scale"
+        )
+    return (terms * terms.new_tensor(scale_weights)).sum()
+
+
+class MultiScaleLoss(nn.Module):
+    """Weighted lp and gradient difference losses, each a mean over elements at every scale.
+
+    Source: Mathieu et al. 2016: `lp_weight * L_p + gradient_difference_weight * L_gdl`, summed over
+    the scales. The frames are in [-1, 1], where the paper's weights live.
+
+    Args:
+        p: 1 or 2, the power of the pixel loss.
+        lp_weight: Weight of the pixel loss; at least 0.
+        gradient_difference_weight: Weight of the gradient difference loss; at least 0.
+        alpha: Power in the gradient difference loss; at least 1.
+        scale_weights: One weight a scale, coarsest first, for every term (the adversarial too);
+            None is 1 each.
+
+    Raises:
+        ValueError: When a weight is negative, NaN or infinite, or alpha is below 1.
+    """
+
+    def __init__(
+        self,
+        *,
+        p: Literal[1, 2] = 2,
+        lp_weight: NonNegativeFloat = 1.0,
+        gradient_difference_weight: NonNegativeFloat = 0.0,
+        alpha: float = 1.0,
+        scale_weights: Sequence[NonNegativeFloat] | None = None,
+    ) -> None:
+        super().__init__()
+        if p not in (1, 2):
+            raise ValueError(f"p is {p}; expected 1 or 2")
+        require_weight("lp_weight", lp_weight)
+        require_weight("gradient_difference_weight", gradient_difference_weight)
+        if not (math.isfinite(alpha) and alpha >= 1):
+            raise ValueError(f"alpha is {alpha}; expected a finite number that is at least 1")
+        for k, weight in enumerate(scale_weights or []):
+            require_weight(f"scale_weights[{k}]", weight)
+        self.p = p
+        self.alpha = alpha
+        self.scale_weights = scale_weights
+        self.weights = {
+            "lp_loss": lp_weight,
+            "gradient_difference_loss": gradient_difference_weight,
+        }
+
+    def forward(
+        self, preds: Sequence[Tensor], targets: Sequence[Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Compare predictions with targets at every scale.
+
+        Args:
+            preds: S tensors (B, T, C, h, w) in [-1, 1], coarsest first.
+            targets: S tensors of the same shapes and range.
+
+        Returns:
+            The weighted sum (scalar), and the terms by name, each of shape (S,) before its weights.
+            A term whose weight is 0 is not computed.
+        """
+        terms: dict[str, Tensor] = {}
+        pairs = list(zip(preds, targets, strict=True))
+        if self.weights["lp_loss"]:
+            terms["lp_loss"] = torch.stack([lp_loss(p, t, self.p) for p, t in pairs])
+        if self.weights["gradient_difference_loss"]:
+            terms["gradient_difference_loss"] = torch.stack(
+                [gradient_difference_loss(p, t, self.alpha) for p, t in pairs]
+            )
+        total = torch.zeros((), device=preds[0].device)
+        for name, term in terms.items():
+            total = total + self.weights[name] * sum_over_scales(term, self.scale_weights)
+        return total, terms

@@ -1,0 +1,19 @@
+"""Networks and baselines: past frames in, future frames out."""
+
+from vidpred.models.baselines import CopyLastFrame
+from vidpred.models.checkpoint import build_predictor, load_predictor
+from vidpred.models.discriminator import DiscriminatorScale, MultiScaleDiscriminator
+from vidpred.models.multiscale import GeneratorScale, MultiScaleGenerator
+from vidpred.models.predictor import Predictor, ScalePredictor
+
+__all__ = [
+    "CopyLastFrame",
+    "DiscriminatorScale",
+    "GeneratorScale",
+    "MultiScaleDiscriminator",
+    "MultiScaleGenerator",
+    "Predictor",
+    "ScalePredictor",
+    "build_predictor",
+    "load_predictor",
+]

@@ -1,0 +1,94 @@
+"""Rebuild a predictor from a checkpoint alone, without running anybody's code."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import vidpred.models
+from vidpred.errors import CheckpointError
+from vidpred.models.predictor import Predictor
+
+CHECKPOINT_KEY = "vidpred"
+"""Entry of a checkpoint that says what the predictor is."""
+
+
+def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
+    """Read a checkpoint; only tensors and plain values are accepted, so loading runs no code.
+
+    Args:
+        path: A file that a task of `vidpred.tasks` saved.
+        map_location: Where tensors go; see `torch.load`.
+
+    Raises:
+        CheckpointError: When the file is missing, damaged, holds objects other than plain data, or
+            is not ours.
+    """
+    try:
+        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"{path}: no such checkpoint; expected a file that `vidpred fit` wrote, "
+            "such as runs/<name>/checkpoints/last.ckpt"
+        ) from None
+    except IsADirectoryError:
+        raise CheckpointError(f"{path}: is a folder; expected a checkpoint file in it") from None
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path}: refused, because it is no checkpoint or holds objects that would run code "
+            f"when loaded ({str(error).splitlines()[0]})"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            f"{path}: damaged or not a checkpoint ({str(error).splitlines()[0]}); "
+            "use an earlier one from the same folder"
+        ) from error
+    if not isinstance(checkpoint, dict) or CHECKPOINT_KEY not in checkpoint:
+        raise CheckpointError(
+            f"{path}: holds no description of a predictor; expected a checkpoint of vidpred"
+        )
+    return checkpoint
+
+
+def describe_predictor(predictor: Predictor) -> dict[str, Any]:
+    """Say what a predictor is in plain values: the name of its class and its arguments."""
+    return {"class": type(predictor).__name__, "arguments": predictor.config()}
+
+
+def build_predictor(description: dict[str, Any]) -> Predictor:
+    """Build the predictor that `describe_predictor` described, with fresh weights.
+
+    Raises:
+        CheckpointError: When its class is not one of `vidpred.models`: a file may not choose what
+            to import.
+    """
+    name = str(description["class"])
+    cls = getattr(vidpred.models, name, None) if name in vidpred.models.__all__ else None
+    if not (isinstance(cls, type) and issubclass(cls, Predictor)):
+        raise CheckpointError(
+            f"the checkpoint holds a {name}, which is none of this version's predictors. "
+            "Build it in Python and load its weights, or run `vidpred test` with its configuration"
+        )
+    return cls.from_config(description["arguments"])
+
+
+def load_predictor(path: str | Path) -> Predictor:
+    """Load the predictor of a checkpoint, in evaluation mode on the CPU.
+
+    Args:
+        path: A file that a task of `vidpred.tasks` saved.
+
+    Raises:
+        CheckpointError: When the file is missing, damaged or not ours.
+    """
+    checkpoint = read_checkpoint(path)
+    predictor = build_predictor(checkpoint[CHECKPOINT_KEY]["predictor"])
+    prefix = "generator."
+    weights = {
+        name.removeprefix(prefix): value
+        for name, value in checkpoint["state_dict"].items()
+        if name.startswith(prefix)
+    }
+    predictor.load_state_dict(weights)
+    return predictor.eval()

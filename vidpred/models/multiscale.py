@@ -1,0 +1,202 @@
+"""The coarse-to-fine generator of Mathieu, Couprie and LeCun (ICLR 2016, arXiv 1511.05440)."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any, Literal, Self, get_args
+
+import torch
+import torch.nn.functional as F
+from jsonargparse.typing import PositiveInt
+from torch import Tensor, nn
+
+from vidpred.models.predictor import ScalePredictor
+from vidpred.ops.checks import require_frames, require_positive
+from vidpred.ops.pyramid import pyramid
+
+
+@dataclass(frozen=True)
+class GeneratorScale:
+    """One scale's network: stride-1 convolutions with ReLU between.
+
+    Attributes:
+        hidden: Feature maps of the hidden layers.
+        kernels: Kernel sizes, one more than `hidden`, all odd so that "same" padding exists.
+    """
+
+    hidden: tuple[PositiveInt, ...]
+    kernels: tuple[PositiveInt, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.kernels) != len(self.hidden) + 1:
+            raise ValueError(
+                f"{len(self.kernels)} kernels for {len(self.hidden)} hidden layers; "
+                "expected one kernel more than hidden layers"
+            )
+        if any(kernel < 1 or kernel % 2 == 0 for kernel in self.kernels):
+            raise ValueError(f"kernels are {list(self.kernels)}; expected odd sizes")
+
+
+PAPER_SCALES = (
+    GeneratorScale((128, 256, 128), (3, 3, 3, 3)),
+    GeneratorScale((128, 256, 128), (5, 3, 3, 5)),
+    GeneratorScale((128, 256, 512, 256, 128), (5, 3, 3, 3, 3, 5)),
+    GeneratorScale((128, 256, 512, 256, 128), (7, 5, 5, 5, 5, 7)),
+)
+"""Table 1 of the paper, coarsest first."""
+
+SMALL_SCALES = tuple(
+    GeneratorScale(tuple(width // 8 for width in scale.hidden), scale.kernels)
+    for scale in PAPER_SCALES
+)
+"""The net of the released training script: every hidden width of the paper divided by 8."""
+
+PAPER_8TO8_SCALES = (
+    GeneratorScale((16, 32, 64), (3, 3, 3, 3)),
+    GeneratorScale((16, 32, 64), (5, 3, 3, 3)),
+    GeneratorScale((32, 64, 128), (5, 5, 5, 5)),
+    GeneratorScale((32, 64, 128, 128), (7, 5, 5, 5, 5)),
+)
+"""The paper's variant that predicts 8 frames from 8; recalled, not verified against the paper."""
+
+GeneratorPreset = Literal["paper", "small", "single_scale", "single_scale_small", "paper_8to8"]
+
+GENERATOR_PRESETS: dict[GeneratorPreset, tuple[GeneratorScale, ...]] = {
+    "paper": PAPER_SCALES,
+    "small": SMALL_SCALES,
+    "single_scale": PAPER_SCALES[-1:],
+    "single_scale_small": SMALL_SCALES[-1:],
+    "paper_8to8": PAPER_8TO8_SCALES,
+}
+
+
+class MultiScaleGenerator(ScalePredictor):
+    """Predicts at the coarsest scale, then corrects the enlarged guess scale by scale.
+
+    `Y_k = tanh(u(Y_{k-1}) + G_k([X_k, u(Y_{k-1})]))`, the coarsest `Y_1 = tanh(G_1(X_1))`: the
+    enlarged guess u(Y) enters twice, as input channels and as a residual, and tanh comes after the
+    addition. Fully convolutional with zero padding; no normalisation.
+
+    Args:
+        scales: One network a scale, coarsest first; each scale has twice the size of the one
+            before.
+        context_frames: Past frames, stacked on the channels.
+        output_frames: Frames that one step predicts, stacked on the channels.
+        channels: Colour channels of a frame, C.
+        upsampling: How the coarser guess is enlarged; the paper's code uses nearest neighbours.
+    """
+
+    def __init__(
+        self,
+        scales: Sequence[GeneratorScale],
+        *,
+        context_frames: PositiveInt = 4,
+        output_frames: PositiveInt = 1,
+        channels: PositiveInt = 3,
+        upsampling: Literal["nearest", "bilinear"] = "nearest",
+    ) -> None:
+        require_positive("channels", channels)
+        super().__init__(
+            num_scales=len(scales), context_frames=context_frames, output_frames=output_frames
+        )
+        self.scales = tuple(scales)
+        self.channels = channels
+        self.upsampling = upsampling
+        guess_channels = output_frames * channels
+        self.networks = nn.ModuleList(
+            _same_size_network(
+                scale, context_frames * channels + (guess_channels if k else 0), guess_channels
+            )
+            for k, scale in enumerate(self.scales)
+        )
+
+    @classmethod
+    def from_preset(
+        cls,
+        name: GeneratorPreset,
+        context_frames: PositiveInt | None = None,
+        channels: PositiveInt = 3,
+        output_frames: PositiveInt | None = None,
+        upsampling: Literal["nearest", "bilinear"] = "nearest",
+    ) -> Self:
+        """Build one of the published networks.
+
+        Args:
+            name: `paper` (12,569,740 parameters), `small` (223,644), `single_scale` and
+                `single_scale_small` (the finest network of each alone) or `paper_8to8`.
+            context_frames: Past frames; None is the preset's own number, 4 (8 for `paper_8to8`).
+            channels: Colour channels of a frame.
+            output_frames: Frames a step; None is the preset's own number, 1 (8 for `paper_8to8`).
+            upsampling: How the coarser guess is enlarged.
+
+        Raises:
+            ValueError: When no preset has this name.
+        """
+        if name not in GENERATOR_PRESETS:
+            raise ValueError(
+                f"unknown preset {name!r}; expected one of {', '.join(get_args(GeneratorPreset))}"
+            )
+        eight = name == "paper_8to8"
+        return cls(
+            GENERATOR_PRESETS[name],
+            context_frames=context_frames or (8 if eight else 4),
+            output_frames=output_frames or (8 if eight else 1),
+            channels=channels,
+            upsampling=upsampling,
+        )
+
+    def forward_scales(self, context: Tensor) -> list[Tensor]:
+        """Predict one step at every scale; see `ScalePredictor.forward_scales`.
+
+        Raises:
+            ValueError: When the context has another number of frames or channels than the network.
+        """
+        require_frames("context", context)
+        if context.shape[1:3] != (self.context_frames, self.channels):
+            raise ValueError(
+                f"context has shape {tuple(context.shape)}; expected "
+                f"(B, {self.context_frames}, {self.channels}, H, W)"
+            )
+        frames_shape = (self.output_frames, self.channels)
+        guesses: list[Tensor] = []
+        for past, network in zip(pyramid(context, self.num_scales), self.networks, strict=True):
+            past = past.flatten(1, 2)
+            if guesses:
+                enlarged = F.interpolate(
+                    guesses[-1].flatten(1, 2), scale_factor=2, mode=self.upsampling
+                )
+                guess = torch.tanh(enlarged + network(torch.cat([past, enlarged], dim=1)))
+            else:
+                guess = torch.tanh(network(past))
+            guesses.append(guess.reshape(len(guess), *frames_shape, *guess.shape[-2:]))
+        return guesses
+
+    def config(self) -> dict[str, Any]:
+        """Give the constructor's arguments as plain values."""
+        return {
+            "scales": [
+                {name: list(value) for name, value in asdict(scale).items()}
+                for scale in self.scales
+            ],
+            "context_frames": self.context_frames,
+            "output_frames": self.output_frames,
+            "channels": self.channels,
+            "upsampling": self.upsampling,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Build the generator whose `config` this is, with fresh weights."""
+        scales = [
+            GeneratorScale(tuple(scale["hidden"]), tuple(scale["kernels"]))
+            for scale in config["scales"]
+        ]
+        return cls(**{**config, "scales": scales})
+
+
+def _same_size_network(scale: GeneratorScale, in_channels: int, out_channels: int) -> nn.Sequential:
+    widths = [in_channels, *scale.hidden, out_channels]
+    layers: list[nn.Module] = []
+    for (width_in, width_out), kernel in zip(pairwise(widths), scale.kernels, strict=True):
+        layers += [nn.Conv2d(width_in, width_out, kernel, padding=kernel // 2), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])

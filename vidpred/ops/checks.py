@@ -1,0 +1,41 @@
+"""Refusals that many functions share; each says what came and what was expected."""
+
+import math
+
+from torch import Tensor
+
+
+def require_same_shape(pred: Tensor, target: Tensor) -> None:
+    """Refuse predictions and targets of different shapes, which would broadcast silently."""
+    if pred.shape != target.shape:
+        raise ValueError(
+            f"pred has shape {tuple(pred.shape)}, target {tuple(target.shape)}; "
+            "expected equal shapes"
+        )
+
+
+def require_frames(name: str, frames: Tensor) -> None:
+    """Refuse what is not (B, T, C, H, W)."""
+    if frames.ndim != 5:
+        raise ValueError(f"{name} has shape {tuple(frames.shape)}; expected (B, T, C, H, W)")
+
+
+def require_frame_size(frames: Tensor, minimum: int) -> None:
+    """Refuse frames with fewer than `minimum` rows or columns."""
+    if frames.ndim < 2 or min(frames.shape[-2:]) < minimum:
+        raise ValueError(
+            f"frames have shape {tuple(frames.shape)}; expected (..., H, W) "
+            f"with H and W at least {minimum}"
+        )
+
+
+def require_weight(name: str, value: float) -> None:
+    """Refuse a weight that is negative, NaN or infinite."""
+    if not math.isfinite(value) or value < 0:
+        raise ValueError(f"{name} is {value}; expected a finite number that is at least 0")
+
+
+def require_positive(name: str, value: int) -> None:
+    """Refuse a count below 1."""
+    if value < 1:
+        raise ValueError(f"{name} is {value}; expected a whole number that is at least 1")

@@ -1,0 +1,42 @@
+"""Which pixels move."""
+
+import torch
+from torch import Tensor
+
+from vidpred.ops.checks import require_frames
+
+MOTION_THRESHOLD = 0.04
+"""Default of `frame_difference_mask`: about ten grey levels, above the coding noise of UCF101."""
+
+
+def frame_difference_mask(
+    frames: Tensor, horizon: int, threshold: float = MOTION_THRESHOLD
+) -> Tensor:
+    """Mark the pixels that moved in the last known motion before each target.
+
+    Source of the timing: Mathieu et al. 2016, released code: frame t is judged where frame t - 1
+    differed from frame t - 2, so the mask never looks at the target itself. The authors mark motion
+    by optical flow; this mask is the difference of frames, and results name it so.
+
+    Args:
+        frames: True frames, context then targets, shape (B, T, C, H, W) in [0, 1], T at least
+            horizon + 2.
+        horizon: Number of targets at the end of `frames`.
+        threshold: A pixel moves when any channel changes by more than this, of full scale.
+
+    Returns:
+        Boolean, shape (B, horizon, 1, H, W), true where moving.
+
+    Raises:
+        ValueError: When fewer than two frames come before the first target.
+    """
+    require_frames("frames", frames)
+    first = frames.shape[1] - horizon
+    if horizon < 1 or first < 2:
+        raise ValueError(
+            f"{frames.shape[1]} frames with horizon {horizon}; expected a horizon of at least 1 "
+            "after at least 2 context frames"
+        )
+    known = frames[:, first - 2 : -1]
+    change = torch.diff(known, dim=1).abs()
+    return change.amax(dim=2, keepdim=True) > threshold

@@ -1,0 +1,50 @@
+"""The image pyramid of a multi-scale predictor."""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from vidpred.ops.checks import require_positive
+
+
+def downsample(frames: Tensor, factor: int) -> Tensor:
+    """Average `factor` x `factor` windows.
+
+    Source: Mathieu et al. 2016, released code: average pooling whose window is the factor, for
+    inputs and targets alike. Another kernel for the targets would make the coarse scales aim at
+    frames that no input resembles.
+
+    Args:
+        frames: Shape (..., C, H, W); H and W are multiples of `factor`.
+        factor: At least 1; 1 returns the frames themselves.
+
+    Returns:
+        Shape (..., C, H / factor, W / factor), same range.
+
+    Raises:
+        ValueError: When the frame size is not a multiple of the factor.
+    """
+    require_positive("factor", factor)
+    if factor == 1:
+        return frames
+    height, width = frames.shape[-2:]
+    if height % factor or width % factor:
+        raise ValueError(
+            f"frames of {height} x {width} pixels cannot be reduced {factor} times; "
+            f"expected multiples of {factor}: pad or crop them first"
+        )
+    pooled = F.avg_pool2d(frames.reshape(-1, 1, height, width), factor)
+    return pooled.reshape(*frames.shape[:-2], height // factor, width // factor)
+
+
+def pyramid(frames: Tensor, num_scales: int) -> list[Tensor]:
+    """Halve the frames `num_scales - 1` times, coarsest first.
+
+    Args:
+        frames: Shape (..., C, H, W); H and W are multiples of `2 ** (num_scales - 1)`.
+        num_scales: S, at least 1.
+
+    Returns:
+        S tensors, from factor `2 ** (S - 1)` to the frames themselves.
+    """
+    require_positive("num_scales", num_scales)
+    return [downsample(frames, 2**k) for k in reversed(range(num_scales))]

@@ -1,0 +1,40 @@
+"""The three ranges: uint8 on the way to the device, [0, 1] in public, [-1, 1] inside."""
+
+import torch
+from torch import Tensor
+
+
+def to_unit(frames: Tensor) -> Tensor:
+    """Take frames to float32 in [0, 1].
+
+    Args:
+        frames: uint8 in 0-255, or floating point that is in [0, 1] already; any shape.
+
+    Returns:
+        The same shape; float32 for uint8 input, else the input itself.
+
+    Raises:
+        TypeError: For integer frames other than uint8, whose range nobody knows.
+    """
+    if frames.dtype == torch.uint8:
+        return frames.float() / 255
+    if frames.is_floating_point():
+        return frames
+    raise TypeError(
+        f"frames are {frames.dtype}; expected uint8 (0-255) or floating point in [0, 1]"
+    )
+
+
+def unit_to_signed(frames: Tensor) -> Tensor:
+    """Take frames from [0, 1] to [-1, 1] (Mathieu et al. 2016: `pixel * 2 / 255 - 1`)."""
+    return frames * 2 - 1
+
+
+def signed_to_unit(frames: Tensor) -> Tensor:
+    """Take floating point frames from [-1, 1] to [0, 1]."""
+    return (frames + 1) / 2
+
+
+def unit_to_uint8(frames: Tensor) -> Tensor:
+    """Round floating point frames in [0, 1] to uint8, clipping what lies outside."""
+    return (frames.clamp(0, 1) * 255).round().to(torch.uint8)

@@ -1,0 +1,7 @@
+"""Lightning modules: they wire a generator, losses and optimisers; nothing else."""
+
+from vidpred.tasks.adversarial import AdversarialTask
+from vidpred.tasks.base import NextFrameTask
+from vidpred.tasks.reconstruction import ReconstructionTask
+
+__all__ = ["AdversarialTask", "NextFrameTask", "ReconstructionTask"]

@@ -1,0 +1,151 @@
+"""What all tasks share: clips, evaluation steps, the batch counter, checkpoints."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from vidpred import __version__
+from vidpred.batch import ClipBatch, Evaluation
+from vidpred.errors import CheckpointError, TrainingDivergedError
+from vidpred.losses import MultiScaleLoss
+from vidpred.models import ScalePredictor
+from vidpred.models.checkpoint import CHECKPOINT_KEY, describe_predictor
+from vidpred.ops import pyramid, to_unit, unit_to_signed
+
+
+class NextFrameTask(pl.LightningModule):
+    """Trains a generator to predict the next frames at every scale; subclasses say how.
+
+    Args:
+        generator: The network that is trained.
+        loss: What it minimises against the true frames.
+
+    Attributes:
+        batches_seen: Training batches so far, over all epochs and resumes; the axis of everything
+            that is logged (Lightning's `global_step` counts the steps of all optimisers).
+    """
+
+    def __init__(self, generator: ScalePredictor, loss: MultiScaleLoss) -> None:
+        super().__init__()
+        self.generator = generator
+        self.loss = loss
+        self.batches_seen = 0
+
+    def forward(self, context: Tensor, horizon: int) -> Tensor:
+        """Predict `horizon` frames; see `vidpred.models.Predictor.forward`."""
+        pred: Tensor = self.generator(context, horizon)
+        return pred
+
+    def validation_step(self, batch: ClipBatch, batch_idx: int) -> Evaluation:
+        """Predict every frame after the context, recursively, for callbacks to measure and show."""
+        return self._evaluate(batch)
+
+    def test_step(self, batch: ClipBatch, batch_idx: int) -> Evaluation:
+        """Predict every frame after the context, recursively, for callbacks to measure and show."""
+        return self._evaluate(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Place the validation on the axis of training batches."""
+        self.log("step", float(self.batches_seen))
+
+    def on_test_epoch_end(self) -> None:
+        """Place the test on the axis of training batches."""
+        self.log("step", float(self.batches_seen))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what is needed to rebuild the predictor, as plain values."""
+        checkpoint[CHECKPOINT_KEY] = {
+            "version": __version__,
+            "batches_seen": self.batches_seen,
+            **self._networks(),
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore the batch counter; refuse a checkpoint of other networks, naming what differs.
+
+        Raises:
+            CheckpointError: When the checkpoint is not ours or belongs to another architecture.
+        """
+        if CHECKPOINT_KEY not in checkpoint:
+            raise CheckpointError(
+                "the checkpoint holds no description of a predictor; expected one of vidpred"
+            )
+        found, expected = checkpoint[CHECKPOINT_KEY], self._networks()
+        differences = [
+            line
+            for name, description in expected.items()
+            for line in _differences(name, found.get(name), description)
+        ]
+        if differences:
+            raise CheckpointError(
+                "the checkpoint belongs to another architecture: " + "; ".join(differences) + ". "
+                "Use the configuration that it was trained with (config.yaml in its run folder)"
+            )
+        self.batches_seen = found["batches_seen"]
+
+    def _networks(self) -> dict[str, Any]:
+        return {"predictor": describe_predictor(self.generator)}
+
+    def _evaluate(self, batch: ClipBatch) -> Evaluation:
+        frames = to_unit(batch["frames"])
+        context_frames = self.generator.context_frames
+        if frames.shape[1] <= context_frames:
+            raise ValueError(
+                f"clips have {frames.shape[1]} frames; expected more than the "
+                f"{context_frames} that the generator needs as context: set data.context_frames"
+            )
+        context, target = frames[:, :context_frames], frames[:, context_frames:]
+        # Half precision is for the network; the numbers that people read are taken in float32.
+        pred = self.generator(context, target.shape[1]).float()
+        return {"context": context, "target": target, "pred": pred}
+
+    def _training_clip(self, frames: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Split uint8 clips (B, T, C, H, W) into context and target pyramid, in [-1, 1]."""
+        context_frames, output_frames = self.generator.context_frames, self.generator.output_frames
+        if frames.shape[1] != context_frames + output_frames:
+            raise ValueError(
+                f"training clips have {frames.shape[1]} frames; expected {context_frames} of "
+                f"context and {output_frames} to predict: "
+                "set data.context_frames and data.horizon to these"
+            )
+        signed = unit_to_signed(to_unit(frames))
+        targets = pyramid(signed[:, context_frames:], self.generator.num_scales)
+        return signed[:, :context_frames], targets
+
+    def _log_training(self, scalars: Mapping[str, Tensor], by_scale: Mapping[str, Tensor]) -> None:
+        """Log under `train/`; a term of shape (S,) gets one name a scale: scale_8 to scale_1."""
+        values: dict[str, Tensor | float] = {f"train/{k}": v.detach() for k, v in scalars.items()}
+        for name, term in by_scale.items():
+            for k, value in enumerate(term.detach()):
+                values[f"train/{name}_scale_{2 ** (len(term) - 1 - k)}"] = value
+        self.log_dict({**values, "step": float(self.batches_seen)})
+
+    def _require_finite(self, by_scale: Mapping[str, Tensor]) -> None:
+        """Stop before a step that would put NaN into the weights.
+
+        One host synchronisation a call, whatever the number of terms.
+        """
+        names = [
+            f"{name} at scale 1/{2 ** (len(term) - 1 - k)}"
+            for name, term in by_scale.items()
+            for k in range(len(term))
+        ]
+        finite = torch.isfinite(torch.cat(list(by_scale.values()))).tolist()
+        if not all(finite):
+            bad = [name for name, ok in zip(names, finite, strict=True) if not ok]
+            raise TrainingDivergedError(bad, self.batches_seen)
+
+
+def _differences(name: str, found: Any, expected: Any) -> list[str]:
+    if found == expected:
+        return []
+    if isinstance(found, dict) and isinstance(expected, dict):
+        return [
+            line
+            for key in dict.fromkeys([*expected, *found])
+            for line in _differences(f"{name}.{key}", found.get(key), expected.get(key))
+        ]
+    return [f"{name} is {found} there, {expected} here"]

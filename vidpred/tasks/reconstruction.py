@@ -1,0 +1,68 @@
+"""Training against the true frames alone: the rows `l2`, `l1` and `gdl_l1` of the paper."""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+from torch.optim import Optimizer
+
+from vidpred.batch import ClipBatch
+from vidpred.losses import MultiScaleLoss
+from vidpred.models import ScalePredictor
+from vidpred.tasks.base import NextFrameTask
+
+
+def sgd(parameters: Iterable[Tensor]) -> Optimizer:
+    """Build the optimiser of the released training script: SGD without momentum at 0.02."""
+    return torch.optim.SGD(parameters, lr=0.02)
+
+
+class ReconstructionTask(NextFrameTask):
+    """Trains a generator against the true frames with one optimiser.
+
+    The trainer's `accumulate_grad_batches` and `gradient_clip_val` apply.
+
+    Args:
+        generator: The network that is trained.
+        loss: Losses and their weights; None is the paper's l2.
+        optimizer: Builds the optimiser from the parameters; the default is the paper's SGD at 0.02.
+        lr_scheduler: Builds a learning-rate scheduler from the optimiser; steps after every step of
+            the optimiser.
+    """
+
+    def __init__(
+        self,
+        generator: ScalePredictor,
+        *,
+        loss: MultiScaleLoss | None = None,
+        optimizer: OptimizerCallable = sgd,
+        lr_scheduler: LRSchedulerCallable | None = None,
+    ) -> None:
+        super().__init__(generator, loss or MultiScaleLoss())
+        if not any(self.loss.weights.values()):
+            raise ValueError("every weight of the loss is 0; expected at least one above 0")
+        self._build_optimizer: Callable[..., Optimizer] = optimizer
+        self._build_lr_scheduler = lr_scheduler
+
+    def training_step(self, batch: ClipBatch, batch_idx: int) -> Tensor:
+        """Compare the prediction of every scale with the target."""
+        context, targets = self._training_clip(batch["frames"])
+        loss: Tensor
+        loss, terms = self.loss(self.generator.forward_scales(context), targets)
+        self._require_finite(terms)
+        self.batches_seen += 1
+        self._log_training({"loss_g": loss}, terms)
+        return loss
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Give the one optimiser, and its scheduler if there is one."""
+        optimizer = self._build_optimizer(self.generator.parameters())
+        if self._build_lr_scheduler is None:
+            return optimizer
+        scheduler = self._build_lr_scheduler(optimizer)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
