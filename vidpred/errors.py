@@ -52,7 +52,7 @@ class TrainingDivergedError(VidpredError):
         names = ", ".join(terms)
         super().__init__(
             f"the loss is not finite at batch {batch}: {names}. The weights are those before this "
-            "batch. Lower the learning rate, or clip the gradients, and resume from the last checkpoint"
+            "batch. Lower the learning rate, or clip the gradients, and resume from the last one"
         )
         self.terms = names
         self.batch = batch

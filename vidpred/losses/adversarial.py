@@ -67,7 +67,7 @@ class AdversarialLoss(nn.Module):
         return F.softplus(-logits).mean()
 
     def score(self, logits: Tensor) -> Tensor:
-        """Give the discriminator's mean verdict for people to read: a probability for the cross-entropy kinds.
+        """Give the discriminator's mean verdict: a probability for the cross-entropy kinds.
 
         For `least_squares` (real is 1, fake 0) and `hinge` (real above 1, fake below -1) it is the
         mean logit.

@@ -37,11 +37,11 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path}: refused, because it is no checkpoint or holds objects that would run code "
-            f"when loaded ({str(error).splitlines()[0]})"
+            f"when loaded ({_first_line(error)})"
         ) from error
     except (RuntimeError, EOFError, ValueError, KeyError) as error:
         raise CheckpointError(
-            f"{path}: damaged or not a checkpoint ({str(error).splitlines()[0]}); "
+            f"{path}: damaged or not a checkpoint ({_first_line(error)}); "
             "use an earlier one from the same folder"
         ) from error
     if not isinstance(checkpoint, dict) or CHECKPOINT_KEY not in checkpoint:
@@ -92,3 +92,7 @@ def load_predictor(path: str | Path) -> Predictor:
     }
     predictor.load_state_dict(weights)
     return predictor.eval()
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from jsonargparse.typing import PositiveInt
@@ -109,10 +109,10 @@ class MultiScaleDiscriminator(nn.Module):
         require_positive("patch_size", patch_size)
         self.scales = tuple(scales)
         self.num_scales = len(self.scales)
-        self.patch_size = patch_size
-        self.context_frames = context_frames
-        self.output_frames = output_frames
-        self.channels = channels
+        self.patch_size = int(patch_size)
+        self.context_frames = int(context_frames)
+        self.output_frames = int(output_frames)
+        self.channels = int(channels)
         self.head = head
         self.networks = nn.ModuleList(
             self._network(scale, self._feature_size(k, patch_size))
@@ -128,7 +128,7 @@ class MultiScaleDiscriminator(nn.Module):
         channels: PositiveInt = 3,
         output_frames: PositiveInt | None = None,
         head: Literal["fully_connected", "fully_convolutional"] = "fully_connected",
-    ) -> Self:
+    ) -> "MultiScaleDiscriminator":
         """Build one of the published networks.
 
         Args:
@@ -199,7 +199,10 @@ class MultiScaleDiscriminator(nn.Module):
         """Give the constructor's arguments as plain values."""
         return {
             "scales": [
-                {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(scale).items()}
+                {
+                    k: [int(i) for i in v] if isinstance(v, tuple) else v
+                    for k, v in asdict(scale).items()
+                }
                 for scale in self.scales
             ],
             "patch_size": self.patch_size,
@@ -214,8 +217,8 @@ class MultiScaleDiscriminator(nn.Module):
         if self.head == "fully_connected" and (height, width) != (self.patch_size,) * 2:
             raise ValueError(
                 f"patches are {height} x {width} pixels; a fully connected discriminator built "
-                f"for patch_size {self.patch_size} takes no other. Build it with the new patch_size, "
-                "or with head='fully_convolutional'"
+                f"for patch_size {self.patch_size} takes no other. Build it with the new "
+                "patch_size, or with head='fully_convolutional'"
             )
         for k in range(self.num_scales):
             self._feature_size(k, min(height, width))
@@ -225,8 +228,8 @@ class MultiScaleDiscriminator(nn.Module):
         size = self.scales[k].output_size(patch_size // factor)
         if patch_size % factor or size < 1:
             raise ValueError(
-                f"patch_size {patch_size} does not fit scale 1/{factor} of the discriminator, whose "
-                f"kernels are {list(self.scales[k].kernels)}; "
+                f"patch_size {patch_size} does not fit scale 1/{factor} of the discriminator, "
+                f"whose kernels are {list(self.scales[k].kernels)}; "
                 f"expected a larger multiple of {2 ** (self.num_scales - 1)}"
             )
         return size

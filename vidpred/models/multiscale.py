@@ -100,7 +100,7 @@ class MultiScaleGenerator(ScalePredictor):
             num_scales=len(scales), context_frames=context_frames, output_frames=output_frames
         )
         self.scales = tuple(scales)
-        self.channels = channels
+        self.channels = int(channels)
         self.upsampling = upsampling
         guess_channels = output_frames * channels
         self.networks = nn.ModuleList(
@@ -118,7 +118,7 @@ class MultiScaleGenerator(ScalePredictor):
         channels: PositiveInt = 3,
         output_frames: PositiveInt | None = None,
         upsampling: Literal["nearest", "bilinear"] = "nearest",
-    ) -> Self:
+    ) -> "MultiScaleGenerator":
         """Build one of the published networks.
 
         Args:
@@ -175,7 +175,7 @@ class MultiScaleGenerator(ScalePredictor):
         """Give the constructor's arguments as plain values."""
         return {
             "scales": [
-                {name: list(value) for name, value in asdict(scale).items()}
+                {name: [int(v) for v in value] for name, value in asdict(scale).items()}
                 for scale in self.scales
             ],
             "context_frames": self.context_frames,

@@ -28,8 +28,9 @@ class Predictor(nn.Module, ABC):
         super().__init__()
         require_positive("context_frames", context_frames)
         require_positive("output_frames", output_frames)
-        self.context_frames = context_frames
-        self.output_frames = output_frames
+        # Plain integers: those of the command line are of a class that no checkpoint may hold.
+        self.context_frames = int(context_frames)
+        self.output_frames = int(output_frames)
         self.size_multiple = size_multiple
 
     @abstractmethod

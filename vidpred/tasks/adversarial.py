@@ -206,6 +206,7 @@ class AdversarialTask(NextFrameTask):
         optimizer.zero_grad()
         for config in self.trainer.lr_scheduler_configs:
             if config.scheduler.optimizer is optimizer.optimizer:
+                # Only schedulers that need no metric: the type of the constructor's arguments.
                 cast(LRScheduler, config.scheduler).step()
 
     def _networks(self) -> dict[str, Any]:

@@ -1,0 +1,33 @@
+"""Fixtures that several folders share."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of real videos: `VIDPRED_DATA`, or `shared/data` beside the checkout."""
+    beside = Path(__file__).parents[2] / "shared" / "data"
+    root = Path(os.environ.get("VIDPRED_DATA", beside))
+    if not (root / "ucf101" / "UCF-101").is_dir():
+        pytest.skip("no real videos here; set VIDPRED_DATA to a folder with ucf101/ and other/")
+    return root
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def toy_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Moving shapes as small as they come: real AVI files and lists in UCF101's layout."""
+    from vidpred.data.moving_shapes import write_moving_shapes
+
+    root = tmp_path_factory.mktemp("toy") / "shapes"
+    return write_moving_shapes(
+        root, num_groups=3, clips_per_group=1, num_frames=8, height=48, width=64
+    )

@@ -1,0 +1,262 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from vidpred.data import (
+    ClipDataModule,
+    ClipSample,
+    Listing,
+    Split,
+    StreamSampler,
+    UCF101DataModule,
+    Video,
+    VideoFolderDataModule,
+    collate_clips,
+)
+from vidpred.data.catalog import SPLITS, evenly_spaced
+from vidpred.errors import DataError, VideoError
+from vidpred.video import read_clip
+
+MakeVideo = Callable[..., Path]
+
+
+class Given(ClipDataModule):
+    """Videos handed over; the smallest subclass there can be."""
+
+    def __init__(self, videos: dict[Split, list[Video]], **options: Any) -> None:
+        super().__init__(**({"patch_size": 16, "num_workers": 0} | options))
+        self.videos = videos
+
+    def list_split(self, split: Split) -> Listing:
+        return Listing(tuple(self.videos.get(split, [])))
+
+
+@pytest.fixture
+def videos(tmp_path: Path, make_video: MakeVideo) -> dict[Split, list[Video]]:
+    return {
+        split: [
+            Video(make_video(tmp_path / f"{split}{number}.avi"), f"{split}{number}")
+            for number in range(3)
+        ]
+        for split in SPLITS
+    }
+
+
+def test_a_batch_is_what_the_contract_says(videos: dict[Split, list[Video]]) -> None:
+    data = Given(videos, batch_size=8, patches_per_clip=2, context_frames=3, horizon=2)
+    data.setup("fit")
+    batch = next(iter(data.train_dataloader()))
+    assert batch.keys() == {"frames", "video_id", "start"}
+    assert batch["frames"].shape == (8, 5, 3, 16, 16)
+    assert batch["frames"].dtype == torch.uint8
+    assert batch["start"].shape == (8,)
+    assert batch["start"].dtype == torch.int64
+    # The patches of a clip lie next to each other.
+    assert batch["video_id"][::2] == batch["video_id"][1::2]
+    assert torch.equal(batch["start"][::2], batch["start"][1::2])
+    assert not torch.equal(batch["frames"][0], batch["frames"][1])
+
+
+def test_evaluation_reads_the_first_frames_whole_and_in_order(
+    videos: dict[Split, list[Video]],
+) -> None:
+    data = Given(videos, eval_horizon=3)
+    data.setup("validate")
+    data.setup("test")
+    for loader, split in ((data.val_dataloader(), "val"), (data.test_dataloader(), "test")):
+        batches = list(loader)
+        assert [batch["video_id"] for batch in batches] == [[f"{split}{n}"] for n in range(3)]
+        for batch, video in zip(batches, videos[split], strict=True):
+            assert torch.equal(batch["frames"][0], read_clip(video.path, 0, 7))
+            assert batch["start"].tolist() == [0]
+
+
+def test_evaluation_leaves_out_bad_videos_with_one_warning(
+    videos: dict[Split, list[Video]], tmp_path: Path, make_video: MakeVideo
+) -> None:
+    short = [Video(make_video(tmp_path / f"s{n}.avi", frames=5), f"s{n}") for n in range(4)]
+    cut = Video(make_video(tmp_path / "cut.avi"), "cut")
+    cut.path.write_bytes(cut.path.read_bytes()[:9000])
+    listed = {**videos, "test": [cut, *videos["test"], *short]}
+    data = Given(listed)
+    with pytest.warns(UserWarning, match="5 of 8 test videos cannot be used") as warned:
+        data.setup("test")
+    assert len(warned) == 1
+    text = str(warned[0].message)
+    assert "cut.avi" in text
+    assert "s1.avi: it has 5 frames, and frames 0 to 5 were asked for" in text
+    assert "s2.avi" not in text  # it counts the rest
+    assert [b["video_id"][0] for b in data.test_dataloader()] == ["test0", "test1", "test2"]
+    with pytest.raises(DataError, match="5 of 5 val videos cannot be used; none is left"):
+        Given({**videos, "val": [cut, *short]}).setup("fit")
+
+
+def test_chosen_videos_are_spread_evenly(videos: dict[Split, list[Video]]) -> None:
+    many = [Video(Path(str(n)), str(n)) for n in range(100)]
+    assert [int(v.video_id) for v in evenly_spaced(many, 4)] == [0, 25, 50, 75]
+    assert evenly_spaced(many, None) == evenly_spaced(many, 200) == many
+    data = Given(videos, max_val_videos=2)
+    data.setup("fit")
+    assert [b["video_id"] for b in data.val_dataloader()] == [["val0"], ["val1"]]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_sizes_that_differ_need_batches_of_one(
+    tmp_path: Path, videos: dict[Split, list[Video]], make_video: MakeVideo, workers: int
+) -> None:
+    wide = Video(make_video(tmp_path / "wide.avi", width=51, height=41), "wide")
+    listed = {**videos, "test": [wide, *videos["test"]]}
+    single = Given(listed, num_workers=workers)
+    single.setup("test")
+    sizes = [tuple(batch["frames"].shape[-2:]) for batch in single.test_dataloader()]
+    assert sizes == [(41, 51), (40, 48), (40, 48), (40, 48)]
+    pair = Given(listed, eval_batch_size=2, num_workers=workers)
+    pair.setup("test")
+    with pytest.raises(
+        DataError, match=r"^videos of different.*41 x 51 \(wide\).*eval_batch_size: 1"
+    ):
+        list(pair.test_dataloader())
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_error_in_a_worker_arrives_as_it_was_raised(
+    videos: dict[Split, list[Video]], workers: int
+) -> None:
+    data = Given(videos, num_workers=workers)
+    data.setup("fit")
+    data.setup("test")
+    for split in ("train", "test"):
+        for video in videos[split]:
+            video.path.unlink()
+    with pytest.raises(DataError, match=r"^none of the 3 training videos can be used"):
+        next(iter(data.train_dataloader()))
+    with pytest.raises(VideoError, match=r"test0\.avi: there is no such file$") as caught:
+        next(iter(data.test_dataloader()))
+    assert caught.value.path == videos["test"][0].path
+
+
+def test_no_epoch_and_no_process_repeats_a_draw(videos: dict[Split, list[Video]]) -> None:
+    data = Given(videos, batch_size=2, samples_per_epoch=10)
+    data.setup("fit")
+    clips = data.train_dataloader().dataset
+    drawn = []
+    for epoch in range(3):
+        for rank in range(2):
+            sampler = StreamSampler(clips, num_replicas=2, rank=rank)
+            sampler.set_epoch(epoch)
+            assert len(list(sampler)) == len(sampler) == 5
+            drawn += list(sampler)
+    assert sorted(drawn) == list(range(30))
+
+
+class Recorder(pl.LightningModule):
+    """Keeps what each training batch holds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.seen: list[torch.Tensor] = []
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> torch.Tensor:
+        self.seen.append(batch["frames"].flatten(1).float().mean(dim=1))
+        return self.weight.sum()
+
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        assert batch["frames"].shape[:2] == (1, 6)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+@pytest.mark.filterwarnings(
+    # Lightning recommends more workers; two are enough to see that they are used.
+    "ignore:.*does not have many workers"
+)
+@pytest.mark.parametrize("workers", [0, 2])
+def test_lightning_trains_on_new_draws_each_epoch(toy_root: Path, workers: int) -> None:
+    data = UCF101DataModule(
+        toy_root, batch_size=4, samples_per_epoch=16, num_workers=workers, max_val_videos=2
+    )
+    model = Recorder()
+    trainer = pl.Trainer(
+        max_epochs=3,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        log_every_n_steps=1,
+    )
+    trainer.fit(model, datamodule=data)
+    assert len(model.seen) == 12
+    assert len(torch.cat(model.seen).unique()) > 40
+    # The first epoch is the stream's beginning, whatever Lightning does to the loader.
+    alone = UCF101DataModule(toy_root, batch_size=4, samples_per_epoch=16, num_workers=0)
+    alone.setup("fit")
+    expected = [b["frames"].flatten(1).float().mean(dim=1) for b in alone.train_dataloader()]
+    assert torch.equal(torch.cat(model.seen[:4]), torch.cat(expected))
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("context_frames", 0),
+        ("horizon", 0),
+        ("eval_horizon", 0),
+        ("patch_size", 0),
+        ("patches_per_clip", 0),
+        ("batch_size", 0),
+        ("eval_batch_size", -1),
+        ("samples_per_epoch", 0),
+        ("max_val_videos", 0),
+        ("max_test_videos", 0),
+        ("frame_step", 0),
+        ("motion_threshold", 1.5),
+        ("motion_threshold", float("nan")),
+        ("seed", -1),
+        ("num_workers", -1),
+    ],
+)
+def test_options_out_of_range_are_refused(option: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"{option} .*expected"):
+        VideoFolderDataModule("x", **{option: value})  # type: ignore[arg-type]
+
+
+def test_halves_of_a_batch_must_not_share_a_clip() -> None:
+    with pytest.raises(ValueError, match="expected a multiple of 8"):
+        Given({}, batch_size=12, patches_per_clip=4)
+    Given({}, batch_size=16, patches_per_clip=4)
+    Given({}, batch_size=3)
+
+
+def test_an_epoch_holds_at_least_one_batch(videos: dict[Split, list[Video]]) -> None:
+    data = Given(videos, batch_size=8, samples_per_epoch=7)
+    with pytest.raises(ValueError, match="at least one batch"):
+        data.setup("fit")
+    default = Given(videos, batch_size=8)
+    default.setup("fit")
+    assert len(default.train_dataloader()) == 1000
+
+
+def test_loaders_say_when_setup_was_not_called() -> None:
+    data = Given({})
+    for loader in (data.train_dataloader, data.val_dataloader, data.test_dataloader):
+        with pytest.raises(RuntimeError, match="not set up"):
+            loader()
+
+
+def test_collate_joins_patches_in_order() -> None:
+    samples = [
+        ClipSample(
+            frames=torch.full((2, 3, 3, 4, 4), n, dtype=torch.uint8), video_id=str(n), start=n
+        )
+        for n in range(3)
+    ]
+    batch = collate_clips(samples)
+    assert batch["frames"][:, 0, 0, 0, 0].tolist() == [0, 0, 1, 1, 2, 2]
+    assert batch["video_id"] == ["0", "0", "1", "1", "2", "2"]
+    assert batch["start"].tolist() == [0, 0, 1, 1, 2, 2]

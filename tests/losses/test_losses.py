@@ -1,0 +1,197 @@
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from vidpred.losses import (
+    AdversarialLoss,
+    MultiScaleLoss,
+    gradient_difference_loss,
+    lp_loss,
+    sum_over_scales,
+)
+
+KINDS = ["non_saturating", "minimax", "least_squares", "hinge"]
+
+
+def test_lp_loss_is_the_mean_of_torch() -> None:
+    pred, target = torch.rand(2, 1, 3, 8, 9), torch.rand(2, 1, 3, 8, 9)
+    torch.testing.assert_close(lp_loss(pred, target, 2), F.mse_loss(pred, target))
+    torch.testing.assert_close(lp_loss(pred, target, 1), F.l1_loss(pred, target))
+
+
+def test_gdl_equals_a_loop_over_pixels() -> None:
+    pred, target = torch.rand(2, 4, 5), torch.rand(2, 4, 5)
+    for alpha in (1.0, 2.0):
+        rows, columns = [], []
+        for b in range(2):
+            for i in range(4):
+                for j in range(5):
+                    if i:
+                        true = abs(float(target[b, i, j] - target[b, i - 1, j]))
+                        rows.append(abs(true - abs(float(pred[b, i, j] - pred[b, i - 1, j]))))
+                    if j:
+                        true = abs(float(target[b, i, j] - target[b, i, j - 1]))
+                        columns.append(abs(true - abs(float(pred[b, i, j] - pred[b, i, j - 1]))))
+        expected = sum(r**alpha for r in rows) / len(rows)
+        expected += sum(c**alpha for c in columns) / len(columns)
+        assert gradient_difference_loss(pred, target, alpha).item() == pytest.approx(expected, 1e-5)
+
+
+def test_gdl_does_not_see_offset_or_sign() -> None:
+    frames = torch.rand(2, 1, 3, 8, 8)
+    assert gradient_difference_loss(frames + 0.25, frames).item() == pytest.approx(0, abs=1e-6)
+    assert gradient_difference_loss(-frames, frames).item() == 0
+
+
+def test_gdl_ignores_batch_time_and_channels() -> None:
+    flat = torch.zeros(2, 3, 3, 4, 4)
+    steps = flat.clone()
+    steps[1] += 1
+    steps[:, 1] += 1
+    steps[:, :, 2] += 1
+    assert gradient_difference_loss(steps, flat).item() == 0
+
+
+@pytest.mark.parametrize("loss", [lp_loss, gradient_difference_loss])
+def test_losses_depend_on_neither_batch_nor_frame_size(loss) -> None:  # noqa: ANN001
+    pred, target = torch.rand(1, 1, 3, 8, 8), torch.rand(1, 1, 3, 8, 8)
+    repeated = loss(pred.repeat(5, 2, 1, 1, 1), target.repeat(5, 2, 1, 1, 1))
+    torch.testing.assert_close(repeated, loss(pred, target))
+
+
+@pytest.mark.parametrize("loss", [lp_loss, gradient_difference_loss])
+def test_losses_have_a_right_gradient(loss) -> None:  # noqa: ANN001
+    # float64 inputs are compared in float32, so the step has to be coarse.
+    pred = torch.rand(1, 1, 5, 5, requires_grad=True)
+    target = torch.rand(1, 1, 5, 5)
+    (gradient,) = torch.autograd.grad(loss(pred, target), pred)
+    direction = torch.randn_like(pred)
+    step = 1e-3
+    with torch.no_grad():
+        ahead, behind = loss(pred + step * direction, target), loss(pred - step * direction, target)
+    numerical = (ahead - behind) / (2 * step)
+    torch.testing.assert_close((gradient * direction).sum(), numerical, rtol=2e-2, atol=2e-3)
+
+
+@pytest.mark.parametrize("loss", [lp_loss, gradient_difference_loss])
+def test_losses_refuse_to_broadcast(loss) -> None:  # noqa: ANN001
+    with pytest.raises(ValueError, match="expected equal shapes"):
+        loss(torch.rand(2, 1, 3, 8, 8), torch.rand(1, 1, 3, 8, 8))
+
+
+def test_impossible_powers_are_refused() -> None:
+    frames = torch.rand(1, 1, 4, 4)
+    with pytest.raises(ValueError, match="expected 1 or 2"):
+        lp_loss(frames, frames, 3)
+    for alpha in (0.5, math.nan):
+        with pytest.raises(ValueError, match="at least 1"):
+            gradient_difference_loss(frames, frames, alpha)
+    with pytest.raises(ValueError, match="at least 2"):
+        gradient_difference_loss(frames[..., :1], frames[..., :1])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_frames_are_compared_in_float32(dtype: torch.dtype) -> None:
+    pred, target = torch.rand(1, 1, 3, 64, 64).to(dtype), torch.rand(1, 1, 3, 64, 64).to(dtype)
+    assert lp_loss(pred, target).dtype == torch.float32
+    torch.testing.assert_close(lp_loss(pred, target), lp_loss(pred.float(), target.float()))
+    torch.testing.assert_close(
+        gradient_difference_loss(pred, target),
+        gradient_difference_loss(pred.float(), target.float()),
+    )
+
+
+def test_cross_entropy_kinds_equal_torch() -> None:
+    logits = torch.randn(8, 1)
+    bce = F.binary_cross_entropy_with_logits
+    ones, zeros = torch.ones_like(logits), torch.zeros_like(logits)
+    for kind in ("non_saturating", "minimax"):
+        loss = AdversarialLoss(kind)
+        torch.testing.assert_close(loss.real_loss(logits), bce(logits, ones))
+        torch.testing.assert_close(loss.fake_loss(logits), bce(logits, zeros))
+    torch.testing.assert_close(
+        AdversarialLoss("non_saturating").generator_loss(logits), bce(logits, ones)
+    )
+    # Goodfellow et al. 2014, equation 1: the generator minimises log(1 - D).
+    torch.testing.assert_close(
+        AdversarialLoss("minimax").generator_loss(logits),
+        torch.log(1 - torch.sigmoid(logits)).mean(),
+    )
+
+
+def test_least_squares_and_hinge_have_their_closed_forms() -> None:
+    logits = torch.tensor([-2.0, 0.5])
+    squares, hinge = AdversarialLoss("least_squares"), AdversarialLoss("hinge")
+    assert squares.real_loss(logits).item() == pytest.approx((9 + 0.25) / 2)
+    assert squares.fake_loss(logits).item() == pytest.approx((4 + 0.25) / 2)
+    assert squares.generator_loss(logits).item() == pytest.approx((9 + 0.25) / 2)
+    assert hinge.real_loss(logits).item() == pytest.approx((3 + 0.5) / 2)
+    assert hinge.fake_loss(logits).item() == pytest.approx((0 + 1.5) / 2)
+    assert hinge.generator_loss(logits).item() == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_saturated_logits_stay_finite(kind: str, dtype: torch.dtype) -> None:
+    loss = AdversarialLoss(kind)
+    for value in (-200.0, 200.0):
+        logits = torch.full((4, 1), value, dtype=dtype, requires_grad=True)
+        for function in (loss.real_loss, loss.fake_loss, loss.generator_loss):
+            result = function(logits)
+            (gradient,) = torch.autograd.grad(result, logits)
+            assert torch.isfinite(result)
+            assert torch.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("kind", ["non_saturating", "least_squares", "hinge"])
+def test_generator_gets_a_gradient_from_a_confident_discriminator(kind: str) -> None:
+    logits = torch.full((4, 1), -30.0, dtype=torch.float16, requires_grad=True)
+    loss = AdversarialLoss(kind).generator_loss(logits)
+    (gradient,) = torch.autograd.grad(loss, logits)
+    assert (gradient < -0.1).all()  # raising the logit lowers the loss
+
+
+def test_score_is_a_probability_for_the_cross_entropy() -> None:
+    logits = torch.tensor([0.0, 0.0])
+    assert AdversarialLoss().score(logits).item() == 0.5
+    assert AdversarialLoss("hinge").score(logits + 2).item() == 2
+
+
+def test_unknown_kind_is_refused() -> None:
+    with pytest.raises(ValueError, match="unknown kind 'wasserstein'"):
+        AdversarialLoss("wasserstein")
+
+
+def test_configured_weights_reach_the_loss() -> None:
+    preds = [torch.rand(2, 1, 3, s, s) for s in (4, 8)]
+    targets = [torch.rand(2, 1, 3, s, s) for s in (4, 8)]
+    loss = MultiScaleLoss(
+        p=1, lp_weight=3, gradient_difference_weight=0.5, alpha=2, scale_weights=[2, 1]
+    )
+    total, terms = loss(preds, targets)
+    lp = [lp_loss(p, t, 1) for p, t in zip(preds, targets, strict=True)]
+    gdl = [gradient_difference_loss(p, t, 2) for p, t in zip(preds, targets, strict=True)]
+    expected = 3 * (2 * lp[0] + lp[1]) + 0.5 * (2 * gdl[0] + gdl[1])
+    torch.testing.assert_close(total, expected)
+    torch.testing.assert_close(terms["lp_loss"], torch.stack(lp))
+    torch.testing.assert_close(terms["gradient_difference_loss"], torch.stack(gdl))
+
+
+def test_scales_add_up() -> None:
+    terms = torch.tensor([1.0, 2.0, 4.0])
+    assert sum_over_scales(terms, None).item() == 7
+    assert sum_over_scales(terms, [1, 0, 0.5]).item() == 3
+    with pytest.raises(ValueError, match="2 scale_weights for 3 scales"):
+        sum_over_scales(terms, [1, 1])
+
+
+@pytest.mark.parametrize("weight", [-1.0, math.nan, math.inf])
+def test_impossible_weights_are_refused(weight: float) -> None:
+    with pytest.raises(ValueError, match="lp_weight is"):
+        MultiScaleLoss(lp_weight=weight)
+    with pytest.raises(ValueError, match="gradient_difference_weight is"):
+        MultiScaleLoss(gradient_difference_weight=weight)
+    with pytest.raises(ValueError, match=r"scale_weights\[1\] is"):
+        MultiScaleLoss(scale_weights=[1, weight])

@@ -1,0 +1,106 @@
+import math
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from torch.optim import SGD, Adam
+from torch.optim.lr_scheduler import StepLR
+from worlds import adversarial_task, fit, loader, moving_squares, small_networks, trainer
+
+import vidpred
+from vidpred.errors import CheckpointError, TrainingDivergedError
+from vidpred.losses import MultiScaleLoss
+from vidpred.models import MultiScaleGenerator
+from vidpred.models.checkpoint import read_checkpoint
+from vidpred.tasks import ReconstructionTask
+from vidpred.tasks.checkpoint_io import SafeCheckpointIO
+
+
+def test_it_learns() -> None:
+    generator, _ = small_networks()
+    task = ReconstructionTask(generator, optimizer=partial(Adam, lr=1e-3))
+    clips = moving_squares(8)
+    losses = []
+    for _ in range(2):
+        engine = trainer(max_epochs=15)
+        engine.fit(task, loader(clips, 8))
+        losses.append(float(engine.logged_metrics["train/loss_g"]))
+    assert losses[1] < 0.5 * losses[0]
+    assert task.batches_seen == 30
+
+
+def test_the_trainers_accumulation_and_the_scheduler_apply() -> None:
+    generator, _ = small_networks()
+    task = ReconstructionTask(
+        generator, optimizer=partial(SGD, lr=0.1), lr_scheduler=partial(StepLR, step_size=1)
+    )
+    engine = fit(task, batches=4, accumulate_grad_batches=2)
+    assert engine.global_step == 2
+    assert engine.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.1 * 0.1**2)
+
+
+def test_a_nan_term_is_named() -> None:
+    generator, _ = small_networks()
+    with torch.no_grad():
+        next(generator.networks[-1].parameters()).fill_(math.nan)
+    with pytest.raises(TrainingDivergedError, match="batch 0: lp_loss at scale 1/1"):
+        fit(ReconstructionTask(generator))
+
+
+def test_a_loss_without_terms_is_refused() -> None:
+    with pytest.raises(ValueError, match="every weight of the loss is 0"):
+        ReconstructionTask(small_networks()[0], loss=MultiScaleLoss(lp_weight=0))
+
+
+@pytest.mark.parametrize("frames", [4, 6])
+def test_clips_of_another_length_are_refused(frames: int) -> None:
+    task = ReconstructionTask(small_networks()[0])
+    with pytest.raises(ValueError, match=r"training clips have \d frames; expected 4 of context"):
+        trainer().fit(task, loader(moving_squares(2, frames=frames), 2))
+
+
+def test_evaluation_predicts_every_frame_after_the_context() -> None:
+    generator, _ = small_networks()
+    task = ReconstructionTask(generator)
+    batch = next(iter(loader(moving_squares(2, frames=7, size=37), 2)))
+    with torch.no_grad():
+        result = task.validation_step(batch, 0)
+    assert result["context"].shape == (2, 4, 3, 37, 37)
+    assert result["target"].shape == result["pred"].shape == (2, 3, 3, 37, 37)
+    with torch.no_grad():
+        torch.testing.assert_close(result["pred"], generator(result["context"], 3))
+    with pytest.raises(ValueError, match="expected more than the 4"):
+        task.test_step(next(iter(loader(moving_squares(2, frames=4), 2))), 0)
+
+
+def test_a_checkpoint_rebuilds_the_predictor(tmp_path: Path) -> None:
+    task = adversarial_task()
+    path = tmp_path / "task.ckpt"
+    fit(task).save_checkpoint(path)
+    predictor = vidpred.load(path)
+    context = torch.rand(1, 4, 3, 20, 20)
+    with torch.no_grad():
+        torch.testing.assert_close(predictor(context, 2), task.generator.eval()(context, 2))
+    assert not predictor.training
+    assert read_checkpoint(path)["vidpred"]["batches_seen"] == 1
+
+
+def test_training_goes_on_where_the_checkpoint_stands(tmp_path: Path) -> None:
+    path = tmp_path / "task.ckpt"
+    fit(adversarial_task(), batches=2).save_checkpoint(path)
+    task = adversarial_task()
+    engine = trainer(max_epochs=2, plugins=[SafeCheckpointIO()])
+    engine.fit(task, loader(moving_squares(16), 8), ckpt_path=path)
+    assert task.batches_seen == 4
+    assert engine.global_step == 8
+
+
+def test_a_checkpoint_of_another_architecture_is_refused_by_what_differs(tmp_path: Path) -> None:
+    path = tmp_path / "task.ckpt"
+    fit(ReconstructionTask(small_networks()[0])).save_checkpoint(path)
+    other = ReconstructionTask(MultiScaleGenerator.from_preset("small", upsampling="bilinear"))
+    with pytest.raises(CheckpointError, match="upsampling is nearest there, bilinear here"):
+        trainer().fit(other, loader(moving_squares(2), 2), ckpt_path=path)
+    with pytest.raises(CheckpointError, match="discriminator is None there"):
+        trainer().fit(adversarial_task(), loader(moving_squares(2), 2), ckpt_path=path)

@@ -1,0 +1,122 @@
+"""Every YAML of `configs/` is run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from vidpred.cli.configurations import packaged_configurations
+from vidpred.cli.main import main
+
+ROOT = packaged_configurations()
+ROWS = ("single_scale_l2", "l2", "l1", "gdl_l1", "adv", "adv_gdl")
+"""Training rows of Mathieu et al. 2016."""
+
+FULL_WIDTH = {
+    "single_scale_l2": "model/paper_single_scale.yaml",
+    "l2": "model/paper.yaml",
+    "l1": "model/paper.yaml",
+    "gdl_l1": "model/paper.yaml",
+    "adv": "model/paper_adversarial.yaml",
+    "adv_gdl": "model/paper_adversarial.yaml",
+}
+
+
+def fit_one_batch(tmp_path: Path, toy_root: Path, *arguments: str) -> int:
+    toy = ("--data.num_groups=3", "--data.clips_per_group=1", "--data.num_frames=8")
+    size = ("--data.height=48", "--data.width=64")
+    return main(
+        [
+            "fit",
+            *arguments,
+            f"--data.root={toy_root}",
+            *((*toy, *size) if "experiment/quickstart.yaml" in arguments else ()),
+            "--data.batch_size=4",
+            "--data.num_workers=0",
+            f"--run_dir={tmp_path / 'run'}",
+            "--wandb.enabled=false",
+            "--trainer.max_epochs=1",
+            "--trainer.limit_train_batches=1",
+            "--trainer.limit_val_batches=1",
+            "--trainer.num_sanity_val_steps=0",
+            "--trainer.enable_progress_bar=false",
+            "--trainer.accelerator=cpu",
+        ]
+    )
+
+
+def require_results(run: Path) -> None:
+    assert (run / "config.yaml").is_file()
+    assert {path.name for path in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    header = (run / "metrics.csv").read_text().splitlines()[0]
+    assert "val/psnr_moving_copy_last_t+01" in header
+    assert list((run / "pictures").glob("val_*.png"))
+
+
+def test_there_is_an_experiment_for_every_row() -> None:
+    names = {path.stem for path in (ROOT / "experiment").glob("*.yaml")}
+    assert names == {*ROWS, "quickstart"}
+
+
+@pytest.mark.parametrize("name", [*ROWS, "quickstart"])
+def test_experiments_train(name: str, tmp_path: Path, toy_root: Path) -> None:
+    assert fit_one_batch(tmp_path, toy_root, "-c", f"experiment/{name}.yaml") == 0
+    require_results(tmp_path / "run")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ROWS)
+def test_experiments_train_at_full_width(name: str, tmp_path: Path, toy_root: Path) -> None:
+    files = ("-c", f"experiment/{name}.yaml", "-c", FULL_WIDTH[name])
+    assert fit_one_batch(tmp_path, toy_root, *files) == 0
+    require_results(tmp_path / "run")
+
+
+# The 8 -> 8 networks are a pair that no training row uses.
+PAIR_8TO8 = (
+    "--model.generator=model/generator/paper_8to8.yaml",
+    "--model.discriminator=model/discriminator/paper_8to8.yaml",
+)
+DATA = {
+    "ucf101": ("experiment/l2.yaml",),
+    "moving_shapes": ("experiment/l2.yaml",),
+    "video_folder": ("experiment/l2.yaml",),
+}
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_data_files_train(name: str, tmp_path: Path, toy_root: Path) -> None:
+    shapes = {"num_groups": 3, "clips_per_group": 1, "num_frames": 8, "height": 48, "width": 64}
+    options = [f"--data.{key}={value}" for key, value in shapes.items()]
+    data = f"--data=data/{name}.yaml"
+    extra = options if name == "moving_shapes" else []
+    status = fit_one_batch(tmp_path, toy_root, "-c", "experiment/l2.yaml", data, *extra)
+    assert status == 0
+    require_results(tmp_path / "run")
+
+
+@pytest.mark.parametrize("part", ["generator", "discriminator"])
+def test_model_files_build(part: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in sorted((ROOT / "model" / part).glob("*.yaml")):
+        arguments: Sequence[str] = ["fit", "-c", "experiment/adv.yaml", f"--model.{part}={path}"]
+        assert main([*arguments, "--print_config"]) == 0
+        assert f"name: {path.stem}" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_8_to_8_networks_train(tmp_path: Path, real_data: Path) -> None:
+    frames = ("--data.context_frames=8", "--data.horizon=8", "--data.eval_horizon=8")
+    experiment = ("-c", "experiment/adv_gdl.yaml")
+    root = real_data / "ucf101"
+    small = ("--data.max_val_videos=2",)
+    assert fit_one_batch(tmp_path, root, *experiment, *PAIR_8TO8, *frames, *small) == 0
+    require_results(tmp_path / "run")
+
+
+def test_no_file_is_forgotten() -> None:
+    covered = {f"experiment/{name}.yaml" for name in (*ROWS, "quickstart")}
+    covered |= set(FULL_WIDTH.values()) | {f"data/{name}.yaml" for name in DATA}
+    covered |= {"trainer/default.yaml"}  # read before every other file
+    for part in ("generator", "discriminator"):
+        covered |= {f"model/{part}/{path.name}" for path in (ROOT / "model" / part).glob("*.yaml")}
+    assert {path.relative_to(ROOT).as_posix() for path in ROOT.glob("**/*.yaml")} == covered

@@ -1,0 +1,8 @@
+"""Watchers of a run: removing any of them changes no result."""
+
+from vidpred.callbacks.evaluation import FrameQuality
+from vidpred.callbacks.interrupt import InterruptCheckpoint
+from vidpred.callbacks.pictures import Pictures
+from vidpred.callbacks.quality import QualityResults, quality_table
+
+__all__ = ["FrameQuality", "InterruptCheckpoint", "Pictures", "QualityResults", "quality_table"]

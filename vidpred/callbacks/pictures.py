@@ -1,0 +1,212 @@
+"""What the predictions look like."""
+
+import os
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from jsonargparse.typing import PositiveFloat, PositiveInt
+from lightning_utilities.core.rank_zero import rank_zero_warn
+from PIL import Image
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.loggers import WandbLogger
+from torch import Tensor
+
+from vidpred.batch import Evaluation
+from vidpred.callbacks.evaluation import evaluation_of
+from vidpred.errors import VideoError
+from vidpred.ops.checks import require_positive
+from vidpred.video import write_video
+from vidpred.viz import side_by_side, strip
+
+
+class _Clip(NamedTuple):
+    context: Tensor
+    target: Tensor
+    pred: Tensor
+
+
+class Pictures(Callback):
+    """Show some clips of each validation and of the test: context, truth, prediction, difference.
+
+    Writes a strip (`.png`) and a video (`.mp4`) of every clip into `pictures/` of the run's folder,
+    named by stage, training batches seen and clip, and logs them to every W&B logger. The clips are
+    spread evenly over the batches and are the same every time. When pictures cannot be written,
+    this is said once and the run goes on: numbers and checkpoints matter more.
+
+    Args:
+        num_clips: Clips to show.
+        every_n_validations: Show every n-th validation, beginning with the first.
+        fps: Frames per second of the videos, slow enough to see single frames.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_clips: PositiveInt = 4,
+        every_n_validations: PositiveInt = 1,
+        fps: PositiveFloat = 4.0,
+    ) -> None:
+        require_positive("num_clips", num_clips)
+        require_positive("every_n_validations", every_n_validations)
+        if not fps > 0:
+            raise ValueError(f"fps is {fps}; expected frames per second above 0")
+        self.num_clips = num_clips
+        self.every_n_validations = every_n_validations
+        self.fps = fps
+        self._clips: list[_Clip] = []
+        self._validations = 0
+        self._warned = False
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget earlier clips."""
+        self._clips = []
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keep the clips of this batch that are to be shown."""
+        wanted = self._validations % self.every_n_validations == 0
+        if wanted and not trainer.sanity_checking:
+            self._keep(trainer, outputs, batch_idx, trainer.num_val_batches, dataloader_idx)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write and log them."""
+        if not trainer.sanity_checking:
+            self._validations += 1
+            self._show("val", trainer, pl_module)
+
+    def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget earlier clips."""
+        self._clips = []
+
+    def on_test_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keep the clips of this batch that are to be shown."""
+        self._keep(trainer, outputs, batch_idx, trainer.num_test_batches, dataloader_idx)
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write and log them."""
+        self._show("test", trainer, pl_module)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Remember how many validations there were, so that a resumed run keeps its rhythm."""
+        return {"validations": self._validations}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on counting."""
+        self._validations = state_dict["validations"]
+
+    def _keep(
+        self,
+        trainer: Trainer,
+        outputs: Any,
+        batch_idx: int,
+        num_batches: list[int | float],
+        dataloader_idx: int,
+    ) -> None:
+        if not trainer.is_global_zero or dataloader_idx:
+            return
+        evaluation = evaluation_of(outputs)
+        size = len(evaluation["target"])
+        for index in clips_of_batch(batch_idx, num_batches[0], size, self.num_clips):
+            if len(self._clips) < self.num_clips:
+                self._clips.append(_clip(evaluation, index))
+
+    def _show(
+        self, stage: Literal["val", "test"], trainer: Trainer, pl_module: LightningModule
+    ) -> None:
+        folder = trainer.log_dir or trainer.default_root_dir  # asks all processes
+        clips, self._clips = self._clips, []
+        if not clips or trainer.fast_dev_run:  # type: ignore[attr-defined]  # set by a function
+            return
+        step: int = getattr(pl_module, "batches_seen", trainer.global_step)
+        try:
+            files = self._write(Path(folder) / "pictures", f"{stage}_{step:07d}", clips)
+            _log(trainer, stage, files, step)
+        except (OSError, VideoError) as error:
+            if not self._warned:
+                self._warned = True
+                rank_zero_warn(
+                    f"pictures cannot be written: {error}. The run goes on without them; "
+                    "further failures are not reported."
+                )
+
+    def _write(self, folder: Path, name: str, clips: list[_Clip]) -> list[tuple[Path, Path]]:
+        folder.mkdir(parents=True, exist_ok=True)
+        files = []
+        for k, clip in enumerate(clips):
+            picture, video = folder / f"{name}_{k}.png", folder / f"{name}_{k}.mp4"
+            _write_picture(picture, strip(*clip))
+            write_video(video, side_by_side(*clip), fps=self.fps)
+            files.append((picture, video))
+        return files
+
+
+def clips_of_batch(
+    batch_idx: int, num_batches: float, batch_size: int, num_clips: int
+) -> list[int]:
+    """Choose clips of a batch so that all batches together show `num_clips`, spread evenly.
+
+    Args:
+        batch_idx: Number of the batch, from 0.
+        num_batches: How many there are; infinite when nobody knows, and then the first are shown.
+        batch_size: Clips in this batch.
+        num_clips: Clips wanted in all.
+
+    Returns:
+        Indices in the batch.
+
+    Example:
+        >>> [clips_of_batch(b, 8, 2, 4) for b in range(8)]
+        [[0], [], [0], [], [0], [], [0], []]
+        >>> clips_of_batch(0, 1, 8, 4)
+        [0, 2, 4, 6]
+    """
+    batches = int(min(num_batches, num_clips)) if num_batches == float("inf") else int(num_batches)
+    here = sum(k * batches // num_clips == batch_idx for k in range(num_clips))
+    here = min(here, batch_size)
+    return [k * batch_size // here for k in range(here)]
+
+
+def _clip(evaluation: Evaluation, index: int) -> _Clip:
+    # To the CPU at once: memory on the device is for the model.
+    context, target, pred = (
+        evaluation[key][index].float().cpu() for key in ("context", "target", "pred")
+    )
+    return _Clip(context, target, pred)
+
+
+def _write_picture(path: Path, picture: Tensor) -> None:
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.png")
+    try:
+        Image.fromarray(picture.permute(1, 2, 0).numpy()).save(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _log(trainer: Trainer, stage: str, files: list[tuple[Path, Path]], step: int) -> None:
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbLogger):
+            import wandb
+
+            media: dict[str, Any] = {
+                f"{stage}/strips": [wandb.Image(str(picture)) for picture, _ in files]
+            }
+            # One key a clip: W&B shows a list of videos as nothing.
+            for k, (_, video) in enumerate(files):
+                media[f"{stage}/video_{k}"] = wandb.Video(str(video))
+            logger.log_metrics(media, step)

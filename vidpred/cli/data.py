@@ -1,0 +1,65 @@
+"""`vidpred data`: the data's own commands."""
+
+import argparse
+from pathlib import Path
+
+
+def add_data_parser(
+    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
+) -> None:
+    """Add `data` and its commands; parsing sets `run`, a function from arguments to exit status."""
+    parser = subparsers.add_parser("data", help="write and look after data sets")
+    commands = parser.add_subparsers(dest="data_command", required=True, metavar="COMMAND")
+    toy = commands.add_parser(
+        "toy",
+        help="write a small set of moving shapes in UCF101's layout",
+        description="Render textured moving shapes into real AVI files in UCF101's layout, with "
+        "official-style split lists, for tests and first trials. Needs no network.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    toy.add_argument("root", metavar="ROOT", type=Path, help="folder to make")
+    toy.add_argument("--height", type=int, default=96, help="rows of a frame")
+    toy.add_argument("--width", type=int, default=128, help="columns of a frame")
+    toy.add_argument("--frames", type=int, default=40, help="frames of a clip")
+    toy.add_argument("--groups", type=int, default=8, help="scenes of each of the four classes")
+    toy.add_argument("--clips-per-group", type=int, default=2, help="clips of each scene")
+    toy.add_argument("--seed", type=int, default=0, help="of the world")
+    toy.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace moving shapes that are there; any other folder is never touched",
+    )
+    toy.set_defaults(run=write_toy_set)
+
+
+def write_toy_set(arguments: argparse.Namespace) -> int:
+    """Run `vidpred data toy`: progress on stderr, the folder on stdout.
+
+    Raises:
+        VidpredError: When the folder cannot be used or an argument is out of range.
+    """
+    # Here and not above: these bring torch, and `--help` has to answer at once.
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from vidpred.data.moving_shapes import write_moving_shapes
+    from vidpred.errors import DataError
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("Rendering moving shapes", total=None)
+        try:
+            root = write_moving_shapes(
+                arguments.root,
+                num_groups=arguments.groups,
+                clips_per_group=arguments.clips_per_group,
+                num_frames=arguments.frames,
+                height=arguments.height,
+                width=arguments.width,
+                seed=arguments.seed,
+                overwrite=arguments.overwrite,
+                progress=lambda done, total: progress.update(task, completed=done, total=total),
+            )
+        except ValueError as error:  # an option out of range is the user's to mend, not ours
+            raise DataError(str(error)) from error
+    print(root)
+    return 0

@@ -1,0 +1,136 @@
+"""The entry point: finds the command, shows help at once, and turns mistakes into sentences."""
+
+import argparse
+import errno
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from vidpred import __version__
+from vidpred.cli import data, quickstart
+from vidpred.errors import VidpredError
+
+# Nothing above imports torch: `--help` has to answer at once.
+
+USER_MISTAKE = 2
+OUR_MISTAKE = 1
+
+TRAINER_COMMANDS = {
+    "fit": "train a predictor",
+    "validate": "score a checkpoint on the validation clips",
+    "test": "score a checkpoint on the test clips, beside copying the last frame",
+}
+
+TRAINER_HELP = """\
+usage: vidpred {command} -c FILE [-c FILE ...] [--KEY VALUE ...]
+
+{summary}
+
+options:
+  -c FILE            configuration; later files and options replace what came before. A file is
+                     looked for here, then among the configurations of the package:
+                     {experiments}
+  --run_dir DIR      folder of the run (default: runs/<configuration>/<date and time>)
+  --ckpt_path FILE   checkpoint to {purpose}
+  --data.root DIR    folder of the data set
+  --data.KEY VALUE, --model.KEY VALUE, --trainer.KEY VALUE
+                     any setting of the configuration, such as --trainer.max_epochs 10
+  --wandb.KEY VALUE  enabled (true), project (vidpred), name, group; offline unless logged in
+  --print_config     show the configuration that results, and stop
+  --help-all         every key, with its type and default
+
+example:
+  vidpred {example}
+"""
+
+EXAMPLES = {
+    "fit": "fit -c experiment/adv_gdl.yaml --data.root data/ucf101",
+    "validate": "validate -c runs/NAME/config.yaml --ckpt_path runs/NAME/checkpoints/best.ckpt",
+    "test": "test -c runs/NAME/config.yaml --ckpt_path runs/NAME/checkpoints/best.ckpt",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: Arguments after the program's name; None takes those of the process.
+
+    Returns:
+        Exit status: 0, 1 for our mistake, 2 for the user's, 130 after Ctrl-C.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if arguments and arguments[0] in TRAINER_COMMANDS:
+            return _run_trainer_command(arguments)
+        parsed = _parser().parse_args(arguments)
+        return int(parsed.run(parsed))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except VidpredError as error:
+        return _refuse(error)
+    except (ValueError, TypeError) as error:
+        if not _raised_by_us(error):
+            raise
+        return _refuse(error)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return _refuse(
+            f"no space left on the disk ({error.filename or 'while writing'}); what was saved "
+            "before is whole: free some space and resume from the last checkpoint with --ckpt_path"
+        )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vidpred", description="Train, evaluate and use next-frame video predictors."
+    )
+    parser.add_argument("--version", action="version", version=f"vidpred {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    quickstart.add_quickstart_parser(commands)
+    for command, summary in TRAINER_COMMANDS.items():
+        commands.add_parser(command, help=summary)
+    data.add_data_parser(commands)
+    return parser
+
+
+def _run_trainer_command(arguments: list[str]) -> int:
+    command = arguments[0]
+    if {"-h", "--help"} & set(arguments[1:]):
+        print(_trainer_help(command), end="")
+        return 0
+    from vidpred.cli import trainer  # imports torch
+
+    return trainer.run(["--help" if a == "--help-all" else a for a in arguments])
+
+
+def _trainer_help(command: str) -> str:
+    from vidpred.cli.configurations import packaged_configurations
+
+    experiments = sorted(
+        f"experiment/{path.name}"
+        for path in (packaged_configurations() / "experiment").glob("*.yaml")
+    )
+    return TRAINER_HELP.format(
+        command=command,
+        summary=TRAINER_COMMANDS[command],
+        experiments=("\n" + " " * 21).join(experiments),
+        purpose="resume from" if command == "fit" else "score (required)",
+        example=EXAMPLES[command],
+    )
+
+
+def _refuse(problem: object) -> int:
+    print(f"error: {problem}", file=sys.stderr)
+    return USER_MISTAKE
+
+
+def _raised_by_us(error: BaseException) -> bool:
+    """Tell a refusal of ours from a failure inside a library, whose traceback is worth showing."""
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    package = Path(__file__).parents[1]
+    return traceback is not None and package in Path(traceback.tb_frame.f_code.co_filename).parents

@@ -1,0 +1,115 @@
+"""`vidpred quickstart`: data, training, evaluation and pictures, with nothing given."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vidpred.errors import VidpredError
+
+if TYPE_CHECKING:
+    from vidpred.callbacks import QualityResults
+
+BATCH_SIZE = 16
+"""Of `experiment/quickstart.yaml`: a discriminator's and a generator's draw of 8 patches each."""
+
+EPOCHS = 6
+
+
+def add_quickstart_parser(
+    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
+) -> None:
+    """Add `quickstart`; parsing sets `run`, a function from arguments to exit status."""
+    parser = subparsers.add_parser(
+        "quickstart",
+        help="train and test a small predictor on moving shapes, in a few minutes",
+        description="Write a small set of real AVI files, train the adversarial predictor of "
+        "Mathieu et al. 2016 at reduced width, and test it beside copying the last frame. Needs "
+        "no data, no account and no GPU.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("runs/quickstart"),
+        help="folder of the run; a number is appended when it exists",
+    )
+    parser.add_argument(
+        "--batches", type=int, default=1200, help="training batches; fewer give a worse predictor"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of weights and samples")
+    parser.set_defaults(run=run_quickstart)
+
+
+def run_quickstart(arguments: argparse.Namespace) -> int:
+    """Run `vidpred quickstart`: progress on stderr, the table on stdout.
+
+    Returns:
+        0 when the predictor beats copying the last frame in the moving area at the first frame, in
+        PSNR and SSIM; else 1, unless `--batches` asked for a shorter training.
+
+    Raises:
+        VidpredError: When an argument is out of range.
+    """
+    if arguments.batches < EPOCHS:
+        raise VidpredError(f"--batches is {arguments.batches}; expected at least {EPOCHS}")
+    output = _free_folder(arguments.output)
+    # Here and not above: these bring torch, and `--help` has to answer at once.
+    from rich.console import Console
+
+    from vidpred.callbacks import FrameQuality, quality_table
+    from vidpred.cli.trainer import VidpredCLI, run_cli
+
+    _say(f"1/3 writing moving shapes into {output / 'data'}, training into {output}")
+    cli = run_cli(
+        [
+            *("fit", "-c", "experiment/quickstart.yaml", "--run_dir", str(output)),
+            *("--data.root", str(output / "data"), "--data.seed", str(arguments.seed)),
+            f"--data.samples_per_epoch={arguments.batches // EPOCHS * BATCH_SIZE}",
+            *("--seed_everything", str(arguments.seed)),
+        ]
+    )
+    if not isinstance(cli, VidpredCLI):
+        return cli
+    _say("2/3 testing the best checkpoint beside copying the last frame")
+    cli.trainer.test(cli.model, datamodule=cli.datamodule, ckpt_path="best", verbose=False)
+    quality = next(c for c in cli.trainer.callbacks if isinstance(c, FrameQuality))
+    results = quality.results
+    Console().print(quality_table(results))
+    _say(f"3/3 done. {output} holds")
+    _say("  checkpoints/best.ckpt   the predictor")
+    _say("  pictures/               strips (PNG) and videos (MP4): truth, prediction, difference")
+    _say("  test_metrics.json       the table with its conventions, seed and versions")
+    _say("  metrics.csv, wandb/     every curve")
+    _say("next: your own folder of videos, with the same networks and losses")
+    _say(
+        "  vidpred fit -c experiment/quickstart.yaml "
+        "--data vidpred.data.VideoFolderDataModule --data.root FOLDER"
+    )
+    return _verdict(results, shortened=arguments.batches < 1200)
+
+
+def _verdict(results: "QualityResults", shortened: bool) -> int:
+    scores = results["scores"]
+    better = True
+    for metric in ("psnr", "ssim"):
+        ours = scores["model"]["moving"][metric]["per_frame"][0]
+        copy = scores["copy_last"]["moving"][metric]["per_frame"][0]
+        better = better and ours is not None and copy is not None and ours > copy
+    if better:
+        _say("The predictor beats copying the last frame where something moves.")
+        return 0
+    _say("The predictor does not yet beat copying the last frame where something moves.")
+    return 0 if shortened else 1
+
+
+def _free_folder(wanted: Path) -> Path:
+    folder, number = wanted, 2
+    while folder.exists():
+        folder = wanted.with_name(f"{wanted.name}-{number}")
+        number += 1
+    return folder
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

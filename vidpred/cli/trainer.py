@@ -1,0 +1,211 @@
+"""`vidpred fit`, `validate` and `test`: Lightning's command line, with a run folder and two loggers."""
+
+import logging
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+import pytorch_lightning as pl
+from pytorch_lightning.cli import (
+    ArgsType,
+    LightningArgumentParser,
+    LightningCLI,
+    SaveConfigCallback,
+)
+from pytorch_lightning.loggers import Logger
+
+from vidpred.cli.configurations import packaged_configurations, resolve_configurations
+from vidpred.errors import VidpredError
+from vidpred.loggers import ResilientWandbLogger, RunCSVLogger
+from vidpred.models.checkpoint import read_checkpoint
+from vidpred.tasks import NextFrameTask
+from vidpred.tasks.checkpoint_io import SafeCheckpointIO
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as a shell gives it: 128 + SIGINT."""
+
+
+@dataclass
+class WandbOptions:
+    """How a run appears in Weights & Biases.
+
+    Attributes:
+        enabled: Whether to log there; offline unless logged in. CSV is written always.
+        project: Project that the run belongs to.
+        name: Name of the run; None is the run folder's.
+        group: Group of runs that belong together.
+        tags: Free labels.
+    """
+
+    enabled: bool = True
+    project: str = "vidpred"
+    name: str | None = None
+    group: str | None = None
+    tags: list[str] = field(default_factory=list)
+
+
+class SentenceParser(LightningArgumentParser):
+    """Gives the mistake alone, where jsonargparse prints every option that exists before it."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Refuse the command line.
+
+        Raises:
+            VidpredError: Always, but in the parser of a part, whose mistake joins the whole's.
+        """
+        if not self.exit_on_error:
+            super().error(message, ex)
+        raise VidpredError(f"{message}\nevery key and its type: vidpred COMMAND --help-all") from ex
+
+
+class RunConfiguration(SaveConfigCallback):
+    """Writes the full configuration into the run folder and to every logger."""
+
+    def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Write `config.yaml` when training, `<stage>_config.yaml` otherwise."""
+        folder = Path(trainer.log_dir or trainer.default_root_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        name = "config.yaml" if stage == "fit" else f"{stage}_config.yaml"
+        self.parser.save(
+            self.config, folder / name, skip_none=False, overwrite=True, multifile=False
+        )
+        configuration = self.config.clone()
+        configuration.pop("config", None)
+        for logger in trainer.loggers:
+            logger.log_hyperparams(configuration.as_dict())
+
+
+class VidpredCLI(LightningCLI):
+    """Lightning's command line around the tasks and data modules of vidpred."""
+
+    def __init__(self, args: ArgsType) -> None:
+        """Parse and run.
+
+        Args:
+            args: Command line after the program's name, such as `["fit", "-c", "l2.yaml"]`.
+        """
+        default = packaged_configurations() / "trainer" / "default.yaml"
+        defaults = {"default_config_files": [str(default)]}
+        super().__init__(
+            NextFrameTask,
+            pl.LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            auto_configure_optimizers=False,
+            save_config_callback=RunConfiguration,
+            save_config_kwargs={"save_to_log_dir": False},
+            parser_class=SentenceParser,
+            parser_kwargs={
+                "prog": "vidpred",
+                "allow_abbrev": False,  # `--trainer.max_epoch` is a typing error
+                **dict.fromkeys(self.subcommands(), defaults),
+            },
+            args=args,
+        )
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Name the commands, and the arguments of the trainer's methods that are not options."""
+        return {
+            "fit": {"model", "train_dataloaders", "val_dataloaders", "datamodule", "weights_only"},
+            "validate": {"model", "dataloaders", "datamodule", "weights_only"},
+            "test": {"model", "dataloaders", "datamodule", "weights_only"},
+        }
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the run's folder and how it appears in Weights & Biases."""
+        parser.add_argument("--run_dir", type=str | None, help="Folder of the run.", default=None)
+        parser.add_class_arguments(WandbOptions, "wandb")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Parse, and read a checkpoint's description before anything is built."""
+        # Not Lightning's own: it warns whenever the process has arguments as well.
+        self.config = parser.parse_args(cast(list[str], args))
+        command = str(self.config.subcommand)
+        options = self.config[command]
+        if options.ckpt_path not in (None, "last"):
+            read_checkpoint(options.ckpt_path)
+        elif command != "fit":
+            raise VidpredError(
+                f"vidpred {command} needs weights to score; expected --ckpt_path FILE, such as "
+                "runs/NAME/checkpoints/best.ckpt"
+            )
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        """Build the trainer with the run's folder, its loggers and safe checkpoint reading."""
+        run_dir = self._run_dir()
+        kwargs.setdefault("default_root_dir", str(run_dir))
+        kwargs.setdefault("plugins", [SafeCheckpointIO()])
+        if self._get(self.config_init, "trainer")["logger"] is None:
+            kwargs.setdefault("logger", self._loggers(run_dir))
+        return super().instantiate_trainer(**kwargs)
+
+    def _run_dir(self) -> Path:
+        given = self._get(self.config, "run_dir")
+        if given is not None:
+            return Path(given)
+        files = [Path(str(file)) for file in self._get(self.config, "config") or []]
+        name = next((file.stem for file in files if file.parent.name == "experiment"), None)
+        name = name or (files[0].stem if files else str(self.subcommand))
+        # Several runs may start within a second; processes of one run share the environment.
+        stamp = os.environ.setdefault("VIDPRED_RUN_STAMP", f"{datetime.now():%Y%m%d-%H%M%S}")
+        return Path("runs", name, stamp)
+
+    def _loggers(self, run_dir: Path) -> list[Logger]:
+        loggers: list[Logger] = [RunCSVLogger(run_dir)]
+        wandb: WandbOptions = self._get(self.config_init, "wandb")
+        if wandb.enabled:
+            loggers.append(
+                ResilientWandbLogger(
+                    run_dir,
+                    project=wandb.project,
+                    name=wandb.name or run_dir.name,
+                    group=wandb.group,
+                    tags=wandb.tags,
+                )
+            )
+        return loggers
+
+
+def run_cli(arguments: Sequence[str]) -> VidpredCLI | int:
+    """Run one of Lightning's commands and give its parts, for what comes after.
+
+    Args:
+        arguments: Command line after the program's name, beginning with the command.
+
+    Returns:
+        The command line with its trainer, model and data; or the exit status when it stopped early.
+    """
+    _quieten_lightning()
+    try:
+        return VidpredCLI(resolve_configurations(arguments))
+    except SystemExit as stop:
+        # Lightning answers Ctrl-C with exit(1), after its callbacks have saved.
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            return INTERRUPTED
+        return stop.code if isinstance(stop.code, int) else 0
+
+
+def _quieten_lightning() -> None:
+    """Drop what users cannot act on: advertisements, and warnings of Lightning about itself."""
+    warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
+    log = logging.getLogger("pytorch_lightning.utilities.rank_zero")
+    log.addFilter(_is_no_advertisement)
+
+
+def _is_no_advertisement(record: logging.LogRecord) -> bool:
+    return "💡" not in record.getMessage()
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one of Lightning's commands; see `run_cli`.
+
+    Returns:
+        Exit status.
+    """
+    finished = run_cli(arguments)
+    return finished if isinstance(finished, int) else 0

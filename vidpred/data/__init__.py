@@ -1,0 +1,33 @@
+"""Video data sets: lists, random patches, whole clips."""
+
+from vidpred.data.catalog import ClipSample, Listing, Split, Video, collate_clips
+from vidpred.data.evaluation import EvaluationClips
+from vidpred.data.loading import ClipLoader, StreamSampler
+from vidpred.data.module import ClipDataModule
+from vidpred.data.moving_shapes import MovingShapesDataModule, write_moving_shapes
+from vidpred.data.shapes_world import MOTIONS, Motion, render_moving_shapes
+from vidpred.data.training import TrainingClips
+from vidpred.data.ucf101 import UCF101DataModule
+from vidpred.data.video_folder import VideoFolderDataModule
+from vidpred.video import read_clip
+
+__all__ = [
+    "MOTIONS",
+    "ClipDataModule",
+    "ClipLoader",
+    "ClipSample",
+    "EvaluationClips",
+    "Listing",
+    "Motion",
+    "MovingShapesDataModule",
+    "Split",
+    "StreamSampler",
+    "TrainingClips",
+    "UCF101DataModule",
+    "Video",
+    "VideoFolderDataModule",
+    "collate_clips",
+    "read_clip",
+    "render_moving_shapes",
+    "write_moving_shapes",
+]

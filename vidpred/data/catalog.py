@@ -1,0 +1,109 @@
+"""What a data set consists of: videos, and which of them a split holds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypedDict
+
+import torch
+from torch import Tensor
+
+from vidpred.batch import ClipBatch
+from vidpred.errors import DataError
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Video:
+    """One video of a data set.
+
+    Attributes:
+        path: The file.
+        video_id: Name that is unique within the data set, such as "Archery/v_Archery_g01_c01".
+        label: Name of its class, "" when there are none.
+        group: Videos of one group show the same scene and must not be split; `None` when unknown.
+    """
+
+    path: Path
+    video_id: str
+    label: str = ""
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The videos of one split.
+
+    Attributes:
+        videos: Those on the disk, in a fixed order.
+        missing: Names that the split's list holds and the disk does not.
+    """
+
+    videos: tuple[Video, ...]
+    missing: tuple[str, ...] = ()
+
+
+class ClipSample(TypedDict):
+    """One draw of a data set.
+
+    Attributes:
+        frames: uint8, shape (P, T, C, H, W): P patches of one clip, 1 in evaluation.
+        video_id: Name of the video.
+        start: Index of the clip's first frame.
+    """
+
+    frames: Tensor
+    video_id: str
+    start: int
+
+
+def collate_clips(samples: Sequence[ClipSample]) -> ClipBatch:
+    """Join draws into a batch; the patches of one clip stay next to each other.
+
+    Raises:
+        DataError: When frame sizes differ.
+    """
+    sizes = {tuple(sample["frames"].shape[-2:]): sample["video_id"] for sample in samples}
+    if len(sizes) > 1:
+        found = ", ".join(f"{height} x {width} ({name})" for (height, width), name in sizes.items())
+        raise DataError(
+            f"videos of different frame sizes cannot share a batch: {found}; "
+            "set eval_batch_size: 1, or bring the videos to one size"
+        )
+    starts: list[int] = []
+    names: list[str] = []
+    for sample in samples:
+        patches = len(sample["frames"])
+        starts += [sample["start"]] * patches
+        names += [sample["video_id"]] * patches
+    return ClipBatch(
+        frames=torch.cat([sample["frames"] for sample in samples]),
+        video_id=names,
+        start=torch.tensor(starts, dtype=torch.int64),
+    )
+
+
+def evenly_spaced(videos: Sequence[Video], count: int | None) -> list[Video]:
+    """Choose `count` of the videos (all when `None`), spread evenly over their order."""
+    if count is None or count >= len(videos):
+        return list(videos)
+    return [videos[index * len(videos) // count] for index in range(count)]
+
+
+def require_disjoint(listings: dict[Split, Listing]) -> None:
+    """Refuse a video that two splits hold.
+
+    Raises:
+        DataError: Naming the video and both splits.
+    """
+    owners: dict[Path, Split] = {}
+    for split, listing in listings.items():
+        for video in listing.videos:
+            owner = owners.setdefault(video.path.resolve(), split)
+            if owner != split:
+                raise DataError(
+                    f"{video.video_id} is in {owner} and in {split}; "
+                    "a video must belong to one split, correct the lists"
+                )

@@ -1,0 +1,87 @@
+"""The first frames of each video, whole."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from pytorch_lightning.utilities import rank_zero_warn
+from torch.utils.data import Dataset
+
+from vidpred.data.catalog import ClipSample, Split, Video
+from vidpred.errors import DataError, VideoError, VidpredError
+from vidpred.video import check_clip, read_clip
+
+NAMED_PROBLEMS = 3
+"""Videos that a warning names before it only counts."""
+
+
+class EvaluationClips(Dataset[ClipSample]):
+    """The first `length` frames of each video at full size, in the order given.
+
+    Args:
+        videos: Videos that have these frames, see `readable_videos`.
+        length: context_frames + eval_horizon.
+        frame_step: Distance between two frames of a clip.
+    """
+
+    def __init__(self, videos: Sequence[Video], *, length: int, frame_step: int) -> None:
+        self.videos = list(videos)
+        self.length = length
+        self.frame_step = frame_step
+
+    def __len__(self) -> int:
+        """Number of videos."""
+        return len(self.videos)
+
+    def __getitem__(self, index: int) -> ClipSample:
+        """Read one video's clip, shape (1, T, C, H, W)."""
+        video = self.videos[index]
+        frames = read_clip(video.path, 0, self.length, self.frame_step)
+        return ClipSample(frames=frames[None], video_id=video.video_id, start=0)
+
+    def __getitems__(self, indices: Sequence[int]) -> "list[ClipSample] | VidpredError":
+        """Read several clips, for loaders: an error travels as a value, see `ClipLoader`."""
+        try:
+            return [self[index] for index in indices]
+        except VidpredError as error:
+            return error
+
+
+def readable_videos(
+    videos: Sequence[Video], *, length: int, frame_step: int, split: Split
+) -> list[Video]:
+    """Leave out the videos whose evaluation clip cannot be read, with one warning.
+
+    The very frames that evaluation will read are decoded, so a damaged video is found before the
+    run and not in its middle. It takes about 2 ms a video of 320 x 240 pixels.
+
+    Args:
+        videos: Candidates.
+        length: Frames of a clip.
+        frame_step: Distance between two of them.
+        split: For the messages.
+
+    Returns:
+        The readable videos in the order given.
+
+    Raises:
+        DataError: When none is left.
+    """
+
+    def problem(video: Video) -> VideoError | None:
+        try:
+            check_clip(video.path, 0, length, frame_step)
+        except VideoError as error:
+            return error
+        return None
+
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        found = list(pool.map(problem, videos))
+    problems = [error for error in found if error is not None]
+    if problems:
+        first = "\n  ".join(str(error) for error in problems[:NAMED_PROBLEMS])
+        message = f"{len(problems)} of {len(videos)} {split} videos cannot be used"
+        if len(problems) == len(videos):
+            raise DataError(f"{message}; none is left. The first problems:\n  {first}")
+        rank_zero_warn(f"{message} and are left out; the first:\n  {first}")
+    return [video for video, error in zip(videos, found, strict=True) if error is None]

@@ -1,0 +1,249 @@
+"""What all data modules share: options, data sets, loaders."""
+
+import os
+from abc import ABC, abstractmethod
+
+import pytorch_lightning as pl
+import torch
+from jsonargparse.typing import ClosedUnitInterval, NonNegativeInt, PositiveInt
+from pytorch_lightning.utilities import rank_zero_info
+
+from vidpred.data.catalog import (
+    SPLITS,
+    Listing,
+    Split,
+    evenly_spaced,
+    require_disjoint,
+)
+from vidpred.data.evaluation import EvaluationClips, readable_videos
+from vidpred.data.loading import ClipLoader, StreamSampler, collate_or_error
+from vidpred.data.patches import MOTION_THRESHOLD
+from vidpred.data.training import TrainingClips
+from vidpred.errors import DataError
+from vidpred.ops.checks import require_positive
+
+BATCHES_PER_EPOCH = 1000
+"""Length of an epoch when `samples_per_epoch` is not given: the stream itself has no end."""
+
+
+class ClipDataModule(pl.LightningDataModule, ABC):
+    """Training patches and whole evaluation frames of the videos that a subclass lists.
+
+    Training draws without end and never twice alike; an epoch is a number of draws. Validation and
+    test read the first `context_frames + eval_horizon` frames of each video, at full size, in a
+    fixed order.
+
+    Args:
+        context_frames: Frames that a predictor sees.
+        horizon: Frames that it is trained to predict.
+        eval_horizon: Frames that it predicts in validation and test.
+        patch_size: Height and width of training patches in pixels (Mathieu et al. 2016: 32, then
+            64).
+        motion_threshold: A patch is accepted when its last two context frames differ by more than
+            this, root mean square in [0, 1]; 0.02 lets about half of UCF101's random patches pass.
+        patches_per_clip: Patches cut from each decoded clip. Above 1 loads faster, with less
+            variety.
+        batch_size: Patches in a training batch, for each process.
+        eval_batch_size: Whole clips in a validation or test batch; above 1 needs frames of one
+            size.
+        samples_per_epoch: Patches that make a training epoch over all processes; 1000 batches a
+            process when `None`.
+        max_val_videos: Use this many validation videos, evenly spaced over the list; all when
+            `None`.
+        max_test_videos: The same for test.
+        frame_step: Distance between two frames of a clip.
+        num_workers: Processes that load; one for each core, at most 4, when `None`. 0 loads in the
+            training process.
+        seed: Of the training stream.
+
+    Raises:
+        ValueError: For a value out of range, or a batch size that does not fit `patches_per_clip`.
+    """
+
+    def __init__(
+        self,
+        *,
+        context_frames: PositiveInt = 4,
+        horizon: PositiveInt = 1,
+        eval_horizon: PositiveInt = 2,
+        patch_size: PositiveInt = 32,
+        motion_threshold: ClosedUnitInterval = MOTION_THRESHOLD,
+        patches_per_clip: PositiveInt = 1,
+        batch_size: PositiveInt = 8,
+        eval_batch_size: PositiveInt = 1,
+        samples_per_epoch: PositiveInt | None = None,
+        max_val_videos: PositiveInt | None = None,
+        max_test_videos: PositiveInt | None = None,
+        frame_step: PositiveInt = 1,
+        num_workers: NonNegativeInt | None = None,
+        seed: NonNegativeInt = 0,
+    ) -> None:
+        super().__init__()
+        for name, value in (
+            ("context_frames", context_frames),
+            ("horizon", horizon),
+            ("eval_horizon", eval_horizon),
+            ("patch_size", patch_size),
+            ("patches_per_clip", patches_per_clip),
+            ("batch_size", batch_size),
+            ("eval_batch_size", eval_batch_size),
+            ("samples_per_epoch", samples_per_epoch),
+            ("max_val_videos", max_val_videos),
+            ("max_test_videos", max_test_videos),
+            ("frame_step", frame_step),
+        ):
+            if value is not None:
+                require_positive(name, value)
+        if not 0 <= motion_threshold <= 1:
+            raise ValueError(f"motion_threshold is {motion_threshold}; expected a number in [0, 1]")
+        if seed < 0 or (num_workers is not None and num_workers < 0):
+            raise ValueError(f"seed is {seed}, num_workers {num_workers}; expected neither below 0")
+        if patches_per_clip > 1 and batch_size % (2 * patches_per_clip):
+            raise ValueError(
+                f"batch_size is {batch_size} with patches_per_clip {patches_per_clip}; expected a "
+                f"multiple of {2 * patches_per_clip}: the halves of a batch must share no clip"
+            )
+        self.context_frames = context_frames
+        self.horizon = horizon
+        self.eval_horizon = eval_horizon
+        self.patch_size = patch_size
+        self.motion_threshold = motion_threshold
+        self.patches_per_clip = patches_per_clip
+        self.batch_size = batch_size
+        self.eval_batch_size = eval_batch_size
+        self.samples_per_epoch = samples_per_epoch
+        self.max_videos: dict[Split, int | None] = {
+            "train": None,
+            "val": max_val_videos,
+            "test": max_test_videos,
+        }
+        self.frame_step = frame_step
+        self.num_workers = _default_workers() if num_workers is None else num_workers
+        self.seed = seed
+        self.listings: dict[Split, Listing] = {}
+        self._train: TrainingClips | None = None
+        self._eval: dict[Split, EvaluationClips] = {}
+
+    @abstractmethod
+    def list_split(self, split: Split) -> Listing:
+        """Say which videos a split holds, in a fixed order that no option of the sampling changes.
+
+        Raises:
+            DataError: When the data set is not where it was looked for.
+        """
+
+    def setup(self, stage: str) -> None:
+        """Find the videos and check those that this stage evaluates on.
+
+        Args:
+            stage: "fit", "validate" or "test"; "predict" needs nothing from here.
+
+        Raises:
+            DataError: When a split that the stage needs has no usable video.
+        """
+        needed: dict[str, tuple[Split, ...]] = {
+            "fit": ("train", "val"),
+            "validate": ("val",),
+            "test": ("test",),
+        }
+        if not self.listings:
+            listings = {split: self.list_split(split) for split in SPLITS}
+            require_disjoint(listings)
+            self.listings = listings
+            rank_zero_info(self.summary())
+        for split in needed.get(stage, ()):
+            self._require_videos(split)
+            if split == "train":
+                self._train = self._train or self._training_clips()
+            elif split not in self._eval:
+                self._eval[split] = self._evaluation_clips(split)
+
+    def summary(self) -> str:
+        """Count videos, classes and missing files of each split, a line each; needs `setup`."""
+        lines = []
+        for split, listing in self.listings.items():
+            classes = len({video.label for video in listing.videos})
+            line = f"{split}: {len(listing.videos)} videos, {classes} classes"
+            if listing.missing:
+                line += f" ({len(listing.missing)} listed videos are not on the disk)"
+            lines.append(line)
+        return "\n".join(lines)
+
+    def train_dataloader(self) -> ClipLoader:
+        """Give batches of random patches, frames of shape (B, T, C, patch_size, patch_size)."""
+        if self._train is None:
+            raise RuntimeError('the training data are not set up; call setup("fit") first')
+        trainer = self.trainer
+        sampler = StreamSampler(
+            self._train,
+            num_replicas=trainer.world_size if trainer else 1,
+            rank=trainer.global_rank if trainer else 0,
+        )
+        return ClipLoader(
+            self._train,
+            batch_size=self.batch_size // self.patches_per_clip,
+            sampler=sampler,
+            drop_last=True,
+            num_workers=self.num_workers,
+            collate_fn=collate_or_error,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def val_dataloader(self) -> ClipLoader:
+        """Give whole clips of the validation videos, frames of shape (B, T, C, H, W)."""
+        return self._evaluation_loader("val")
+
+    def test_dataloader(self) -> ClipLoader:
+        """Give whole clips of the test videos, frames of shape (B, T, C, H, W)."""
+        return self._evaluation_loader("test")
+
+    def _require_videos(self, split: Split) -> None:
+        listing = self.listings[split]
+        if not listing.videos:
+            raise DataError(
+                f"no video of the {split} split is on the disk "
+                f"({len(listing.missing)} are listed and missing). {self.summary()}"
+            )
+
+    def _training_clips(self) -> TrainingClips:
+        processes = self.trainer.world_size if self.trainer else 1
+        samples = self.samples_per_epoch or BATCHES_PER_EPOCH * self.batch_size * processes
+        if samples < self.batch_size * processes:
+            raise ValueError(
+                f"samples_per_epoch is {samples}; expected at least one batch "
+                f"({self.batch_size}) for each of {processes} processes"
+            )
+        return TrainingClips(
+            self.listings["train"].videos,
+            context_frames=self.context_frames,
+            horizon=self.horizon,
+            patch_size=self.patch_size,
+            motion_threshold=self.motion_threshold,
+            patches_per_clip=self.patches_per_clip,
+            frame_step=self.frame_step,
+            clips_per_epoch=samples // self.patches_per_clip,
+            seed=self.seed,
+        )
+
+    def _evaluation_clips(self, split: Split) -> EvaluationClips:
+        length = self.context_frames + self.eval_horizon
+        chosen = evenly_spaced(self.listings[split].videos, self.max_videos[split])
+        videos = readable_videos(chosen, length=length, frame_step=self.frame_step, split=split)
+        return EvaluationClips(videos, length=length, frame_step=self.frame_step)
+
+    def _evaluation_loader(self, split: Split) -> ClipLoader:
+        if split not in self._eval:
+            raise RuntimeError(f"the {split} data are not set up; call setup first")
+        return ClipLoader(
+            self._eval[split],
+            batch_size=self.eval_batch_size,
+            num_workers=self.num_workers,
+            collate_fn=collate_or_error,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+
+def _default_workers() -> int:
+    return min(4, os.cpu_count() or 1)

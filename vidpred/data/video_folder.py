@@ -1,0 +1,194 @@
+"""Anybody's own folder of videos."""
+
+import hashlib
+from pathlib import Path
+
+from jsonargparse.typing import (
+    ClosedUnitInterval,
+    NonNegativeInt,
+    OpenUnitInterval,
+    PositiveInt,
+)
+
+from vidpred.data.catalog import SPLITS, Listing, Split, Video
+from vidpred.data.module import ClipDataModule
+from vidpred.data.patches import MOTION_THRESHOLD
+from vidpred.errors import DataError
+
+# fmt: off
+VIDEO_SUFFIXES = frozenset({
+    ".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".gif", ".wmv", ".flv", ".ts",
+    ".ogv", ".3gp",
+})
+# fmt: on
+
+
+class VideoFolderDataModule(ClipDataModule):
+    """All videos below a folder, in any format that FFmpeg reads, split by file.
+
+    A video's split follows from a hash of its path below the root, so it stays where it is when
+    others come or go. With few videos a split can come out empty: when there are at least three, it
+    then borrows the video whose hash lies nearest from the largest split, and gives it back as soon
+    as one of its own is there. Give lists where a split must never change.
+
+    Args:
+        root: Folder of the videos, at any depth; the name of a video's own folder is its class.
+        val_fraction: Share of the videos for validation.
+        test_fraction: Share of the videos for test.
+        train_list: Text file with a path below `root` on each line; with it the other two are
+            needed, and nothing is split by hash. Empty lines and those that begin with # are
+            skipped.
+        val_list: The same for validation.
+        test_list: The same for test.
+        context_frames: See `ClipDataModule`, as for all that follow.
+        horizon: Frames to predict in training.
+        eval_horizon: Frames to predict in validation and test.
+        patch_size: Side of training patches.
+        motion_threshold: Motion that a patch must show.
+        patches_per_clip: Patches of each decoded clip.
+        batch_size: Patches in a training batch.
+        eval_batch_size: Clips in an evaluation batch.
+        samples_per_epoch: Patches that make an epoch.
+        max_val_videos: At most this many validation videos.
+        max_test_videos: At most this many test videos.
+        frame_step: Distance between two frames of a clip.
+        num_workers: Loading processes.
+        seed: Of the training stream.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        *,
+        val_fraction: OpenUnitInterval = 0.1,
+        test_fraction: OpenUnitInterval = 0.1,
+        train_list: str | Path | None = None,
+        val_list: str | Path | None = None,
+        test_list: str | Path | None = None,
+        context_frames: PositiveInt = 4,
+        horizon: PositiveInt = 1,
+        eval_horizon: PositiveInt = 2,
+        patch_size: PositiveInt = 32,
+        motion_threshold: ClosedUnitInterval = MOTION_THRESHOLD,
+        patches_per_clip: PositiveInt = 1,
+        batch_size: PositiveInt = 8,
+        eval_batch_size: PositiveInt = 1,
+        samples_per_epoch: PositiveInt | None = None,
+        max_val_videos: PositiveInt | None = None,
+        max_test_videos: PositiveInt | None = None,
+        frame_step: PositiveInt = 1,
+        num_workers: NonNegativeInt | None = None,
+        seed: NonNegativeInt = 0,
+    ) -> None:
+        super().__init__(
+            context_frames=context_frames,
+            horizon=horizon,
+            eval_horizon=eval_horizon,
+            patch_size=patch_size,
+            motion_threshold=motion_threshold,
+            patches_per_clip=patches_per_clip,
+            batch_size=batch_size,
+            eval_batch_size=eval_batch_size,
+            samples_per_epoch=samples_per_epoch,
+            max_val_videos=max_val_videos,
+            max_test_videos=max_test_videos,
+            frame_step=frame_step,
+            num_workers=num_workers,
+            seed=seed,
+        )
+        if min(val_fraction, test_fraction) <= 0 or val_fraction + test_fraction >= 1:
+            raise ValueError(
+                f"val_fraction is {val_fraction}, test_fraction {test_fraction}; "
+                "expected both above 0 and their sum below 1"
+            )
+        given = [path for path in (train_list, val_list, test_list) if path is not None]
+        if len(given) not in (0, 3):
+            raise ValueError(
+                f"{len(given)} of train_list, val_list and test_list are given; "
+                "expected all three or none"
+            )
+        self.root = Path(root).expanduser()
+        self.val_fraction = val_fraction
+        self.test_fraction = test_fraction
+        self.lists = dict(zip(SPLITS, (Path(path).expanduser() for path in given), strict=False))
+
+    def list_split(self, split: Split) -> Listing:
+        """Say which videos a split holds.
+
+        Raises:
+            DataError: When the root or a list is not there, or no video is below the root.
+        """
+        if not self.root.is_dir():
+            raise DataError(f"{self.root}: there is no such folder; expected a folder of videos")
+        if self.lists:
+            return self._read_list(self.lists[split])
+        names = find_videos(self.root)
+        if not names:
+            raise DataError(
+                f"{self.root}: no video in it or below; "
+                f"looked for {' '.join(sorted(VIDEO_SUFFIXES))}"
+            )
+        chosen = split_by_hash(
+            names, val_fraction=self.val_fraction, test_fraction=self.test_fraction
+        )
+        return Listing(tuple(self._video(name) for name in chosen[split]))
+
+    def _read_list(self, path: Path) -> Listing:
+        if not path.is_file():
+            raise DataError(f"{path}: there is no such list")
+        lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+        names = list(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
+        present = [name for name in names if (self.root / name).is_file()]
+        missing = tuple(name for name in names if name not in set(present))
+        return Listing(tuple(self._video(name) for name in present), missing)
+
+    def _video(self, name: str) -> Video:
+        path = self.root / name
+        # The whole name: two files may differ in their ending alone.
+        return Video(path=path, video_id=name, label=path.parent.name)
+
+
+def find_videos(root: Path) -> list[str]:
+    """Give the videos below a folder as sorted paths with forward slashes, without hidden ones."""
+    found = []
+    for path in root.rglob("*"):
+        name = path.relative_to(root)
+        if path.suffix.lower() in VIDEO_SUFFIXES and not any(
+            part.startswith(".") for part in name.parts
+        ):
+            found.append(name.as_posix())
+    return sorted(found)
+
+
+def split_by_hash(
+    names: list[str], *, val_fraction: float, test_fraction: float
+) -> dict[Split, list[str]]:
+    """Split names by a hash of each, see `VideoFolderDataModule` for the rule with few names.
+
+    Args:
+        names: Paths below the root.
+        val_fraction: Expected share of validation.
+        test_fraction: Expected share of test.
+    """
+    ordered = sorted(names, key=_position)
+    splits: dict[Split, list[str]] = {"test": [], "val": [], "train": []}
+    for name in ordered:
+        position = _position(name)
+        if position < test_fraction:
+            splits["test"].append(name)
+        elif position < test_fraction + val_fraction:
+            splits["val"].append(name)
+        else:
+            splits["train"].append(name)
+    if len(names) >= len(splits):
+        for split, members in splits.items():
+            if not members:
+                donor = max(splits.values(), key=len)
+                # Hashes run from test over val to train: the nearest neighbour is at one end.
+                members.append(donor.pop(-1 if split == "train" else 0))
+    return {split: sorted(splits[split]) for split in SPLITS}
+
+
+def _position(name: str) -> float:
+    """Spread names evenly over [0, 1)."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big") / 2**48

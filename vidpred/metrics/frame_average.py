@@ -1,0 +1,93 @@
+"""Averages over clips that keep time."""
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from vidpred.ops.checks import require_positive
+
+
+class FrameAverage(Metric):
+    """Mean over clips of a score per clip and frame, in constant memory.
+
+    The mean is of the per-clip values: for dB it is the mean of the dB, not the dB of the mean
+    error. Clips whose value is NaN at a frame (nothing moved there) are left out of that frame's
+    mean and counted in `skipped`. Works over several processes; give `horizon` when one of them may
+    see no clip.
+
+    Args:
+        horizon: T, number of frames a clip; None takes it from the first clips.
+
+    Attributes:
+        total: Sum of the scores, float64, shape (T,).
+        count: Clips in the sum, int64, shape (T,).
+        skipped: Clips left out of the sum, int64, shape (T,).
+    """
+
+    is_differentiable = False
+    higher_is_better = True
+    full_state_update = False
+
+    total: Tensor
+    count: Tensor
+    skipped: Tensor
+
+    def __init__(self, *, horizon: int | None = None) -> None:
+        if horizon is not None:
+            require_positive("horizon", horizon)
+        super().__init__()
+        self.horizon = horizon
+        frames = horizon or 0
+        self.add_state("total", torch.zeros(frames, dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("count", torch.zeros(frames, dtype=torch.int64), dist_reduce_fx="sum")
+        self.add_state("skipped", torch.zeros(frames, dtype=torch.int64), dist_reduce_fx="sum")
+
+    @abstractmethod
+    def score(self, pred: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
+        """Give the score per clip and frame, shape (B, T)."""
+
+    def update(self, pred: Tensor, target: Tensor, mask: Tensor | None = None) -> None:
+        """Add clips.
+
+        Args:
+            pred: Predicted frames, shape (B, T, C, H, W).
+            target: Ground truth, same shape and range.
+            mask: Boolean, shape (B, T, 1, H, W), or None for whole frames.
+
+        Raises:
+            ValueError: When T is not that of the clips before, or the metric refuses the frames.
+        """
+        # Device first: Apple's GPU has no float64, and the caller then keeps the state on the CPU.
+        scores = self.score(pred, target, mask).detach().to(self.total.device).double()
+        if self.horizon is None and not self.total.numel():
+            self.total = scores.new_zeros(scores.shape[1])
+            self.count = torch.zeros_like(self.total, dtype=torch.int64)
+            self.skipped = torch.zeros_like(self.count)
+        if scores.shape[1] != self.total.numel():
+            raise ValueError(
+                f"clips have {scores.shape[1]} frames; "
+                f"expected {self.total.numel()}, as set or as before"
+            )
+        counted = ~scores.isnan()
+        self.total += scores.nan_to_num(nan=0.0).sum(dim=0)
+        self.count += counted.sum(dim=0)
+        self.skipped += (~counted).sum(dim=0)
+
+    def compute(self) -> Tensor:
+        """Give the mean over clips per frame.
+
+        Returns:
+            float64, shape (T,); NaN where no clip counted.
+        """
+        return self.total / self.count
+
+    def clips(self) -> Tensor:
+        """Give the number of clips that counted at each frame, over all processes.
+
+        Returns:
+            int64, shape (T,).
+        """
+        with self.sync_context(dist_sync_fn=self.dist_sync_fn):
+            return self.count.clone()
