@@ -64,6 +64,13 @@ def test_experiments_train(name: str, tmp_path: Path, toy_root: Path) -> None:
     require_results(tmp_path / "run")
 
 
+def test_adam_takes_the_place_of_sgd(tmp_path: Path, toy_root: Path) -> None:
+    files = ("-c", "experiment/adv_gdl.yaml", "-c", "model/adam_adversarial.yaml")
+    assert fit_one_batch(tmp_path, toy_root, *files) == 0
+    configuration = (tmp_path / "run" / "config.yaml").read_text()
+    assert configuration.count("class_path: torch.optim.Adam") == 1
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ROWS)
 def test_experiments_train_at_full_width(name: str, tmp_path: Path, toy_root: Path) -> None:
@@ -116,7 +123,8 @@ def test_the_8_to_8_networks_train(tmp_path: Path, real_data: Path) -> None:
 def test_no_file_is_forgotten() -> None:
     covered = {f"experiment/{name}.yaml" for name in (*ROWS, "quickstart")}
     covered |= set(FULL_WIDTH.values()) | {f"data/{name}.yaml" for name in DATA}
-    covered |= {"trainer/default.yaml"}  # read before every other file
+    covered |= {"model/adam_adversarial.yaml"}
+    covered |= {"trainer/default.yaml", "trainer/scoring.yaml"}  # read before every other file
     for part in ("generator", "discriminator"):
         covered |= {f"model/{part}/{path.name}" for path in (ROOT / "model" / part).glob("*.yaml")}
     assert {path.relative_to(ROOT).as_posix() for path in ROOT.glob("**/*.yaml")} == covered

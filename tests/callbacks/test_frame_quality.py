@@ -146,7 +146,7 @@ def test_the_file_holds_what_was_logged_and_how_it_was_measured(
     monkeypatch.setenv("PL_GLOBAL_SEED", "")  # restores it afterwards
     seed_everything(7)
     frames = moving_clips(3)
-    quality = FrameQuality(motion_threshold=0.1)
+    quality = FrameQuality(motion_threshold=0.7)
     trainer = make_trainer(tmp_path, quality)
     model = Darker()
     model.batches_seen = 42
@@ -156,13 +156,13 @@ def test_the_file_holds_what_was_logged_and_how_it_was_measured(
     assert results == quality.results
     assert (results["stage"], results["clips"]) == ("test", 3)
     assert (results["context_frames"], results["horizon"]) == (3, 2)
-    assert results["conventions"]["motion_threshold"] == 0.1
+    assert results["conventions"]["motion_threshold"] == 0.7
     assert results["conventions"]["data_range"] == 1.0
     assert results["provenance"]["seed"] == 7
     assert results["provenance"]["batches_seen"] == 42
     assert results["provenance"]["torch"] == torch.__version__
     score = results["scores"]["copy_last"]["moving"]["sharpness"]
-    values = expected(frames, 0.1)["sharpness_moving_copy_last"].mean(dim=0)
+    values = expected(frames, 0.7)["sharpness_moving_copy_last"].mean(dim=0)
     assert score["per_frame"] == pytest.approx(values.tolist(), abs=1e-4)
     assert score["mean"] == pytest.approx(values.mean().item(), abs=1e-4)
     assert score["clips"] == [3, 3]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from pytorch_lightning.cli import ReduceLROnPlateau
 from torch.optim import SGD, Adam
 from torch.optim.lr_scheduler import StepLR
 from worlds import adversarial_task, fit, loader, moving_squares, small_networks, trainer
@@ -104,3 +105,10 @@ def test_a_checkpoint_of_another_architecture_is_refused_by_what_differs(tmp_pat
         trainer().fit(other, loader(moving_squares(2), 2), ckpt_path=path)
     with pytest.raises(CheckpointError, match="discriminator is None there"):
         trainer().fit(adversarial_task(), loader(moving_squares(2), 2), ckpt_path=path)
+
+
+def test_a_scheduler_that_waits_for_a_metric_is_refused() -> None:
+    scheduler = partial(ReduceLROnPlateau, monitor="val/psnr")
+    task = ReconstructionTask(small_networks()[0], lr_scheduler=scheduler)
+    with pytest.raises(ValueError, match="ReduceLROnPlateau steps on a metric"):
+        fit(task)

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback
 from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
+from pytorch_lightning.callbacks import Callback
 
 
 class InterruptCheckpoint(Callback):
-    """Saves `checkpoints/interrupted.ckpt` in the run's folder on Ctrl-C or on any error while training.
+    """Saves `checkpoints/interrupted.ckpt` in the run's folder on Ctrl-C or on an error.
 
     After a loss that is not finite it holds the weights from before that batch.
     """
@@ -25,7 +25,9 @@ class InterruptCheckpoint(Callback):
             trainer.save_checkpoint(path)
         except OSError as error:
             # The first error is what the user must see; a second one here would hide it.
-            rank_zero_warn(f"{path} could not be saved ({error}); resume from an earlier checkpoint")
+            rank_zero_warn(
+                f"{path} could not be saved ({error}); resume from an earlier checkpoint"
+            )
             return
         configuration = folder / "config.yaml"
         rank_zero_info(

@@ -55,9 +55,7 @@ def run_quickstart(arguments: argparse.Namespace) -> int:
         raise VidpredError(f"--batches is {arguments.batches}; expected at least {EPOCHS}")
     output = _free_folder(arguments.output)
     # Here and not above: these bring torch, and `--help` has to answer at once.
-    from rich.console import Console
-
-    from vidpred.callbacks import FrameQuality, quality_table
+    from vidpred.callbacks import FrameQuality
     from vidpred.cli.trainer import VidpredCLI, run_cli
 
     _say(f"1/3 writing moving shapes into {output / 'data'}, training into {output}")
@@ -73,9 +71,9 @@ def run_quickstart(arguments: argparse.Namespace) -> int:
         return cli
     _say("2/3 testing the best checkpoint beside copying the last frame")
     cli.trainer.test(cli.model, datamodule=cli.datamodule, ckpt_path="best", verbose=False)
-    quality = next(c for c in cli.trainer.callbacks if isinstance(c, FrameQuality))
-    results = quality.results
-    Console().print(quality_table(results))
+    # `trainer.callbacks` is set by a function of Lightning, so its type is not known.
+    callbacks: list[object] = cli.trainer.callbacks  # type: ignore[attr-defined]
+    quality = next(callback for callback in callbacks if isinstance(callback, FrameQuality))
     _say(f"3/3 done. {output} holds")
     _say("  checkpoints/best.ckpt   the predictor")
     _say("  pictures/               strips (PNG) and videos (MP4): truth, prediction, difference")
@@ -86,13 +84,13 @@ def run_quickstart(arguments: argparse.Namespace) -> int:
         "  vidpred fit -c experiment/quickstart.yaml "
         "--data vidpred.data.VideoFolderDataModule --data.root FOLDER"
     )
-    return _verdict(results, shortened=arguments.batches < 1200)
+    return _verdict(quality.results, shortened=arguments.batches < 1200)
 
 
-def _verdict(results: "QualityResults", shortened: bool) -> int:
-    scores = results["scores"]
-    better = True
-    for metric in ("psnr", "ssim"):
+def _verdict(results: "QualityResults | None", shortened: bool) -> int:
+    scores = results["scores"] if results else {}
+    better = bool(scores)
+    for metric in ("psnr", "ssim") if scores else ():
         ours = scores["model"]["moving"][metric]["per_frame"][0]
         copy = scores["copy_last"]["moving"][metric]["per_frame"][0]
         better = better and ours is not None and copy is not None and ours > copy

@@ -1,4 +1,4 @@
-"""`vidpred fit`, `validate` and `test`: Lightning's command line, with a run folder and two loggers."""
+"""`vidpred fit`, `validate` and `test`: Lightning's command line in a folder of the run."""
 
 import logging
 import os
@@ -88,8 +88,9 @@ class VidpredCLI(LightningCLI):
         Args:
             args: Command line after the program's name, such as `["fit", "-c", "l2.yaml"]`.
         """
-        default = packaged_configurations() / "trainer" / "default.yaml"
-        defaults = {"default_config_files": [str(default)]}
+        folder = packaged_configurations() / "trainer"
+        training = [str(folder / "default.yaml")]
+        scoring = [*training, str(folder / "scoring.yaml")]
         super().__init__(
             NextFrameTask,
             pl.LightningDataModule,
@@ -102,7 +103,9 @@ class VidpredCLI(LightningCLI):
             parser_kwargs={
                 "prog": "vidpred",
                 "allow_abbrev": False,  # `--trainer.max_epoch` is a typing error
-                **dict.fromkeys(self.subcommands(), defaults),
+                "fit": {"default_config_files": training},
+                "validate": {"default_config_files": scoring},
+                "test": {"default_config_files": scoring},
             },
             args=args,
         )

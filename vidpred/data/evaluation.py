@@ -53,7 +53,7 @@ def readable_videos(
     """Leave out the videos whose evaluation clip cannot be read, with one warning.
 
     The very frames that evaluation will read are decoded, so a damaged video is found before the
-    run and not in its middle. It takes about 2 ms a video of 320 x 240 pixels.
+    run and not in its middle. It takes about 4 ms a video of 320 x 240 pixels.
 
     Args:
         videos: Candidates.

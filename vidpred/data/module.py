@@ -2,6 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import pytorch_lightning as pl
 import torch
@@ -26,8 +27,11 @@ BATCHES_PER_EPOCH = 1000
 """Length of an epoch when `samples_per_epoch` is not given: the stream itself has no end."""
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class ClipDataModule(pl.LightningDataModule, ABC):
     """Training patches and whole evaluation frames of the videos that a subclass lists.
+
+    The options are fields, so that a subclass adds its own and repeats none.
 
     Training draws without end and never twice alike; an epoch is a number of draws. Validation and
     test read the first `context_frames + eval_horizon` frames of each video, at full size, in a
@@ -60,66 +64,25 @@ class ClipDataModule(pl.LightningDataModule, ABC):
         ValueError: For a value out of range, or a batch size that does not fit `patches_per_clip`.
     """
 
-    def __init__(
-        self,
-        *,
-        context_frames: PositiveInt = 4,
-        horizon: PositiveInt = 1,
-        eval_horizon: PositiveInt = 2,
-        patch_size: PositiveInt = 32,
-        motion_threshold: ClosedUnitInterval = MOTION_THRESHOLD,
-        patches_per_clip: PositiveInt = 1,
-        batch_size: PositiveInt = 8,
-        eval_batch_size: PositiveInt = 1,
-        samples_per_epoch: PositiveInt | None = None,
-        max_val_videos: PositiveInt | None = None,
-        max_test_videos: PositiveInt | None = None,
-        frame_step: PositiveInt = 1,
-        num_workers: NonNegativeInt | None = None,
-        seed: NonNegativeInt = 0,
-    ) -> None:
+    context_frames: PositiveInt = 4
+    horizon: PositiveInt = 1
+    eval_horizon: PositiveInt = 2
+    patch_size: PositiveInt = 32
+    motion_threshold: ClosedUnitInterval = MOTION_THRESHOLD
+    patches_per_clip: PositiveInt = 1
+    batch_size: PositiveInt = 8
+    eval_batch_size: PositiveInt = 1
+    samples_per_epoch: PositiveInt | None = None
+    max_val_videos: PositiveInt | None = None
+    max_test_videos: PositiveInt | None = None
+    frame_step: PositiveInt = 1
+    num_workers: NonNegativeInt | None = None
+    seed: NonNegativeInt = 0
+
+    def __post_init__(self) -> None:
         super().__init__()
-        for name, value in (
-            ("context_frames", context_frames),
-            ("horizon", horizon),
-            ("eval_horizon", eval_horizon),
-            ("patch_size", patch_size),
-            ("patches_per_clip", patches_per_clip),
-            ("batch_size", batch_size),
-            ("eval_batch_size", eval_batch_size),
-            ("samples_per_epoch", samples_per_epoch),
-            ("max_val_videos", max_val_videos),
-            ("max_test_videos", max_test_videos),
-            ("frame_step", frame_step),
-        ):
-            if value is not None:
-                require_positive(name, value)
-        if not 0 <= motion_threshold <= 1:
-            raise ValueError(f"motion_threshold is {motion_threshold}; expected a number in [0, 1]")
-        if seed < 0 or (num_workers is not None and num_workers < 0):
-            raise ValueError(f"seed is {seed}, num_workers {num_workers}; expected neither below 0")
-        if patches_per_clip > 1 and batch_size % (2 * patches_per_clip):
-            raise ValueError(
-                f"batch_size is {batch_size} with patches_per_clip {patches_per_clip}; expected a "
-                f"multiple of {2 * patches_per_clip}: the halves of a batch must share no clip"
-            )
-        self.context_frames = context_frames
-        self.horizon = horizon
-        self.eval_horizon = eval_horizon
-        self.patch_size = patch_size
-        self.motion_threshold = motion_threshold
-        self.patches_per_clip = patches_per_clip
-        self.batch_size = batch_size
-        self.eval_batch_size = eval_batch_size
-        self.samples_per_epoch = samples_per_epoch
-        self.max_videos: dict[Split, int | None] = {
-            "train": None,
-            "val": max_val_videos,
-            "test": max_test_videos,
-        }
-        self.frame_step = frame_step
-        self.num_workers = _default_workers() if num_workers is None else num_workers
-        self.seed = seed
+        self._check()
+        self._workers = _default_workers() if self.num_workers is None else self.num_workers
         self.listings: dict[Split, Listing] = {}
         self._train: TrainingClips | None = None
         self._eval: dict[Split, EvaluationClips] = {}
@@ -184,9 +147,9 @@ class ClipDataModule(pl.LightningDataModule, ABC):
             batch_size=self.batch_size // self.patches_per_clip,
             sampler=sampler,
             drop_last=True,
-            num_workers=self.num_workers,
+            num_workers=self._workers,
             collate_fn=collate_or_error,
-            persistent_workers=self.num_workers > 0,
+            persistent_workers=self._workers > 0,
             pin_memory=torch.cuda.is_available(),
         )
 
@@ -197,6 +160,38 @@ class ClipDataModule(pl.LightningDataModule, ABC):
     def test_dataloader(self) -> ClipLoader:
         """Give whole clips of the test videos, frames of shape (B, T, C, H, W)."""
         return self._evaluation_loader("test")
+
+    def _check(self) -> None:
+        for name in (
+            "context_frames",
+            "horizon",
+            "eval_horizon",
+            "patch_size",
+            "patches_per_clip",
+            "batch_size",
+            "eval_batch_size",
+            "samples_per_epoch",
+            "max_val_videos",
+            "max_test_videos",
+            "frame_step",
+        ):
+            value = getattr(self, name)
+            if value is not None:
+                require_positive(name, value)
+        if not 0 <= self.motion_threshold <= 1:
+            raise ValueError(
+                f"motion_threshold is {self.motion_threshold}; expected a number in [0, 1]"
+            )
+        if self.seed < 0 or (self.num_workers is not None and self.num_workers < 0):
+            raise ValueError(
+                f"seed is {self.seed}, num_workers {self.num_workers}; expected neither below 0"
+            )
+        if self.patches_per_clip > 1 and self.batch_size % (2 * self.patches_per_clip):
+            raise ValueError(
+                f"batch_size is {self.batch_size} with patches_per_clip {self.patches_per_clip}; "
+                f"expected a multiple of {2 * self.patches_per_clip}, "
+                "so that the two halves of a batch share no clip"
+            )
 
     def _require_videos(self, split: Split) -> None:
         listing = self.listings[split]
@@ -228,7 +223,8 @@ class ClipDataModule(pl.LightningDataModule, ABC):
 
     def _evaluation_clips(self, split: Split) -> EvaluationClips:
         length = self.context_frames + self.eval_horizon
-        chosen = evenly_spaced(self.listings[split].videos, self.max_videos[split])
+        limit = self.max_val_videos if split == "val" else self.max_test_videos
+        chosen = evenly_spaced(self.listings[split].videos, limit)
         videos = readable_videos(chosen, length=length, frame_step=self.frame_step, split=split)
         return EvaluationClips(videos, length=length, frame_step=self.frame_step)
 
@@ -238,9 +234,9 @@ class ClipDataModule(pl.LightningDataModule, ABC):
         return ClipLoader(
             self._eval[split],
             batch_size=self.eval_batch_size,
-            num_workers=self.num_workers,
+            num_workers=self._workers,
             collate_fn=collate_or_error,
-            persistent_workers=self.num_workers > 0,
+            persistent_workers=self._workers > 0,
             pin_memory=torch.cuda.is_available(),
         )
 

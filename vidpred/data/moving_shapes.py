@@ -2,19 +2,15 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import KW_ONLY, asdict, dataclass
 from pathlib import Path
-from typing import Literal
 
 import yaml
 from jsonargparse.typing import (
-    ClosedUnitInterval,
     NonNegativeInt,
-    OpenUnitInterval,
     PositiveInt,
 )
 
-from vidpred.data.patches import MOTION_THRESHOLD
 from vidpred.data.shapes_world import MOTIONS, Motion, render_moving_shapes
 from vidpred.data.ucf101 import LIST_DIR, VIDEO_DIR, UCF101DataModule
 from vidpred.errors import DataError
@@ -204,6 +200,7 @@ def _name(motion: Motion, group: int, clip: int) -> str:
     return f"{motion}/v_{motion}_g{group:02d}_c{clip:02d}.avi"
 
 
+@dataclass(eq=False, repr=False)
 class MovingShapesDataModule(UCF101DataModule):
     """Moving shapes for tests and the quickstart, read by the very code that reads UCF101.
 
@@ -217,73 +214,26 @@ class MovingShapesDataModule(UCF101DataModule):
         height: Rows of a frame.
         width: Columns of a frame.
         world_seed: Of what is rendered.
-        split: As UCF101's.
-        val_fraction: Share of each class's train groups that becomes validation; at least one
-            group.
-        context_frames: See `ClipDataModule`, as for all that follow.
-        horizon: Frames to predict in training.
-        eval_horizon: Frames to predict in validation and test.
-        patch_size: Side of training patches.
-        motion_threshold: Motion that a patch must show.
-        patches_per_clip: Patches of each decoded clip.
-        batch_size: Patches in a training batch.
-        eval_batch_size: Clips in an evaluation batch.
-        samples_per_epoch: Patches that make an epoch.
-        max_val_videos: At most this many validation videos.
-        max_test_videos: At most this many test videos.
-        frame_step: Distance between two frames of a clip.
-        num_workers: Loading processes.
-        seed: Of the training stream.
+
+    The other options are those of `UCF101DataModule`.
     """
 
-    def __init__(
-        self,
-        root: str | Path = "data/moving_shapes",
-        *,
-        num_groups: PositiveInt = 8,
-        clips_per_group: PositiveInt = 2,
-        num_frames: PositiveInt = 40,
-        height: PositiveInt = 96,
-        width: PositiveInt = 128,
-        world_seed: NonNegativeInt = 0,
-        split: Literal[1, 2, 3] = 1,
-        val_fraction: OpenUnitInterval = 0.1,
-        context_frames: PositiveInt = 4,
-        horizon: PositiveInt = 1,
-        eval_horizon: PositiveInt = 2,
-        patch_size: PositiveInt = 32,
-        motion_threshold: ClosedUnitInterval = MOTION_THRESHOLD,
-        patches_per_clip: PositiveInt = 1,
-        batch_size: PositiveInt = 8,
-        eval_batch_size: PositiveInt = 1,
-        samples_per_epoch: PositiveInt | None = None,
-        max_val_videos: PositiveInt | None = None,
-        max_test_videos: PositiveInt | None = None,
-        frame_step: PositiveInt = 1,
-        num_workers: NonNegativeInt | None = None,
-        seed: NonNegativeInt = 0,
-    ) -> None:
-        super().__init__(
-            root,
-            split=split,
-            val_fraction=val_fraction,
-            context_frames=context_frames,
-            horizon=horizon,
-            eval_horizon=eval_horizon,
-            patch_size=patch_size,
-            motion_threshold=motion_threshold,
-            patches_per_clip=patches_per_clip,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            samples_per_epoch=samples_per_epoch,
-            max_val_videos=max_val_videos,
-            max_test_videos=max_test_videos,
-            frame_step=frame_step,
-            num_workers=num_workers,
-            seed=seed,
+    root: str | Path = "data/moving_shapes"
+    _: KW_ONLY
+    num_groups: PositiveInt = 8
+    clips_per_group: PositiveInt = 2
+    num_frames: PositiveInt = 40
+    height: PositiveInt = 96
+    width: PositiveInt = 128
+    world_seed: NonNegativeInt = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        parameters = (
+            *(self.num_groups, self.clips_per_group, self.num_frames),
+            *(self.height, self.width, self.world_seed),
         )
         # Plain integers: those of the command line are of a class that YAML does not know.
-        parameters = (num_groups, clips_per_group, num_frames, height, width, world_seed)
         self.card = ShapesCard(*map(int, parameters))
 
     def prepare_data(self) -> None:

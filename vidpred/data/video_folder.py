@@ -1,18 +1,15 @@
 """Anybody's own folder of videos."""
 
 import hashlib
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 from jsonargparse.typing import (
-    ClosedUnitInterval,
-    NonNegativeInt,
     OpenUnitInterval,
-    PositiveInt,
 )
 
 from vidpred.data.catalog import SPLITS, Listing, Split, Video
 from vidpred.data.module import ClipDataModule
-from vidpred.data.patches import MOTION_THRESHOLD
 from vidpred.errors import DataError
 
 # fmt: off
@@ -23,6 +20,7 @@ VIDEO_SUFFIXES = frozenset({
 # fmt: on
 
 
+@dataclass(eq=False, repr=False)
 class VideoFolderDataModule(ClipDataModule):
     """All videos below a folder, in any format that FFmpeg reads, split by file.
 
@@ -40,76 +38,36 @@ class VideoFolderDataModule(ClipDataModule):
             skipped.
         val_list: The same for validation.
         test_list: The same for test.
-        context_frames: See `ClipDataModule`, as for all that follow.
-        horizon: Frames to predict in training.
-        eval_horizon: Frames to predict in validation and test.
-        patch_size: Side of training patches.
-        motion_threshold: Motion that a patch must show.
-        patches_per_clip: Patches of each decoded clip.
-        batch_size: Patches in a training batch.
-        eval_batch_size: Clips in an evaluation batch.
-        samples_per_epoch: Patches that make an epoch.
-        max_val_videos: At most this many validation videos.
-        max_test_videos: At most this many test videos.
-        frame_step: Distance between two frames of a clip.
-        num_workers: Loading processes.
-        seed: Of the training stream.
+
+    The other options are those of `ClipDataModule`.
     """
 
-    def __init__(
-        self,
-        root: str | Path,
-        *,
-        val_fraction: OpenUnitInterval = 0.1,
-        test_fraction: OpenUnitInterval = 0.1,
-        train_list: str | Path | None = None,
-        val_list: str | Path | None = None,
-        test_list: str | Path | None = None,
-        context_frames: PositiveInt = 4,
-        horizon: PositiveInt = 1,
-        eval_horizon: PositiveInt = 2,
-        patch_size: PositiveInt = 32,
-        motion_threshold: ClosedUnitInterval = MOTION_THRESHOLD,
-        patches_per_clip: PositiveInt = 1,
-        batch_size: PositiveInt = 8,
-        eval_batch_size: PositiveInt = 1,
-        samples_per_epoch: PositiveInt | None = None,
-        max_val_videos: PositiveInt | None = None,
-        max_test_videos: PositiveInt | None = None,
-        frame_step: PositiveInt = 1,
-        num_workers: NonNegativeInt | None = None,
-        seed: NonNegativeInt = 0,
-    ) -> None:
-        super().__init__(
-            context_frames=context_frames,
-            horizon=horizon,
-            eval_horizon=eval_horizon,
-            patch_size=patch_size,
-            motion_threshold=motion_threshold,
-            patches_per_clip=patches_per_clip,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            samples_per_epoch=samples_per_epoch,
-            max_val_videos=max_val_videos,
-            max_test_videos=max_test_videos,
-            frame_step=frame_step,
-            num_workers=num_workers,
-            seed=seed,
-        )
-        if min(val_fraction, test_fraction) <= 0 or val_fraction + test_fraction >= 1:
+    root: str | Path
+    _: KW_ONLY
+    val_fraction: OpenUnitInterval = 0.1
+    test_fraction: OpenUnitInterval = 0.1
+    train_list: str | Path | None = None
+    val_list: str | Path | None = None
+    test_list: str | Path | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (
+            min(self.val_fraction, self.test_fraction) <= 0
+            or self.val_fraction + self.test_fraction >= 1
+        ):
             raise ValueError(
-                f"val_fraction is {val_fraction}, test_fraction {test_fraction}; "
+                f"val_fraction is {self.val_fraction}, test_fraction {self.test_fraction}; "
                 "expected both above 0 and their sum below 1"
             )
-        given = [path for path in (train_list, val_list, test_list) if path is not None]
+        lists = (self.train_list, self.val_list, self.test_list)
+        given = [path for path in lists if path is not None]
         if len(given) not in (0, 3):
             raise ValueError(
                 f"{len(given)} of train_list, val_list and test_list are given; "
                 "expected all three or none"
             )
-        self.root = Path(root).expanduser()
-        self.val_fraction = val_fraction
-        self.test_fraction = test_fraction
+        self._root = Path(self.root).expanduser()
         self.lists = dict(zip(SPLITS, (Path(path).expanduser() for path in given), strict=False))
 
     def list_split(self, split: Split) -> Listing:
@@ -118,14 +76,14 @@ class VideoFolderDataModule(ClipDataModule):
         Raises:
             DataError: When the root or a list is not there, or no video is below the root.
         """
-        if not self.root.is_dir():
-            raise DataError(f"{self.root}: there is no such folder; expected a folder of videos")
+        if not self._root.is_dir():
+            raise DataError(f"{self._root}: there is no such folder; expected a folder of videos")
         if self.lists:
             return self._read_list(self.lists[split])
-        names = find_videos(self.root)
+        names = find_videos(self._root)
         if not names:
             raise DataError(
-                f"{self.root}: no video in it or below; "
+                f"{self._root}: no video in it or below; "
                 f"looked for {' '.join(sorted(VIDEO_SUFFIXES))}"
             )
         chosen = split_by_hash(
@@ -138,12 +96,12 @@ class VideoFolderDataModule(ClipDataModule):
             raise DataError(f"{path}: there is no such list")
         lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
         names = list(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
-        present = [name for name in names if (self.root / name).is_file()]
+        present = [name for name in names if (self._root / name).is_file()]
         missing = tuple(name for name in names if name not in set(present))
         return Listing(tuple(self._video(name) for name in present), missing)
 
     def _video(self, name: str) -> Video:
-        path = self.root / name
+        path = self._root / name
         # The whole name: two files may differ in their ending alone.
         return Video(path=path, video_id=name, label=path.parent.name)
 

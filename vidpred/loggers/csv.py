@@ -3,8 +3,8 @@
 import csv
 from pathlib import Path
 
-from pytorch_lightning.loggers import CSVLogger
 from lightning_fabric.loggers.logger import rank_zero_experiment
+from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 
 

@@ -9,14 +9,13 @@ from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
-from torch.optim.lr_scheduler import LRScheduler
 
 from vidpred.batch import ClipBatch
 from vidpred.losses import AdversarialLoss, MultiScaleLoss, sum_over_scales
 from vidpred.models import MultiScaleDiscriminator, ScalePredictor
 from vidpred.ops.checks import require_positive, require_weight
 from vidpred.tasks.base import NextFrameTask
-from vidpred.tasks.reconstruction import sgd
+from vidpred.tasks.reconstruction import sgd, without_metric
 
 
 class AdversarialTask(NextFrameTask):
@@ -134,7 +133,7 @@ class AdversarialTask(NextFrameTask):
             optimizer = build(network.parameters())
             configs.append({"optimizer": optimizer})
             if build_scheduler is not None:
-                configs[-1]["lr_scheduler"] = build_scheduler(optimizer)
+                configs[-1]["lr_scheduler"] = without_metric(build_scheduler(optimizer))
         return tuple(configs)
 
     def _discriminator_phase(self, frames: Tensor) -> dict[str, Tensor]:
@@ -206,8 +205,7 @@ class AdversarialTask(NextFrameTask):
         optimizer.zero_grad()
         for config in self.trainer.lr_scheduler_configs:
             if config.scheduler.optimizer is optimizer.optimizer:
-                # Only schedulers that need no metric: the type of the constructor's arguments.
-                cast(LRScheduler, config.scheduler).step()
+                config.scheduler.step()  # type: ignore[call-arg]  # the one with a metric is refused
 
     def _networks(self) -> dict[str, Any]:
         return {**super()._networks(), "discriminator": self.discriminator.config()}

@@ -7,6 +7,7 @@ from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from vidpred.batch import ClipBatch
 from vidpred.losses import MultiScaleLoss
@@ -17,6 +18,20 @@ from vidpred.tasks.base import NextFrameTask
 def sgd(parameters: Iterable[Tensor]) -> Optimizer:
     """Build the optimiser of the released training script: SGD without momentum at 0.02."""
     return torch.optim.SGD(parameters, lr=0.02)
+
+
+def without_metric(scheduler: LRScheduler) -> LRScheduler:
+    """Give the scheduler back when it can step after every batch.
+
+    Raises:
+        ValueError: For `ReduceLROnPlateau`, which waits for a metric that no batch has.
+    """
+    if isinstance(scheduler, ReduceLROnPlateau):
+        raise ValueError(
+            "ReduceLROnPlateau steps on a metric, and schedulers here step after every batch; "
+            "expected one such as StepLR or CosineAnnealingLR"
+        )
+    return scheduler
 
 
 class ReconstructionTask(NextFrameTask):
@@ -61,7 +76,7 @@ class ReconstructionTask(NextFrameTask):
         optimizer = self._build_optimizer(self.generator.parameters())
         if self._build_lr_scheduler is None:
             return optimizer
-        scheduler = self._build_lr_scheduler(optimizer)
+        scheduler = without_metric(self._build_lr_scheduler(optimizer))
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
