@@ -6,10 +6,10 @@ from typing import Any, Literal, NamedTuple
 
 from jsonargparse.typing import PositiveFloat, PositiveInt
 from lightning_utilities.core.rank_zero import rank_zero_warn
-from PIL import Image
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import WandbLogger
 from torch import Tensor
+from torchvision.transforms.functional import to_pil_image
 
 from vidpred.batch import Evaluation
 from vidpred.callbacks.evaluation import evaluation_of
@@ -192,7 +192,7 @@ def _clip(evaluation: Evaluation, index: int) -> _Clip:
 def _write_picture(path: Path, picture: Tensor) -> None:
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.png")
     try:
-        Image.fromarray(picture.permute(1, 2, 0).numpy()).save(temporary)
+        to_pil_image(picture).save(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -203,10 +203,10 @@ def _log(trainer: Trainer, stage: str, files: list[tuple[Path, Path]], step: int
         if isinstance(logger, WandbLogger):
             import wandb
 
-            media: dict[str, Any] = {
-                f"{stage}/strips": [wandb.Image(str(picture)) for picture, _ in files]
-            }
-            # One key a clip: W&B shows a list of videos as nothing.
-            for k, (_, video) in enumerate(files):
+            media: dict[str, Any] = {}
+            # One key a clip: W&B shows nothing of a list of videos, and wants the images of a list
+            # to be of one size.
+            for k, (picture, video) in enumerate(files):
+                media[f"{stage}/strip_{k}"] = wandb.Image(str(picture))
                 media[f"{stage}/video_{k}"] = wandb.Video(str(video))
             logger.log_metrics(media, step)

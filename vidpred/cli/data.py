@@ -1,6 +1,8 @@
 """`vidpred data`: the data's own commands."""
 
 import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -39,14 +41,10 @@ def write_toy_set(arguments: argparse.Namespace) -> int:
         VidpredError: When the folder cannot be used or an argument is out of range.
     """
     # Here and not above: these bring torch, and `--help` has to answer at once.
-    from rich.console import Console
-    from rich.progress import Progress
-
     from vidpred.data.moving_shapes import write_moving_shapes
     from vidpred.errors import DataError
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("Rendering moving shapes", total=None)
+    with rendering_progress() as progress:
         try:
             root = write_moving_shapes(
                 arguments.root,
@@ -57,9 +55,20 @@ def write_toy_set(arguments: argparse.Namespace) -> int:
                 width=arguments.width,
                 seed=arguments.seed,
                 overwrite=arguments.overwrite,
-                progress=lambda done, total: progress.update(task, completed=done, total=total),
+                progress=progress,
             )
         except ValueError as error:  # an option out of range is the user's to mend, not ours
             raise DataError(str(error)) from error
     print(root)
     return 0
+
+
+@contextmanager
+def rendering_progress() -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on stderr; yields what `write_moving_shapes` calls with files done and in all."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("Rendering moving shapes", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vidpred.cli.data import rendering_progress
 from vidpred.errors import VidpredError
 
 if TYPE_CHECKING:
@@ -57,8 +58,12 @@ def run_quickstart(arguments: argparse.Namespace) -> int:
     # Here and not above: these bring torch, and `--help` has to answer at once.
     from vidpred.callbacks import FrameQuality
     from vidpred.cli.trainer import VidpredCLI, run_cli
+    from vidpred.data.moving_shapes import write_moving_shapes
 
-    _say(f"1/3 writing moving shapes into {output / 'data'}, training into {output}")
+    _say(f"1/3 writing moving shapes into {output / 'data'}")
+    with rendering_progress() as progress:
+        write_moving_shapes(output / "data", progress=progress)
+    _say(f"2/3 training {arguments.batches} batches into {output}")
     cli = run_cli(
         [
             *("fit", "-c", "experiment/quickstart.yaml", "--run_dir", str(output)),
@@ -69,12 +74,12 @@ def run_quickstart(arguments: argparse.Namespace) -> int:
     )
     if not isinstance(cli, VidpredCLI):
         return cli
-    _say("2/3 testing the best checkpoint beside copying the last frame")
+    _say("3/3 testing the best checkpoint beside copying the last frame")
     cli.trainer.test(cli.model, datamodule=cli.datamodule, ckpt_path="best", verbose=False)
     # `trainer.callbacks` is set by a function of Lightning, so its type is not known.
     callbacks: list[object] = cli.trainer.callbacks  # type: ignore[attr-defined]
     quality = next(callback for callback in callbacks if isinstance(callback, FrameQuality))
-    _say(f"3/3 done. {output} holds")
+    _say(f"done: {output} holds")
     _say("  checkpoints/best.ckpt   the predictor")
     _say("  pictures/               strips (PNG) and videos (MP4): truth, prediction, difference")
     _say("  test_metrics.json       the table with its conventions, seed and versions")

@@ -5,6 +5,7 @@ from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
+from kornia.color import rgb_to_grayscale
 from torch import Tensor
 
 from vidpred.metrics import mathieu
@@ -18,8 +19,6 @@ WINDOW = 11
 SIGMA = 1.5
 K1 = 0.01
 K2 = 0.03
-
-REC_601 = (0.299, 0.587, 0.114)
 
 
 def ssim(
@@ -81,7 +80,8 @@ def _luminance(frames: Tensor) -> Tensor:
             f"frames have {frames.shape[2]} channels; expected 1 (luminance) or 3 (RGB) "
             "for variant 'mathieu_code'"
         )
-    return (frames * frames.new_tensor(REC_601).view(3, 1, 1)).sum(dim=2, keepdim=True)
+    luminance: Tensor = rgb_to_grayscale(frames)  # weights 0.299, 0.587, 0.114
+    return luminance
 
 
 def _similarity_map(a: Tensor, b: Tensor) -> Tensor:
