@@ -5,45 +5,29 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, cast
 
 import torch
 from jsonargparse.typing import ClosedUnitInterval
 from lightning_utilities.core.rank_zero import rank_zero_info
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 from rich.console import Console
 from torch import Tensor
 
 from vidpred.batch import Evaluation
 from vidpred.callbacks.provenance import provenance
 from vidpred.callbacks.quality import QualityResults, Score, quality_table
+from vidpred.callbacks.watcher import EvaluationWatcher, Stage
 from vidpred.metrics import PSNR, SSIM, Sharpness
 from vidpred.metrics.frame_average import FrameAverage
 from vidpred.models import CopyLastFrame
 from vidpred.ops import frame_difference_mask
 from vidpred.ops.motion import MOTION_THRESHOLD
 
-Stage = Literal["val", "test"]
-
 DATA_RANGE = 1.0  # of `Evaluation`
 RESULTS_FILE = "test_metrics.json"
 
 
-def evaluation_of(outputs: object) -> Evaluation:
-    """Give what a validation or test step returned, or say what it should have.
-
-    Raises:
-        TypeError: When it is no `vidpred.batch.Evaluation`.
-    """
-    if isinstance(outputs, Mapping) and {"context", "target", "pred"} <= outputs.keys():
-        return cast(Evaluation, outputs)
-    raise TypeError(
-        f"validation_step and test_step returned {type(outputs).__name__}; expected a "
-        "vidpred.batch.Evaluation, a dictionary with context, target and pred"
-    )
-
-
-class FrameQuality(Callback):
+class FrameQuality(EvaluationWatcher):
     """Measure PSNR, SSIM and sharpness of every predicted frame, for the model and for copy-last.
 
     Over whole frames and over the moving area, which is where frames differ by more than a
@@ -75,58 +59,19 @@ class FrameQuality(Callback):
         self._horizon = 0
         self._told = False
 
-    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Forget the clips of the last epoch, and those of the sanity check."""
+    def start(self, stage: Stage, trainer: Trainer) -> None:
+        """Forget the clips of the last evaluation."""
         self._averages = {}
 
-    def on_validation_batch_end(
+    def watch(
         self,
+        stage: Stage,
         trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
+        evaluation: Evaluation,
         batch_idx: int,
-        dataloader_idx: int = 0,
+        dataloader_idx: int,
     ) -> None:
         """Score the clips of a batch."""
-        if not trainer.sanity_checking:
-            self._score(evaluation_of(outputs))
-
-    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log the averages."""
-        if not trainer.sanity_checking:
-            self._log("val", pl_module)
-
-    def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Forget earlier clips."""
-        self._averages = {}
-
-    def on_test_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Score the clips of a batch."""
-        self._score(evaluation_of(outputs))
-
-    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log the averages."""
-        self._log("test", pl_module)
-
-    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print the table, then write the file, so that a full disk does not hide the result."""
-        folder = trainer.log_dir or trainer.default_root_dir  # asks all processes
-        if not trainer.is_global_zero or self.results is None or self.results["stage"] != "test":
-            return
-        Console().print(quality_table(self.results))
-        if not trainer.fast_dev_run:  # type: ignore[attr-defined]  # set by a function of Lightning
-            write_json(Path(folder) / RESULTS_FILE, self.results)
-
-    def _score(self, evaluation: Evaluation) -> None:
         context, target, pred = (evaluation[key] for key in ("context", "target", "pred"))
         self._context_frames, self._horizon = context.shape[1], target.shape[1]
         copy_last = CopyLastFrame(context_frames=self._context_frames)(context, self._horizon)
@@ -145,7 +90,8 @@ class FrameQuality(Callback):
         for (predictor, area, _), average in self._averages.items():
             average.update(predictions[predictor], target, masks[area])
 
-    def _log(self, stage: Stage, pl_module: LightningModule) -> None:
+    def finish(self, stage: Stage, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the averages."""
         if not self._averages:
             return
         scores: dict[str, dict[str, dict[str, Score]]] = {}
@@ -179,6 +125,15 @@ class FrameQuality(Callback):
             "scores": scores,
             "provenance": provenance(batches_seen=batches_seen),
         }
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Print the table, then write the file, so that a full disk does not hide the result."""
+        folder = trainer.log_dir or trainer.default_root_dir  # asks all processes
+        if not trainer.is_global_zero or self.results is None or self.results["stage"] != "test":
+            return
+        Console().print(quality_table(self.results))
+        if not trainer.fast_dev_run:  # type: ignore[attr-defined]  # set by a function of Lightning
+            write_json(Path(folder) / RESULTS_FILE, self.results)
 
     def _conventions(self, *, moving: bool) -> dict[str, str | float | None]:
         return {

@@ -2,17 +2,17 @@
 
 import os
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from jsonargparse.typing import PositiveFloat, PositiveInt
 from lightning_utilities.core.rank_zero import rank_zero_warn
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.loggers import WandbLogger
 from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
 
 from vidpred.batch import Evaluation
-from vidpred.callbacks.evaluation import evaluation_of
+from vidpred.callbacks.watcher import EvaluationWatcher, Stage
 from vidpred.errors import VideoError
 from vidpred.ops.checks import require_positive
 from vidpred.video import write_video
@@ -25,7 +25,7 @@ class _Clip(NamedTuple):
     pred: Tensor
 
 
-class Pictures(Callback):
+class Pictures(EvaluationWatcher):
     """Show some clips of each validation and of the test: context, truth, prediction, difference.
 
     Writes a strip (`.png`) and a video (`.mp4`) of every clip into `pictures/` of the run's folder,
@@ -55,79 +55,36 @@ class Pictures(Callback):
         self.fps = fps
         self._clips: list[_Clip] = []
         self._validations = 0
+        self._wanted = True
         self._warned = False
 
-    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Forget earlier clips."""
+    def start(self, stage: Stage, trainer: Trainer) -> None:
+        """Forget earlier clips; count the validations."""
         self._clips = []
-
-    def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Keep the clips of this batch that are to be shown."""
-        wanted = self._validations % self.every_n_validations == 0
-        if wanted and not trainer.sanity_checking:
-            self._keep(trainer, outputs, batch_idx, trainer.num_val_batches, dataloader_idx)
-
-    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write and log them."""
-        if not trainer.sanity_checking:
+        self._wanted = True
+        if stage == "val":
+            self._wanted = self._validations % self.every_n_validations == 0
             self._validations += 1
-            self._show("val", trainer, pl_module)
 
-    def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Forget earlier clips."""
-        self._clips = []
-
-    def on_test_batch_end(
+    def watch(
         self,
+        stage: Stage,
         trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
+        evaluation: Evaluation,
         batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Keep the clips of this batch that are to be shown."""
-        self._keep(trainer, outputs, batch_idx, trainer.num_test_batches, dataloader_idx)
-
-    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write and log them."""
-        self._show("test", trainer, pl_module)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Remember how many validations there were, so that a resumed run keeps its rhythm."""
-        return {"validations": self._validations}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on counting."""
-        self._validations = state_dict["validations"]
-
-    def _keep(
-        self,
-        trainer: Trainer,
-        outputs: Any,
-        batch_idx: int,
-        num_batches: list[int | float],
         dataloader_idx: int,
     ) -> None:
-        if not trainer.is_global_zero or dataloader_idx:
+        """Keep the clips of this batch that are to be shown."""
+        if not self._wanted or not trainer.is_global_zero or dataloader_idx:
             return
-        evaluation = evaluation_of(outputs)
+        batches = trainer.num_val_batches if stage == "val" else trainer.num_test_batches
         size = len(evaluation["target"])
-        for index in clips_of_batch(batch_idx, num_batches[0], size, self.num_clips):
+        for index in clips_of_batch(batch_idx, batches[0], size, self.num_clips):
             if len(self._clips) < self.num_clips:
                 self._clips.append(_clip(evaluation, index))
 
-    def _show(
-        self, stage: Literal["val", "test"], trainer: Trainer, pl_module: LightningModule
-    ) -> None:
+    def finish(self, stage: Stage, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write and log them."""
         folder = trainer.log_dir or trainer.default_root_dir  # asks all processes
         clips, self._clips = self._clips, []
         if not clips or trainer.fast_dev_run:  # type: ignore[attr-defined]  # set by a function
@@ -143,6 +100,14 @@ class Pictures(Callback):
                     f"pictures cannot be written: {error}. The run goes on without them; "
                     "further failures are not reported."
                 )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Remember how many validations there were, so that a resumed run keeps its rhythm."""
+        return {"validations": self._validations}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on counting."""
+        self._validations = state_dict["validations"]
 
     def _write(self, folder: Path, name: str, clips: list[_Clip]) -> list[tuple[Path, Path]]:
         folder.mkdir(parents=True, exist_ok=True)

@@ -69,9 +69,8 @@ def render_moving_shapes(
     """Draw one clip and its true flow; equal arguments give equal clips.
 
     Bounce: shapes cross the frame and turn round at its border. Drift: they cross it and come in
-        again
-    from the other side, over ground that pans. Spin: they bounce slowly and turn. Zoom: they bounce
-    slowly and grow and shrink by a third.
+    again from the other side, over ground that pans. Spin: they bounce slowly and turn. Zoom: they
+    bounce slowly and grow and shrink by a third.
 
     Args:
         motion: What moves how.

@@ -56,9 +56,8 @@ def psnr(
         mse = square.mean(dim=(2, 3, 4))
     else:
         moving = mask.sum(dim=(2, 3, 4)) * square.shape[2]
-        mse = (square * mask).sum(
-            dim=(2, 3, 4)
-        ) / moving  # 0 / 0 where nothing moves: NaN, as promised
+        # 0 / 0 where nothing moves: NaN, as promised.
+        mse = (square * mask).sum(dim=(2, 3, 4)) / moving
     return (-10 * torch.log10(mse)).clamp(max=DB_CAP)
 
 

@@ -72,9 +72,8 @@ def read_clip_array(
     path: str | Path, start: int, length: int, frame_step: int = 1
 ) -> npt.NDArray[np.uint8]:
     """Read as `read_clip` does, with the channels last: shape (T, H, W, 3), to crop first."""
-    reformatter = (
-        VideoReformatter()
-    )  # kept between frames: setting one up costs as much as its work
+    # Kept between frames: setting one up costs as much as its work.
+    reformatter = VideoReformatter()
     frames = [
         # One thread: loaders run many workers, and each frame is small.
         np.asarray(reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray(), np.uint8)
