@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from wandb_file import find_run
 
 import vidpred
 from vidpred.models.checkpoint import read_checkpoint
@@ -89,6 +90,7 @@ def test_a_run_is_tested_from_its_own_files(toy_root: Path, tmp_path: Path) -> N
     run = tmp_path / "run"
     done = run_to_end(adversarial(toy_root, run, "--trainer.max_epochs=1"))
     assert done.returncode == 0, done.stderr
+    require_logged_run(run)
     best = run / "checkpoints" / "best.ckpt"
     scoring = ("-c", str(run / "config.yaml"), f"--ckpt_path={best}")
     for name in ("test", "validate"):
@@ -105,6 +107,24 @@ def test_a_run_is_tested_from_its_own_files(toy_root: Path, tmp_path: Path) -> N
     assert done.returncode == 2
     assert "another architecture" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def require_logged_run(run: Path) -> None:
+    """The offline run of W&B holds the configuration, the loss terms, the metrics and a video."""
+    logged = find_run(run)
+    assert logged.config["model"]["class_path"] == "vidpred.tasks.AdversarialTask"
+    assert logged.config["data"]["init_args"]["batch_size"] == 4
+    for term in ("lp_loss", "gradient_difference_loss", "adversarial_loss", "real_loss"):
+        for scale in (8, 4, 2, 1):
+            assert len(logged.series(f"train/{term}_scale_{scale}")) == 10
+    for score in ("real_score_scale_1", "fake_score_scale_8"):
+        assert len(logged.series(f"train/{score}")) == 10
+    for metric in ("psnr", "ssim_moving_t+01", "sharpness_copy_last"):
+        assert [step for step, _ in logged.series(f"val/{metric}")] == [10]
+    ((_, video),) = logged.series("val/video_0/path")
+    assert video in logged.files
+    (artifact,) = logged.artifacts
+    assert "best" in artifact["aliases"]
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 
 import pytorch_lightning as pl
+import yaml
 from pytorch_lightning.cli import (
     ArgsType,
     LightningArgumentParser,
@@ -73,10 +74,11 @@ class RunConfiguration(SaveConfigCallback):
         self.parser.save(
             self.config, folder / name, skip_none=False, overwrite=True, multifile=False
         )
-        configuration = self.config.clone()
+        # Through YAML: the command line's own number classes would be logged as text.
+        configuration = yaml.safe_load((folder / name).read_text())
         configuration.pop("config", None)
         for logger in trainer.loggers:
-            logger.log_hyperparams(configuration.as_dict())
+            logger.log_hyperparams(configuration)
 
 
 class VidpredCLI(LightningCLI):
