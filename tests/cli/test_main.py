@@ -4,7 +4,9 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
+import vidpred
 from vidpred.cli.configurations import resolve_configurations
 from vidpred.cli.main import main
 from vidpred.errors import VidpredError
@@ -112,3 +114,37 @@ def test_our_mistakes_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("vidpred.cli.main.quickstart.run_quickstart", broken)
     with pytest.raises(ValueError, match="invalid literal"):
         main(["quickstart"])
+
+
+def test_a_run_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "last.ckpt").write_bytes(b"weeks of work")
+    assert main([*FIT, f"--run_dir={tmp_path}"]) == 2
+    assert "holds the checkpoints of a run already" in capsys.readouterr().err
+    assert (tmp_path / "checkpoints" / "last.ckpt").read_bytes() == b"weeks of work"
+
+
+def test_tables_of_networks_are_configuration(
+    tmp_path: Path, toy_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.yaml").write_text(
+        "class_path: vidpred.models.MultiScaleGenerator\n"
+        "init_args:\n"
+        "  scales:\n"
+        "    - {hidden: [4], kernels: [3, 3]}\n"
+        "    - {hidden: [4, 8], kernels: [5, 3, 3]}\n"
+        "  context_frames: 3\n"
+    )
+    status = main(
+        [
+            *(*FIT, "--model.generator=tiny.yaml", "--run_dir=run", f"--data.root={toy_root}"),
+            *("--data.context_frames=3", "--data.batch_size=2", "--data.num_workers=0"),
+            *("--trainer.limit_train_batches=1", "--trainer.limit_val_batches=1"),
+            *("--trainer.max_epochs=1", "--trainer.accelerator=cpu"),
+        ]
+    )
+    assert status == 0
+    predictor = vidpred.load("run/checkpoints/last.ckpt")
+    assert predictor.size_multiple == 2
+    assert predictor(torch.rand(1, 3, 3, 9, 9), 2).shape == (1, 2, 3, 9, 9)

@@ -3,7 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vidpred.data.patches import MOTION_THRESHOLD, MOTION_TRIES, choose_patches, motion_of_crops
+from vidpred.data.patches import (
+    MOTION_TRIES,
+    PATCH_MOTION_THRESHOLD,
+    choose_patches,
+    motion_of_crops,
+)
 from vidpred.video import read_clip_array
 
 
@@ -71,5 +76,5 @@ def test_default_threshold_passes_the_moving_half_of_real_crops(real_data: Path)
     for path in sorted((real_data / "ucf101" / "UCF-101").glob("*/*.avi")):
         before, after = read_clip_array(path, int(rng.integers(0, 45)), 2)
         tops, lefts = rng.integers(0, 240 - 31, 40), rng.integers(0, 320 - 31, 40)
-        passed.append(motion_of_crops(before, after, tops, lefts, 32) > MOTION_THRESHOLD)
+        passed.append(motion_of_crops(before, after, tops, lefts, 32) > PATCH_MOTION_THRESHOLD)
     assert np.mean(passed) == pytest.approx(0.47, abs=0.03)

@@ -75,7 +75,8 @@ def run_quickstart(arguments: argparse.Namespace) -> int:
     if not isinstance(cli, VidpredCLI):
         return cli
     _say("3/3 testing the best checkpoint beside copying the last frame")
-    cli.trainer.test(cli.model, datamodule=cli.datamodule, ckpt_path="best", verbose=False)
+    best = str(output / "checkpoints" / "best.ckpt")
+    cli.trainer.test(cli.model, datamodule=cli.datamodule, ckpt_path=best, verbose=False)
     # `trainer.callbacks` is set by a function of Lightning, so its type is not known.
     callbacks: list[object] = cli.trainer.callbacks  # type: ignore[attr-defined]
     quality = next(callback for callback in callbacks if isinstance(callback, FrameQuality))
@@ -84,10 +85,10 @@ def run_quickstart(arguments: argparse.Namespace) -> int:
     _say("  pictures/               strips (PNG) and videos (MP4): truth, prediction, difference")
     _say("  test_metrics.json       the table with its conventions, seed and versions")
     _say("  metrics.csv, wandb/     every curve")
-    _say("next: your own folder of videos, with the same networks and losses")
+    _say("next: the same networks and losses on your own folder of videos")
     _say(
-        "  vidpred fit -c experiment/quickstart.yaml "
-        "--data vidpred.data.VideoFolderDataModule --data.root FOLDER"
+        "  vidpred fit -c experiment/adv_gdl.yaml -c model/adam_adversarial.yaml "
+        "--data data/video_folder.yaml --data.root FOLDER"
     )
     return _verdict(quality.results, shortened=arguments.batches < 1200)
 

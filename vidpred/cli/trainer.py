@@ -11,6 +11,7 @@ from typing import Any, NoReturn, cast
 
 import pytorch_lightning as pl
 import yaml
+from pytorch_lightning.callbacks import ModelSummary, RichProgressBar
 from pytorch_lightning.cli import (
     ArgsType,
     LightningArgumentParser,
@@ -25,6 +26,9 @@ from vidpred.loggers import ResilientWandbLogger, RunCSVLogger
 from vidpred.models.checkpoint import read_checkpoint
 from vidpred.tasks import NextFrameTask
 from vidpred.tasks.checkpoint_io import SafeCheckpointIO
+
+STAMP_VARIABLE = "VIDPRED_RUN_STAMP"
+"""Environment variable by which the processes of one run agree on its folder."""
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as a shell gives it: 128 + SIGINT."""
@@ -143,11 +147,24 @@ class VidpredCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Build the trainer with the run's folder, its loggers and safe checkpoint reading."""
         run_dir = self._run_dir()
+        if self.subcommand == "fit" and self._get(self.config, "ckpt_path") is None:
+            _require_no_checkpoints(run_dir)
         kwargs.setdefault("default_root_dir", str(run_dir))
         kwargs.setdefault("plugins", [SafeCheckpointIO()])
         if self._get(self.config_init, "trainer")["logger"] is None:
             kwargs.setdefault("logger", self._loggers(run_dir))
+        self._send_logs_to_stderr()
         return super().instantiate_trainer(**kwargs)
+
+    def _send_logs_to_stderr(self) -> None:
+        """Leave the standard output to results; Lightning's own choice writes both there."""
+        config = self._get(self.config_init, "trainer")
+        given = config["callbacks"] or []
+        if config["enable_progress_bar"] is not False:
+            given = [*given, RichProgressBar(console_kwargs={"stderr": True})]
+        if config["enable_model_summary"] is not False:
+            given = [*given, ModelSummary(max_depth=1)]
+        config["callbacks"] = given
 
     def _run_dir(self) -> Path:
         given = self._get(self.config, "run_dir")
@@ -156,8 +173,10 @@ class VidpredCLI(LightningCLI):
         files = [Path(str(file)) for file in self._get(self.config, "config") or []]
         name = next((file.stem for file in files if file.parent.name == "experiment"), None)
         name = name or (files[0].stem if files else str(self.subcommand))
-        # Several runs may start within a second; processes of one run share the environment.
-        stamp = os.environ.setdefault("VIDPRED_RUN_STAMP", f"{datetime.now():%Y%m%d-%H%M%S}")
+        stamp = f"{datetime.now():%Y%m%d-%H%M%S}"
+        if "LOCAL_RANK" in os.environ:  # one of several processes that share a run
+            stamp = os.environ.get(STAMP_VARIABLE, stamp)
+        os.environ[STAMP_VARIABLE] = stamp
         return Path("runs", name, stamp)
 
     def _loggers(self, run_dir: Path) -> list[Logger]:
@@ -193,6 +212,15 @@ def run_cli(arguments: Sequence[str]) -> VidpredCLI | int:
         if isinstance(stop.__context__, KeyboardInterrupt):
             return INTERRUPTED
         return stop.code if isinstance(stop.code, int) else 0
+
+
+def _require_no_checkpoints(run_dir: Path) -> None:
+    checkpoints = run_dir / "checkpoints"
+    if checkpoints.is_dir() and any(checkpoints.iterdir()):
+        raise VidpredError(
+            f"{run_dir} holds the checkpoints of a run already; go on with it (--ckpt_path last), "
+            "or give the new run a folder of its own (--run_dir)"
+        )
 
 
 def _quieten_lightning() -> None:

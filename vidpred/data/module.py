@@ -18,7 +18,7 @@ from vidpred.data.catalog import (
 )
 from vidpred.data.evaluation import EvaluationClips, readable_videos
 from vidpred.data.loading import ClipLoader, StreamSampler, collate_or_error
-from vidpred.data.patches import MOTION_THRESHOLD
+from vidpred.data.patches import PATCH_MOTION_THRESHOLD
 from vidpred.data.training import TrainingClips
 from vidpred.errors import DataError
 from vidpred.ops.checks import require_positive
@@ -68,7 +68,7 @@ class ClipDataModule(pl.LightningDataModule, ABC):
     horizon: PositiveInt = 1
     eval_horizon: PositiveInt = 2
     patch_size: PositiveInt = 32
-    motion_threshold: ClosedUnitInterval = MOTION_THRESHOLD
+    motion_threshold: ClosedUnitInterval = PATCH_MOTION_THRESHOLD
     patches_per_clip: PositiveInt = 1
     batch_size: PositiveInt = 8
     eval_batch_size: PositiveInt = 1

@@ -6,7 +6,7 @@ import numpy.typing as npt
 MOTION_TRIES = 25
 """Crops that are tried before the last one is kept (Mathieu et al. 2016, released code)."""
 
-MOTION_THRESHOLD = 0.02
+PATCH_MOTION_THRESHOLD = 0.02
 """Default of `motion_threshold`, a root mean square of full scale: five grey levels.
 
 None is published. Of 10,280 random 32 x 32 crops of 257 UCF101 clips (40 of each) 47 % exceed it:
