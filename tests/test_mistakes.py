@@ -16,7 +16,7 @@ from vidpred.losses import MultiScaleLoss, gradient_difference_loss, lp_loss
 from vidpred.metrics import PSNR, psnr
 from vidpred.models import MultiScaleGenerator
 from vidpred.ops import pyramid, to_unit, unit_to_signed
-from vidpred.tasks import ReconstructionTask
+from vidpred.tasks import AdversarialTask, NextFrameTask, ReconstructionTask
 
 sgd = partial(SGD, lr=0.1)
 NO_RECONSTRUCTION = {"lp_weight": 0.0, "gradient_difference_weight": 0.0}
@@ -31,14 +31,23 @@ def changed(before: list[Tensor], module: torch.nn.Module) -> bool:
     return any(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 
-def test_01_adversarial_gradient_moves_every_scale_of_the_generator() -> None:
+@pytest.mark.parametrize("judged", range(4))
+def test_01_adversarial_gradient_reaches_the_generator_at_every_scale(judged: int) -> None:
     task = adversarial_task(
-        loss=MultiScaleLoss(**NO_RECONSTRUCTION), adversarial_weight=1.0, generator_optimizer=sgd
+        loss=MultiScaleLoss(**NO_RECONSTRUCTION),
+        adversarial_weight=1.0,
+        generator_optimizer=sgd,
+        discriminator_optimizer=partial(SGD, lr=0.0),
     )
+    with torch.no_grad():
+        for k, judge in enumerate(task.discriminator.networks):
+            if k != judged:  # blind: its verdict does not depend on what it sees
+                next(judge.parameters()).zero_()
     before = [weights(network) for network in task.generator.networks]
     fit(task)
-    for scale, network in zip(before, task.generator.networks, strict=True):
-        assert changed(scale, network)
+    moved = [changed(b, n) for b, n in zip(before, task.generator.networks, strict=True)]
+    # The verdict at one scale moves the network of that scale and the coarser ones below it.
+    assert moved == [k <= judged for k in range(4)]
 
 
 def test_02_discriminator_sees_the_past() -> None:
@@ -170,7 +179,7 @@ def test_10_scores_are_the_mean_of_db() -> None:
     metric.update(pred, target)
     # 20 dB and 60 dB; the dB of the mean squared error would be 23 dB.
     torch.testing.assert_close(
-        metric.compute().float().reshape(1), torch.tensor([40.0]), rtol=1e-4, atol=1e-4
+        metric.per_frame().float(), torch.tensor([40.0]), rtol=1e-4, atol=1e-4
     )
 
 
@@ -196,9 +205,19 @@ def test_11_targets_are_reduced_like_inputs() -> None:
         assert past.shape[-1] == target.shape[-1]
 
 
-def test_12_every_scale_is_trained() -> None:
-    preds = [torch.rand(1, 1, 3, s, s, requires_grad=True) for s in (4, 8, 16, 32)]
-    targets = pyramid(torch.rand(1, 1, 3, 32, 32), 4)
-    total, _ = MultiScaleLoss(gradient_difference_weight=1)(preds, targets)
-    total.backward()
-    assert all(pred.grad is not None and pred.grad.any() for pred in preds)
+@pytest.mark.parametrize("task_class", [ReconstructionTask, AdversarialTask])
+def test_12_every_scale_is_trained(task_class: type[NextFrameTask]) -> None:
+    def step(scale_weights: list[float] | None) -> Tensor:
+        loss = MultiScaleLoss(gradient_difference_weight=1, scale_weights=scale_weights)
+        generator, discriminator = small_networks()
+        networks = (generator,) if task_class is ReconstructionTask else (generator, discriminator)
+        task = task_class(*networks, loss=loss)  # type: ignore[call-arg]
+        before = weights(generator)
+        fit(task)
+        moves = (a - b for a, b in zip(generator.parameters(), before, strict=True))
+        return torch.cat([move.detach().flatten() for move in moves])
+
+    alone = [step([float(k == scale) for k in range(4)]) for scale in range(4)]
+    assert all(move.any() for move in alone)
+    # One step of SGD is linear in the loss, and the loss is the plain sum over scales.
+    torch.testing.assert_close(step(None), torch.stack(alone).sum(dim=0), rtol=1e-2, atol=1e-6)

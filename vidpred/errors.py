@@ -40,7 +40,7 @@ class CheckpointError(VidpredError):
 
 
 class TrainingDivergedError(VidpredError):
-    """A loss term became NaN or infinite."""
+    """A loss term or a prediction became NaN or infinite."""
 
     def __init__(self, terms: Iterable[str], batch: int) -> None:
         """Name the terms and when it happened.
@@ -51,8 +51,9 @@ class TrainingDivergedError(VidpredError):
         """
         names = ", ".join(terms)
         super().__init__(
-            f"the loss is not finite at batch {batch}: {names}. The weights are those before this "
-            "batch. Lower the learning rate, or clip the gradients, and resume from the last one"
+            f"not finite at batch {batch}: {names}. Lower the learning rate or clip the gradients, "
+            "and go on from an earlier checkpoint (--ckpt_path); the rates of the configuration "
+            "apply to what is resumed"
         )
         self.terms = names
         self.batch = batch

@@ -114,8 +114,9 @@ def test_test_logs_the_mean_over_clips_of_every_score(tmp_path: Path) -> None:
             key = f"test/{name}_t+{t + 1:02d}"
             assert logged[key] == pytest.approx(per_frame[t].item(), abs=1e-4)
     assert logged["test/clips"] == 5
-    # Three metrics, two areas, two predictors; a mean and two frames each; the count and the axis.
-    assert len(logged) == 3 * 2 * 2 * 3 + 2
+    assert logged["test/selection"] == logged["test/psnr_moving_t+01"]
+    # Three metrics, two areas, two predictors; a mean and two frames each; count, selection, axis.
+    assert len(logged) == 3 * 2 * 2 * 3 + 3
 
 
 def test_validation_can_be_monitored_and_leaves_out_the_sanity_check(tmp_path: Path) -> None:

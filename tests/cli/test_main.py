@@ -10,6 +10,7 @@ import vidpred
 from vidpred.cli.configurations import resolve_configurations
 from vidpred.cli.main import main
 from vidpred.errors import VidpredError
+from vidpred.models.checkpoint import read_checkpoint
 
 FIT = ["fit", "-c", "experiment/l2.yaml", "--wandb.enabled=false"]
 
@@ -148,3 +149,81 @@ def test_tables_of_networks_are_configuration(
     predictor = vidpred.load("run/checkpoints/last.ckpt")
     assert predictor.size_multiple == 2
     assert predictor(torch.rand(1, 3, 3, 9, 9), 2).shape == (1, 2, 3, 9, 9)
+
+
+def fit_once(toy_root: Path, run: Path, *arguments: str) -> int:
+    return main(
+        [
+            *(*FIT, *arguments, f"--run_dir={run}", f"--data.root={toy_root}"),
+            *("--data.batch_size=2", "--data.num_workers=0", "--trainer.accelerator=cpu"),
+            *("--trainer.limit_train_batches=1", "--trainer.limit_val_batches=1"),
+            *("--trainer.max_epochs=1", "--trainer.enable_progress_bar=false"),
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--data.eval_horizon=1"],
+        ["--model.generator.context_frames=1", "--data.context_frames=1"],
+    ],
+)
+def test_one_frame_is_enough(options: list[str], tmp_path: Path, toy_root: Path) -> None:
+    assert fit_once(toy_root, tmp_path / "run", *options) == 0
+    names = {path.name for path in (tmp_path / "run" / "checkpoints").iterdir()}
+    assert names == {"best.ckpt", "last.ckpt"}
+
+
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_a_run_needs_a_folder_that_can_be_written(
+    place: str, tmp_path: Path, toy_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert fit_once(toy_root, tmp_path / place) == 2
+    assert "choose another folder with --run_dir" in capsys.readouterr().err
+
+
+def test_the_latest_checkpoint_is_found_or_refused(
+    tmp_path: Path, toy_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert fit_once(toy_root, run, "--ckpt_path=last") == 2
+    assert "to go on from" in capsys.readouterr().err
+    assert fit_once(toy_root, run) == 0
+    # The saved configuration knows its folder.
+    again = ["fit", "-c", str(run / "config.yaml"), "--ckpt_path=last", "--trainer.max_epochs=2"]
+    assert main(again) == 0
+    assert read_checkpoint(run / "checkpoints" / "last.ckpt")["vidpred"]["batches_seen"] == 2
+    assert main(["test", "-c", str(run / "config.yaml"), "--ckpt_path=last"]) == 0
+    assert {"test_config.yaml", "test_metrics.json"} <= {path.name for path in run.iterdir()}
+
+
+def test_an_error_in_validation_leaves_a_checkpoint(
+    tmp_path: Path, toy_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a fault in a callback")
+
+    monkeypatch.setattr("vidpred.callbacks.FrameQuality.finish", broken)
+    with pytest.raises(RuntimeError, match="a fault"):
+        fit_once(toy_root, tmp_path / "run")
+    assert (tmp_path / "run" / "checkpoints" / "interrupted.ckpt").is_file()
+
+
+def test_divergence_is_told_and_kept_apart(
+    tmp_path: Path, toy_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    options = ["--model.optimizer.init_args.lr=1e30", "--trainer.limit_train_batches=8"]
+    root = f"--data.root={toy_root}"
+    end = ["--data.num_workers=0", "--trainer.accelerator=cpu", f"--run_dir={run}", root]
+    assert main([*FIT, *options, *end]) == 2
+    assert "lp_loss at scale" in capsys.readouterr().err
+    assert {path.name for path in (run / "checkpoints").iterdir()} == {"diverged.ckpt"}
+
+
+def test_a_wrong_path_leaves_nothing_behind(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert main(["fit", "-c", "experiment/l2.yaml", "--data.root=/none", f"--run_dir={run}"]) == 2
+    assert not list(run.iterdir())

@@ -80,3 +80,10 @@ def test_wrong_scales_and_contexts_are_refused() -> None:
         discriminator(context[:, 1:], candidates)
     with pytest.raises(ValueError, match="unknown preset 'tiny'"):
         MultiScaleDiscriminator.from_preset("tiny")
+
+
+def test_impossible_options_are_refused() -> None:
+    with pytest.raises(ValueError, match="context_frames is 0"):
+        MultiScaleDiscriminator.from_preset("small", context_frames=0)
+    with pytest.raises(ValueError, match="head is 'nosuch'; expected fully_connected or"):
+        MultiScaleDiscriminator.from_preset("small", head="nosuch")

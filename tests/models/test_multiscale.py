@@ -107,3 +107,10 @@ def test_config_builds_the_same_network() -> None:
     twin.load_state_dict(generator.state_dict())
     context = torch.rand(1, 3, 1, 16, 16)
     torch.testing.assert_close(twin(context, 2), generator(context, 2))
+
+
+def test_impossible_options_are_refused() -> None:
+    with pytest.raises(ValueError, match="context_frames is 0"):
+        MultiScaleGenerator.from_preset("small", context_frames=0)
+    with pytest.raises(ValueError, match="upsampling is 'cubic'"):
+        MultiScaleGenerator.from_preset("small", upsampling="cubic")

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from pytorch_lightning.plugins import MixedPrecision
 from torch.optim import SGD
 from torch.optim.lr_scheduler import StepLR
 from worlds import adversarial_task, fit, loader, moving_squares, small_networks, trainer
@@ -176,3 +177,10 @@ def test_the_8_to_8_networks_train() -> None:
     )
     trainer().fit(task, loader(moving_squares(2, frames=16), 2))
     assert task.batches_seen == 1
+
+
+def test_clipping_scaled_gradients_is_refused() -> None:
+    scaler = torch.amp.GradScaler("cpu")
+    plugin = MixedPrecision("16-mixed", "cpu", scaler=scaler)
+    with pytest.raises(ValueError, match="cannot be clipped at precision 16-mixed"):
+        fit(adversarial_task(generator_gradient_clip=1.0), plugins=[plugin])

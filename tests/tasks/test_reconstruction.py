@@ -112,3 +112,35 @@ def test_a_scheduler_that_waits_for_a_metric_is_refused() -> None:
     task = ReconstructionTask(small_networks()[0], lr_scheduler=scheduler)
     with pytest.raises(ValueError, match="ReduceLROnPlateau steps on a metric"):
         fit(task)
+
+
+def test_a_lower_rate_applies_to_what_is_resumed(tmp_path: Path) -> None:
+    path = tmp_path / "task.ckpt"
+    generator, _ = small_networks()
+    fit(ReconstructionTask(generator, optimizer=partial(SGD, lr=0.5))).save_checkpoint(path)
+    task = ReconstructionTask(small_networks()[0], optimizer=partial(SGD, lr=0.001))
+    engine = trainer(max_epochs=2)
+    engine.fit(task, loader(moving_squares(8), 8), ckpt_path=path)
+    assert engine.optimizers[0].param_groups[0]["lr"] == 0.001
+
+
+def test_predictions_that_are_not_finite_stop_a_validation() -> None:
+    generator, _ = small_networks()
+    with torch.no_grad():
+        next(generator.parameters()).fill_(math.nan)
+    with pytest.raises(TrainingDivergedError, match="prediction"):
+        ReconstructionTask(generator).validation_step(next(iter(loader(moving_squares(2), 2))), 0)
+
+
+def test_a_checkpoint_is_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "kept.ckpt"
+    SafeCheckpointIO().save_checkpoint({"kept": 1}, path)
+
+    class Unwritable:
+        def __reduce__(self) -> tuple[object, ...]:
+            raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="the disk is full"):
+        SafeCheckpointIO().save_checkpoint({"kept": 2, "more": Unwritable()}, path)
+    assert torch.load(path, weights_only=True) == {"kept": 1}
+    assert list(tmp_path.iterdir()) == [path]

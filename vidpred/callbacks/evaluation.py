@@ -26,6 +26,9 @@ from vidpred.ops.motion import MOTION_THRESHOLD
 DATA_RANGE = 1.0  # of `Evaluation`
 RESULTS_FILE = "test_metrics.json"
 
+SELECTION = "selection"
+"""Logged name of the number by which the best checkpoint is chosen; see `FrameQuality`."""
+
 
 class FrameQuality(EvaluationWatcher):
     """Measure PSNR, SSIM and sharpness of every predicted frame, for the model and for copy-last.
@@ -37,8 +40,10 @@ class FrameQuality(EvaluationWatcher):
 
     Logged at the end of validation and test, with stage in {val, test} and metric in {psnr, ssim,
     sharpness}: `{stage}/{metric}[_moving][_copy_last]`, the mean over frames, the same with
-    `_t+01`, `_t+02` ... for each frame, and `{stage}/clips`. NaN means that nothing moved. After a
-    test, a table goes to the standard output and `test_metrics.json` to the run's folder.
+    `_t+01`, `_t+02` ... for each frame, and `{stage}/clips`. NaN means that nothing moved.
+    `{stage}/selection` is the PSNR of the first frame in the moving area, or in the whole frame
+    when no motion is known; it always is a number, for choosing the best checkpoint. After a test,
+    a table goes to the standard output and `test_metrics.json` to the run's folder.
 
     Args:
         motion_threshold: A pixel moves when any channel changes by more than this, of full scale.
@@ -97,7 +102,7 @@ class FrameQuality(EvaluationWatcher):
         scores: dict[str, dict[str, dict[str, Score]]] = {}
         logged: dict[str, float] = {}
         for (predictor, area, metric), average in self._averages.items():
-            per_frame = average.compute()
+            per_frame = average.per_frame()
             scores.setdefault(predictor, {}).setdefault(area, {})[metric] = {
                 "mean": _plain(per_frame.mean()),
                 "per_frame": [_plain(value) for value in per_frame],
@@ -109,6 +114,7 @@ class FrameQuality(EvaluationWatcher):
             logged[name] = per_frame.mean().item()
             for frame, value in enumerate(per_frame.tolist(), start=1):
                 logged[f"{name}_t+{frame:02d}"] = value
+        logged[f"{stage}/{SELECTION}"] = _selection(scores["model"])
         clips = scores["model"]["whole"]["psnr"]["clips"][0]
         logged[f"{stage}/clips"] = float(clips)
         batches_seen: int | None = getattr(pl_module, "batches_seen", None)
@@ -164,6 +170,13 @@ def _new_averages(
             for name, metric in metrics.items():
                 averages[predictor, area, name] = metric.to(device)
     return averages
+
+
+def _selection(scores: Mapping[str, Mapping[str, Score]]) -> float:
+    candidates = (
+        scores[area]["psnr"]["per_frame"][0] for area in ("moving", "whole") if area in scores
+    )
+    return next((value for value in candidates if value is not None), math.nan)
 
 
 def _plain(value: Tensor) -> float | None:

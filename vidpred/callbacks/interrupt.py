@@ -5,29 +5,37 @@ from pathlib import Path
 import pytorch_lightning as pl
 from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
 from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.trainer.states import TrainerFn
+
+from vidpred.errors import TrainingDivergedError
 
 
 class InterruptCheckpoint(Callback):
     """Saves `checkpoints/interrupted.ckpt` in the run's folder on Ctrl-C or on an error.
 
-    After a loss that is not finite it holds the weights from before that batch.
+    After a loss that is not finite the file is `checkpoints/diverged.ckpt`, to look into and not to
+    go on from: the steps before may have spoilt the weights already.
     """
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
         """Save where training stands, and say how to go on from there."""
-        if not trainer.training or trainer.global_step == 0:
+        fitting = trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
+        if not fitting or trainer.global_step == 0:
             return
         folder = Path(trainer.log_dir or trainer.default_root_dir)
-        path = folder / "checkpoints" / "interrupted.ckpt"
+        diverged = isinstance(exception, TrainingDivergedError)
+        name = "diverged.ckpt" if diverged else "interrupted.ckpt"
+        path = folder / "checkpoints" / name
         try:
             trainer.save_checkpoint(path)
         except OSError as error:
             # The first error is what the user must see; a second one here would hide it.
-            rank_zero_warn(
-                f"{path} could not be saved ({error}); resume from an earlier checkpoint"
-            )
+            rank_zero_warn(f"{path} could not be saved ({error}); resume from an earlier one")
+            return
+        if diverged:
+            rank_zero_info(f"saved {path} to look into; go on from an earlier checkpoint")
             return
         configuration = folder / "config.yaml"
         rank_zero_info(

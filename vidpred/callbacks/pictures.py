@@ -62,7 +62,9 @@ class Pictures(EvaluationWatcher):
         """Forget earlier clips; count the validations."""
         self._clips = []
         self._wanted = True
-        if stage == "val":
+        if trainer.sanity_checking:
+            self._wanted = False
+        elif stage == "val":
             self._wanted = self._validations % self.every_n_validations == 0
             self._validations += 1
 

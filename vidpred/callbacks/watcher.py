@@ -12,7 +12,11 @@ Stage = Literal["val", "test"]
 
 
 class EvaluationWatcher(Callback):
-    """Sends the hooks of validation and test to one set of methods; leaves the sanity check out."""
+    """Sends the hooks of validation and test to one set of methods.
+
+    The sanity check is watched too, so that what cannot be measured is refused before training, but
+    it is not finished, so nothing is said about it.
+    """
 
     @abstractmethod
     def start(self, stage: Stage, trainer: Trainer) -> None:
@@ -35,8 +39,7 @@ class EvaluationWatcher(Callback):
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start a validation; see `start`."""
-        if not trainer.sanity_checking:
-            self.start("val", trainer)
+        self.start("val", trainer)
 
     def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start a test; see `start`."""
@@ -52,8 +55,7 @@ class EvaluationWatcher(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Watch a batch; see `watch`."""
-        if not trainer.sanity_checking:
-            self.watch("val", trainer, evaluation_of(outputs), batch_idx, dataloader_idx)
+        self.watch("val", trainer, evaluation_of(outputs), batch_idx, dataloader_idx)
 
     def on_test_batch_end(
         self,

@@ -67,7 +67,7 @@ def run_quickstart(arguments: argparse.Namespace) -> int:
     cli = run_cli(
         [
             *("fit", "-c", "experiment/quickstart.yaml", "--run_dir", str(output)),
-            *("--data.root", str(output / "data"), "--data.seed", str(arguments.seed)),
+            f"--data.root={output / 'data'}",
             f"--data.samples_per_epoch={arguments.batches // EPOCHS * BATCH_SIZE}",
             *("--seed_everything", str(arguments.seed)),
         ]
@@ -109,7 +109,7 @@ def _verdict(results: "QualityResults | None", shortened: bool) -> int:
 
 def _free_folder(wanted: Path) -> Path:
     folder, number = wanted, 2
-    while folder.exists():
+    while folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         folder = wanted.with_name(f"{wanted.name}-{number}")
         number += 1
     return folder

@@ -1,7 +1,9 @@
 """`vidpred fit`, `validate` and `test`: Lightning's command line in a folder of the run."""
 
+import errno
 import logging
 import os
+import tempfile
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -74,6 +76,8 @@ class RunConfiguration(SaveConfigCallback):
         """Write `config.yaml` when training, `<stage>_config.yaml` otherwise."""
         folder = Path(trainer.log_dir or trainer.default_root_dir)
         folder.mkdir(parents=True, exist_ok=True)
+        # Lightning gives an enumeration's member, whose text differs between Python versions.
+        stage = str(getattr(stage, "value", stage))
         name = "config.yaml" if stage == "fit" else f"{stage}_config.yaml"
         self.parser.save(
             self.config, folder / name, skip_none=False, overwrite=True, multifile=False
@@ -136,7 +140,11 @@ class VidpredCLI(LightningCLI):
         self.config = parser.parse_args(cast(list[str], args))
         command = str(self.config.subcommand)
         options = self.config[command]
-        if options.ckpt_path not in (None, "last"):
+        # Part of what is saved, so that `-c config.yaml` means this folder again.
+        options.run_dir = options.run_dir or str(_new_run_dir(command, options.config or []))
+        if options.ckpt_path == "last":
+            options.ckpt_path = str(_latest_checkpoint(Path(options.run_dir)))
+        if options.ckpt_path is not None:
             read_checkpoint(options.ckpt_path)
         elif command != "fit":
             raise VidpredError(
@@ -146,9 +154,10 @@ class VidpredCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Build the trainer with the run's folder, its loggers and safe checkpoint reading."""
-        run_dir = self._run_dir()
+        run_dir = Path(self._get(self.config, "run_dir"))
         if self.subcommand == "fit" and self._get(self.config, "ckpt_path") is None:
             _require_no_checkpoints(run_dir)
+        _require_writable(run_dir)
         kwargs.setdefault("default_root_dir", str(run_dir))
         kwargs.setdefault("plugins", [SafeCheckpointIO()])
         if self._get(self.config_init, "trainer")["logger"] is None:
@@ -165,19 +174,6 @@ class VidpredCLI(LightningCLI):
         if config["enable_model_summary"] is not False:
             given = [*given, ModelSummary(max_depth=1)]
         config["callbacks"] = given
-
-    def _run_dir(self) -> Path:
-        given = self._get(self.config, "run_dir")
-        if given is not None:
-            return Path(given)
-        files = [Path(str(file)) for file in self._get(self.config, "config") or []]
-        name = next((file.stem for file in files if file.parent.name == "experiment"), None)
-        name = name or (files[0].stem if files else str(self.subcommand))
-        stamp = f"{datetime.now():%Y%m%d-%H%M%S}"
-        if "LOCAL_RANK" in os.environ:  # one of several processes that share a run
-            stamp = os.environ.get(STAMP_VARIABLE, stamp)
-        os.environ[STAMP_VARIABLE] = stamp
-        return Path("runs", name, stamp)
 
     def _loggers(self, run_dir: Path) -> list[Logger]:
         loggers: list[Logger] = [RunCSVLogger(run_dir)]
@@ -214,6 +210,18 @@ def run_cli(arguments: Sequence[str]) -> VidpredCLI | int:
         return stop.code if isinstance(stop.code, int) else 0
 
 
+def _new_run_dir(command: str, files: Sequence[object]) -> Path:
+    """Name a folder after the experiment, or the first configuration, and the time."""
+    paths = [Path(str(file)) for file in files]
+    name = next((path.stem for path in paths if path.parent.name == "experiment"), None)
+    name = name or (paths[0].stem if paths else command)
+    stamp = f"{datetime.now():%Y%m%d-%H%M%S}"
+    if "LOCAL_RANK" in os.environ:  # one of several processes that share a run
+        stamp = os.environ.get(STAMP_VARIABLE, stamp)
+    os.environ[STAMP_VARIABLE] = stamp
+    return Path("runs", name, stamp)
+
+
 def _require_no_checkpoints(run_dir: Path) -> None:
     checkpoints = run_dir / "checkpoints"
     if checkpoints.is_dir() and any(checkpoints.iterdir()):
@@ -223,9 +231,35 @@ def _require_no_checkpoints(run_dir: Path) -> None:
         )
 
 
+def _latest_checkpoint(run_dir: Path) -> Path:
+    names = ("last.ckpt", "interrupted.ckpt")
+    found = [path for name in names if (path := run_dir / "checkpoints" / name).is_file()]
+    if not found:
+        raise VidpredError(
+            f"{run_dir / 'checkpoints'} holds neither {' nor '.join(names)} to go on from; "
+            "name the run with --run_dir, or a checkpoint with --ckpt_path"
+        )
+    return max(found, key=lambda path: path.stat().st_mtime)
+
+
+def _require_writable(run_dir: Path) -> None:
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=run_dir):
+            pass
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise VidpredError(
+            f"{run_dir} cannot be written ({error.strerror}); choose another folder with --run_dir"
+        ) from error
+
+
 def _quieten_lightning() -> None:
     """Drop what users cannot act on: advertisements, and warnings of Lightning about itself."""
     warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
+    # We refuse such a folder ourselves, unless its run goes on.
+    warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
     log = logging.getLogger("pytorch_lightning.utilities.rank_zero")
     log.addFilter(_is_no_advertisement)
 

@@ -107,3 +107,16 @@ def require_disjoint(listings: dict[Split, Listing]) -> None:
                     f"{video.video_id} is in {owner} and in {split}; "
                     "a video must belong to one split, correct the lists"
                 )
+
+
+def read_lines(path: Path) -> list[str]:
+    """Give the lines of a text file that are not empty, without a byte-order mark.
+
+    Raises:
+        DataError: When it is not UTF-8.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 text ({error}); save the list as UTF-8") from error
+    return [line.strip() for line in lines if line.strip()]

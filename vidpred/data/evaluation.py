@@ -48,7 +48,7 @@ class EvaluationClips(Dataset[ClipSample]):
 
 
 def readable_videos(
-    videos: Sequence[Video], *, length: int, frame_step: int, split: Split
+    videos: Sequence[Video], *, length: int, frame_step: int, split: Split, one_size: bool
 ) -> list[Video]:
     """Leave out the videos whose evaluation clip cannot be read, with one warning.
 
@@ -60,28 +60,39 @@ def readable_videos(
         length: Frames of a clip.
         frame_step: Distance between two of them.
         split: For the messages.
+        one_size: Whether the frames of all videos must have one size, as in batches of several.
 
     Returns:
         The readable videos in the order given.
 
     Raises:
-        DataError: When none is left.
+        DataError: When none is left, or sizes differ that must not.
     """
 
-    def problem(video: Video) -> VideoError | None:
+    def examine(video: Video) -> VideoError | tuple[int, int]:
         try:
-            check_clip(video.path, 0, length, frame_step)
+            return check_clip(video.path, 0, length, frame_step)
         except VideoError as error:
             return error
-        return None
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        found = list(pool.map(problem, videos))
-    problems = [error for error in found if error is not None]
+        found = list(pool.map(examine, videos))
+    problems = [error for error in found if isinstance(error, VideoError)]
     if problems:
         first = "\n  ".join(str(error) for error in problems[:NAMED_PROBLEMS])
         message = f"{len(problems)} of {len(videos)} {split} videos cannot be used"
         if len(problems) == len(videos):
             raise DataError(f"{message}; none is left. The first problems:\n  {first}")
         rank_zero_warn(f"{message} and are left out; the first:\n  {first}")
-    return [video for video, error in zip(videos, found, strict=True) if error is None]
+    readable = {
+        video: size
+        for video, size in zip(videos, found, strict=True)
+        if not isinstance(size, VideoError)
+    }
+    sizes = sorted({f"{height} x {width}" for height, width in readable.values()})
+    if one_size and len(sizes) > 1:
+        raise DataError(
+            f"the {split} videos have frames of {len(sizes)} sizes ({', '.join(sizes[:3])} ...), "
+            "which make no batch of several; set eval_batch_size to 1"
+        )
+    return list(readable)

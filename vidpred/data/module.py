@@ -58,7 +58,8 @@ class ClipDataModule(pl.LightningDataModule, ABC):
         frame_step: Distance between two frames of a clip.
         num_workers: Processes that load; one for each core, at most 4, when `None`. 0 loads in the
             training process.
-        seed: Of the training stream.
+        seed: Of the training stream; the global seed (`seed_everything`) when `None`, 0 when there
+            is none.
 
     Raises:
         ValueError: For a value out of range, or a batch size that does not fit `patches_per_clip`.
@@ -77,7 +78,7 @@ class ClipDataModule(pl.LightningDataModule, ABC):
     max_test_videos: PositiveInt | None = None
     frame_step: PositiveInt = 1
     num_workers: NonNegativeInt | None = None
-    seed: NonNegativeInt = 0
+    seed: NonNegativeInt | None = None
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -94,6 +95,11 @@ class ClipDataModule(pl.LightningDataModule, ABC):
         Raises:
             DataError: When the data set is not where it was looked for.
         """
+
+    def prepare_data(self) -> None:
+        """Look for the data before loggers start, so that a wrong path leaves nothing behind."""
+        for split in SPLITS:
+            self.list_split(split)
 
     def setup(self, stage: str) -> None:
         """Find the videos and check those that this stage evaluates on.
@@ -182,7 +188,9 @@ class ClipDataModule(pl.LightningDataModule, ABC):
             raise ValueError(
                 f"motion_threshold is {self.motion_threshold}; expected a number in [0, 1]"
             )
-        if self.seed < 0 or (self.num_workers is not None and self.num_workers < 0):
+        if (self.seed is not None and self.seed < 0) or (
+            self.num_workers is not None and self.num_workers < 0
+        ):
             raise ValueError(
                 f"seed is {self.seed}, num_workers {self.num_workers}; expected neither below 0"
             )
@@ -218,14 +226,21 @@ class ClipDataModule(pl.LightningDataModule, ABC):
             patches_per_clip=self.patches_per_clip,
             frame_step=self.frame_step,
             clips_per_epoch=samples // self.patches_per_clip,
-            seed=self.seed,
+            # Lightning's `seed_everything` leaves its seed there, for other processes too.
+            seed=int(os.environ.get("PL_GLOBAL_SEED", 0)) if self.seed is None else self.seed,
         )
 
     def _evaluation_clips(self, split: Split) -> EvaluationClips:
         length = self.context_frames + self.eval_horizon
         limit = self.max_val_videos if split == "val" else self.max_test_videos
         chosen = evenly_spaced(self.listings[split].videos, limit)
-        videos = readable_videos(chosen, length=length, frame_step=self.frame_step, split=split)
+        videos = readable_videos(
+            chosen,
+            length=length,
+            frame_step=self.frame_step,
+            split=split,
+            one_size=self.eval_batch_size > 1,
+        )
         return EvaluationClips(videos, length=length, frame_step=self.frame_step)
 
     def _evaluation_loader(self, split: Split) -> ClipLoader:

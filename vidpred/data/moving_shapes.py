@@ -252,3 +252,4 @@ class MovingShapesDataModule(UCF101DataModule):
             width=card.width,
             seed=card.seed,
         )
+        super().prepare_data()

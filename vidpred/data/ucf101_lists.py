@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from vidpred.data.catalog import Listing, Video
+from vidpred.data.catalog import Listing, Video, read_lines
 from vidpred.errors import DataError
 
 _GROUP = re.compile(r"_(g\d+)_c\d+$", re.IGNORECASE)
@@ -21,9 +21,7 @@ def read_list(path: Path) -> list[str]:
     Raises:
         DataError: When a row has no class folder, or the list no row.
     """
-    rows = [
-        line.split()[0] for line in path.read_text(encoding="utf-8").splitlines() if line.strip()
-    ]
+    rows = [line.split()[0] for line in read_lines(path)]
     for row in rows:
         if row.count("/") != 1:
             raise DataError(

@@ -8,7 +8,7 @@ from jsonargparse.typing import (
     OpenUnitInterval,
 )
 
-from vidpred.data.catalog import SPLITS, Listing, Split, Video
+from vidpred.data.catalog import SPLITS, Listing, Split, Video, read_lines
 from vidpred.data.module import ClipDataModule
 from vidpred.errors import DataError
 
@@ -94,8 +94,7 @@ class VideoFolderDataModule(ClipDataModule):
     def _read_list(self, path: Path) -> Listing:
         if not path.is_file():
             raise DataError(f"{path}: there is no such list")
-        lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
-        names = list(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
+        names = list(dict.fromkeys(line for line in read_lines(path) if not line.startswith("#")))
         present = [name for name in names if (self._root / name).is_file()]
         missing = tuple(name for name in names if name not in set(present))
         return Listing(tuple(self._video(name) for name in present), missing)

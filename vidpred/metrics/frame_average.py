@@ -76,12 +76,22 @@ class FrameAverage(Metric):
         self.skipped += (~counted).sum(dim=0)
 
     def compute(self) -> Tensor:
+        """Give the mean over clips per frame; see `per_frame`, which keeps T = 1.
+
+        Returns:
+            float64, shape (T,), or a scalar for a single frame, as torchmetrics has it; NaN where
+            no clip counted.
+        """
+        return self.total / self.count
+
+    def per_frame(self) -> Tensor:
         """Give the mean over clips per frame.
 
         Returns:
-            float64, shape (T,); NaN where no clip counted.
+            float64, shape (T,) for any T; NaN where no clip counted.
         """
-        return self.total / self.count
+        mean: Tensor = self.compute()
+        return mean.reshape(-1)
 
     def clips(self) -> Tensor:
         """Give the number of clips that counted at each frame, over all processes.

@@ -25,6 +25,7 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
         CheckpointError: When the file is missing, damaged, holds objects other than plain data, or
             is not ours.
     """
+    checkpoint: Any
     try:
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except FileNotFoundError:
@@ -35,20 +36,23 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
     except IsADirectoryError:
         raise CheckpointError(f"{path}: is a folder; expected a checkpoint file in it") from None
     except pickle.UnpicklingError as error:
+        # Not torch's own text, which advises to load it anyway.
         raise CheckpointError(
             f"{path}: refused, because it is no checkpoint or holds objects that would run code "
-            f"when loaded ({_first_line(error)})"
+            "when loaded; expected a file that `vidpred fit` wrote"
         ) from error
     except (RuntimeError, EOFError, ValueError, KeyError) as error:
         raise CheckpointError(
             f"{path}: damaged or not a checkpoint ({_first_line(error)}); "
             "use an earlier one from the same folder"
         ) from error
-    if not isinstance(checkpoint, dict) or CHECKPOINT_KEY not in checkpoint:
+    description = checkpoint.get(CHECKPOINT_KEY) if isinstance(checkpoint, dict) else None
+    whole = isinstance(description, dict) and description.keys() >= {"predictor", "batches_seen"}
+    if not whole or not checkpoint.keys() >= {"state_dict", "pytorch-lightning_version"}:
         raise CheckpointError(
             f"{path}: holds no description of a predictor; expected a checkpoint of vidpred"
         )
-    return checkpoint
+    return dict(checkpoint)
 
 
 def describe_predictor(predictor: Predictor) -> dict[str, Any]:

@@ -68,6 +68,8 @@ PAPER_8TO8_SCALES = (
 )
 """The paper's variant for 8 frames; recalled, not verified. Pooling as in the other tables."""
 
+Head = Literal["fully_connected", "fully_convolutional"]
+
 DiscriminatorPreset = Literal["paper", "small", "single_scale", "single_scale_small", "paper_8to8"]
 
 DISCRIMINATOR_PRESETS: dict[DiscriminatorPreset, tuple[DiscriminatorScale, ...]] = {
@@ -102,11 +104,19 @@ class MultiScaleDiscriminator(nn.Module):
         context_frames: PositiveInt = 4,
         output_frames: PositiveInt = 1,
         channels: PositiveInt = 3,
-        head: Literal["fully_connected", "fully_convolutional"] = "fully_connected",
+        head: Head = "fully_connected",
     ) -> None:
         super().__init__()
         require_positive("number of scales", len(scales))
-        require_positive("patch_size", patch_size)
+        for name, value in (
+            ("patch_size", patch_size),
+            ("context_frames", context_frames),
+            ("output_frames", output_frames),
+            ("channels", channels),
+        ):
+            require_positive(name, value)
+        if head not in get_args(Head):
+            raise ValueError(f"head is {head!r}; expected {' or '.join(get_args(Head))}")
         self.scales = tuple(scales)
         self.num_scales = len(self.scales)
         self.patch_size = int(patch_size)
@@ -127,7 +137,7 @@ class MultiScaleDiscriminator(nn.Module):
         context_frames: PositiveInt | None = None,
         channels: PositiveInt = 3,
         output_frames: PositiveInt | None = None,
-        head: Literal["fully_connected", "fully_convolutional"] = "fully_connected",
+        head: Head = "fully_connected",
     ) -> "MultiScaleDiscriminator":
         """Build one of the published networks.
 
@@ -154,8 +164,8 @@ class MultiScaleDiscriminator(nn.Module):
         return cls(
             DISCRIMINATOR_PRESETS[name],
             patch_size=patch_size,
-            context_frames=context_frames or (8 if eight else 4),
-            output_frames=output_frames or (8 if eight else 1),
+            context_frames=(8 if eight else 4) if context_frames is None else context_frames,
+            output_frames=(8 if eight else 1) if output_frames is None else output_frames,
             channels=channels,
             head=head,
         )

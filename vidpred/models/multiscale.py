@@ -59,6 +59,8 @@ PAPER_8TO8_SCALES = (
 )
 """The paper's variant that predicts 8 frames from 8; recalled, not verified against the paper."""
 
+Upsampling = Literal["nearest", "bilinear"]
+
 GeneratorPreset = Literal["paper", "small", "single_scale", "single_scale_small", "paper_8to8"]
 
 GENERATOR_PRESETS: dict[GeneratorPreset, tuple[GeneratorScale, ...]] = {
@@ -93,9 +95,11 @@ class MultiScaleGenerator(ScalePredictor):
         context_frames: PositiveInt = 4,
         output_frames: PositiveInt = 1,
         channels: PositiveInt = 3,
-        upsampling: Literal["nearest", "bilinear"] = "nearest",
+        upsampling: Upsampling = "nearest",
     ) -> None:
         require_positive("channels", channels)
+        if upsampling not in get_args(Upsampling):
+            raise ValueError(f"upsampling is {upsampling!r}; expected nearest or bilinear")
         super().__init__(
             num_scales=len(scales), context_frames=context_frames, output_frames=output_frames
         )
@@ -117,7 +121,7 @@ class MultiScaleGenerator(ScalePredictor):
         context_frames: PositiveInt | None = None,
         channels: PositiveInt = 3,
         output_frames: PositiveInt | None = None,
-        upsampling: Literal["nearest", "bilinear"] = "nearest",
+        upsampling: Upsampling = "nearest",
     ) -> "MultiScaleGenerator":
         """Build one of the published networks.
 
@@ -139,8 +143,8 @@ class MultiScaleGenerator(ScalePredictor):
         eight = name == "paper_8to8"
         return cls(
             GENERATOR_PRESETS[name],
-            context_frames=context_frames or (8 if eight else 4),
-            output_frames=output_frames or (8 if eight else 1),
+            context_frames=(8 if eight else 4) if context_frames is None else context_frames,
+            output_frames=(8 if eight else 1) if output_frames is None else output_frames,
             channels=channels,
             upsampling=upsampling,
         )

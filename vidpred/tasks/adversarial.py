@@ -112,6 +112,11 @@ class AdversarialTask(NextFrameTask):
                 "two optimisers step here; set model.generator_gradient_clip and "
                 "model.discriminator_gradient_clip instead"
             )
+        if self.trainer.precision == "16-mixed" and any(self._gradient_clips):
+            raise ValueError(
+                "gradients cannot be clipped at precision 16-mixed, where they are scaled; "
+                "expected bf16-mixed or 32-true, or no gradient_clip"
+            )
         return []
 
     def training_step(self, batch: ClipBatch, batch_idx: int) -> None:

@@ -47,6 +47,19 @@ class NextFrameTask(pl.LightningModule):
         """Predict every frame after the context, recursively, for callbacks to measure and show."""
         return self._evaluate(batch)
 
+    def on_train_start(self) -> None:
+        """Let the configuration's rates win over a checkpoint's, where no scheduler sets them.
+
+        Otherwise a run that diverged could not go on with a lower rate.
+        """
+        scheduled = [config.scheduler.optimizer for config in self.trainer.lr_scheduler_configs]
+        for optimizer in self.trainer.optimizers:
+            if any(optimizer is other for other in scheduled):
+                continue
+            for group in optimizer.param_groups:
+                # What the optimiser was built with; loading a state leaves it alone.
+                group.update(optimizer.defaults)
+
     def on_validation_epoch_end(self) -> None:
         """Place the validation on the axis of training batches."""
         self.log("step", float(self.batches_seen))
@@ -100,6 +113,8 @@ class NextFrameTask(pl.LightningModule):
         context, target = frames[:, :context_frames], frames[:, context_frames:]
         # Half precision is for the network; the numbers that people read are taken in float32.
         pred = self.generator(context, target.shape[1]).float()
+        if not torch.isfinite(pred).all():
+            raise TrainingDivergedError(["prediction"], self.batches_seen)
         return {"context": context, "target": target, "pred": pred}
 
     def _training_clip(self, frames: Tensor) -> tuple[Tensor, list[Tensor]]:

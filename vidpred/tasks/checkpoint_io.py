@@ -1,14 +1,46 @@
-"""How the trainer reads checkpoints: plain data only, and errors that say what is wrong."""
+"""How the trainer keeps checkpoints: whole or not at all, and plain data only."""
 
+import os
+from pathlib import Path
 from typing import Any
 
+import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from vidpred.models.checkpoint import read_checkpoint
 
 
 class SafeCheckpointIO(TorchCheckpointIO):
-    """Lightning's storage, which writes atomically, with the reader of `vidpred.models`."""
+    """Writes beside the file and renames; reads with `vidpred.models.checkpoint`.
+
+    Lightning writes into the system's temporary folder first, so that on another disk its last step
+    is a copy, which a full disk cuts off in the middle of the file that it replaces.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
+    ) -> None:
+        """Write a checkpoint; the file of this name stays as it is until the new one is whole.
+
+        Args:
+            checkpoint: What to save.
+            path: Local file; its folder is made when it is not there.
+            storage_options: None; there is nothing to choose.
+
+        Raises:
+            OSError: When it cannot be written.
+        """
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            with partial.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
 
     def load_checkpoint(
         self, path: Any, map_location: Any = "cpu", weights_only: bool | None = None
