@@ -197,6 +197,12 @@ def test_the_latest_checkpoint_is_found_or_refused(
     assert read_checkpoint(run / "checkpoints" / "last.ckpt")["vidpred"]["batches_seen"] == 2
     assert main(["test", "-c", str(run / "config.yaml"), "--ckpt_path=last"]) == 0
     assert {"test_config.yaml", "test_metrics.json"} <= {path.name for path in run.iterdir()}
+    capsys.readouterr()
+    assert main(["validate", "-c", str(run / "config.yaml"), "--ckpt_path=last"]) == 0
+    assert "val: mean over" in capsys.readouterr().out
+    assert (run / "val_metrics.json").is_file()
+    # What a run began from is not part of its configuration.
+    assert main(["test", "-c", str(run / "config.yaml")]) == 2
 
 
 def test_an_error_in_validation_leaves_a_checkpoint(
@@ -209,6 +215,25 @@ def test_an_error_in_validation_leaves_a_checkpoint(
     with pytest.raises(RuntimeError, match="a fault"):
         fit_once(toy_root, tmp_path / "run")
     assert (tmp_path / "run" / "checkpoints" / "interrupted.ckpt").is_file()
+
+
+def test_a_network_of_ones_own_is_found_here(tmp_path: Path, toy_root: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from vidpred.models import MultiScaleGenerator\n\n\n"
+        "class Mine(MultiScaleGenerator):\n"
+        "    def __init__(self, *, context_frames: int = 4) -> None:\n"
+        "        from vidpred.models import GeneratorScale\n\n"
+        "        super().__init__([GeneratorScale((4,), (3, 3))], context_frames=context_frames)\n"
+    )
+    script = Path(sys.executable).with_name("vidpred")
+    arguments = ["--model.generator=mine.Mine", f"--data.root={toy_root}", "--run_dir=run"]
+    quick = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=1", "--data.num_workers=0"]
+    done = subprocess.run(
+        [str(script), *FIT, *arguments, *quick], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "this run's folder is run" in done.stderr
+    assert "next: vidpred test -c run/config.yaml" in done.stderr
 
 
 def test_divergence_is_told_and_kept_apart(

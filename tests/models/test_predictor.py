@@ -59,6 +59,11 @@ def test_horizon_0_and_short_context_are_refused() -> None:
         Brighten()(torch.zeros(2, 1, 4, 4), 1)
 
 
+def test_frames_of_8_bits_are_refused_by_what_to_do() -> None:
+    with pytest.raises(TypeError, match=r"uint8; expected floating point.*to_unit"):
+        Brighten()(torch.zeros(1, 2, 1, 4, 4, dtype=torch.uint8), 1)
+
+
 def test_copy_last_frame_says_that_nothing_moves() -> None:
     context = torch.rand(2, 4, 3, 5, 7)
     pred = CopyLastFrame(context_frames=4)(context, 3)

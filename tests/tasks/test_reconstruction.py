@@ -105,6 +105,10 @@ def test_a_checkpoint_of_another_architecture_is_refused_by_what_differs(tmp_pat
         trainer().fit(other, loader(moving_squares(2), 2), ckpt_path=path)
     with pytest.raises(CheckpointError, match="discriminator is None there"):
         trainer().fit(adversarial_task(), loader(moving_squares(2), 2), ckpt_path=path)
+    fit(adversarial_task()).save_checkpoint(path)
+    without = ReconstructionTask(small_networks()[0])
+    with pytest.raises(CheckpointError, match=r"discriminator is \{.*\} there, None here"):
+        trainer().fit(without, loader(moving_squares(2), 2), ckpt_path=path)
 
 
 def test_a_scheduler_that_waits_for_a_metric_is_refused() -> None:

@@ -10,6 +10,7 @@ import torch
 from jsonargparse.typing import ClosedUnitInterval
 from lightning_utilities.core.rank_zero import rank_zero_info
 from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.trainer.states import TrainerFn
 from rich.console import Console
 from torch import Tensor
 
@@ -24,7 +25,7 @@ from vidpred.ops import frame_difference_mask
 from vidpred.ops.motion import MOTION_THRESHOLD
 
 DATA_RANGE = 1.0  # of `Evaluation`
-RESULTS_FILE = "test_metrics.json"
+RESULTS_FILE = "{stage}_metrics.json"
 
 SELECTION = "selection"
 """Logged name of the number by which the best checkpoint is chosen; see `FrameQuality`."""
@@ -42,8 +43,9 @@ class FrameQuality(EvaluationWatcher):
     sharpness}: `{stage}/{metric}[_moving][_copy_last]`, the mean over frames, the same with
     `_t+01`, `_t+02` ... for each frame, and `{stage}/clips`. NaN means that nothing moved.
     `{stage}/selection` is the PSNR of the first frame in the moving area, or in the whole frame
-    when no motion is known; it always is a number, for choosing the best checkpoint. After a test,
-    a table goes to the standard output and `test_metrics.json` to the run's folder.
+    when no motion is known; it always is a number, for choosing the best checkpoint. After
+    `test` and `validate` a table goes to the standard output, and `test_metrics.json` or
+    `val_metrics.json` to the run's folder.
 
     Args:
         motion_threshold: A pixel moves when any channel changes by more than this, of full scale.
@@ -133,13 +135,24 @@ class FrameQuality(EvaluationWatcher):
         }
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Give the result; see `_publish`."""
+        self._publish(trainer)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Give the result when validating is all that was asked for; see `_publish`."""
+        if trainer.state.fn == TrainerFn.VALIDATING:
+            self._publish(trainer)
+
+    def _publish(self, trainer: Trainer) -> None:
         """Print the table, then write the file, so that a full disk does not hide the result."""
         folder = trainer.log_dir or trainer.default_root_dir  # asks all processes
-        if not trainer.is_global_zero or self.results is None or self.results["stage"] != "test":
+        if not trainer.is_global_zero or self.results is None:
             return
         Console().print(quality_table(self.results))
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]  # set by a function of Lightning
-            write_json(Path(folder) / RESULTS_FILE, self.results)
+            path = Path(folder) / RESULTS_FILE.format(stage=self.results["stage"])
+            write_json(path, self.results)
+            rank_zero_info(f"the scores with their conventions are in {path}")
 
     def _conventions(self, *, moving: bool) -> dict[str, str | float | None]:
         return {

@@ -1,6 +1,7 @@
 """Leave a checkpoint to resume from when a run ends before its time."""
 
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
@@ -17,19 +18,32 @@ class InterruptCheckpoint(Callback):
     go on from: the steps before may have spoilt the weights already.
     """
 
+    def __init__(self) -> None:
+        self._trained = False
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Note that there is something to save."""
+        self._trained = True
+
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
         """Save where training stands, and say how to go on from there."""
-        fitting = trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
-        if not fitting or trainer.global_step == 0:
+        if trainer.state.fn != TrainerFn.FITTING or not self._trained:
             return
         folder = Path(trainer.log_dir or trainer.default_root_dir)
         diverged = isinstance(exception, TrainingDivergedError)
         name = "diverged.ckpt" if diverged else "interrupted.ckpt"
         path = folder / "checkpoints" / name
         try:
-            trainer.save_checkpoint(path)
+            trainer.save_checkpoint(path, weights_only=False)
         except OSError as error:
             # The first error is what the user must see; a second one here would hide it.
             rank_zero_warn(f"{path} could not be saved ({error}); resume from an earlier one")

@@ -48,9 +48,7 @@ def _resolve(argument: str) -> str:
     for candidate in (root / argument, root / argument.removeprefix("configs/")):
         if candidate.is_file():
             return str(candidate)
-    available = ", ".join(
-        str(path.relative_to(root)) for path in sorted((root / "experiment").glob("*.yaml"))
-    )
+    available = ", ".join(str(path.relative_to(root)) for path in sorted(root.glob("**/*.yaml")))
     raise VidpredError(
         f"no configuration {argument}, neither here nor in the package; "
         f"expected a YAML file or one of {available}"

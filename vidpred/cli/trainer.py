@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import sys
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -13,7 +14,9 @@ from typing import Any, NoReturn, cast
 
 import pytorch_lightning as pl
 import yaml
-from pytorch_lightning.callbacks import ModelSummary, RichProgressBar
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from lightning_utilities.core.rank_zero import rank_zero_info
+from pytorch_lightning.callbacks import ModelCheckpoint, ModelSummary, RichProgressBar
 from pytorch_lightning.cli import (
     ArgsType,
     LightningArgumentParser,
@@ -55,6 +58,13 @@ class WandbOptions:
     tags: list[str] = field(default_factory=list)
 
 
+UNTOLD = (
+    *("Does not validate against", "Subtypes: ", "Errors:", "Given value"),
+    "- Expected a <class 'NoneType'>",
+)
+"""Beginnings of the lines of jsonargparse's messages that tell a user nothing."""
+
+
 class SentenceParser(LightningArgumentParser):
     """Gives the mistake alone, where jsonargparse prints every option that exists before it."""
 
@@ -66,7 +76,9 @@ class SentenceParser(LightningArgumentParser):
         """
         if not self.exit_on_error:
             super().error(message, ex)
-        raise VidpredError(f"{message}\nevery key and its type: vidpred COMMAND --help-all") from ex
+        told = [line for line in message.splitlines() if not line.strip().startswith(UNTOLD)]
+        hint = "every key and its type: vidpred COMMAND --help-all"
+        raise VidpredError("\n".join([*told, hint])) from ex
 
 
 class RunConfiguration(SaveConfigCallback):
@@ -79,9 +91,11 @@ class RunConfiguration(SaveConfigCallback):
         # Lightning gives an enumeration's member, whose text differs between Python versions.
         stage = str(getattr(stage, "value", stage))
         name = "config.yaml" if stage == "fit" else f"{stage}_config.yaml"
-        self.parser.save(
-            self.config, folder / name, skip_none=False, overwrite=True, multifile=False
-        )
+        # Where a run is and what it began from are facts of this start, not of the configuration:
+        # used again, it means its own folder, and new weights.
+        saved = self.config.clone()
+        saved["run_dir"] = saved["ckpt_path"] = None
+        self.parser.save(saved, folder / name, skip_none=False, overwrite=True, multifile=False)
         # Through YAML: the command line's own number classes would be logged as text.
         configuration = yaml.safe_load((folder / name).read_text())
         configuration.pop("config", None)
@@ -140,8 +154,8 @@ class VidpredCLI(LightningCLI):
         self.config = parser.parse_args(cast(list[str], args))
         command = str(self.config.subcommand)
         options = self.config[command]
-        # Part of what is saved, so that `-c config.yaml` means this folder again.
-        options.run_dir = options.run_dir or str(_new_run_dir(command, options.config or []))
+        files = [Path(str(file)) for file in options.config or []]
+        options.run_dir = str(options.run_dir or _run_of(files) or _new_run_dir(command, files))
         if options.ckpt_path == "last":
             options.ckpt_path = str(_latest_checkpoint(Path(options.run_dir)))
         if options.ckpt_path is not None:
@@ -165,6 +179,22 @@ class VidpredCLI(LightningCLI):
         self._send_logs_to_stderr()
         return super().instantiate_trainer(**kwargs)
 
+    def before_fit(self) -> None:
+        """Say where the run will be."""
+        rank_zero_info(f"this run's folder is {self.trainer.default_root_dir}")
+
+    def after_fit(self) -> None:
+        """Say what came out, and how to test it."""
+        best = self.trainer.checkpoint_callback
+        if not isinstance(best, ModelCheckpoint) or not best.best_model_path:
+            return
+        run_dir = Path(self.trainer.default_root_dir)
+        score = "" if best.best_model_score is None else f" ({best.best_model_score:.2f})"
+        rank_zero_info(
+            f"best by {best.monitor}{score}: {best.best_model_path}\n"
+            f"next: vidpred test -c {run_dir / 'config.yaml'} --ckpt_path {best.best_model_path}"
+        )
+
     def _send_logs_to_stderr(self) -> None:
         """Leave the standard output to results; Lightning's own choice writes both there."""
         config = self._get(self.config_init, "trainer")
@@ -173,6 +203,7 @@ class VidpredCLI(LightningCLI):
             given = [*given, RichProgressBar(console_kwargs={"stderr": True})]
         if config["enable_model_summary"] is not False:
             given = [*given, ModelSummary(max_depth=1)]
+            config["enable_model_summary"] = False  # Lightning's own
         config["callbacks"] = given
 
     def _loggers(self, run_dir: Path) -> list[Logger]:
@@ -201,8 +232,13 @@ def run_cli(arguments: Sequence[str]) -> VidpredCLI | int:
         The command line with its trainer, model and data; or the exit status when it stopped early.
     """
     _quieten_lightning()
+    # A console script does not look for modules here, and `class_path` may name one.
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
     try:
         return VidpredCLI(resolve_configurations(arguments))
+    except MisconfigurationException as error:
+        raise VidpredError(str(error)) from error
     except SystemExit as stop:
         # Lightning answers Ctrl-C with exit(1), after its callbacks have saved.
         if isinstance(stop.__context__, KeyboardInterrupt):
@@ -210,11 +246,16 @@ def run_cli(arguments: Sequence[str]) -> VidpredCLI | int:
         return stop.code if isinstance(stop.code, int) else 0
 
 
-def _new_run_dir(command: str, files: Sequence[object]) -> Path:
+def _run_of(files: Sequence[Path]) -> Path | None:
+    """Give the folder of the run whose `config.yaml` is used again."""
+    runs = (file.parent for file in files if file.name == "config.yaml")
+    return next((run for run in runs if (run / "checkpoints").is_dir()), None)
+
+
+def _new_run_dir(command: str, files: Sequence[Path]) -> Path:
     """Name a folder after the experiment, or the first configuration, and the time."""
-    paths = [Path(str(file)) for file in files]
-    name = next((path.stem for path in paths if path.parent.name == "experiment"), None)
-    name = name or (paths[0].stem if paths else command)
+    name = next((file.stem for file in files if file.parent.name == "experiment"), None)
+    name = name or (files[0].stem if files else command)
     stamp = f"{datetime.now():%Y%m%d-%H%M%S}"
     if "LOCAL_RANK" in os.environ:  # one of several processes that share a run
         stamp = os.environ.get(STAMP_VARIABLE, stamp)

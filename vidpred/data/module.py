@@ -33,7 +33,8 @@ class ClipDataModule(pl.LightningDataModule, ABC):
 
     The options are fields, so that a subclass adds its own and repeats none.
 
-    Training draws without end and never twice alike; an epoch is a number of draws. Validation and
+    Training draws without end and never twice alike; an epoch is a number of draws, and one that
+    was broken off and resumed draws from its beginning again. Validation and
     test read the first `context_frames + eval_horizon` frames of each video, at full size, in a
     fixed order.
 

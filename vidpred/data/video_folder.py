@@ -14,15 +14,15 @@ from vidpred.errors import DataError
 
 # fmt: off
 VIDEO_SUFFIXES = frozenset({
-    ".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".gif", ".wmv", ".flv", ".ts",
-    ".ogv", ".3gp",
+    ".3g2", ".3gp", ".asf", ".avi", ".f4v", ".flv", ".gif", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov",
+    ".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m",
 })
 # fmt: on
 
 
 @dataclass(eq=False, repr=False)
 class VideoFolderDataModule(ClipDataModule):
-    """All videos below a folder, in any format that FFmpeg reads, split by file.
+    """All videos below a folder, known by their endings (`VIDEO_SUFFIXES`), split by file.
 
     A video's split follows from a hash of its path below the root, so it stays where it is when
     others come or go. With few videos a split can come out empty: when there are at least three, it

@@ -66,11 +66,17 @@ class Predictor(nn.Module, ABC):
             Shape (B, horizon, C, H, W) in [0, 1].
 
         Raises:
+            TypeError: When the context is not floating point.
             ValueError: When the context is too short or not five-dimensional, or the horizon below
                 1.
         """
         require_frames("context", context)
         require_positive("horizon", horizon)
+        if not context.is_floating_point():
+            raise TypeError(
+                f"context is {context.dtype}; expected floating point in [0, 1]: "
+                "vidpred.ops.to_unit takes uint8 frames there"
+            )
         if context.shape[1] < self.context_frames:
             raise ValueError(
                 f"context has {context.shape[1]} frames; "

@@ -86,18 +86,16 @@ class NextFrameTask(pl.LightningModule):
             raise CheckpointError(
                 "the checkpoint holds no description of a predictor; expected one of vidpred"
             )
-        found, expected = checkpoint[CHECKPOINT_KEY], self._networks()
-        differences = [
-            line
-            for name, description in expected.items()
-            for line in _differences(name, found.get(name), description)
-        ]
+        found = dict(checkpoint[CHECKPOINT_KEY])
+        found.pop("version", None)
+        batches_seen = found.pop("batches_seen")
+        differences = _differences("", found, self._networks())
         if differences:
             raise CheckpointError(
                 "the checkpoint belongs to another architecture: " + "; ".join(differences) + ". "
                 "Use the configuration that it was trained with (config.yaml in its run folder)"
             )
-        self.batches_seen = found["batches_seen"]
+        self.batches_seen = batches_seen
 
     def _networks(self) -> dict[str, Any]:
         return {"predictor": describe_predictor(self.generator)}
@@ -161,6 +159,6 @@ def _differences(name: str, found: Any, expected: Any) -> list[str]:
         return [
             line
             for key in dict.fromkeys([*expected, *found])
-            for line in _differences(f"{name}.{key}", found.get(key), expected.get(key))
+            for line in _differences(f"{name}.{key}".strip("."), found.get(key), expected.get(key))
         ]
     return [f"{name} is {found} there, {expected} here"]
