@@ -115,6 +115,7 @@ class VidpredCLI(LightningCLI):
         folder = packaged_configurations() / "trainer"
         training = [str(folder / "default.yaml")]
         scoring = [*training, str(folder / "scoring.yaml")]
+        whole_names = {"allow_abbrev": False}  # `--trainer.max_epoch` is a typing error
         super().__init__(
             NextFrameTask,
             pl.LightningDataModule,
@@ -126,10 +127,10 @@ class VidpredCLI(LightningCLI):
             parser_class=SentenceParser,
             parser_kwargs={
                 "prog": "vidpred",
-                "allow_abbrev": False,  # `--trainer.max_epoch` is a typing error
-                "fit": {"default_config_files": training},
-                "validate": {"default_config_files": scoring},
-                "test": {"default_config_files": scoring},
+                **whole_names,
+                "fit": {"default_config_files": training, **whole_names},
+                "validate": {"default_config_files": scoring, **whole_names},
+                "test": {"default_config_files": scoring, **whole_names},
             },
             args=args,
         )

@@ -1,6 +1,5 @@
 """Weights & Biases without an account, without a network, and never in the way of a run."""
 
-import inspect
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -236,6 +235,4 @@ def _is_logged_in() -> bool:
     """Look for credentials where W&B does, without asking the user or the network."""
     import wandb
 
-    if "prompt" in inspect.signature(wandb.login).parameters:
-        return wandb.login(prompt=False, verify=False)
-    return wandb.api.api_key is not None  # before wandb 0.31, when it was not deprecated
+    return wandb.login(prompt=False, verify=False)
