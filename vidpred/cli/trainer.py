@@ -1,14 +1,11 @@
 """`vidpred fit`, `validate` and `test`: Lightning's command line in a folder of the run."""
 
-import errno
 import logging
 import os
 import sys
-import tempfile
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
@@ -26,14 +23,18 @@ from pytorch_lightning.cli import (
 from pytorch_lightning.loggers import Logger
 
 from vidpred.cli.configurations import packaged_configurations, resolve_configurations
+from vidpred.cli.run_folder import (
+    latest_checkpoint,
+    new_run_dir,
+    require_no_checkpoints,
+    require_writable,
+    run_of,
+)
 from vidpred.errors import VidpredError
 from vidpred.loggers import ResilientWandbLogger, RunCSVLogger
 from vidpred.models.checkpoint import read_checkpoint
 from vidpred.tasks import NextFrameTask
 from vidpred.tasks.checkpoint_io import SafeCheckpointIO
-
-STAMP_VARIABLE = "VIDPRED_RUN_STAMP"
-"""Environment variable by which the processes of one run agree on its folder."""
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as a shell gives it: 128 + SIGINT."""
@@ -156,9 +157,9 @@ class VidpredCLI(LightningCLI):
         command = str(self.config.subcommand)
         options = self.config[command]
         files = [Path(str(file)) for file in options.config or []]
-        options.run_dir = str(options.run_dir or _run_of(files) or _new_run_dir(command, files))
+        options.run_dir = str(options.run_dir or run_of(files) or new_run_dir(command, files))
         if options.ckpt_path == "last":
-            options.ckpt_path = str(_latest_checkpoint(Path(options.run_dir)))
+            options.ckpt_path = str(latest_checkpoint(Path(options.run_dir)))
         if options.ckpt_path is not None:
             read_checkpoint(options.ckpt_path)
         elif command != "fit":
@@ -171,8 +172,8 @@ class VidpredCLI(LightningCLI):
         """Build the trainer with the run's folder, its loggers and safe checkpoint reading."""
         run_dir = Path(self._get(self.config, "run_dir"))
         if self.subcommand == "fit" and self._get(self.config, "ckpt_path") is None:
-            _require_no_checkpoints(run_dir)
-        _require_writable(run_dir)
+            require_no_checkpoints(run_dir)
+        require_writable(run_dir)
         kwargs.setdefault("default_root_dir", str(run_dir))
         kwargs.setdefault("plugins", [SafeCheckpointIO()])
         if self._get(self.config_init, "trainer")["logger"] is None:
@@ -247,59 +248,11 @@ def run_cli(arguments: Sequence[str]) -> VidpredCLI | int:
         return stop.code if isinstance(stop.code, int) else 0
 
 
-def _run_of(files: Sequence[Path]) -> Path | None:
-    """Give the folder of the run whose `config.yaml` is used again."""
-    runs = (file.parent for file in files if file.name == "config.yaml")
-    return next((run for run in runs if (run / "checkpoints").is_dir()), None)
-
-
-def _new_run_dir(command: str, files: Sequence[Path]) -> Path:
-    """Name a folder after the experiment, or the first configuration, and the time."""
-    name = next((file.stem for file in files if file.parent.name == "experiment"), None)
-    name = name or (files[0].stem if files else command)
-    stamp = f"{datetime.now():%Y%m%d-%H%M%S}"
-    if "LOCAL_RANK" in os.environ:  # one of several processes that share a run
-        stamp = os.environ.get(STAMP_VARIABLE, stamp)
-    os.environ[STAMP_VARIABLE] = stamp
-    return Path("runs", name, stamp)
-
-
-def _require_no_checkpoints(run_dir: Path) -> None:
-    checkpoints = run_dir / "checkpoints"
-    if checkpoints.is_dir() and any(checkpoints.iterdir()):
-        raise VidpredError(
-            f"{run_dir} holds the checkpoints of a run already; go on with it (--ckpt_path last), "
-            "or give the new run a folder of its own (--run_dir)"
-        )
-
-
-def _latest_checkpoint(run_dir: Path) -> Path:
-    names = ("last.ckpt", "interrupted.ckpt")
-    found = [path for name in names if (path := run_dir / "checkpoints" / name).is_file()]
-    if not found:
-        raise VidpredError(
-            f"{run_dir / 'checkpoints'} holds neither {' nor '.join(names)} to go on from; "
-            "name the run with --run_dir, or a checkpoint with --ckpt_path"
-        )
-    return max(found, key=lambda path: path.stat().st_mtime)
-
-
-def _require_writable(run_dir: Path) -> None:
-    try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=run_dir):
-            pass
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise VidpredError(
-            f"{run_dir} cannot be written ({error.strerror}); choose another folder with --run_dir"
-        ) from error
-
-
 def _quieten_lightning() -> None:
     """Drop what users cannot act on: advertisements, and warnings of Lightning about itself."""
     warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
+    # Lightning knows loaders that remember where they were; here the data module does.
+    warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended before")
     # We refuse such a folder ourselves, unless its run goes on.
     warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
     log = logging.getLogger("pytorch_lightning.utilities.rank_zero")

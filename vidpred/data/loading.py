@@ -22,17 +22,23 @@ class StreamSampler(DistributedSampler[int]):
         dataset: The stream.
         num_replicas: Processes that train together.
         rank: Number of this one, from 0.
+        skip: Draws of this process that the first epoch leaves out: those before a resume.
     """
 
-    def __init__(self, dataset: TrainingClips, *, num_replicas: int = 1, rank: int = 0) -> None:
+    def __init__(
+        self, dataset: TrainingClips, *, num_replicas: int = 1, rank: int = 0, skip: int = 0
+    ) -> None:
         super().__init__(dataset, num_replicas=num_replicas, rank=rank, shuffle=False)
         self.num_samples = len(dataset) // num_replicas
         self.total_size = self.num_samples * num_replicas
+        self._skip = skip
 
     def __iter__(self) -> Iterator[int]:
         """Yield this process's positions of the present epoch."""
         first = self.epoch * self.total_size
-        return iter(range(first + self.rank, first + self.total_size, self.num_replicas))
+        skip, self._skip = self._skip, 0
+        positions = range(first + self.rank, first + self.total_size, self.num_replicas)
+        return iter(positions[skip:])
 
 
 class ClipLoader(DataLoader[Any]):

@@ -3,6 +3,7 @@
 import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -33,8 +34,8 @@ class ClipDataModule(pl.LightningDataModule, ABC):
 
     The options are fields, so that a subclass adds its own and repeats none.
 
-    Training draws without end and never twice alike; an epoch is a number of draws, and one that
-    was broken off and resumed draws from its beginning again. Validation and
+    Training draws without end and never twice alike, also when a run is broken off and resumed; an
+    epoch is a number of draws. Validation and
     test read the first `context_frames + eval_horizon` frames of each video, at full size, in a
     fixed order.
 
@@ -85,6 +86,7 @@ class ClipDataModule(pl.LightningDataModule, ABC):
         super().__init__()
         self._check()
         self._workers = _default_workers() if self.num_workers is None else self.num_workers
+        self._batches_done = 0
         self.listings: dict[Split, Listing] = {}
         self._train: TrainingClips | None = None
         self._eval: dict[Split, EvaluationClips] = {}
@@ -139,19 +141,35 @@ class ClipDataModule(pl.LightningDataModule, ABC):
             lines.append(line)
         return "\n".join(lines)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Remember how many batches of this epoch the model has learned from."""
+        if self.trainer is None:
+            return {}
+        progress = self.trainer.fit_loop.epoch_loop.batch_progress.current.state_dict()
+        return {"batches_done": progress["processed"]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on behind these batches; needs the same batch size and number of processes."""
+        self._batches_done = state_dict["batches_done"]
+
     def train_dataloader(self) -> ClipLoader:
         """Give batches of random patches, frames of shape (B, T, C, patch_size, patch_size)."""
         if self._train is None:
             raise RuntimeError('the training data are not set up; call setup("fit") first')
         trainer = self.trainer
+        replicas = trainer.world_size if trainer else 1
+        clips = self.batch_size // self.patches_per_clip
+        batches = len(self._train) // replicas // clips
         sampler = StreamSampler(
             self._train,
-            num_replicas=trainer.world_size if trainer else 1,
+            num_replicas=replicas,
             rank=trainer.global_rank if trainer else 0,
+            # A whole epoch done means that the next one begins.
+            skip=self._batches_done % batches * clips,
         )
         return ClipLoader(
             self._train,
-            batch_size=self.batch_size // self.patches_per_clip,
+            batch_size=clips,
             sampler=sampler,
             drop_last=True,
             num_workers=self._workers,
