@@ -1,11 +1,13 @@
 """Averages over clips that keep time."""
 
-from abc import abstractmethod
+from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from vidpred.metrics.inputs import require_variant
 from vidpred.ops.checks import require_positive
 
 
@@ -18,9 +20,13 @@ class FrameAverage(Metric):
     see no clip.
 
     Args:
+        data_range: Full scale of the frames.
+        variant: Convention of the score.
         horizon: T, number of frames a clip; None takes it from the first clips.
 
     Attributes:
+        function: Gives the score per clip and frame, shape (B, T).
+        variants: Conventions that it knows.
         total: Sum of the scores, float64, shape (T,).
         count: Clips in the sum, int64, shape (T,).
         skipped: Clips left out of the sum, int64, shape (T,).
@@ -30,23 +36,27 @@ class FrameAverage(Metric):
     higher_is_better = True
     full_state_update = False
 
+    function: ClassVar[Callable[..., Tensor]]
+    variants: ClassVar[tuple[str, ...]]
+
     total: Tensor
     count: Tensor
     skipped: Tensor
 
-    def __init__(self, *, horizon: int | None = None) -> None:
+    def __init__(
+        self, *, data_range: float, variant: str = "standard", horizon: int | None = None
+    ) -> None:
+        require_variant(variant, self.variants)
         if horizon is not None:
             require_positive("horizon", horizon)
         super().__init__()
+        self.data_range = data_range
+        self.variant = variant
         self.horizon = horizon
         frames = horizon or 0
         self.add_state("total", torch.zeros(frames, dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("count", torch.zeros(frames, dtype=torch.int64), dist_reduce_fx="sum")
         self.add_state("skipped", torch.zeros(frames, dtype=torch.int64), dist_reduce_fx="sum")
-
-    @abstractmethod
-    def score(self, pred: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
-        """Give the score per clip and frame, shape (B, T)."""
 
     def update(self, pred: Tensor, target: Tensor, mask: Tensor | None = None) -> None:
         """Add clips.
@@ -59,8 +69,11 @@ class FrameAverage(Metric):
         Raises:
             ValueError: When T is not that of the clips before, or the metric refuses the frames.
         """
+        scores = self.function(
+            pred, target, data_range=self.data_range, variant=self.variant, mask=mask
+        )
         # Device first: Apple's GPU has no float64, and the caller then keeps the state on the CPU.
-        scores = self.score(pred, target, mask).detach().to(self.total.device).double()
+        scores = scores.detach().to(self.total.device).double()
         if self.horizon is None and not self.total.numel():
             self.total = scores.new_zeros(scores.shape[1])
             self.count = torch.zeros_like(self.total, dtype=torch.int64)

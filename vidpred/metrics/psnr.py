@@ -64,24 +64,8 @@ def psnr(
 class PSNR(FrameAverage):
     """Mean over clips of `psnr`, per frame: the mean of the dB, not the dB of the mean.
 
-    Args:
-        data_range: Full scale of the frames.
-        variant: The convention of `psnr`.
-        horizon: Number of frames a clip; None takes it from the first clips.
+    See `FrameAverage` for the arguments; `variant` is a convention of `psnr`.
     """
 
-    def __init__(
-        self,
-        *,
-        data_range: float,
-        variant: PSNRVariant = "standard",
-        horizon: int | None = None,
-    ) -> None:
-        require_variant(variant, get_args(PSNRVariant))
-        super().__init__(horizon=horizon)
-        self.data_range = data_range
-        self.variant: PSNRVariant = variant
-
-    def score(self, pred: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
-        """Give `psnr` per clip and frame, shape (B, T)."""
-        return psnr(pred, target, data_range=self.data_range, variant=self.variant, mask=mask)
+    function = staticmethod(psnr)
+    variants = get_args(PSNRVariant)

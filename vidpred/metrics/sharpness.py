@@ -91,24 +91,8 @@ def _mean(values: Tensor, where: Tensor | None) -> Tensor:
 class Sharpness(FrameAverage):
     """Mean over clips of `sharpness`, per frame: the mean of the dB, not the dB of the mean.
 
-    Args:
-        data_range: Full scale of the frames.
-        variant: The convention of `sharpness`.
-        horizon: Number of frames a clip; None takes it from the first clips.
+    See `FrameAverage` for the arguments; `variant` is a convention of `sharpness`.
     """
 
-    def __init__(
-        self,
-        *,
-        data_range: float,
-        variant: SharpnessVariant = "standard",
-        horizon: int | None = None,
-    ) -> None:
-        require_variant(variant, get_args(SharpnessVariant))
-        super().__init__(horizon=horizon)
-        self.data_range = data_range
-        self.variant: SharpnessVariant = variant
-
-    def score(self, pred: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
-        """Give `sharpness` per clip and frame, shape (B, T)."""
-        return sharpness(pred, target, data_range=self.data_range, variant=self.variant, mask=mask)
+    function = staticmethod(sharpness)
+    variants = get_args(SharpnessVariant)

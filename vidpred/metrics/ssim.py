@@ -128,24 +128,8 @@ def _blur(frames: Tensor) -> Tensor:
 class SSIM(FrameAverage):
     """Mean over clips of `ssim`, per frame.
 
-    Args:
-        data_range: Full scale of the frames.
-        variant: The convention of `ssim`.
-        horizon: Number of frames a clip; None takes it from the first clips.
+    See `FrameAverage` for the arguments; `variant` is a convention of `ssim`.
     """
 
-    def __init__(
-        self,
-        *,
-        data_range: float,
-        variant: SSIMVariant = "standard",
-        horizon: int | None = None,
-    ) -> None:
-        require_variant(variant, get_args(SSIMVariant))
-        super().__init__(horizon=horizon)
-        self.data_range = data_range
-        self.variant: SSIMVariant = variant
-
-    def score(self, pred: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
-        """Give `ssim` per clip and frame, shape (B, T)."""
-        return ssim(pred, target, data_range=self.data_range, variant=self.variant, mask=mask)
+    function = staticmethod(ssim)
+    variants = get_args(SSIMVariant)
