@@ -205,13 +205,14 @@ def test_11_targets_are_reduced_like_inputs() -> None:
         assert past.shape[-1] == target.shape[-1]
 
 
-@pytest.mark.parametrize("task_class", [ReconstructionTask, AdversarialTask])
-def test_12_every_scale_is_trained(task_class: type[NextFrameTask]) -> None:
+@pytest.mark.parametrize("adversarial", [False, True])
+def test_12_every_scale_is_trained(adversarial: bool) -> None:
     def step(scale_weights: list[float] | None) -> Tensor:
         loss = MultiScaleLoss(gradient_difference_weight=1, scale_weights=scale_weights)
         generator, discriminator = small_networks()
-        networks = (generator,) if task_class is ReconstructionTask else (generator, discriminator)
-        task = task_class(*networks, loss=loss)  # type: ignore[call-arg]
+        task: NextFrameTask = ReconstructionTask(generator, loss=loss)
+        if adversarial:  # its own term moves every scale, and would hide one that is missing here
+            task = AdversarialTask(generator, discriminator, loss=loss, adversarial_weight=0.0)
         before = weights(generator)
         fit(task)
         moves = (a - b for a, b in zip(generator.parameters(), before, strict=True))
