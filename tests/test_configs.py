@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from vidpred.cli.configurations import packaged_configurations
 from vidpred.cli.main import main
+from vidpred.configurations import packaged_configurations
+from vidpred.data.moving_shapes import write_moving_shapes
+from vidpred.evaluation import available_protocols, read_result
 
 ROOT = packaged_configurations()
 ROWS = ("single_scale_l2", "l2", "l1", "gdl_l1", "adv", "adv_gdl")
@@ -120,11 +122,29 @@ def test_the_8_to_8_networks_train(tmp_path: Path, real_data: Path) -> None:
     require_results(tmp_path / "run")
 
 
+@pytest.fixture(scope="session")
+def long_toy_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Moving shapes that are long enough for every protocol."""
+    root = tmp_path_factory.mktemp("toy") / "long"
+    return write_moving_shapes(
+        root, num_groups=3, clips_per_group=1, num_frames=28, height=48, width=64
+    )
+
+
+@pytest.mark.parametrize("name", available_protocols())
+def test_protocols_score(name: str, tmp_path: Path, long_toy_root: Path) -> None:
+    arguments = (f"--root={long_toy_root}", f"--output={tmp_path}", "--device=cpu")
+    assert main(["test", f"--protocol={name}", *arguments]) == 0
+    summary = read_result(tmp_path / "optical_flow.json")["summary"]
+    assert all(score["per_frame"][0] is not None for score in summary.values())
+
+
 def test_no_file_is_forgotten() -> None:
     covered = {f"experiment/{name}.yaml" for name in (*ROWS, "quickstart")}
     covered |= set(FULL_WIDTH.values()) | {f"data/{name}.yaml" for name in DATA}
     covered |= {"model/adam_adversarial.yaml"}
     covered |= {"trainer/default.yaml", "trainer/scoring.yaml"}  # read before every other file
+    covered |= {f"protocol/{name}.yaml" for name in available_protocols()}
     for part in ("generator", "discriminator"):
         covered |= {f"model/{part}/{path.name}" for path in (ROOT / "model" / part).glob("*.yaml")}
     assert {path.relative_to(ROOT).as_posix() for path in ROOT.glob("**/*.yaml")} == covered

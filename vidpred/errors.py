@@ -39,6 +39,18 @@ class CheckpointError(VidpredError):
     """A checkpoint that cannot be loaded, or that belongs to another architecture."""
 
 
+class ProtocolError(VidpredError):
+    """A protocol that does not exist, cannot be read, or does not fit the data."""
+
+
+class ResultError(VidpredError):
+    """A result file that cannot be read, or results that cannot be compared."""
+
+
+class PredictionError(VidpredError):
+    """Predictions or targets on the disk that cannot be scored."""
+
+
 class TrainingDivergedError(VidpredError):
     """A loss term or a prediction became NaN or infinite."""
 

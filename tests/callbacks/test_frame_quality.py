@@ -20,10 +20,10 @@ from torch.utils.data import DataLoader
 
 from vidpred.batch import Evaluation
 from vidpred.callbacks import FrameQuality, quality_table
-from vidpred.callbacks.evaluation import write_json
-from vidpred.callbacks.provenance import git_commit
+from vidpred.files import write_json
 from vidpred.metrics import psnr, sharpness, ssim
 from vidpred.ops import frame_difference_mask
+from vidpred.provenance import git_commit
 
 HORIZON = 2
 

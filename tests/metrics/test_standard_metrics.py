@@ -3,6 +3,7 @@
 import inspect
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from torchmetrics.functional.image import (
 )
 
 from vidpred.metrics import psnr, sharpness, ssim
+from vidpred.ops import to_unit
+from vidpred.video import read_clip
 
 Metric = Callable[..., Tensor]
 METRICS = pytest.mark.parametrize("metric", [psnr, ssim, sharpness])
@@ -50,6 +53,7 @@ FRAMES = {
     "noise": noisy(2, 2, 3, 24, 33),
     "one channel": noisy(2, 1, 1, 11, 17),
     "nearly equal": noisy(1, 1, 3, 32, 32, noise=1e-3),
+    "whole frame of UCF101": noisy(1, 1, 3, 240, 320),
     "8 bits": noisy(1, 2, 3, 16, 16, scale=255.0),
     # E[x^2] - E[x]^2 in float32 is off by 2e-4 here.
     "bright and flat": (
@@ -59,10 +63,25 @@ FRAMES = {
 }
 
 
+def real_frames(real_data: Path, channels: int) -> tuple[Tensor, Tensor]:
+    """Two clips of two frames, copied from the frame before: whole ones of UCF101."""
+    videos = sorted((real_data / "ucf101" / "UCF-101" / "Surfing").glob("*.avi"))
+    clips = torch.stack([to_unit(read_clip(video, 20, 3)) for video in videos[:2]])
+    clips = clips[:, :, 1:2] if channels == 1 else clips
+    return clips[:, :1].expand(-1, 2, -1, -1, -1), clips[:, 1:]
+
+
 @pytest.mark.parametrize("name", FRAMES)
 def test_psnr_equals_scikit_image_and_torchmetrics(name: str) -> None:
-    pred, target = FRAMES[name]
-    data_range = 255.0 if name == "8 bits" else 1.0
+    psnr_equals(*FRAMES[name], data_range=255.0 if name == "8 bits" else 1.0)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_psnr_equals_them_on_real_frames(real_data: Path, channels: int) -> None:
+    psnr_equals(*real_frames(real_data, channels), data_range=1.0)
+
+
+def psnr_equals(pred: Tensor, target: Tensor, *, data_range: float) -> None:
     scores = psnr(pred, target, data_range=data_range)
     for b, t in np.ndindex(*scores.shape):
         expected = peak_signal_noise_ratio(
@@ -75,8 +94,15 @@ def test_psnr_equals_scikit_image_and_torchmetrics(name: str) -> None:
 
 @pytest.mark.parametrize("name", FRAMES)
 def test_ssim_equals_scikit_image_and_torchmetrics(name: str) -> None:
-    pred, target = FRAMES[name]
-    data_range = 255.0 if name == "8 bits" else 1.0
+    ssim_equals(*FRAMES[name], data_range=255.0 if name == "8 bits" else 1.0)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_ssim_equals_them_on_real_frames(real_data: Path, channels: int) -> None:
+    ssim_equals(*real_frames(real_data, channels), data_range=1.0)
+
+
+def ssim_equals(pred: Tensor, target: Tensor, *, data_range: float) -> None:
     scores = ssim(pred, target, data_range=data_range)
     for b, t in np.ndindex(*scores.shape):
         expected = skimage_map(pred[b, t], target[b, t], data_range).mean()
@@ -90,6 +116,21 @@ def test_ssim_equals_scikit_image_and_torchmetrics(name: str) -> None:
     )
     other = similarity[..., 5:-5, 5:-5].mean(dim=(1, 2, 3))
     torch.testing.assert_close(scores.flatten().double(), other, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_sharpness_equals_numpy(name: str) -> None:
+    pred, target = FRAMES[name]
+    data_range = 255.0 if name == "8 bits" else 1.0
+    scores = sharpness(pred, target, data_range=data_range)
+    for b, t in np.ndindex(*scores.shape):
+        x, y = (frames[b, t].double().numpy() / data_range for frames in (pred, target))
+        strengths = sum(
+            np.abs(np.abs(np.diff(x, axis=axis)) - np.abs(np.diff(y, axis=axis))).mean()
+            for axis in (1, 2)
+        )
+        expected = min(100.0, -10 * np.log10(strengths)) if strengths else 100.0
+        assert scores[b, t].item() == pytest.approx(expected, abs=1e-4)
 
 
 def test_masked_ssim_is_the_mean_of_the_map_over_moving_centres() -> None:

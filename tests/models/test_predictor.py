@@ -50,6 +50,29 @@ def test_the_generator_takes_any_size(size: tuple[int, int]) -> None:
     assert pred.max() <= 1
 
 
+class FarSighted(Predictor):
+    """Tells the size that it sees and the horizon that it is asked for, all frames at once."""
+
+    def __init__(self) -> None:
+        super().__init__(context_frames=2, size_multiple=8)
+
+    def step(self, context: Tensor) -> Tensor:
+        raise AssertionError("not recursive")
+
+    def rollout(self, window: Tensor, horizon: int) -> Tensor:
+        assert window.shape == (1, 2, 1, 16, 8)
+        return window[:, -1:] + torch.arange(horizon).view(1, -1, 1, 1, 1)
+
+    def config(self) -> dict[str, Any]:
+        return {}
+
+
+def test_a_predictor_that_is_not_recursive_is_padded_and_cropped_too() -> None:
+    context = torch.rand(1, 3, 1, 9, 5)
+    pred = FarSighted()(context, 3)
+    assert torch.equal(pred, context[:, -1:] + torch.arange(3).view(1, 3, 1, 1, 1))
+
+
 def test_horizon_0_and_short_context_are_refused() -> None:
     with pytest.raises(ValueError, match="horizon is 0"):
         Brighten()(torch.zeros(1, 2, 1, 4, 4), 0)

@@ -4,6 +4,7 @@ import torch
 from vidpred.ops import (
     downsample,
     frame_difference_mask,
+    known_frames,
     pyramid,
     signed_to_unit,
     spatial_gradients,
@@ -72,3 +73,13 @@ def test_motion_mask_marks_the_last_known_motion() -> None:
 def test_motion_mask_needs_two_known_frames() -> None:
     with pytest.raises(ValueError, match="at least 2 context frames"):
         frame_difference_mask(torch.zeros(1, 2, 3, 4, 4), horizon=1)
+
+
+def test_known_frames_end_before_the_last_target() -> None:
+    frames = torch.arange(7.0).view(1, 7, 1, 1, 1)
+    assert known_frames(frames, horizon=3).flatten().tolist() == [2, 3, 4, 5]
+
+
+def test_motion_of_8_bit_frames_is_refused_because_differences_wrap() -> None:
+    with pytest.raises(TypeError, match=r"uint8; expected floating point.*to_unit"):
+        frame_difference_mask(torch.zeros(1, 4, 3, 4, 4, dtype=torch.uint8), horizon=1)

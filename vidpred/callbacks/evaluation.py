@@ -1,8 +1,6 @@
 """How good the predictions are, beside copying the last frame."""
 
-import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,14 +13,15 @@ from rich.console import Console
 from torch import Tensor
 
 from vidpred.batch import Evaluation
-from vidpred.callbacks.provenance import provenance
 from vidpred.callbacks.quality import QualityResults, Score, quality_table
 from vidpred.callbacks.watcher import EvaluationWatcher, Stage
+from vidpred.files import write_json
 from vidpred.metrics import PSNR, SSIM, Sharpness
 from vidpred.metrics.frame_average import FrameAverage
 from vidpred.models import CopyLastFrame
 from vidpred.ops import frame_difference_mask
 from vidpred.ops.motion import MOTION_THRESHOLD
+from vidpred.provenance import provenance
 
 DATA_RANGE = 1.0  # of `Evaluation`
 RESULTS_FILE = "{stage}_metrics.json"
@@ -195,22 +194,3 @@ def _selection(scores: Mapping[str, Mapping[str, Score]]) -> float:
 def _plain(value: Tensor) -> float | None:
     number = value.item()
     return None if math.isnan(number) else number  # JSON has no NaN
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write JSON, whole or not at all.
-
-    Args:
-        path: The file; its folder is made when it does not exist.
-        value: Plain data without NaN.
-
-    Raises:
-        OSError: When the file cannot be written.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

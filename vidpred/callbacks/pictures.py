@@ -1,6 +1,5 @@
 """What the predictions look like."""
 
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ from torchvision.transforms.functional import to_pil_image
 from vidpred.batch import Evaluation
 from vidpred.callbacks.watcher import EvaluationWatcher, Stage
 from vidpred.errors import VideoError
+from vidpred.files import replacing
 from vidpred.ops.checks import require_positive
 from vidpred.video import write_video
 from vidpred.viz import side_by_side, strip
@@ -157,12 +157,8 @@ def _clip(evaluation: Evaluation, index: int) -> _Clip:
 
 
 def _write_picture(path: Path, picture: Tensor) -> None:
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.png")
-    try:
+    with replacing(path) as temporary:
         to_pil_image(picture).save(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _log(trainer: Trainer, stage: str, files: list[tuple[Path, Path]], step: int) -> None:

@@ -5,7 +5,7 @@ from typing import TypedDict
 from rich.table import Table
 from rich.text import Text
 
-from vidpred.callbacks.provenance import Provenance
+from vidpred.provenance import Provenance
 
 PREDICTORS = {"model": "model", "copy_last": "copy last"}
 AREAS = {"whole": "whole", "moving": "moving"}

@@ -1,18 +1,12 @@
-"""Where the configurations of the package are, in a checkout and in an installed wheel."""
+"""YAML files on a command line: found here, then in the package."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 
+from vidpred.configurations import packaged_configurations
 from vidpred.errors import VidpredError
-
-
-def packaged_configurations() -> Path:
-    """Give the folder of configurations: in the installed package, or atop a checkout."""
-    package = Path(__file__).parents[1]
-    inside = package / "configs"
-    return inside if inside.is_dir() else package.parent / "configs"
 
 
 def resolve_configurations(arguments: Sequence[str]) -> list[str]:

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from vidpred.cli.clips import add_clips_parser
+
 
 def add_data_parser(
     subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
@@ -32,6 +34,7 @@ def add_data_parser(
         help="replace moving shapes that are there; any other folder is never touched",
     )
     toy.set_defaults(run=write_toy_set)
+    add_clips_parser(commands)
 
 
 def write_toy_set(arguments: argparse.Namespace) -> int:

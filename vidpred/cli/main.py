@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vidpred import __version__
-from vidpred.cli import data, quickstart
+from vidpred.cli import compare, data, quickstart, score, test
 from vidpred.errors import VidpredError
 
 # Nothing above imports torch: `--help` has to answer at once.
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        if arguments and arguments[0] in TRAINER_COMMANDS:
+        if arguments and _is_for_trainer(arguments):
             return _run_trainer_command(arguments)
         parsed = _parser().parse_args(arguments)
         return int(parsed.run(parsed))
@@ -91,9 +91,21 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     quickstart.add_quickstart_parser(commands)
     for command, summary in TRAINER_COMMANDS.items():
-        commands.add_parser(command, help=summary)
+        if command != "test":
+            commands.add_parser(command, help=summary)
+    test.add_test_parser(commands)
+    score.add_score_parser(commands)
+    compare.add_compare_parser(commands)
     data.add_data_parser(commands)
     return parser
+
+
+def _is_for_trainer(arguments: list[str]) -> bool:
+    """Tell Lightning's commands; `test` is one of them when it is given a configuration."""
+    if arguments[0] != "test":
+        return arguments[0] in TRAINER_COMMANDS
+    keys = {argument.partition("=")[0] for argument in arguments[1:]}
+    return bool(keys & {"-c", "--config", "--ckpt_path", "--print_config", "--help-all"})
 
 
 def _run_trainer_command(arguments: list[str]) -> int:
@@ -107,7 +119,7 @@ def _run_trainer_command(arguments: list[str]) -> int:
 
 
 def _trainer_help(command: str) -> str:
-    from vidpred.cli.configurations import packaged_configurations
+    from vidpred.configurations import packaged_configurations
 
     experiments = sorted(
         f"experiment/{path.name}"

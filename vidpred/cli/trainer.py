@@ -22,7 +22,7 @@ from pytorch_lightning.cli import (
 )
 from pytorch_lightning.loggers import Logger
 
-from vidpred.cli.configurations import packaged_configurations, resolve_configurations
+from vidpred.cli.configurations import resolve_configurations
 from vidpred.cli.run_folder import (
     latest_checkpoint,
     new_run_dir,
@@ -30,6 +30,7 @@ from vidpred.cli.run_folder import (
     require_writable,
     run_of,
 )
+from vidpred.configurations import packaged_configurations
 from vidpred.errors import VidpredError
 from vidpred.loggers import ResilientWandbLogger, RunCSVLogger
 from vidpred.models.checkpoint import read_checkpoint

@@ -1,7 +1,30 @@
-"""PSNR, SSIM and sharpness: one value per clip and frame, and averages that keep time."""
+"""Scores of predicted frames: one value per clip and frame, and averages that keep time."""
 
+from vidpred.metrics.frechet import frechet_distance
+from vidpred.metrics.fvd import FVD, FVDProtocol
+from vidpred.metrics.fvd_network import FVDNetwork
+from vidpred.metrics.lpips import LPIPS, LPIPSNetwork, lpips
+from vidpred.metrics.ms_ssim import MSSSIM, ms_ssim
 from vidpred.metrics.psnr import PSNR, psnr
 from vidpred.metrics.sharpness import Sharpness, sharpness
-from vidpred.metrics.ssim import SSIM, ssim
+from vidpred.metrics.ssim import SSIM, ssim, ssim_map, ssim_of_map
 
-__all__ = ["PSNR", "SSIM", "Sharpness", "psnr", "sharpness", "ssim"]
+__all__ = [
+    "FVD",
+    "LPIPS",
+    "MSSSIM",
+    "PSNR",
+    "SSIM",
+    "FVDNetwork",
+    "FVDProtocol",
+    "LPIPSNetwork",
+    "Sharpness",
+    "frechet_distance",
+    "lpips",
+    "ms_ssim",
+    "psnr",
+    "sharpness",
+    "ssim",
+    "ssim_map",
+    "ssim_of_map",
+]

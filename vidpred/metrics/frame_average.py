@@ -69,9 +69,7 @@ class FrameAverage(Metric):
         Raises:
             ValueError: When T is not that of the clips before, or the metric refuses the frames.
         """
-        scores = self.function(
-            pred, target, data_range=self.data_range, variant=self.variant, mask=mask
-        )
+        scores = self.scores(pred, target, mask)
         # Device first: Apple's GPU has no float64, and the caller then keeps the state on the CPU.
         scores = scores.detach().to(self.total.device).double()
         if self.horizon is None and not self.total.numel():
@@ -87,6 +85,16 @@ class FrameAverage(Metric):
         self.total += scores.nan_to_num(nan=0.0).sum(dim=0)
         self.count += counted.sum(dim=0)
         self.skipped += (~counted).sum(dim=0)
+
+    def scores(self, pred: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Score clips without adding them; see `update` for the arguments.
+
+        Returns:
+            One value per clip and frame, shape (B, T).
+        """
+        return self.function(
+            pred, target, data_range=self.data_range, variant=self.variant, mask=mask
+        )
 
     def compute(self) -> Tensor:
         """Give the mean over clips per frame; see `per_frame`, which keeps T = 1.

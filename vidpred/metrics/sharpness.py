@@ -7,10 +7,16 @@ from torch import Tensor
 
 from vidpred.metrics import mathieu
 from vidpred.metrics.frame_average import FrameAverage
-from vidpred.metrics.inputs import DB_CAP, checked_frames, require_variant
+from vidpred.metrics.inputs import (
+    DB_CAP,
+    checked_frames,
+    mean_per_frame,
+    require_masked,
+    require_variant,
+)
 from vidpred.ops import spatial_gradients
 
-SharpnessVariant = Literal["standard", "mathieu_code", "mathieu_formula"]
+SharpnessVariant = Literal["standard", "masked_mean", "mathieu_code", "mathieu_formula"]
 
 
 def sharpness(
@@ -26,7 +32,7 @@ def sharpness(
     `standard` is `10 log10(data_range / S)`, at most 100 dB (`DB_CAP`), where S is the mean of
     `| |gradient of pred| - |gradient of target| |` along W plus the same mean along H. With a mask,
     a gradient counts when at least one of its two pixels moves. The value does not depend on the
-    unit of the frames.
+    unit of the frames. `masked_mean` is `standard` that insists on a mask.
 
     `mathieu_code` is what the code of Mathieu et al. 2016 computes: backward differences in [-1, 1]
     units, summed over the pixels strictly inside the frame but divided by the number of all, then
@@ -49,8 +55,9 @@ def sharpness(
         ValueError: For input that cannot be scored; see `vidpred.metrics.inputs.checked_frames`.
     """
     require_variant(variant, get_args(SharpnessVariant))
+    require_masked(variant, mask)
     pred, target = checked_frames(pred, target, data_range=data_range, mask=mask)
-    if variant == "standard":
+    if variant in ("standard", "masked_mean"):
         return _standard(pred / data_range, target / data_range, mask)
     pred, target = (mathieu.black_out(frames, mask) * (2 / data_range) for frames in (pred, target))
     pred_w, pred_h = _backward(pred)
@@ -77,15 +84,8 @@ def _standard(pred: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
             mask[..., 1:, :] | mask[..., :-1, :],
         )
     directions = zip(spatial_gradients(pred), spatial_gradients(target), either, strict=True)
-    total = sum(_mean((a - b).abs(), where) for a, b, where in directions)
+    total = sum(mean_per_frame((a - b).abs(), where) for a, b, where in directions)
     return (-10 * torch.log10(torch.as_tensor(total))).clamp(max=DB_CAP)
-
-
-def _mean(values: Tensor, where: Tensor | None) -> Tensor:
-    if where is None:
-        return values.mean(dim=(2, 3, 4))
-    count = where.sum(dim=(2, 3, 4)) * values.shape[2]
-    return (values * where).sum(dim=(2, 3, 4)) / count  # NaN where nothing moves
 
 
 class Sharpness(FrameAverage):

@@ -10,9 +10,15 @@ from torch import Tensor
 
 from vidpred.metrics import mathieu
 from vidpred.metrics.frame_average import FrameAverage
-from vidpred.metrics.inputs import checked_frames, require_variant
+from vidpred.metrics.inputs import (
+    checked_frames,
+    mean_per_frame,
+    require_mask,
+    require_masked,
+    require_variant,
+)
 
-SSIMVariant = Literal["standard", "mathieu_code"]
+SSIMVariant = Literal["standard", "masked_mean", "mathieu_code"]
 
 # Wang et al. 2004, section III.C.
 WINDOW = 11
@@ -33,10 +39,13 @@ def ssim(
 
     `standard` is Wang et al. 2004: Gaussian window of 11 x 11, sigma 1.5, K1 0.01, K2 0.03, only
     where the window lies inside the frame, each channel alone, then the mean of the map; with a
-    mask, the mean where the window's centre moves. `mathieu_code` is what the code of Mathieu et
-    al. 2016 computes: Rec. 601 luminance (a single channel is taken as luminance), a window that
-    runs over the border into zeros ("full" convolution, a map of H + 10 by W + 10), and static
-    pixels that are black in both frames.
+    mask, the mean where the window's centre moves. `masked_mean` is `standard` that insists on a
+    mask. `mathieu_code` is what the code of Mathieu et al. 2016 computes: Rec. 601 luminance (a
+    single channel is taken as luminance), a window that runs over the border into zeros ("full"
+    convolution, a map of H + 10 by W + 10), and static pixels that are black in both frames.
+
+    Both the whole frame and its moving area need the same map: `ssim_map` and `ssim_of_map` give
+    the two for the price of one.
 
     Args:
         pred: Predicted frames, shape (B, T, C, H, W), values in [0, data_range]; H and W at least
@@ -48,28 +57,72 @@ def ssim(
 
     Returns:
         Similarity per clip and frame, shape (B, T), at most 1; NaN where the mask is empty, for
-        `standard` also where it is empty further than 5 pixels from the border.
+        `standard` and `masked_mean` also where it is empty further than 5 pixels from the border.
 
     Raises:
         ValueError: For input that cannot be scored; see `vidpred.metrics.inputs.checked_frames`.
     """
     require_variant(variant, get_args(SSIMVariant))
+    require_masked(variant, mask)
     pred, target = checked_frames(pred, target, data_range=data_range, mask=mask, minimum=WINDOW)
     pred, target = pred / data_range, target / data_range
-    if variant == "mathieu_code":
-        padding = (WINDOW - 1,) * 4
-        pred, target = (
-            F.pad(_luminance(mathieu.black_out(frames, mask)), padding) for frames in (pred, target)
-        )
-        mean = _similarity_map(pred, target).mean(dim=(2, 3, 4))
-        return mathieu.without_still_frames(mean, mask)
-    similarity = _similarity_map(pred, target).mean(dim=2, keepdim=True)
-    if mask is None:
-        return similarity.mean(dim=(2, 3, 4))
+    if variant != "mathieu_code":
+        return _mean_of_map(_map(pred, target), mask)
+    padding = (WINDOW - 1,) * 4
+    pred, target = (
+        F.pad(_luminance(mathieu.black_out(frames, mask)), padding) for frames in (pred, target)
+    )
+    mean = _similarity_map(pred, target).mean(dim=(2, 3, 4))
+    return mathieu.without_still_frames(mean, mask)
+
+
+def ssim_map(pred: Tensor, target: Tensor, *, data_range: float) -> Tensor:
+    """Give the similarity of `standard` at each place, for several means or for a picture.
+
+    Args:
+        pred: Predicted frames, shape (B, T, C, H, W), values in [0, data_range]; H and W at least
+            11.
+        target: Ground truth, same shape and range.
+        data_range: Full scale of the frames.
+
+    Returns:
+        Mean over channels, shape (B, T, 1, H - 10, W - 10), at most 1; the first place is the
+        window whose centre is in row 5 and column 5.
+
+    Raises:
+        ValueError: For input that cannot be scored; see `vidpred.metrics.inputs.checked_frames`.
+    """
+    pred, target = checked_frames(pred, target, data_range=data_range, mask=None, minimum=WINDOW)
+    return _map(pred / data_range, target / data_range)
+
+
+def ssim_of_map(similarity: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Average a map of `ssim_map`: the `standard` value without a mask, `masked_mean` with one.
+
+    Args:
+        similarity: What `ssim_map` gave, shape (B, T, 1, H - 10, W - 10).
+        mask: Boolean, shape (B, T, 1, H, W), true where moving; None for all places.
+
+    Returns:
+        Shape (B, T), the same to the bit as `ssim` of these frames.
+
+    Raises:
+        ValueError: When the mask is not boolean or does not belong to frames of that size.
+    """
+    if mask is not None:
+        b, t, _, h, w = similarity.shape
+        require_mask(mask, (b, t, 1, h + WINDOW - 1, w + WINDOW - 1))
+    return _mean_of_map(similarity, mask)
+
+
+def _map(pred: Tensor, target: Tensor) -> Tensor:
+    return _similarity_map(pred, target).mean(dim=2, keepdim=True)
+
+
+def _mean_of_map(similarity: Tensor, mask: Tensor | None) -> Tensor:
     border = WINDOW // 2
-    inside = mask[..., border:-border, border:-border]
-    # 0 / 0 where nothing moves: NaN, as promised.
-    return (similarity * inside).sum(dim=(2, 3, 4)) / inside.sum(dim=(2, 3, 4))
+    inside = None if mask is None else mask[..., border:-border, border:-border]
+    return mean_per_frame(similarity, inside)
 
 
 def _luminance(frames: Tensor) -> Tensor:

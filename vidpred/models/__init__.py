@@ -1,6 +1,6 @@
 """Networks and baselines: past frames in, future frames out."""
 
-from vidpred.models.baselines import CopyLastFrame
+from vidpred.models.baselines import CopyLastFrame, LinearExtrapolation, OpticalFlowExtrapolation
 from vidpred.models.checkpoint import build_predictor, load_predictor
 from vidpred.models.discriminator import DiscriminatorScale, MultiScaleDiscriminator
 from vidpred.models.multiscale import GeneratorScale, MultiScaleGenerator
@@ -10,8 +10,10 @@ __all__ = [
     "CopyLastFrame",
     "DiscriminatorScale",
     "GeneratorScale",
+    "LinearExtrapolation",
     "MultiScaleDiscriminator",
     "MultiScaleGenerator",
+    "OpticalFlowExtrapolation",
     "Predictor",
     "ScalePredictor",
     "build_predictor",

@@ -1,7 +1,9 @@
 """Rebuild a predictor from a checkpoint alone, without running anybody's code."""
 
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -60,34 +62,44 @@ def describe_predictor(predictor: Predictor) -> dict[str, Any]:
     return {"class": type(predictor).__name__, "arguments": predictor.config()}
 
 
-def build_predictor(description: dict[str, Any]) -> Predictor:
+def build_predictor(
+    description: dict[str, Any], *, modules: Sequence[ModuleType] = ()
+) -> Predictor:
     """Build the predictor that `describe_predictor` described, with fresh weights.
 
+    Args:
+        description: Class and arguments.
+        modules: Where its class may be, beside `vidpred.models`: a file may not choose what to
+            import.
+
     Raises:
-        CheckpointError: When its class is not one of `vidpred.models`: a file may not choose what
-            to import.
+        CheckpointError: When its class is in none of them.
     """
     name = str(description["class"])
-    cls = getattr(vidpred.models, name, None) if name in vidpred.models.__all__ else None
-    if not (isinstance(cls, type) and issubclass(cls, Predictor)):
-        raise CheckpointError(
-            f"the checkpoint holds a {name}, which is none of this version's predictors. "
-            "Build it in Python and load its weights, or run `vidpred test` with its configuration"
-        )
-    return cls.from_config(description["arguments"])
+    found = (getattr(module, name, None) for module in modules)
+    ours = getattr(vidpred.models, name, None) if name in vidpred.models.__all__ else None
+    for cls in (ours, *found):
+        if isinstance(cls, type) and issubclass(cls, Predictor):
+            return cls.from_config(description["arguments"])
+    raise CheckpointError(
+        f"the checkpoint holds a {name}, which is none of this version's predictors. "
+        "Name the module that has it (`vidpred test --module NAME`, "
+        "`load_predictor(path, modules=[...])`), or run `vidpred test` with its configuration"
+    )
 
 
-def load_predictor(path: str | Path) -> Predictor:
+def load_predictor(path: str | Path, *, modules: Sequence[ModuleType] = ()) -> Predictor:
     """Load the predictor of a checkpoint, in evaluation mode on the CPU.
 
     Args:
         path: A file that a task of `vidpred.tasks` saved.
+        modules: Where the class of its network may be, beside `vidpred.models`.
 
     Raises:
         CheckpointError: When the file is missing, damaged or not ours.
     """
     checkpoint = read_checkpoint(path)
-    predictor = build_predictor(checkpoint[CHECKPOINT_KEY]["predictor"])
+    predictor = build_predictor(checkpoint[CHECKPOINT_KEY]["predictor"], modules=modules)
     prefix = "generator."
     weights = {
         name.removeprefix(prefix): value

@@ -14,7 +14,7 @@ from vidpred.ops.range import signed_to_unit, unit_to_signed
 class Predictor(nn.Module, ABC):
     """Predicts the frames that follow, as many as asked and at any frame size.
 
-    A network writes one step; this class feeds predictions back, pads and crops.
+    A network writes one step; this class checks, pads, feeds predictions back and crops.
 
     Attributes:
         context_frames: Past frames that a prediction needs.
@@ -84,11 +84,26 @@ class Predictor(nn.Module, ABC):
             )
         height, width = context.shape[-2:]
         window = pad_to_multiple(context[:, -self.context_frames :], self.size_multiple)
+        return self.rollout(window, horizon)[..., :height, :width]
+
+    def rollout(self, window: Tensor, horizon: int) -> Tensor:
+        """Predict `horizon` frames by feeding the predictions of `step` back.
+
+        A predictor that sees further than one step at once overrides this.
+
+        Args:
+            window: Shape (B, context_frames, C, H, W) in [0, 1], H and W multiples of
+                `size_multiple`.
+            horizon: At least 1.
+
+        Returns:
+            Shape (B, horizon, C, H, W) in [0, 1].
+        """
         predicted: list[Tensor] = []
         for _ in range(-(-horizon // self.output_frames)):
             predicted.append(self.step(window))
             window = torch.cat([window, predicted[-1]], dim=1)[:, -self.context_frames :]
-        return torch.cat(predicted, dim=1)[:, :horizon, :, :height, :width]
+        return torch.cat(predicted, dim=1)[:, :horizon]
 
 
 class ScalePredictor(Predictor):

@@ -1,17 +1,20 @@
 """Pure tensor functions: no state, no Lightning."""
 
 from vidpred.ops.gradients import spatial_gradients
-from vidpred.ops.motion import frame_difference_mask
+from vidpred.ops.motion import frame_difference_mask, known_frames
 from vidpred.ops.pyramid import downsample, pyramid
 from vidpred.ops.range import signed_to_unit, to_unit, unit_to_signed, unit_to_uint8
+from vidpred.ops.warp import warp
 
 __all__ = [
     "downsample",
     "frame_difference_mask",
+    "known_frames",
     "pyramid",
     "signed_to_unit",
     "spatial_gradients",
     "to_unit",
     "unit_to_signed",
     "unit_to_uint8",
+    "warp",
 ]

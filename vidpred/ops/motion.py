@@ -28,15 +28,39 @@ def frame_difference_mask(
         Boolean, shape (B, horizon, 1, H, W), true where moving.
 
     Raises:
+        TypeError: When the frames are not floating point.
+        ValueError: When fewer than two frames come before the first target.
+    """
+    change = torch.diff(known_frames(frames, horizon), dim=1).abs()
+    return change.amax(dim=2, keepdim=True) > threshold
+
+
+def known_frames(frames: Tensor, horizon: int) -> Tensor:
+    """Give the frames whose motion is known when each target is predicted.
+
+    Args:
+        frames: True frames, context then targets, shape (B, T, C, H, W) in [0, 1], T at least
+            horizon + 2.
+        horizon: Number of targets at the end of `frames`.
+
+    Returns:
+        Shape (B, horizon + 1, C, H, W): frames k and k + 1 are the two before target k.
+
+    Raises:
+        TypeError: When the frames are not floating point.
         ValueError: When fewer than two frames come before the first target.
     """
     require_frames("frames", frames)
+    if not frames.is_floating_point():
+        # Differences of unsigned integers wrap around.
+        raise TypeError(
+            f"frames are {frames.dtype}; expected floating point in [0, 1]: "
+            "vidpred.ops.to_unit takes uint8 frames there"
+        )
     first = frames.shape[1] - horizon
     if horizon < 1 or first < 2:
         raise ValueError(
             f"{frames.shape[1]} frames with horizon {horizon}; expected a horizon of at least 1 "
             "after at least 2 context frames"
         )
-    known = frames[:, first - 2 : -1]
-    change = torch.diff(known, dim=1).abs()
-    return change.amax(dim=2, keepdim=True) > threshold
+    return frames[:, first - 2 : -1]

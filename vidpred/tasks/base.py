@@ -1,7 +1,7 @@
 """What all tasks share: clips, evaluation steps, the batch counter, checkpoints."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import pytorch_lightning as pl
 import torch
@@ -14,6 +14,15 @@ from vidpred.losses import MultiScaleLoss
 from vidpred.models import ScalePredictor
 from vidpred.models.checkpoint import CHECKPOINT_KEY, describe_predictor
 from vidpred.ops import pyramid, to_unit, unit_to_signed
+from vidpred.provenance import provenance
+
+
+@runtime_checkable
+class Summarized(Protocol):
+    """Data that say in words what they consist of, as `vidpred.data.ClipDataModule` does."""
+
+    def summary(self) -> str:
+        """Count videos of each split, a line each."""
 
 
 class NextFrameTask(pl.LightningModule):
@@ -73,6 +82,7 @@ class NextFrameTask(pl.LightningModule):
         checkpoint[CHECKPOINT_KEY] = {
             "version": __version__,
             "batches_seen": self.batches_seen,
+            "training": self._training(),
             **self._networks(),
         }
 
@@ -88,6 +98,7 @@ class NextFrameTask(pl.LightningModule):
             )
         found = dict(checkpoint[CHECKPOINT_KEY])
         found.pop("version", None)
+        found.pop("training", None)
         batches_seen = found.pop("batches_seen")
         differences = _differences("", found, self._networks())
         if differences:
@@ -99,6 +110,20 @@ class NextFrameTask(pl.LightningModule):
 
     def _networks(self) -> dict[str, Any]:
         return {"predictor": describe_predictor(self.generator)}
+
+    def _training(self) -> dict[str, Any]:
+        """Say where the weights come from, beside every score that they will get."""
+        data = getattr(self.trainer, "datamodule", None)
+        origin = provenance(batches_seen=self.batches_seen)
+        return {
+            "task": type(self).__name__,
+            "seed": origin["seed"],
+            "vidpred": origin["vidpred"],
+            "torch": origin["torch"],
+            "commit": origin["commit"],
+            "data": type(data).__name__ if data is not None else None,
+            "videos": data.summary() if isinstance(data, Summarized) else None,
+        }
 
     def _evaluate(self, batch: ClipBatch) -> Evaluation:
         frames = to_unit(batch["frames"])

@@ -1,7 +1,6 @@
 """Frames to a video file."""
 
 import math
-import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -12,6 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from vidpred.files import replacing
 
 Codec = Literal["h264", "mpeg4", "ffv1"]
 
@@ -58,12 +59,8 @@ def write_video(
     if not math.isfinite(fps) or fps <= 0:
         raise ValueError(f"fps is {fps}; expected frames per second above 0")
     pictures = _to_pictures(frames, even=chosen == "h264")
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
+    with replacing(path) as temporary:
         _encode(temporary, pictures, Fraction(fps).limit_denominator(1001), chosen)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _to_pictures(frames: Tensor, *, even: bool) -> npt.NDArray[np.uint8]:

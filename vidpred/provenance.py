@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import TypedDict
 
@@ -36,8 +37,8 @@ def provenance(*, batches_seen: int | None = None) -> Provenance:
         "seed": int(seed) if seed else None,
         "batches_seen": batches_seen,
         "vidpred": vidpred.__version__,
-        "torch": torch.__version__,
-        "commit": git_commit(Path(vidpred.__file__).parent),
+        "torch": str(torch.__version__),  # its own class is nothing that a checkpoint may hold
+        "commit": _own_commit(),
     }
 
 
@@ -70,3 +71,9 @@ def git_commit(package: Path) -> str | None:
         return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+@cache
+def _own_commit() -> str | None:
+    """Ask once: the code that runs is that which was imported, whatever happens on the disk."""
+    return git_commit(Path(vidpred.__file__).parent)

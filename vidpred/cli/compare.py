@@ -1,0 +1,97 @@
+"""`vidpred compare`: result files beside each other."""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def add_compare_parser(
+    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
+) -> None:
+    """Add `compare`; parsing sets `run`, a function from arguments to exit status."""
+    parser = subparsers.add_parser(
+        "compare",
+        help="rank results of one protocol, as a table and a report",
+        description="Rank result files of `vidpred test` and `vidpred score` on the clips that "
+        "count for all of them, with 95 %% intervals. Results of different protocols are refused. "
+        "The table is Markdown on the standard output.",
+    )
+    parser.add_argument(
+        "results",
+        metavar="RESULT",
+        nargs="+",
+        type=Path,
+        help="result file, or a folder: all result files (*.json) in it",
+    )
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        type=Path,
+        help="also write a report: one .html file that needs no network",
+    )
+    parser.add_argument(
+        "--json", metavar="FILE", type=Path, help="also write the comparison as JSON"
+    )
+    parser.add_argument(
+        "--measure",
+        metavar="KEY",
+        help="measure that ranks, such as psnr.standard.whole (default: the protocol's first)",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace files that are there already"
+    )
+    parser.set_defaults(run=run_compare)
+
+
+def run_compare(arguments: argparse.Namespace) -> int:
+    """Run `vidpred compare`: Markdown on stdout, what was written on stderr.
+
+    Raises:
+        ResultError: When results cannot be read or compared, or an output stands already.
+    """
+    # Here and not above: `--help` has to answer at once.
+    from vidpred.evaluation.comparison import compare
+    from vidpred.evaluation.gather import read_results
+    from vidpred.evaluation.markdown import markdown
+    from vidpred.files import write_json
+
+    outputs = [path for path in (arguments.json, arguments.output) if path]
+    _check_outputs(outputs, overwrite=arguments.overwrite)
+    comparison = compare(read_results(arguments.results), measure=arguments.measure)
+    if arguments.json:
+        write_json(arguments.json, comparison)
+    if arguments.output:
+        from vidpred.evaluation.report import write_report
+
+        with _progress() as progress:
+            write_report(arguments.output, comparison, progress=progress)
+    for path in outputs:
+        print(f"wrote {path}", file=sys.stderr)
+    print(markdown(comparison), end="")
+    return 0
+
+
+def _check_outputs(outputs: Sequence[Path], *, overwrite: bool) -> None:
+    """Refuse before work is done, and never replace what is no file of this command."""
+    from vidpred.errors import ResultError
+
+    for path, ending in zip(outputs, (".json", ".html"), strict=False):
+        if path.is_dir():
+            raise ResultError(f"{path}: this is a folder; expected the name of a {ending} file")
+        if path.exists() and not overwrite:
+            raise ResultError(
+                f"{path}: this file is there already; choose another name, or give --overwrite"
+            )
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on stderr; yields what `write_report` calls with clips done and in all."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("Pictures of clips", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

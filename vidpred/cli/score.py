@@ -1,0 +1,98 @@
+"""`vidpred score`: predictions that any program wrote."""
+
+import argparse
+from pathlib import Path
+
+from vidpred.cli.scoring import (
+    add_scoring_options,
+    device_of,
+    extras_of,
+    publish,
+    say,
+    scoring_progress,
+)
+from vidpred.errors import PredictionError
+
+
+def add_score_parser(
+    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
+) -> None:
+    """Add `score`; parsing sets `run`, a function from arguments to exit status."""
+    parser = subparsers.add_parser(
+        "score",
+        help="score predictions that any program wrote, without a checkpoint",
+        description="Score predicted frames against true ones. Each folder holds one entry a clip: "
+        "a folder of PNG or JPEG frames, an .npy array, or a video. Targets that begin with the "
+        "past frames (`vidpred data clips` writes such) give motion masks, and baselines are "
+        "scored beside. Results are appended as they come; the same command goes on where it "
+        "stopped.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--pred", type=Path, required=True, help="folder of predicted clips")
+    parser.add_argument("--target", type=Path, required=True, help="folder of true clips")
+    parser.add_argument("--mask", type=Path, help="folder of masks, white where moving")
+    parser.add_argument("--name", help="of the method; the name of the --pred folder otherwise")
+    parser.add_argument(
+        "--output", type=Path, default=Path("results"), help="folder of the result files"
+    )
+    parser.add_argument(
+        "--value_range",
+        type=float,
+        nargs=2,
+        metavar=("BLACK", "WHITE"),
+        default=(0.0, 1.0),
+        help="of float arrays, such as -1 1; 8-bit values are 0 to 255 whatever it says",
+    )
+    parser.add_argument(
+        "--no_baselines", action="store_true", help="do not score copy-last and the others beside"
+    )
+    add_scoring_options(parser, protocol=None)
+    parser.set_defaults(run=run_score)
+
+
+def run_score(arguments: argparse.Namespace) -> int:
+    """Run `vidpred score`: progress on stderr, the table on stdout.
+
+    Raises:
+        VidpredError: When folders do not match, or clips could not be scored.
+    """
+    # Here and not above: these bring torch, and `--help` has to answer at once.
+    from vidpred.evaluation import evaluate, load_protocol
+    from vidpred.evaluation.folder_clips import FolderClips
+    from vidpred.evaluation.folders import ClipFolder, pair_clips
+    from vidpred.evaluation.methods import FilesMethod, ScoredMethod, baselines
+
+    protocol = load_protocol(arguments.protocol)
+    value_range = (arguments.value_range[0], arguments.value_range[1])
+    pred = ClipFolder(arguments.pred, value_range=value_range)
+    target = ClipFolder(arguments.target, value_range=value_range)
+    pair_clips(pred, target)
+    masks = None if arguments.mask is None else ClipFolder(arguments.mask)
+    source = FolderClips(protocol.protocol, target, masks)
+    if source.mask["source"] == "none" and protocol.protocol.mask is not None:
+        say(
+            "the targets hold no past frames, so motion is not known: the moving area is not "
+            "scored. Give --mask, or targets that begin with the past frames"
+        )
+    device = device_of(arguments.device)
+    methods: list[ScoredMethod] = []
+    if source.has_context and not arguments.no_baselines:
+        methods += baselines(device, protocol.protocol.clips.context_frames)
+    name = arguments.name or arguments.pred.absolute().name
+    if name in {method.description["name"] for method in methods}:
+        raise PredictionError(f"{name!r} is the name of a baseline; give another with --name")
+    details = {"folder": arguments.pred.name, "value_range": list(value_range)}
+    methods.append(FilesMethod(pred, {"name": name, "kind": "files", "details": details}))
+    with scoring_progress() as progress:
+        results = evaluate(
+            protocol,
+            source,
+            methods,
+            arguments.output,
+            device=device,
+            workers=arguments.workers,
+            overwrite=arguments.overwrite,
+            extras=extras_of(arguments, device),
+            progress=progress,
+        )
+    return publish(results, arguments.output)

@@ -1,0 +1,165 @@
+"""What `vidpred test` and `vidpred score` share: options, progress, and what they print."""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vidpred.errors import VidpredError
+
+if TYPE_CHECKING:
+    import torch
+
+    from vidpred.evaluation import Result
+    from vidpred.evaluation.extras import Extras
+
+SHOWN_FAILURES = 5
+
+
+def add_scoring_options(parser: argparse.ArgumentParser, *, protocol: str | None) -> None:
+    """Add the options that both commands have.
+
+    Args:
+        parser: Of the command.
+        protocol: Default protocol; None makes the option mandatory.
+    """
+    parser.add_argument(
+        "--protocol",
+        default=protocol,
+        required=protocol is None,
+        help="name of a protocol in the package (mathieu2016-ucf101, clean-ucf101, "
+        "mathieu2016-subset, clean-subset, quick), or a YAML file",
+    )
+    parser.add_argument(
+        "--device",
+        default="auto",
+        help="auto, cpu, cuda, cuda:1, mps: where predictors and metrics run",
+    )
+    parser.add_argument("--workers", type=int, default=2, help="threads that read clips ahead")
+    parser.add_argument(
+        "--lpips",
+        type=Path,
+        metavar="FILE",
+        help="measure LPIPS too, with torchvision's AlexNet weights in this file",
+    )
+    parser.add_argument(
+        "--fvd",
+        type=Path,
+        metavar="FILE",
+        help="measure the Frechet video distance too, with the TorchScript network in this file",
+    )
+    parser.add_argument(
+        "--fvd_input",
+        choices=("i3d", "unit"),
+        default="i3d",
+        help="how that network is called; see vidpred.metrics.FVDNetwork",
+    )
+    parser.add_argument(
+        "--fvd_context",
+        action="store_true",
+        help="let it see the known frames before the predicted and the true ones",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace results of other measurements"
+    )
+
+
+def device_of(name: str) -> "torch.device":
+    """Give the device of that name.
+
+    Raises:
+        VidpredError: When this machine has none.
+    """
+    import torch
+
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise VidpredError(
+            f"--device {name} cannot be used here ({str(error).splitlines()[0]}); expected auto, "
+            "cpu, or a device that this machine has"
+        ) from error
+    return device
+
+
+def extras_of(arguments: argparse.Namespace, device: "torch.device") -> "Extras":
+    """Load the networks that were asked for.
+
+    Raises:
+        VidpredError: When a file cannot be loaded.
+    """
+    from vidpred.evaluation.extras import Extras
+    from vidpred.metrics import FVDNetwork, LPIPSNetwork
+
+    lpips = None if arguments.lpips is None else LPIPSNetwork(arguments.lpips).to(device)
+    fvd = None
+    if arguments.fvd is not None:
+        fvd = FVDNetwork(arguments.fvd, network_input=arguments.fvd_input).to(device)
+    return Extras(lpips=lpips, fvd=fvd, fvd_context=arguments.fvd_context)
+
+
+@contextmanager
+def scoring_progress() -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on stderr; yields what `evaluate` calls with clips done and in all."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("Scoring clips", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def publish(results: "Sequence[Result]", folder: Path) -> int:
+    """Print the comparison on stdout; say on stderr where results are and what is missing.
+
+    Returns:
+        Exit status 0.
+
+    Raises:
+        VidpredError: When clips could not be scored; everything else has been said by then.
+    """
+    from vidpred.evaluation.comparison import compare
+    from vidpred.evaluation.markdown import markdown
+
+    files = {f"{result['method']['name']}.json": result for result in results}
+    scored = {name: result for name, result in files.items() if result["rows"]}
+    if scored:
+        print(markdown(compare(scored)))
+    say(f"results: {', '.join(str(folder / name) for name in files)}")
+    say(f"next: vidpred compare {folder} --output report.html")
+    failures = {
+        f"{clip}: {why}" if clip not in why else why
+        for result in results
+        for clip, why in result["clips"]["failed"].items()
+    }
+    if not failures:
+        return 0
+    for failure in sorted(failures)[:SHOWN_FAILURES]:
+        say(f"  {failure}")
+    raise VidpredError(
+        f"{len(failures)} problems left clips unscored, the first are above; all are in the "
+        "results (clips.failed). What is scored is kept: mend these files and run the same command "
+        "again"
+    )
+
+
+def say(line: str) -> None:
+    """Tell the user something that is no result."""
+    print(line, file=sys.stderr)

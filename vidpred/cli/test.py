@@ -1,0 +1,111 @@
+"""`vidpred test` by a protocol: checkpoints and baselines in one pass over the clips."""
+
+import argparse
+import importlib
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from vidpred.cli.scoring import (
+    add_scoring_options,
+    device_of,
+    extras_of,
+    publish,
+    say,
+    scoring_progress,
+)
+from vidpred.errors import VidpredError
+
+
+def add_test_parser(
+    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
+) -> None:
+    """Add `test`; parsing sets `run`, a function from arguments to exit status."""
+    parser = subparsers.add_parser(
+        "test",
+        help="score checkpoints and baselines by a protocol",
+        description="Score checkpoints beside copy-last, linear and optical-flow extrapolation, "
+        "all in one pass over the clips of a protocol. Results are appended as they come; the same "
+        "command goes on where it stopped, and a checkpoint that is added later is scored alone.",
+        epilog="With -c FILE, the test clips of a run's own data module are scored instead, by the "
+        "run's callbacks: vidpred test -c runs/NAME/config.yaml --ckpt_path FILE (--help-all lists "
+        "its keys).",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument(
+        "checkpoints",
+        nargs="*",
+        metavar="[NAME=]CHECKPOINT",
+        help="checkpoint of `vidpred fit`; named by the folder of its run",
+    )
+    parser.add_argument(
+        "--root", type=Path, required=True, help="folder of the data set, such as data/ucf101"
+    )
+    parser.add_argument(
+        "--output", type=Path, help="folder of the result files (default: results/PROTOCOL)"
+    )
+    parser.add_argument(
+        "--no_baselines", action="store_true", help="do not score copy-last and the others beside"
+    )
+    parser.add_argument(
+        "--module",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="Python module with networks of yours that a checkpoint holds; may be repeated",
+    )
+    add_scoring_options(parser, protocol="quick")
+    parser.set_defaults(run=run_test)
+
+
+def run_test(arguments: argparse.Namespace) -> int:
+    """Run `vidpred test`: progress on stderr, the table on stdout.
+
+    Raises:
+        VidpredError: When data or checkpoints cannot be read, or clips could not be scored.
+    """
+    # Here and not above: these bring torch, and `--help` has to answer at once.
+    from vidpred.evaluation import evaluate, load_protocol
+    from vidpred.evaluation.checkpoints import checkpoint_methods
+    from vidpred.evaluation.methods import baselines
+    from vidpred.evaluation.video_clips import VideoClips
+
+    protocol = load_protocol(arguments.protocol)
+    device = device_of(arguments.device)
+    source = VideoClips(protocol.protocol, arguments.root)
+    if source.missing:
+        there = source.videos_listed - len(source.missing)
+        say(f"{there} of the {source.videos_listed} videos of the list are there")
+    methods = []
+    if not arguments.no_baselines:
+        methods += baselines(device, protocol.protocol.clips.context_frames)
+    taken = {method.description["name"] for method in methods}
+    modules = [_import(name) for name in arguments.module]
+    methods += checkpoint_methods(arguments.checkpoints, device, taken=taken, modules=modules)
+    folder = arguments.output or Path("results") / protocol.protocol.name
+    with scoring_progress() as progress:
+        results = evaluate(
+            protocol,
+            source,
+            methods,
+            folder,
+            device=device,
+            workers=arguments.workers,
+            overwrite=arguments.overwrite,
+            extras=extras_of(arguments, device),
+            progress=progress,
+        )
+    return publish(results, folder)
+
+
+def _import(name: str) -> ModuleType:
+    # A console script does not look for modules here.
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise VidpredError(
+            f"--module {name}: {error}; expected the name of a module, as Python imports it here"
+        ) from error

@@ -1,0 +1,75 @@
+"""Checkpoints as methods to be scored."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+import torch
+
+from vidpred.errors import CheckpointError
+from vidpred.evaluation.methods import PredictorMethod, class_of, file_digest
+from vidpred.models.checkpoint import CHECKPOINT_KEY, load_predictor, read_checkpoint
+
+_NAME = re.compile(r"^[\w][\w.+-]*$")
+
+
+def checkpoint_methods(
+    arguments: list[str],
+    device: torch.device,
+    *,
+    taken: set[str],
+    modules: Sequence[ModuleType] = (),
+) -> list[PredictorMethod]:
+    """Load checkpoints to be scored.
+
+    Args:
+        arguments: Each a path, or `NAME=PATH`; the name otherwise is that of the run's folder.
+        device: Where predictors run.
+        taken: Names that others have.
+        modules: Where classes of networks may be, beside `vidpred.models`.
+
+    Raises:
+        CheckpointError: When a file cannot be loaded, or a name is no name or taken.
+    """
+    methods: list[PredictorMethod] = []
+    for argument in arguments:
+        name, path = _named(argument)
+        if not _NAME.match(name):
+            raise CheckpointError(
+                f"{name!r} cannot name a result; expected letters, digits, . _ + -"
+            )
+        if name in taken:
+            raise CheckpointError(
+                f"two methods are named {name!r}; name them on the command line: NAME={path}"
+            )
+        taken = taken | {name}
+        methods.append(_method(name, path, device, modules))
+    return methods
+
+
+def _named(argument: str) -> tuple[str, Path]:
+    name, separator, rest = argument.partition("=")
+    if separator and not Path(argument).exists():
+        return name, Path(rest).expanduser()
+    path = Path(argument).expanduser()
+    folder = path.absolute().parent
+    run = folder.parent.name if folder.name == "checkpoints" else path.stem
+    return run or path.stem, path
+
+
+def _method(
+    name: str, path: Path, device: torch.device, modules: Sequence[ModuleType]
+) -> PredictorMethod:
+    predictor = load_predictor(path, modules=modules)
+    said = read_checkpoint(path)[CHECKPOINT_KEY]
+    details = {
+        **class_of(predictor),
+        "checkpoint": path.name,
+        "sha256": file_digest(path),
+        "batches_seen": said["batches_seen"],
+        "training": said.get("training"),
+    }
+    return PredictorMethod(
+        predictor.to(device), {"name": name, "kind": "model", "details": details}, device
+    )

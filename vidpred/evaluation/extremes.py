@@ -1,0 +1,138 @@
+"""Single clips: how each method fared on each, and the ones worth looking at."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, TypedDict
+
+from vidpred.evaluation.results import Result
+
+NUM_EXTREMES = 3
+"""Clips shown at each end, for each method."""
+
+
+class ClipPoint(TypedDict):
+    """One clip that all methods were scored on.
+
+    Attributes:
+        clip: Its name.
+        video: Its video.
+        start: Index of its first frame; None when nobody knows.
+        motion: Mean over frames of the true motion before them, percent of full scale; None when
+            not known.
+        values: By measure and method, the mean over the frames that count; None where none does.
+    """
+
+    clip: str
+    video: str
+    start: int | None
+    motion: float | None
+    values: dict[str, dict[str, float | None]]
+
+
+class Extreme(TypedDict):
+    """A clip on which a method did well or badly.
+
+    Attributes:
+        method: Which method.
+        end: "best" or "worst".
+        place: 1 for the very best or worst.
+        clip: The clip's name.
+        by: What was looked at: "gain" over the baseline, or the plain "value".
+        amount: That gain (positive is better) or value.
+    """
+
+    method: str
+    end: Literal["best", "worst"]
+    place: int
+    clip: str
+    by: Literal["gain", "value"]
+    amount: float
+
+
+def clip_points(
+    results: Mapping[str, Result],
+    values: Mapping[str, Mapping[str, Mapping[str, Sequence[float | None]]]],
+) -> list[ClipPoint]:
+    """Average each common clip over its frames.
+
+    Args:
+        results: By method.
+        values: By measure, method and clip, the scores that count.
+
+    Returns:
+        A point for each clip, sorted by name.
+    """
+    first = next(iter(results.values()))
+    common = next(iter(next(iter(values.values())).values()))
+    return [
+        {
+            "clip": row["clip"],
+            "video": row["video"],
+            "start": row["start"],
+            "motion": _mean(row["motion"]),
+            "values": {
+                key: {name: _mean(own[row["clip"]]) for name, own in by_method.items()}
+                for key, by_method in values.items()
+            },
+        }
+        for row in sorted(first["rows"], key=lambda row: row["clip"])
+        if row["clip"] in common
+    ]
+
+
+def extremes(
+    points: Sequence[ClipPoint],
+    kinds: Mapping[str, str],
+    *,
+    measure: str,
+    higher_is_better: bool,
+    baseline: str | None,
+) -> list[Extreme]:
+    """Find the clips at both ends, by gain over the baseline where there is one.
+
+    Args:
+        points: All clips.
+        kinds: Kind of each method; baselines are looked at only when there is nothing else.
+        measure: Key of the measure.
+        higher_is_better: Its direction.
+        baseline: The method that gains are measured against.
+
+    Returns:
+        For each method, the best clips, then the worst; never one clip at both ends.
+    """
+    others = [name for name in kinds if name != baseline]
+    shown = [name for name in others if kinds[name] != "baseline"] or others or list(kinds)
+    found: list[Extreme] = []
+    for name in shown:
+        against = baseline if name != baseline else None
+        amounts: list[tuple[float, str]] = []  # the better, the larger
+        for point in points:
+            value = point["values"][measure][name]
+            other = point["values"][measure][against] if against else 0.0
+            if value is not None and other is not None:
+                amount = value - other
+                amounts.append((amount if higher_is_better else -amount, point["clip"]))
+        ordered = sorted(amounts, key=lambda pair: (-pair[0], pair[1]))
+        num_best = min(NUM_EXTREMES, (len(ordered) + 1) // 2)
+        num_worst = min(NUM_EXTREMES, len(ordered) // 2)
+        ends: tuple[tuple[Literal["best", "worst"], list[tuple[float, str]]], ...] = (
+            ("best", ordered[:num_best]),
+            ("worst", ordered[::-1][:num_worst]),
+        )
+        for end, pairs in ends:
+            for place, (amount, clip) in enumerate(pairs, start=1):
+                found.append(
+                    {
+                        "method": name,
+                        "end": end,
+                        "place": place,
+                        "clip": clip,
+                        "by": "gain" if against else "value",
+                        "amount": amount if against or higher_is_better else -amount,
+                    }
+                )
+    return found
+
+
+def _mean(frames: Sequence[float | None]) -> float | None:
+    known = [value for value in frames if value is not None]
+    return sum(known) / len(known) if known else None

@@ -1,0 +1,100 @@
+"""Which videos a protocol takes from a folder."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from jsonargparse.typing import PositiveInt
+
+from vidpred.data.catalog import Listing, Video, evenly_spaced
+from vidpred.data.ucf101 import LIST_DIR, VIDEO_DIR
+from vidpred.data.ucf101_lists import locate, read_list
+from vidpred.data.video_folder import find_videos
+from vidpred.errors import DataError
+from vidpred.ops.checks import require_positive
+
+
+class VideoSelection(ABC):
+    """Chooses videos below a root, in a fixed order.
+
+    Attributes:
+        expected: Videos that the whole data set gives; None when nobody knows.
+    """
+
+    expected: int | None = None
+
+    @abstractmethod
+    def select(self, root: Path) -> Listing:
+        """Say which videos are chosen, and which of them are not on the disk.
+
+        Args:
+            root: Folder of the data set.
+
+        Raises:
+            DataError: When the data set is not there.
+        """
+
+
+@dataclass(frozen=True)
+class UCF101Videos(VideoSelection):
+    """Rows of UCF101's official test list, or of any data set in its layout.
+
+    Attributes:
+        split: Official split.
+        every: Takes the rows 1, 1 + every, ...; on a part of the data set, those of them that are
+            there, and no others.
+        limit: Takes at most this many of the videos that are there, evenly spaced; all when None.
+        expected: Videos that this gives on the official lists.
+    """
+
+    split: Literal[1, 2, 3] = 1
+    every: PositiveInt = 1
+    limit: PositiveInt | None = None
+    expected: PositiveInt | None = None
+
+    def __post_init__(self) -> None:
+        require_positive("every", self.every)
+
+    def select(self, root: Path) -> Listing:
+        """Choose rows of the list and find their files.
+
+        Raises:
+            DataError: When the lists or the videos are not there.
+        """
+        path = root / LIST_DIR / f"testlist0{self.split}.txt"
+        if not path.is_file() or not (root / VIDEO_DIR).is_dir():
+            missing = root / VIDEO_DIR if path.is_file() else path
+            raise DataError(
+                f"{missing}: not there; expected {VIDEO_DIR}/<Class>/*.avi and {LIST_DIR}/*.txt "
+                "below the data root, as in UCF101 (`vidpred data toy <folder>` writes such a set)"
+            )
+        listing = locate(read_list(path)[:: self.every], root / VIDEO_DIR)
+        if self.limit is None:
+            return listing
+        return Listing(tuple(evenly_spaced(listing.videos, self.limit)))
+
+
+@dataclass(frozen=True)
+class FolderVideos(VideoSelection):
+    """All videos below a folder, in the order of their names.
+
+    Attributes:
+        limit: Takes at most this many, evenly spaced; all when None.
+        expected: Videos that this gives on the whole data set.
+    """
+
+    limit: PositiveInt | None = None
+    expected: PositiveInt | None = None
+
+    def select(self, root: Path) -> Listing:
+        """Choose videos.
+
+        Raises:
+            DataError: When the folder is not there or holds none.
+        """
+        names = find_videos(root) if root.is_dir() else []
+        if not names:
+            raise DataError(f"{root}: no video in it or below; expected a folder of videos")
+        videos = [Video(path=root / name, video_id=name) for name in names]
+        return Listing(tuple(evenly_spaced(videos, self.limit)))

@@ -1,0 +1,43 @@
+"""Files that are whole or not there."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Write a file so that it appears under its name only when it is complete.
+
+    Args:
+        path: The file, in a folder that exists; what was there is replaced.
+
+    Yields:
+        A path beside it, with the same ending, to write to.
+
+    Raises:
+        OSError: When the file cannot take its place.
+    """
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write JSON, whole or not at all.
+
+    Args:
+        path: The file; its folder is made when it does not exist.
+        value: Plain data without NaN.
+
+    Raises:
+        OSError: When the file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")

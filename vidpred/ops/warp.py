@@ -1,0 +1,45 @@
+"""Backward warping: look up where each pixel came from."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def warp(frames: Tensor, flow: Tensor) -> Tensor:
+    """Sample frames away from their grid: `warped(p) = frames(p + flow(p))`, bilinearly.
+
+    The flow lies on the grid of the result. With `flow = estimator(first, second)` it is `second`
+    that is warped, and the result looks like `first`. Beyond the border the nearest pixel of the
+    border is taken. A flow of 0 gives the frames themselves up to rounding: coordinates are right
+    to some 1e-5 pixels.
+
+    Args:
+        frames: Shape (N, C, H, W), floating point, any range; also fields such as a flow.
+        flow: Pixels, dx (to the right) then dy (down), shape (N, 2, H, W), on the same device.
+
+    Returns:
+        Shape (N, C, H, W), in the frames' type. Gradients flow to both arguments.
+
+    Raises:
+        TypeError: When the frames or the flow are not floating point.
+        ValueError: For shapes that do not fit.
+    """
+    if frames.ndim != 4 or flow.shape != (frames.shape[0], 2, *frames.shape[2:]):
+        raise ValueError(
+            f"frames have shape {tuple(frames.shape)}, flow {tuple(flow.shape)}; "
+            "expected (N, C, H, W) and (N, 2, H, W)"
+        )
+    if not (frames.is_floating_point() and flow.is_floating_point()):
+        raise TypeError(f"frames are {frames.dtype}, flow {flow.dtype}; expected floating point")
+    # Half precision cannot count the pixels of a row.
+    wide = torch.promote_types(torch.promote_types(frames.dtype, flow.dtype), torch.float32)
+    flow = flow.to(wide)
+    height, width = frames.shape[-2:]
+    x = torch.arange(width, device=flow.device, dtype=wide) + flow[:, 0]
+    y = torch.arange(height, device=flow.device, dtype=wide)[:, None] + flow[:, 1]
+    # With `align_corners`, -1 and 1 are the centres of the first and last pixel.
+    grid = torch.stack([x / max(width - 1, 1), y / max(height - 1, 1)], dim=-1) * 2 - 1
+    warped = F.grid_sample(
+        frames.to(wide), grid, mode="bilinear", padding_mode="border", align_corners=True
+    )
+    return warped.to(frames.dtype)
