@@ -17,11 +17,14 @@ class ClipBatch(TypedDict):
         frames: uint8, shape (B, T, C, H, W) with T = context_frames + horizon.
         video_id: B names, unique within the data set.
         start: int64, shape (B,): index of each clip's first frame in its video, counted from 0.
+        accepted: bool, shape (B,): whether a training patch moves enough, or is the last of the
+            tries; all true in evaluation.
     """
 
     frames: Tensor
     video_id: list[str]
     start: Tensor
+    accepted: Tensor
 
 
 class Evaluation(TypedDict):

@@ -7,11 +7,12 @@ import pytorch_lightning as pl
 import torch
 
 from vidpred.data import (
+    BlockSampler,
     ClipDataModule,
     ClipSample,
     Listing,
     Split,
-    StreamSampler,
+    TrainingBlocks,
     UCF101DataModule,
     Video,
     VideoFolderDataModule,
@@ -50,15 +51,13 @@ def test_a_batch_is_what_the_contract_says(videos: dict[Split, list[Video]]) -> 
     data = Given(videos, batch_size=8, patches_per_clip=2, context_frames=3, horizon=2)
     data.setup("fit")
     batch = next(iter(data.train_dataloader()))
-    assert batch.keys() == {"frames", "video_id", "start"}
+    assert batch.keys() == {"frames", "video_id", "start", "accepted"}
     assert batch["frames"].shape == (8, 5, 3, 16, 16)
     assert batch["frames"].dtype == torch.uint8
     assert batch["start"].shape == (8,)
     assert batch["start"].dtype == torch.int64
-    # The patches of a clip lie next to each other.
-    assert batch["video_id"][::2] == batch["video_id"][1::2]
-    assert torch.equal(batch["start"][::2], batch["start"][1::2])
-    assert not torch.equal(batch["frames"][0], batch["frames"][1])
+    assert batch["accepted"].shape == (8,)
+    assert batch["accepted"].dtype == torch.bool
 
 
 def test_evaluation_reads_the_first_frames_whole_and_in_order(
@@ -137,17 +136,24 @@ def test_an_error_in_a_worker_arrives_as_it_was_raised(
 
 
 def test_no_epoch_and_no_process_repeats_a_draw(videos: dict[Split, list[Video]]) -> None:
-    data = Given(videos, batch_size=2, samples_per_epoch=10)
+    """Two processes and three epochs of five batches, of blocks of four."""
+    data = Given(videos, batch_size=2, mixed_clips=4, patches_per_clip=2)
     data.setup("fit")
-    clips = data.train_dataloader().dataset
-    drawn = []
-    for epoch in range(3):
-        for rank in range(2):
-            sampler = StreamSampler(clips, num_replicas=2, rank=rank)
+    blocks = data.train_dataloader().dataset
+    assert isinstance(blocks, TrainingBlocks)
+    assert blocks.batches == 4
+    drawn: list[tuple[int, int]] = []
+    for rank in range(2):
+        sampler = BlockSampler(blocks, num_batches=5, num_replicas=2, rank=rank)
+        for epoch in range(3):
             sampler.set_epoch(epoch)
-            assert len(list(sampler)) == len(sampler) == 5
-            drawn += list(sampler)
-    assert sorted(drawn) == list(range(30))
+            parts = list(sampler)
+            assert len(parts) <= len(sampler)
+            batches = [(part.block, k) for part in parts for k in range(part.first, part.end)]
+            assert len(batches) == 5
+            drawn += batches
+        assert drawn[-15:] == [(2 * (k // 4) + rank, k % 4) for k in range(15)]
+    assert len(set(drawn)) == 30
 
 
 class Recorder(pl.LightningModule):
@@ -206,6 +212,7 @@ def test_lightning_trains_on_new_draws_each_epoch(toy_root: Path, workers: int) 
         ("eval_horizon", 0),
         ("patch_size", 0),
         ("patches_per_clip", 0),
+        ("mixed_clips", 0),
         ("batch_size", 0),
         ("eval_batch_size", -1),
         ("samples_per_epoch", 0),
@@ -221,13 +228,6 @@ def test_lightning_trains_on_new_draws_each_epoch(toy_root: Path, workers: int) 
 def test_options_out_of_range_are_refused(option: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"{option} .*expected"):
         VideoFolderDataModule("x", **{option: value})  # type: ignore[arg-type]
-
-
-def test_halves_of_a_batch_must_not_share_a_clip() -> None:
-    with pytest.raises(ValueError, match="expected a multiple of 8"):
-        Given({}, batch_size=12, patches_per_clip=4)
-    Given({}, batch_size=16, patches_per_clip=4)
-    Given({}, batch_size=3)
 
 
 def test_an_epoch_holds_at_least_one_batch(videos: dict[Split, list[Video]]) -> None:
@@ -249,7 +249,10 @@ def test_loaders_say_when_setup_was_not_called() -> None:
 def test_collate_joins_patches_in_order() -> None:
     samples = [
         ClipSample(
-            frames=torch.full((2, 3, 3, 4, 4), n, dtype=torch.uint8), video_id=str(n), start=n
+            frames=torch.full((2, 3, 3, 4, 4), n, dtype=torch.uint8),
+            video_id=str(n),
+            start=n,
+            accepted=torch.tensor([True, n == 1]),
         )
         for n in range(3)
     ]
@@ -257,3 +260,4 @@ def test_collate_joins_patches_in_order() -> None:
     assert batch["frames"][:, 0, 0, 0, 0].tolist() == [0, 0, 1, 1, 2, 2]
     assert batch["video_id"] == ["0", "0", "1", "1", "2", "2"]
     assert batch["start"].tolist() == [0, 0, 1, 1, 2, 2]
+    assert batch["accepted"].tolist() == [True, False, True, True, True, False]

@@ -39,8 +39,9 @@ def test_moving_patches_are_preferred() -> None:
     after[96:176, 128:192] = 60  # a fifteenth of the frame
     rng = np.random.default_rng(0)
     chosen = choose_patches(before, after, size=32, count=500, threshold=0.02, rng=rng)
-    tops, lefts = np.array(chosen).T
+    tops, lefts, accepted = np.array(chosen).T
     moves = motion_of_crops(before, after, tops, lefts, 32) > 0.02
+    assert np.array_equal(moves, accepted)
     rows, columns = rng.integers(0, 209, 20000), rng.integers(0, 289, 20000)
     by_chance = (motion_of_crops(before, after, rows, columns, 32) > 0.02).mean()
     # One try succeeds with probability p, the best of 25 with 1 - (1 - p) ** 25.
@@ -55,18 +56,18 @@ def test_the_first_crop_that_moves_is_taken_and_else_the_last() -> None:
     last = choose_patches(
         still, still, size=32, count=1, threshold=0.0, rng=np.random.default_rng(3)
     )
-    assert last == [(tops[0, -1], lefts[0, -1])]
+    assert last == [(tops[0, -1], lefts[0, -1], False)]
     moving = choose_patches(
         still, still + 255, size=32, count=1, threshold=0.5, rng=np.random.default_rng(3)
     )
-    assert moving == [(tops[0, 0], lefts[0, 0])]
+    assert moving == [(tops[0, 0], lefts[0, 0], True)]
 
 
 def test_corners_reach_the_borders_and_stay_inside() -> None:
     still = np.zeros((33, 34, 3), np.uint8)
     rng = np.random.default_rng(0)
     corners = choose_patches(still, still, size=32, count=300, threshold=0, rng=rng)
-    assert set(corners) == {(y, x) for y in range(2) for x in range(3)}
+    assert set(corners) == {(y, x, False) for y in range(2) for x in range(3)}
 
 
 @pytest.mark.slow

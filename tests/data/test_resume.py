@@ -45,7 +45,13 @@ def test_samples_go_on_where_they_were(
 ) -> None:
     def fit(recorder: Recorder, epochs: int = 2, **options: Any) -> list[tuple[Any, ...]]:
         data = UCF101DataModule(
-            toy_root, batch_size=4, samples_per_epoch=24, num_workers=workers, seed=3
+            *(toy_root,),
+            batch_size=4,
+            samples_per_epoch=24,
+            mixed_clips=8,
+            patches_per_clip=2,  # blocks of 4 batches, of which an epoch of 6 takes one and a half
+            num_workers=workers,
+            seed=3,
         )
         torch.manual_seed(0)
         task = ReconstructionTask(small_networks()[0])

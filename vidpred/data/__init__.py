@@ -1,8 +1,9 @@
 """Video data sets: lists, random patches, whole clips."""
 
+from vidpred.data.blocks import BlockPart, TrainingBlocks
 from vidpred.data.catalog import ClipSample, Listing, Split, Video, collate_clips
 from vidpred.data.evaluation import EvaluationClips
-from vidpred.data.loading import ClipLoader, StreamSampler
+from vidpred.data.loading import BlockSampler, ClipLoader, TrainingLoader
 from vidpred.data.module import ClipDataModule
 from vidpred.data.moving_shapes import MovingShapesDataModule, write_moving_shapes
 from vidpred.data.shapes_world import MOTIONS, Motion, render_moving_shapes
@@ -13,6 +14,8 @@ from vidpred.video import read_clip
 
 __all__ = [
     "MOTIONS",
+    "BlockPart",
+    "BlockSampler",
     "ClipDataModule",
     "ClipLoader",
     "ClipSample",
@@ -21,8 +24,9 @@ __all__ = [
     "Motion",
     "MovingShapesDataModule",
     "Split",
-    "StreamSampler",
+    "TrainingBlocks",
     "TrainingClips",
+    "TrainingLoader",
     "UCF101DataModule",
     "Video",
     "VideoFolderDataModule",

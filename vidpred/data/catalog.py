@@ -52,11 +52,13 @@ class ClipSample(TypedDict):
         frames: uint8, shape (P, T, C, H, W): P patches of one clip, 1 in evaluation.
         video_id: Name of the video.
         start: Index of the clip's first frame.
+        accepted: bool, shape (P,): whether a patch moves enough; true in evaluation.
     """
 
     frames: Tensor
     video_id: str
     start: int
+    accepted: Tensor
 
 
 def collate_clips(samples: Sequence[ClipSample]) -> ClipBatch:
@@ -82,6 +84,7 @@ def collate_clips(samples: Sequence[ClipSample]) -> ClipBatch:
         frames=torch.cat([sample["frames"] for sample in samples]),
         video_id=names,
         start=torch.tensor(starts, dtype=torch.int64),
+        accepted=torch.cat([sample["accepted"] for sample in samples]),
     )
 
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import torch
 from pytorch_lightning.utilities import rank_zero_warn
 from torch.utils.data import Dataset
 
@@ -37,7 +38,8 @@ class EvaluationClips(Dataset[ClipSample]):
         """Read one video's clip, shape (1, T, C, H, W)."""
         video = self.videos[index]
         frames = read_clip(video.path, 0, self.length, self.frame_step)
-        return ClipSample(frames=frames[None], video_id=video.video_id, start=0)
+        accepted = torch.ones(1, dtype=torch.bool)
+        return ClipSample(frames=frames[None], video_id=video.video_id, start=0, accepted=accepted)
 
     def __getitems__(self, indices: Sequence[int]) -> "list[ClipSample] | VidpredError":
         """Read several clips, for loaders: an error travels as a value, see `ClipLoader`."""

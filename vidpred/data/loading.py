@@ -1,44 +1,100 @@
-"""Loaders: which positions an epoch draws, and how errors leave a worker."""
+"""Loaders: which batches an epoch draws, and how errors leave a worker."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import torch
 from torch.utils.data import DataLoader, DistributedSampler
 
 from vidpred.batch import ClipBatch
+from vidpred.data.blocks import BlockPart, TrainingBlocks
 from vidpred.data.catalog import ClipSample, collate_clips
-from vidpred.data.training import TrainingClips
 from vidpred.errors import VidpredError
 
 
-class StreamSampler(DistributedSampler[int]):
-    """Positions of a training stream: epoch e draws `e * len(dataset)` and the following ones.
+class BlockSampler(DistributedSampler[BlockPart]):
+    """Batches of a training stream: epoch e takes `e * num_batches` and the following ones.
 
-    So no epoch repeats the draws of another, and no two processes share one. It is a
-    `DistributedSampler` because Lightning leaves those as they are, and calls `set_epoch` before
-    each epoch.
+    Blocks go to the processes in turn, so none repeats the draws of another, and no epoch those of
+    an earlier one. It is a `DistributedSampler` because Lightning leaves those as they are, and
+    calls `set_epoch` before each epoch.
 
     Args:
-        dataset: The stream.
+        blocks: The stream.
+        num_batches: Batches in an epoch of this process.
         num_replicas: Processes that train together.
         rank: Number of this one, from 0.
-        skip: Draws of this process that the first epoch leaves out: those before a resume.
+        skip: Batches that the first epoch leaves out: those before a resume.
     """
 
     def __init__(
-        self, dataset: TrainingClips, *, num_replicas: int = 1, rank: int = 0, skip: int = 0
+        self,
+        blocks: TrainingBlocks,
+        *,
+        num_batches: int,
+        num_replicas: int = 1,
+        rank: int = 0,
+        skip: int = 0,
     ) -> None:
-        super().__init__(dataset, num_replicas=num_replicas, rank=rank, shuffle=False)
-        self.num_samples = len(dataset) // num_replicas
-        self.total_size = self.num_samples * num_replicas
+        # The stream has no length, and the base class only divides one by the processes.
+        super().__init__(range(num_replicas), num_replicas=num_replicas, rank=rank, shuffle=False)  # type: ignore[arg-type]
+        self.num_batches = num_batches
+        self._per_block = blocks.batches
         self._skip = skip
 
-    def __iter__(self) -> Iterator[int]:
-        """Yield this process's positions of the present epoch."""
-        first = self.epoch * self.total_size
-        skip, self._skip = self._skip, 0
-        positions = range(first + self.rank, first + self.total_size, self.num_replicas)
-        return iter(positions[skip:])
+    def __len__(self) -> int:
+        """Number of blocks that an epoch touches, at most."""
+        return -(-self.num_batches // self._per_block) + 1
+
+    def __iter__(self) -> Iterator[BlockPart]:
+        """Yield this process's parts of blocks of the present epoch."""
+        batch = self.epoch * self.num_batches
+        end = batch + self.num_batches
+        batch += self._skip
+        self._skip = 0
+        while batch < end:
+            turn, first = divmod(batch, self._per_block)
+            last = min(self._per_block, first + end - batch)
+            yield BlockPart(turn * self.num_replicas + self.rank, first, last)
+            batch += last - first
+
+
+class TrainingLoader(DataLoader[Any]):
+    """Gives the batches of blocks one by one.
+
+    Args:
+        blocks: The stream.
+        sampler: Which parts of it.
+        num_workers: Processes that make blocks.
+    """
+
+    def __init__(self, blocks: TrainingBlocks, sampler: BlockSampler, *, num_workers: int) -> None:
+        super().__init__(
+            blocks,
+            batch_size=None,  # a block is made as a whole
+            sampler=sampler,
+            num_workers=num_workers,
+            collate_fn=_as_it_is,
+            persistent_workers=num_workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )
+        self.num_batches = sampler.num_batches
+
+    def __len__(self) -> int:
+        """Batches in an epoch of this process."""
+        return self.num_batches
+
+    def __iter__(self) -> Iterator[ClipBatch]:  # type: ignore[override] # torch names its own class
+        """Yield batches, or raise what a worker met."""
+        parts: Iterator[Any] = super().__iter__()
+        for part in parts:
+            if isinstance(part, VidpredError):
+                raise part
+            yield from part
+
+
+def _as_it_is(part: Any) -> Any:
+    return part
 
 
 class ClipLoader(DataLoader[Any]):

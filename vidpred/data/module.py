@@ -10,6 +10,7 @@ import torch
 from jsonargparse.typing import ClosedUnitInterval, NonNegativeInt, PositiveInt
 from pytorch_lightning.utilities import rank_zero_info
 
+from vidpred.data.blocks import TrainingBlocks
 from vidpred.data.catalog import (
     SPLITS,
     Listing,
@@ -18,7 +19,7 @@ from vidpred.data.catalog import (
     require_disjoint,
 )
 from vidpred.data.evaluation import EvaluationClips, readable_videos
-from vidpred.data.loading import ClipLoader, StreamSampler, collate_or_error
+from vidpred.data.loading import BlockSampler, ClipLoader, TrainingLoader, collate_or_error
 from vidpred.data.patches import PATCH_MOTION_THRESHOLD
 from vidpred.data.training import TrainingClips
 from vidpred.errors import DataError
@@ -47,8 +48,10 @@ class ClipDataModule(pl.LightningDataModule, ABC):
             64).
         motion_threshold: A patch is accepted when its last two context frames differ by more than
             this, root mean square in [0, 1]; 0.02 lets about half of UCF101's random patches pass.
-        patches_per_clip: Patches cut from each decoded clip. Above 1 loads faster, with less
-            variety.
+        patches_per_clip: Patches cut from each decoded clip; they go to different batches. Decoding
+            is what costs, so more patches load faster, and clips come back within a block.
+        mixed_clips: Clips that are decoded together and mixed, at least; see
+            `vidpred.data.TrainingBlocks`. A batch takes no clip twice, whatever this is.
         batch_size: Patches in a training batch, for each process.
         eval_batch_size: Whole clips in a validation or test batch; above 1 needs frames of one
             size.
@@ -64,7 +67,7 @@ class ClipDataModule(pl.LightningDataModule, ABC):
             is none.
 
     Raises:
-        ValueError: For a value out of range, or a batch size that does not fit `patches_per_clip`.
+        ValueError: For a value out of range.
     """
 
     context_frames: PositiveInt = 4
@@ -72,7 +75,8 @@ class ClipDataModule(pl.LightningDataModule, ABC):
     eval_horizon: PositiveInt = 2
     patch_size: PositiveInt = 32
     motion_threshold: ClosedUnitInterval = PATCH_MOTION_THRESHOLD
-    patches_per_clip: PositiveInt = 1
+    patches_per_clip: PositiveInt = 4
+    mixed_clips: PositiveInt = 32
     batch_size: PositiveInt = 8
     eval_batch_size: PositiveInt = 1
     samples_per_epoch: PositiveInt | None = None
@@ -88,7 +92,7 @@ class ClipDataModule(pl.LightningDataModule, ABC):
         self._workers = _default_workers() if self.num_workers is None else self.num_workers
         self._batches_done = 0
         self.listings: dict[Split, Listing] = {}
-        self._train: TrainingClips | None = None
+        self._train: TrainingBlocks | None = None
         self._eval: dict[Split, EvaluationClips] = {}
 
     @abstractmethod
@@ -126,7 +130,7 @@ class ClipDataModule(pl.LightningDataModule, ABC):
         for split in needed.get(stage, ()):
             self._require_videos(split)
             if split == "train":
-                self._train = self._train or self._training_clips()
+                self._train = self._train or self._training_blocks()
             elif split not in self._eval:
                 self._eval[split] = self._evaluation_clips(split)
 
@@ -152,31 +156,22 @@ class ClipDataModule(pl.LightningDataModule, ABC):
         """Go on behind these batches; needs the same batch size and number of processes."""
         self._batches_done = state_dict["batches_done"]
 
-    def train_dataloader(self) -> ClipLoader:
+    def train_dataloader(self) -> TrainingLoader:
         """Give batches of random patches, frames of shape (B, T, C, patch_size, patch_size)."""
         if self._train is None:
             raise RuntimeError('the training data are not set up; call setup("fit") first')
         trainer = self.trainer
         replicas = trainer.world_size if trainer else 1
-        clips = self.batch_size // self.patches_per_clip
-        batches = len(self._train) // replicas // clips
-        sampler = StreamSampler(
+        batches = self._samples_per_epoch(replicas) // (self.batch_size * replicas)
+        sampler = BlockSampler(
             self._train,
+            num_batches=batches,
             num_replicas=replicas,
             rank=trainer.global_rank if trainer else 0,
             # A whole epoch done means that the next one begins.
-            skip=self._batches_done % batches * clips,
+            skip=self._batches_done % batches,
         )
-        return ClipLoader(
-            self._train,
-            batch_size=clips,
-            sampler=sampler,
-            drop_last=True,
-            num_workers=self._workers,
-            collate_fn=collate_or_error,
-            persistent_workers=self._workers > 0,
-            pin_memory=torch.cuda.is_available(),
-        )
+        return TrainingLoader(self._train, sampler, num_workers=self._workers)
 
     def val_dataloader(self) -> ClipLoader:
         """Give whole clips of the validation videos, frames of shape (B, T, C, H, W)."""
@@ -193,6 +188,7 @@ class ClipDataModule(pl.LightningDataModule, ABC):
             "eval_horizon",
             "patch_size",
             "patches_per_clip",
+            "mixed_clips",
             "batch_size",
             "eval_batch_size",
             "samples_per_epoch",
@@ -213,12 +209,6 @@ class ClipDataModule(pl.LightningDataModule, ABC):
             raise ValueError(
                 f"seed is {self.seed}, num_workers {self.num_workers}; expected neither below 0"
             )
-        if self.patches_per_clip > 1 and self.batch_size % (2 * self.patches_per_clip):
-            raise ValueError(
-                f"batch_size is {self.batch_size} with patches_per_clip {self.patches_per_clip}; "
-                f"expected a multiple of {2 * self.patches_per_clip}, "
-                "so that the two halves of a batch share no clip"
-            )
 
     def _require_videos(self, split: Split) -> None:
         listing = self.listings[split]
@@ -228,15 +218,18 @@ class ClipDataModule(pl.LightningDataModule, ABC):
                 f"({len(listing.missing)} are listed and missing). {self.summary()}"
             )
 
-    def _training_clips(self) -> TrainingClips:
-        processes = self.trainer.world_size if self.trainer else 1
+    def _samples_per_epoch(self, processes: int) -> int:
         samples = self.samples_per_epoch or BATCHES_PER_EPOCH * self.batch_size * processes
         if samples < self.batch_size * processes:
             raise ValueError(
                 f"samples_per_epoch is {samples}; expected at least one batch "
                 f"({self.batch_size}) for each of {processes} processes"
             )
-        return TrainingClips(
+        return int(samples)
+
+    def _training_blocks(self) -> TrainingBlocks:
+        self._samples_per_epoch(self.trainer.world_size if self.trainer else 1)
+        stream = TrainingClips(
             self.listings["train"].videos,
             context_frames=self.context_frames,
             horizon=self.horizon,
@@ -244,10 +237,10 @@ class ClipDataModule(pl.LightningDataModule, ABC):
             motion_threshold=self.motion_threshold,
             patches_per_clip=self.patches_per_clip,
             frame_step=self.frame_step,
-            clips_per_epoch=samples // self.patches_per_clip,
             # Lightning's `seed_everything` leaves its seed there, for other processes too.
             seed=int(os.environ.get("PL_GLOBAL_SEED", 0)) if self.seed is None else self.seed,
         )
+        return TrainingBlocks(stream, batch_size=self.batch_size, min_clips=self.mixed_clips)
 
     def _evaluation_clips(self, split: Split) -> EvaluationClips:
         length = self.context_frames + self.eval_horizon

@@ -1,5 +1,7 @@
 """Where to cut training patches: where something moves."""
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -12,6 +14,20 @@ PATCH_MOTION_THRESHOLD = 0.02
 None is published. Of 10,280 random 32 x 32 crops of 257 UCF101 clips (40 of each) 47 % exceed it:
 the moving half. In 88 % of the clips at least one of 25 crops does.
 """
+
+
+class Corner(NamedTuple):
+    """Where a patch is.
+
+    Attributes:
+        top: First row.
+        left: First column.
+        accepted: Whether it moves; else it is the last of the tries.
+    """
+
+    top: int
+    left: int
+    accepted: bool
 
 
 def motion_of_crops(
@@ -56,7 +72,7 @@ def choose_patches(
     count: int,
     threshold: float,
     rng: np.random.Generator,
-) -> list[tuple[int, int]]:
+) -> list[Corner]:
     """Draw the corners of patches that move.
 
     Source: Mathieu et al. 2016, released code: a random crop is accepted when the root mean square
@@ -72,13 +88,13 @@ def choose_patches(
         rng: Random source.
 
     Returns:
-        `count` pairs of first row and first column.
+        `count` corners.
     """
     tops = rng.integers(before.shape[0] - size + 1, size=(count, MOTION_TRIES))
     lefts = rng.integers(before.shape[1] - size + 1, size=(count, MOTION_TRIES))
-    accepted = motion_of_crops(before, after, tops, lefts, size) > threshold
-    accepted[:, -1] = True
-    first = accepted.argmax(axis=1)
+    moves = motion_of_crops(before, after, tops, lefts, size) > threshold
+    first = np.where(moves.any(axis=1), moves.argmax(axis=1), MOTION_TRIES - 1)
     return [
-        (int(tops[patch, index]), int(lefts[patch, index])) for patch, index in enumerate(first)
+        Corner(int(tops[patch, index]), int(lefts[patch, index]), bool(moves[patch, index]))
+        for patch, index in enumerate(first)
     ]

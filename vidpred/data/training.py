@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from vidpred.data.catalog import ClipSample, Video
 from vidpred.data.patches import choose_patches
-from vidpred.errors import DataError, VideoError, VidpredError
+from vidpred.errors import DataError, VideoError
 from vidpred.video import VideoInfo, probe, read_clip_array
 
 logger = logging.getLogger(__name__)
@@ -25,9 +25,9 @@ class TrainingClips(Dataset[ClipSample]):
     Source of the sampling: Mathieu et al. 2016, released code, on UCF101.
 
     Item `position` depends on the seed and the position alone, not on the worker that reads it nor
-    on what was read before. Any position at or above 0 can be asked for; `len` is the number of
-    draws that make an epoch. A video that cannot be read, is shorter than a clip or smaller than a
-    patch is named once in the log, and another one is drawn.
+    on what was read before. Any position at or above 0 can be asked for. A video that cannot be
+    read, is shorter than a clip or smaller than a patch is named once in the log, and another one
+    is drawn.
 
     Args:
         videos: What to draw from.
@@ -37,7 +37,6 @@ class TrainingClips(Dataset[ClipSample]):
         motion_threshold: See `choose_patches`.
         patches_per_clip: P, patches that are cut from each clip.
         frame_step: Distance between two frames of a clip.
-        clips_per_epoch: Draws that make an epoch.
         seed: Of the whole stream.
     """
 
@@ -51,7 +50,6 @@ class TrainingClips(Dataset[ClipSample]):
         motion_threshold: float,
         patches_per_clip: int,
         frame_step: int,
-        clips_per_epoch: int,
         seed: int,
     ) -> None:
         self.videos = sorted(videos, key=lambda video: video.video_id)
@@ -61,7 +59,6 @@ class TrainingClips(Dataset[ClipSample]):
         self.motion_threshold = motion_threshold
         self.patches_per_clip = patches_per_clip
         self.frame_step = frame_step
-        self.clips_per_epoch = clips_per_epoch
         self.seed = seed
         labels = sorted({video.label for video in self.videos})
         self._classes = [
@@ -73,10 +70,6 @@ class TrainingClips(Dataset[ClipSample]):
         # In shared memory, so that several workers name a video once.
         self._named = torch.zeros(len(self.videos), dtype=torch.uint8)
         self._named.share_memory_()  # type: ignore[no-untyped-call] # torch
-
-    def __len__(self) -> int:
-        """Draws that make an epoch."""
-        return self.clips_per_epoch
 
     def __getitem__(self, position: int) -> ClipSample:
         """Draw the clip at a position of the stream.
@@ -93,23 +86,18 @@ class TrainingClips(Dataset[ClipSample]):
                 self._name(index, error)
                 problems[index] = error
             else:
+                frames, accepted = self._cut(clip, rng)
                 return ClipSample(
-                    frames=self._cut(clip, rng),
+                    frames=frames,
                     video_id=self.videos[index].video_id,
                     start=start,
+                    accepted=accepted,
                 )
         first = "\n  ".join(str(error) for error in list(problems.values())[:3])
         raise DataError(
             f"none of the {len(self.videos)} training videos can be used; "
             f"the first problems:\n  {first}"
         )
-
-    def __getitems__(self, positions: Sequence[int]) -> "list[ClipSample] | VidpredError":
-        """Draw several positions, for loaders: an error travels as a value, see `ClipLoader`."""
-        try:
-            return [self[position] for position in positions]
-        except VidpredError as error:
-            return error
 
     def _candidates(self, rng: np.random.Generator) -> Iterator[int]:
         for _ in range(RANDOM_DRAWS):
@@ -144,7 +132,9 @@ class TrainingClips(Dataset[ClipSample]):
             raise found
         return found
 
-    def _cut(self, clip: npt.NDArray[np.uint8], rng: np.random.Generator) -> torch.Tensor:
+    def _cut(
+        self, clip: npt.NDArray[np.uint8], rng: np.random.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         last = self.context_frames - 1
         corners = choose_patches(
             # One context frame shows no motion: the first target then stands in for the second.
@@ -156,8 +146,9 @@ class TrainingClips(Dataset[ClipSample]):
             rng=rng,
         )
         size = self.patch_size
-        patches = np.stack([clip[:, y : y + size, x : x + size] for y, x in corners])
-        return torch.from_numpy(patches).permute(0, 1, 4, 2, 3).contiguous()
+        patches = np.stack([clip[:, y : y + size, x : x + size] for y, x, _ in corners])
+        frames = torch.from_numpy(patches).permute(0, 1, 4, 2, 3).contiguous()
+        return frames, torch.tensor([corner.accepted for corner in corners])
 
     def _name(self, index: int, error: VideoError) -> None:
         if not self._named[index]:

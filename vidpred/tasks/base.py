@@ -69,6 +69,11 @@ class NextFrameTask(pl.LightningModule):
                 # What the optimiser was built with; loading a state leaves it alone.
                 group.update(optimizer.defaults)
 
+    def on_train_batch_start(self, batch: ClipBatch, batch_idx: int) -> None:
+        """Log how many patches move enough, and are not just the last of the tries."""
+        if "accepted" in batch:
+            self.log("train/accepted_crops", batch["accepted"].float().mean())
+
     def on_validation_epoch_end(self) -> None:
         """Place the validation on the axis of training batches."""
         self.log("step", float(self.batches_seen))

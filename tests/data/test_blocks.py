@@ -1,0 +1,120 @@
+"""Several patches from each decoded clip, mixed."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vidpred.data import BlockPart, ClipSample, TrainingBlocks, TrainingClips, Video
+from vidpred.data.blocks import mixed
+from vidpred.errors import DataError
+
+MakeVideo = Callable[..., Path]
+
+
+def samples(count: int, patches: int) -> list[ClipSample]:
+    """Clips whose pixels tell which clip and patch they are."""
+    return [
+        ClipSample(
+            frames=torch.stack(
+                [torch.full((2, 3, 4, 4), 10 * clip + k, dtype=torch.uint8) for k in range(patches)]
+            ),
+            video_id=f"v{clip}",
+            start=clip,
+            accepted=torch.tensor([k % 2 == 0 for k in range(patches)]),
+        )
+        for clip in range(count)
+    ]
+
+
+def stream_of(videos: list[Video], patches: int, seed: int = 0) -> TrainingClips:
+    return TrainingClips(
+        videos,
+        context_frames=3,
+        horizon=1,
+        patch_size=16,
+        motion_threshold=0.02,
+        patches_per_clip=patches,
+        frame_step=1,
+        seed=seed,
+    )
+
+
+@pytest.fixture
+def videos(tmp_path: Path, make_video: MakeVideo) -> list[Video]:
+    return [Video(make_video(tmp_path / f"{n}.avi", frames=20), f"{n}") for n in range(6)]
+
+
+def test_every_patch_comes_once_and_no_batch_takes_a_clip_twice() -> None:
+    batches = mixed(samples(12, 5), 4, np.random.default_rng(0))
+    assert len(batches) == 12 * 5 // 4
+    marks = [int(frames[0, 0, 0, 0]) for batch in batches for frames in batch["frames"]]
+    assert sorted(marks) == sorted(10 * clip + k for clip in range(12) for k in range(5))
+    for batch in batches:
+        assert len(set(batch["video_id"])) == 4
+        for k, frames in enumerate(batch["frames"]):
+            mark = int(frames[0, 0, 0, 0])
+            assert batch["video_id"][k] == f"v{mark // 10}"
+            assert batch["start"][k] == mark // 10
+            assert batch["accepted"][k] == (mark % 10 % 2 == 0)
+
+
+def test_clips_come_back_in_another_order() -> None:
+    batches = mixed(samples(12, 2), 4, np.random.default_rng(0))
+    first, second = batches[:3], batches[3:]
+    assert [b["video_id"] for b in first] != [b["video_id"] for b in second]
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "min_clips", "clips"), [(4, 8, 8), (4, 9, 12), (8, 1, 8), (3, 32, 33)]
+)
+def test_a_block_holds_a_whole_number_of_batches(
+    batch_size: int, min_clips: int, clips: int, videos: list[Video]
+) -> None:
+    blocks = TrainingBlocks(stream_of(videos, 2), batch_size=batch_size, min_clips=min_clips)
+    assert (blocks.clips, blocks.batches) == (clips, clips * 2 // batch_size)
+
+
+def test_a_block_depends_on_seed_and_number_alone(videos: list[Video]) -> None:
+    def frames(number: int, seed: int = 0, before: int | None = None) -> torch.Tensor:
+        blocks = TrainingBlocks(stream_of(videos, 2, seed), batch_size=2, min_clips=4)
+        if before is not None:
+            blocks[BlockPart(before, 0, 1)]
+        made = blocks[BlockPart(number, 0, blocks.batches)]
+        assert isinstance(made, list)
+        return torch.cat([batch["frames"] for batch in made])
+
+    assert torch.equal(frames(3), frames(3, before=1))
+    assert not torch.equal(frames(3), frames(4))
+    assert not torch.equal(frames(3), frames(3, seed=1))
+
+
+def test_a_part_is_a_part_of_the_whole(videos: list[Video]) -> None:
+    blocks = TrainingBlocks(stream_of(videos, 3), batch_size=2, min_clips=4)
+    whole, part = blocks[BlockPart(2, 0, 6)], blocks[BlockPart(2, 1, 4)]
+    assert isinstance(whole, list)
+    assert isinstance(part, list)
+    assert len(whole) == 6
+    for one, other in zip(whole[1:4], part, strict=True):
+        assert torch.equal(one["frames"], other["frames"])
+
+
+def test_blocks_take_the_draws_of_the_stream_once(videos: list[Video]) -> None:
+    stream = stream_of(videos, 2)
+    blocks = TrainingBlocks(stream, batch_size=2, min_clips=4)
+    drawn = []
+    for number in range(3):
+        made = blocks[BlockPart(number, 0, blocks.batches)]
+        assert isinstance(made, list)
+        drawn += [(v, int(s)) for b in made for v, s in zip(b["video_id"], b["start"], strict=True)]
+    expected = [(stream[k]["video_id"], stream[k]["start"]) for k in range(12)]
+    assert sorted(drawn) == sorted(2 * expected)
+
+
+def test_an_error_travels_as_a_value(tmp_path: Path) -> None:
+    blocks = TrainingBlocks(
+        stream_of([Video(tmp_path / "no.avi", "no")], 1), batch_size=2, min_clips=2
+    )
+    assert isinstance(blocks[BlockPart(0, 0, 1)], DataError)
