@@ -19,36 +19,37 @@ def summarize(rows: Iterable[ClipRow], protocol: Protocol) -> dict[str, Summary]
     """
     ordered = sorted(rows, key=lambda row: row["clip"])
     measured = dict.fromkeys(key for row in ordered for key in row["values"])
-    return {
-        key: _summary(
-            [
-                [row["values"][key][frame] for row in _counted(ordered, key, frame, protocol.skip)]
-                for frame in range(protocol.clips.horizon)
-            ]
-        )
-        for key in dict.fromkeys([*(measure.key for measure in protocol.measures), *measured])
-    }
+    summaries = {}
+    for key in dict.fromkeys([*(measure.key for measure in protocol.measures), *measured]):
+        clips = [counted(row, key, protocol.skip) for row in ordered]
+        frames = range(protocol.clips.horizon)
+        summaries[key] = _summary([[clip[frame] for clip in clips] for frame in frames])
+    return summaries
 
 
-def _counted(rows: Sequence[ClipRow], key: str, frame: int, skip: Skip | None) -> Iterable[ClipRow]:
-    """Leave out what the protocol skips; it skips in the area of its measure."""
-    for row in rows:
-        if key not in row["values"] or row["values"][key][frame] is None:
-            continue
-        if skip is not None and key.endswith(f".{skip.measure.area}"):
-            deciding = row["values"][skip.measure.key][frame]
-            if deciding is None or deciding >= skip.at_least:
-                continue
-        yield row
+def counted(row: ClipRow, key: str, skip: Skip | None) -> list[float | None]:
+    """Give a clip's scores by frame; None where it does not count.
+
+    The protocol's skip leaves a clip out in the area of its measure.
+    """
+    scores = row["values"].get(key) or [None] * len(row["motion"])
+    if skip is None or not key.endswith(f".{skip.measure.area}"):
+        return scores
+    deciding = row["values"][skip.measure.key]
+    return [
+        None if other is None or other >= skip.at_least else score
+        for score, other in zip(scores, deciding, strict=True)
+    ]
 
 
 def _summary(by_frame: Sequence[Sequence[float | None]]) -> Summary:
-    per_frame = [mean([value for value in values if value is not None]) for values in by_frame]
-    known = [value for value in per_frame if value is not None]
+    known = [[value for value in values if value is not None] for values in by_frame]
+    per_frame = [mean(values) for values in known]
+    whole = [value for value in per_frame if value is not None]
     return {
-        "mean": mean(known) if len(known) == len(per_frame) else None,
+        "mean": mean(whole) if len(whole) == len(per_frame) else None,
         "per_frame": per_frame,
-        "clips": [len(values) for values in by_frame],
+        "clips": [len(values) for values in known],
     }
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vidpred.evaluation.averages import mean
+from vidpred.evaluation.averages import counted, mean
 from vidpred.evaluation.clips import EvaluationClip
-from vidpred.evaluation.measures import Measure
+from vidpred.evaluation.protocol import Protocol
 from vidpred.evaluation.results import ClipRow
 from vidpred.evaluation.writer import ResultWriter
 from vidpred.ops import unit_to_uint8
@@ -35,45 +35,48 @@ class Gallery:
 
     For each method but the baselines (for these, when there is nothing else) the clips with the
     highest and the lowest gain over copying the last frame are kept; without that baseline, those
-    with the highest and the lowest score. What falls out of these places is deleted, so the folder
+    with the highest and the lowest score. Frames at which one of the two is skipped do not count.
+    What falls out of these places is deleted, so the folder
     does not grow with the number of clips.
 
     Args:
         results: Folder of the results; the pictures' is made when there is something to keep.
-        measure: Whose mean over frames decides.
+        protocol: Its first measure, averaged over frames, decides.
         writers: Of all methods; what they hold already is taken into account.
         keep: Clips at either end, for each method.
     """
 
     def __init__(
-        self, results: Path, measure: Measure, writers: Sequence[ResultWriter], *, keep: int = 3
+        self, results: Path, protocol: Protocol, writers: Sequence[ResultWriter], *, keep: int = 3
     ) -> None:
         self.folder = results / FOLDER
         self.keep = keep
-        self._key = measure.key
+        self._key = protocol.measures[0].key
+        self._skip = protocol.skip
         names = [writer.method["name"] for writer in writers]
         models = [w.method["name"] for w in writers if w.method["kind"] != "baseline"]
         ranked = models or [name for name in names if name != REFERENCE] or names
         self._ends: dict[str, tuple[_Gains, _Gains]] = {name: ([], []) for name in ranked}
         compared = REFERENCE in names and ranked != [REFERENCE]
-        self._reference: dict[str, float] | None = {} if compared else None
+        self._reference: dict[str, list[float | None]] | None = {} if compared else None
         for writer in sorted(writers, key=lambda w: w.method["name"] != REFERENCE):
             for row in writer.rows():
                 self.judge(writer.method["name"], row)
 
     def judge(self, method: str, row: ClipRow) -> None:
         """Take a clip's score into account; the reference comes before the others."""
-        value = mean([v for v in row["values"][self._key] if v is not None])
-        if value is None:
-            return
+        scores = counted(row, self._key, self._skip)
         if method == REFERENCE and self._reference is not None:
-            self._reference[row["clip"]] = value
+            self._reference[row["clip"]] = scores
         if method not in self._ends:
             return
         if self._reference is not None:
-            if row["clip"] not in self._reference:
-                return
-            value -= self._reference[row["clip"]]
+            copied = self._reference.get(row["clip"], [None] * len(scores))
+            pairs = zip(scores, copied, strict=True)
+            scores = [s - c if s is not None and c is not None else None for s, c in pairs]
+        value = mean([score for score in scores if score is not None])
+        if value is None:
+            return
         worst, best = self._ends[method]
         insort(worst, (value, row["clip"]))
         insort(best, (value, row["clip"]))

@@ -72,7 +72,7 @@ def evaluate(
         for method in methods
     ]
     try:
-        gallery = Gallery(folder, protocol.protocol.measures[0], writers)
+        gallery = Gallery(folder, protocol.protocol, writers)
         units = list(source.units())
         on_disk = sum(len(unit.names) for unit in units)
         left = clips_left(units, set.intersection(*(writer.done for writer in writers)))
