@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from vidpred.data.shapes_world import MOTIONS, render_moving_shapes
 from vidpred.evaluation.comparison import compare
+from vidpred.evaluation.gallery import FOLDER, TRUTH
 from vidpred.evaluation.results import FORMAT, Result, Summary
 from vidpred.files import write_json
 from vidpred.video import write_video
@@ -187,9 +188,9 @@ def write_results(
             width=width,
             seed=seed,
         )
-        home = folder / "clips" / clip
+        home = folder / FOLDER / clip
         home.mkdir(parents=True, exist_ok=True)
-        write_video(home / "truth.mp4", frames)
+        write_video(home / f"{TRUTH}.mp4", frames)
         for result in results:
             name = result["method"]["name"]
             pred = _prediction(name, frames, cut["context_frames"])

@@ -13,7 +13,7 @@ from vidpred.evaluation.comparison import Comparison, compare
 from vidpred.evaluation.gather import read_results
 from vidpred.evaluation.markdown import markdown
 from vidpred.evaluation.results import Result
-from vidpred.evaluation.wording import group_of, number, verdict
+from vidpred.evaluation.wording import clips_by_frame, group_of, number, verdict
 from vidpred.files import write_json
 
 PSNR, SSIM, WHOLE = "psnr.standard.moving", "ssim.standard.moving", "psnr.standard.whole"
@@ -109,6 +109,27 @@ def test_what_cannot_be_told_from_the_best_is_said() -> None:
     said = " ".join(verdict(comparison))
     assert "one is best in PSNR (moving area): 13.00 dB, 3.00 dB better than copying" in said
     assert "two cannot be told from it with 3 videos." in said
+
+
+def test_methods_are_held_against_copying() -> None:
+    clips = ("a", "b", "c")
+    comparison = compared(
+        result("copy_last", {c: [10, 10] for c in clips}, kind="baseline"),
+        result("up", {c: [11, 11] for c in clips}),
+        result("even", {"a": [12, 12], "b": [8, 8], "c": [10, 10]}),
+        result("down", {c: [9, 9] for c in clips}),
+    )
+    assert verdict(comparison)[-1] == (
+        "Against copying the last frame, surely better: up; not told apart: even; "
+        "surely worse: down."
+    )
+
+
+def test_many_counts_are_given_by_their_range() -> None:
+    assert clips_by_frame([1]) == "1 clip"
+    assert clips_by_frame([9, 9, 9]) == "9 clips"
+    assert clips_by_frame([50, 65]) == "50 / 65 clips, by frame"
+    assert clips_by_frame([5, 4, 3, 7, 6]) == "3 to 7 clips, by frame"
 
 
 def test_a_distance_is_better_when_it_is_smaller() -> None:
@@ -218,6 +239,18 @@ def test_extremes_are_gains_of_models() -> None:
         *(("model", "worst", place, f"{place - 1}_0") for place in (1, 2, 3)),
     ]
     assert comparison["extremes"][0]["amount"] == 7
+
+
+def test_extremes_look_at_the_frames_that_count_for_the_pair() -> None:
+    comparison = compared(
+        result("copy_last", {"a": [40, 40], "b": [30, 30]}, kind="baseline", skip_at=50),
+        result("model", {"a": [60, 44], "b": [31, 31]}, skip_at=50),
+        result("still", {"a": [70, 70], "b": [32, 32]}, skip_at=50),  # has no say in the others'
+    )
+    best = next(e for e in comparison["extremes"] if e["method"] == "model")
+    assert (best["clip"], best["amount"], best["frames"]) == ("a", 4, [1])
+    assert best["scores"][PSNR] == {"model": 44, "copy_last": 40, "still": 70}
+    assert all(e["clip"] == "b" for e in comparison["extremes"] if e["method"] == "still")
 
 
 def test_few_clips_are_never_at_both_ends() -> None:

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def add_compare_parser(
         "compare",
         help="rank results of one protocol, as a table and a report",
         description="Rank result files of `vidpred test` and `vidpred score` on the clips that "
-        "count for all of them, with 95 %% intervals. Results of different protocols are refused. "
+        "count for all of them, with 95 % intervals. Results of different protocols are refused. "
         "The table is Markdown on the standard output.",
     )
     parser.add_argument(
@@ -52,14 +52,20 @@ def run_compare(arguments: argparse.Namespace) -> int:
         ResultError: When results cannot be read or compared, or an output stands already.
     """
     # Here and not above: `--help` has to answer at once.
+    from vidpred.errors import ResultError
     from vidpred.evaluation.comparison import compare
     from vidpred.evaluation.gather import read_results
     from vidpred.evaluation.markdown import markdown
     from vidpred.files import write_json
 
+    _check_output(arguments.json, ".json", overwrite=arguments.overwrite)
+    _check_output(arguments.output, ".html", overwrite=arguments.overwrite)
     outputs = [path for path in (arguments.json, arguments.output) if path]
-    _check_outputs(outputs, overwrite=arguments.overwrite)
-    comparison = compare(read_results(arguments.results), measure=arguments.measure)
+    results = read_results(arguments.results)
+    for path in outputs:
+        if path.resolve() in {Path(file).resolve() for file in results}:
+            raise ResultError(f"{path}: this is one of the results; choose another name")
+    comparison = compare(results, measure=arguments.measure)
     if arguments.json:
         write_json(arguments.json, comparison)
     if arguments.output:
@@ -73,17 +79,18 @@ def run_compare(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _check_outputs(outputs: Sequence[Path], *, overwrite: bool) -> None:
-    """Refuse before work is done, and never replace what is no file of this command."""
+def _check_output(path: Path | None, ending: str, *, overwrite: bool) -> None:
+    """Refuse before work is done."""
     from vidpred.errors import ResultError
 
-    for path, ending in zip(outputs, (".json", ".html"), strict=False):
-        if path.is_dir():
-            raise ResultError(f"{path}: this is a folder; expected the name of a {ending} file")
-        if path.exists() and not overwrite:
-            raise ResultError(
-                f"{path}: this file is there already; choose another name, or give --overwrite"
-            )
+    if path is None:
+        return
+    if path.is_dir():
+        raise ResultError(f"{path}: this is a folder; expected the name of a {ending} file")
+    if path.exists() and not overwrite:
+        raise ResultError(
+            f"{path}: this file is there already; choose another name, or give --overwrite"
+        )
 
 
 @contextmanager

@@ -194,10 +194,10 @@ def compare(
         "measures": tables,
         "points": points,
         "extremes": extremes(
+            {name: own[name] for name in ranking},
             points,
-            {name: own[name]["method"]["kind"] for name in ranking},
             measure=chosen,
-            higher_is_better=tables[chosen]["higher_is_better"],
+            skip=skip,
             baseline=baseline,
         ),
     }

@@ -1,8 +1,9 @@
 """Single clips: how each method fared on each, and the ones worth looking at."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, TypedDict
 
+from vidpred.evaluation.common import Skip, common_values, describe_measure
 from vidpred.evaluation.results import Result
 
 NUM_EXTREMES = 3
@@ -37,7 +38,11 @@ class Extreme(TypedDict):
         place: 1 for the very best or worst.
         clip: The clip's name.
         by: What was looked at: "gain" over the baseline, or the plain "value".
-        amount: That gain (positive is better) or value.
+        amount: That gain (positive is better) or value, over the frames that count for this method
+            and the baseline.
+        frames: Indices of these frames.
+        scores: By measure and method, the mean over the same frames, also where the other methods
+            are skipped.
     """
 
     method: str
@@ -46,6 +51,8 @@ class Extreme(TypedDict):
     clip: str
     by: Literal["gain", "value"]
     amount: float
+    frames: list[int]
+    scores: dict[str, dict[str, float | None]]
 
 
 def clip_points(
@@ -80,37 +87,43 @@ def clip_points(
 
 
 def extremes(
+    results: Mapping[str, Result],
     points: Sequence[ClipPoint],
-    kinds: Mapping[str, str],
     *,
     measure: str,
-    higher_is_better: bool,
+    skip: Skip | None,
     baseline: str | None,
 ) -> list[Extreme]:
     """Find the clips at both ends, by gain over the baseline where there is one.
 
+    A frame counts when neither this method nor the baseline is skipped there; what other methods do
+    does not matter, so that an evaluation of one method finds the same clips.
+
     Args:
-        points: All clips.
-        kinds: Kind of each method; baselines are looked at only when there is nothing else.
+        results: By method, in the order of the answer.
+        points: All common clips.
         measure: Key of the measure.
-        higher_is_better: Its direction.
+        skip: The protocol's rule.
         baseline: The method that gains are measured against.
 
     Returns:
-        For each method, the best clips, then the worst; never one clip at both ends.
+        For each method, the best clips, then the worst; never one clip at both ends. Baselines are
+        looked at only when there is nothing else.
     """
-    others = [name for name in kinds if name != baseline]
-    shown = [name for name in others if kinds[name] != "baseline"] or others or list(kinds)
+    others = [name for name in results if name != baseline]
+    models = [name for name in others if results[name]["method"]["kind"] != "baseline"]
+    sign = 1.0 if describe_measure(measure)["higher_is_better"] else -1.0
     found: list[Extreme] = []
-    for name in shown:
+    for name in models or others or list(results):
         against = baseline if name != baseline else None
+        pair = {key: results[key] for key in (name, against) if key is not None}
+        values = common_values(pair, measure, skip)
         amounts: list[tuple[float, str]] = []  # the better, the larger
         for point in points:
-            value = point["values"][measure][name]
-            other = point["values"][measure][against] if against else 0.0
+            value = _mean(values[name][point["clip"]])
+            other = _mean(values[against][point["clip"]]) if against else 0.0
             if value is not None and other is not None:
-                amount = value - other
-                amounts.append((amount if higher_is_better else -amount, point["clip"]))
+                amounts.append((sign * (value - other), point["clip"]))
         ordered = sorted(amounts, key=lambda pair: (-pair[0], pair[1]))
         num_best = min(NUM_EXTREMES, (len(ordered) + 1) // 2)
         num_worst = min(NUM_EXTREMES, len(ordered) // 2)
@@ -120,6 +133,7 @@ def extremes(
         )
         for end, pairs in ends:
             for place, (amount, clip) in enumerate(pairs, start=1):
+                frames = [t for t, v in enumerate(values[name][clip]) if v is not None]
                 found.append(
                     {
                         "method": name,
@@ -127,10 +141,28 @@ def extremes(
                         "place": place,
                         "clip": clip,
                         "by": "gain" if against else "value",
-                        "amount": amount if against or higher_is_better else -amount,
+                        "amount": amount if against else sign * amount,
+                        "frames": frames,
+                        "scores": _scores(results, clip, frames, points[0]["values"]),
                     }
                 )
     return found
+
+
+def _scores(
+    results: Mapping[str, Result], clip: str, frames: Sequence[int], measures: Iterable[str]
+) -> dict[str, dict[str, float | None]]:
+    rows = {
+        name: next(row for row in result["rows"] if row["clip"] == clip)
+        for name, result in results.items()
+    }
+    return {
+        key: {
+            name: _mean([row["values"][key][frame] for frame in frames])
+            for name, row in rows.items()
+        }
+        for key in measures
+    }
 
 
 def _mean(frames: Sequence[float | None]) -> float | None:

@@ -26,6 +26,9 @@ VARIANT_NAMES = {
 }
 
 
+_SPELLED_OUT = 4  # counts of frames; more are given by their range
+
+
 def metric_name(key: str) -> str:
     """Name a measure in a column head, such as "PSNR"."""
     metric = describe_measure(key)["metric"]
@@ -65,6 +68,8 @@ def clips_by_frame(counts: Sequence[int]) -> str:
     if len(set(counts)) <= 1:
         count = counts[0] if counts else 0
         return f"{count} {'clip' if count == 1 else 'clips'}"
+    if len(counts) > _SPELLED_OUT:
+        return f"{min(counts)} to {max(counts)} clips, by frame"
     return " / ".join(map(str, counts)) + " clips, by frame"
 
 
@@ -158,20 +163,16 @@ def _against_copying(
     baseline = comparison["baseline"]
     if baseline is None:
         return ["Copying the last frame is not among the methods, so gains over it are not known."]
-    others = [name for name in ranked if name != baseline]
-    surely = [
-        name
-        for name in others
-        if (bounds := table["scores"][name]["gain_interval"]) and bounds[0] > 0
-    ]
     if table["scores"][baseline]["mean"] is None or table["videos"] < 2:
         return []
-    if not surely:
-        return ["No method is surely better than copying the last frame."]
-    if len(surely) == len(others):
-        return ["Every method is surely better than copying the last frame."] * (len(others) > 1)
-    beaten = [name for name in others if name not in surely]
-    return [f"Surely better than copying the last frame: {_and(surely)}; not so: {_and(beaten)}."]
+    sides: dict[str, list[str]] = {"surely better": [], "not told apart": [], "surely worse": []}
+    for name in ranked:
+        bounds = table["scores"][name]["gain_interval"]
+        if name != baseline and bounds is not None:
+            side = "surely better" if bounds[0] > 0 else "surely worse" if bounds[1] < 0 else None
+            sides[side or "not told apart"].append(name)
+    said = [f"{side}: {_and(names)}" for side, names in sides.items() if names]
+    return [f"Against copying the last frame, {'; '.join(said)}."] if said else []
 
 
 def distances(comparison: Comparison) -> list[str]:

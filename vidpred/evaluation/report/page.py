@@ -38,8 +38,8 @@ def write_report(
 ) -> None:
     """Write the report, whole or not at all.
 
-    Pictures are made of the videos that an evaluation left beside the result files, under
-    `clips/<clip>/`; clips without them are shown by their scores alone.
+    Pictures are made of the videos that an evaluation left beside the result files (see
+    `vidpred.evaluation.gallery`); clips without them are shown by their scores alone.
 
     Args:
         path: The `.html` file; its folder is made when it does not exist; a file there is replaced.

@@ -115,6 +115,7 @@ def _built(value: Any) -> str:
     arguments = ", ".join(
         f"{key.replace('_', ' ')} {_built(item)}"
         for key, item in (value.get("init_args") or {}).items()
+        if item is not None
     )
     return f"{name} ({arguments})" if arguments else name
 

@@ -143,7 +143,7 @@
       const other = measure.points[data.baseline][k];
       return other === null ? null : sign * (own - other);
     };
-    const usable = data.clips.map((_, k) => k).filter((k) => data.motion[k] !== null);
+    const usable = data.clips.map((_, k) => k).filter((k) => data.motion[k] !== null && measure.points[data.methods[0].name][k] !== null);
     const few = Math.min(...usable.map((k) => data.motion[k]));
     const log = few > 0;
     const points = [];
@@ -179,10 +179,35 @@
     fillTable(numbersOf("motion-plot"), ["Mean by motion", ...(ticks ?? []).map((bin) => `about ${bin.x.toFixed(1)} %`)], table);
   }
 
+  // Gives each point's name a side where it covers no other name and no point, if there is one.
+  function placing(plot, across, up) {
+    const points = visible().map((m) => ({ name: m.name, x: across.scores[m.name], y: up.scores[m.name] })).filter((p) => p.x.mean !== null && p.y.mean !== null);
+    const scale = (side, room) => {
+      const ends = points.flatMap((p) => [p[side].mean, ...(p[side].interval ?? [])]);
+      const [low, high] = [Math.min(...ends), Math.max(...ends)];
+      return (v) => ((v - low) / (high - low || 1)) * room;
+    };
+    const [width, height] = [plot.clientWidth - 90, plot.clientHeight - 80];
+    const [x, y] = [scale("x", width), scale("y", height)];
+    const taken = points.map((p) => [x(p.x.mean) - 9, y(p.y.mean) - 9, x(p.x.mean) + 9, y(p.y.mean) + 9]);
+    const sides = new Map();
+    for (const p of points) {
+      const [px, py, wide] = [x(p.x.mean), y(p.y.mean), p.name.length * 8 + 4];
+      const boxes = Object.entries({
+        "top right": [px + 5, py + 6, px + 5 + wide, py + 26], "top left": [px - 5 - wide, py + 6, px - 5, py + 26],
+        "bottom right": [px + 5, py - 26, px + 5 + wide, py - 6], "bottom left": [px - 5 - wide, py - 26, px - 5, py - 6],
+      });
+      const cost = (box) => taken.filter((t) => box[0] < t[2] && box[2] > t[0] && box[1] < t[3] && box[3] > t[1]).length + (box[0] < 0 || box[2] > width + 10 ? 2 : 0);
+      const [side, box] = boxes.reduce((best, next) => (cost(next[1]) < cost(best[1]) ? next : best));
+      sides.set(p.name, side);
+      taken.push(box);
+    }
+    return sides;
+  }
+
   function drawTradeoff() {
     const now = data.measures[key];
     const find = (metric, variant) => Object.entries(data.measures).find(([, m]) => m.metric === metric && m.area === now.area && m.variant === variant)?.[0];
-    const half = (scores) => { const known = scores.filter((v) => v !== null); return (Math.min(...known) + Math.max(...known)) / 2; };
     const variants = [now.variant, ...Object.values(data.measures).filter((m) => m.area === now.area).map((m) => m.variant)];
     const variant = variants.find((name) => find("psnr", name) && find("sharpness", name));
     const figure = $("#tradeoff figure");
@@ -190,11 +215,11 @@
     if (variant === undefined) return;
     const [across, up] = [data.measures[find("psnr", variant)], data.measures[find("sharpness", variant)]];
     const bars = (score, ink) => ({ type: "data", symmetric: false, array: [score.interval ? score.interval[1] - score.mean : 0], arrayminus: [score.interval ? score.mean - score.interval[0] : 0], color: faded(ink, 0.55), thickness: 1.75, width: 4 });
-    const middle = half(data.methods.map((m) => across.scores[m.name].mean));
+    const placed = placing(document.getElementById("tradeoff-plot"), across, up);
     const traces = visible().filter((m) => across.scores[m.name].mean !== null && up.scores[m.name].mean !== null).map((method) => {
       const [x, y, ink] = [across.scores[method.name], up.scores[method.name], color(method)];
       return {
-        x: [x.mean], y: [y.mean], mode: "markers+text", name: escaped(method.name), text: [escaped(method.name)], textposition: x.mean > middle ? "top left" : "top right", textfont: { color: ink, size: 13 },
+        x: [x.mean], y: [y.mean], mode: "markers+text", name: escaped(method.name), text: [escaped(method.name)], textposition: placed.get(method.name), textfont: { color: ink, size: 13 },
         marker: { symbol: method.symbol, size: method.kind === "baseline" ? 11 : 13, color: ink, line: { width: 2, color: ink } }, error_x: bars(x, ink), error_y: bars(y, ink), cliponaxis: false,
         hovertemplate: `<b>${escaped(method.name)}</b><br>${across.name} <b>${shown(x.mean, across)}</b>${x.interval ? ` [${x.interval.map((v) => shown(v, across)).join(", ")}]` : ""}<br>${up.name} <b>${shown(y.mean, up)}</b>${y.interval ? ` [${y.interval.map((v) => shown(v, up)).join(", ")}]` : ""}<extra></extra>`,
       };
