@@ -146,6 +146,7 @@
     const usable = data.clips.map((_, k) => k).filter((k) => data.motion[k] !== null && measure.points[data.methods[0].name][k] !== null);
     const few = Math.min(...usable.map((k) => data.motion[k]));
     const log = few > 0;
+    const many = usable.length > 150;
     const points = [];
     const lines = [];
     const table = [];
@@ -160,7 +161,7 @@
       const [ink, base] = [color(method), method.kind === "baseline"];
       points.push({
         x: own.map((k) => data.motion[k]), y: own.map((k) => value(method.name, k)), mode: "markers", name: escaped(method.name),
-        marker: { symbol: method.symbol, size: base ? 5 : 6, color: faded(ink, base ? 0.4 : 0.5) },
+        marker: { symbol: method.symbol, size: many ? 4 : base ? 5 : 6, color: faded(ink, many ? 0.28 : base ? 0.4 : 0.5) },
         customdata: own.map((k) => [escaped(data.clips[k]), shown(value(method.name, k), measure, gain)]),
         hovertemplate: `<b>${escaped(method.name)}</b>  %{customdata[1]} ${measure.unit}<br>%{customdata[0]}<br>%{x:.2f} % motion<extra></extra>`,
       });
@@ -331,6 +332,12 @@
     watcher.observe(video);
   }
 
-  window.addEventListener("beforeprint", () => { for (const plot of $$(".plot")) Plotly.Plots.resize(plot); });
+  // Paper is white, whatever the screen shows.
+  let screenTheme;
+  window.addEventListener("beforeprint", () => { screenTheme = root.dataset.theme; root.dataset.theme = "light"; drawAll(); });
+  window.addEventListener("afterprint", () => {
+    if (screenTheme === undefined) delete root.dataset.theme; else root.dataset.theme = screenTheme;
+    drawAll();
+  });
   choose(key, false);
 })();
