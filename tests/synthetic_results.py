@@ -1,7 +1,6 @@
 """Results like those of an evaluation, with small real videos, without the hours that one takes."""
 
 import hashlib
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vidpred.data.shapes_world import MOTIONS, render_moving_shapes
+from vidpred.evaluation.averages import summarize
 from vidpred.evaluation.comparison import compare
-from vidpred.evaluation.gallery import FOLDER, TRUTH
-from vidpred.evaluation.results import FORMAT, Result, Summary
+from vidpred.evaluation.fingerprints import digest_of_names
+from vidpred.evaluation.gallery import FOLDER
+from vidpred.evaluation.measures import Measure
+from vidpred.evaluation.methods import TRUTH
+from vidpred.evaluation.protocol import Skip, digest_of
+from vidpred.evaluation.results import FORMAT, Result
 from vidpred.files import write_json
 from vidpred.video import write_video
 
@@ -83,6 +87,7 @@ def _result(
                 "clip": clip,
                 "video": video,
                 "start": start,
+                "fingerprint": "",
                 "motion": list(frames),
                 "moving": [min(1.0, m / 12) for m in frames],
                 "values": values,
@@ -108,13 +113,13 @@ def make_result(
 ) -> Result:
     """Put rows into a result as an evaluation leaves it, its averages included."""
     videos = sorted({row["video"] for row in rows})
-    names = "\n".join(row["clip"] for row in rows)
-    digest = hashlib.sha256(names.encode()).hexdigest()
+    digest = digest_of_names(row["clip"] for row in rows)
+    skip = protocol["skip"]
     return {
         "format": FORMAT,
         "method": {"name": name, "kind": kind, "details": _details(name, kind)},
         "protocol": protocol,
-        "protocol_digest": hashlib.sha256(json.dumps(protocol).encode()).hexdigest(),
+        "protocol_digest": digest_of(protocol),
         "clips": {
             "videos_expected": protocol["videos"]["init_args"].get("expected"),
             "videos_listed": len(videos),
@@ -137,9 +142,12 @@ def make_result(
             "date": "2026-11-21T02:00:00Z",
         },
         "extras": {},
-        "summary": {
-            key: _summary([row["values"][key] for row in rows]) for key in rows[0]["values"]
-        },
+        "summary": summarize(
+            rows,
+            keys=[Measure(**measure).key for measure in protocol["measures"]],
+            skip=skip and Skip(Measure(**skip["measure"]), skip["at_least"]),
+            horizon=protocol["clips"]["horizon"],
+        ),
         "rows": rows,
     }
 
@@ -151,17 +159,6 @@ def _details(name: str, kind: str) -> dict[str, Any]:
         "class": "vidpred.models.MultiScaleGenerator",
         "arguments": {"preset": "small", "context_frames": 4},
         "checkpoint": {"file": f"{name}.ckpt", "sha256": hashlib.sha256(name.encode()).hexdigest()},
-    }
-
-
-def _summary(values: list[list[float | None]]) -> Summary:
-    frames = [[v for v in frame if v is not None and v < 50] for frame in zip(*values, strict=True)]
-    means = [sum(frame) / len(frame) if frame else None for frame in frames]
-    known = [mean for mean in means if mean is not None]
-    return {
-        "mean": sum(known) / len(known) if len(known) == len(means) else None,
-        "per_frame": means,
-        "clips": [len(frame) for frame in frames],
     }
 
 

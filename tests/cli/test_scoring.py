@@ -84,7 +84,10 @@ def test_other_programs_get_the_very_scores_of_ours(
     pred = predict_copies(clips, tmp_path / "theirs")
     assert score(pred, clips, tmp_path / "scores") == 0
     ours, theirs = result(tmp_path / "ours/copy_last.json"), result(tmp_path / "scores/theirs.json")
-    assert theirs["rows"] == [{**row, "video": row["video"].split("/")[1]} for row in ours["rows"]]
+    for mine, other in zip(ours["rows"], theirs["rows"], strict=True):
+        assert other["video"] == mine["video"].split("/")[1]
+        for key in ("clip", "start", "motion", "moving", "values"):
+            assert other[key] == mine[key]
     assert theirs["summary"] == ours["summary"]
     assert theirs["protocol_digest"] == ours["protocol_digest"]
     assert (tmp_path / "scores" / "copy_last.json").exists()
@@ -135,6 +138,43 @@ def test_a_broken_file_is_named_and_costs_nothing_else(
     assert mended["clips"]["clips_scored"] == len(list(pred.iterdir()))
 
 
+def test_files_that_changed_are_scored_again(clips: Path, tmp_path: Path) -> None:
+    pred = predict_copies(clips, tmp_path / "theirs")
+    first = sorted(pred.iterdir())[0]
+    assert score(pred, clips, tmp_path / "out", "--no_baselines") == 0
+    before = result(tmp_path / "out" / "theirs.json")["rows"]
+    np.save(first, 255 - np.load(first))
+    assert score(pred, clips, tmp_path / "out", "--no_baselines") == 0
+    after = result(tmp_path / "out" / "theirs.json")["rows"]
+    changed = [a["clip"] for a, b in zip(after, before, strict=True) if a != b]
+    assert changed == [first.stem]
+    assert score(pred, clips, tmp_path / "fresh", "--no_baselines") == 0
+    assert result(tmp_path / "fresh" / "theirs.json")["rows"] == after
+
+
+def test_other_masks_are_another_measurement(
+    clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pred = predict_copies(clips, tmp_path / "theirs")
+    with Image.open(next(clips.glob("*/0001.png"))) as picture:
+        width, height = picture.size
+    for name, moving in {"a": 255, "b": 0}.items():
+        (tmp_path / name).mkdir()
+        for clip in clips.iterdir():
+            mask = np.full((4, height, width), moving, np.uint8)
+            mask[:, :20, :20] = 255
+            np.save(tmp_path / name / f"{clip.name}.npy", mask)
+    out = tmp_path / "out"
+    assert score(pred, clips, out, f"--mask={tmp_path / 'a'}", "--no_baselines") == 0
+    assert score(pred, clips, out, f"--mask={tmp_path / 'b'}", "--no_baselines") == 2
+    assert "mask.description.sha256" in capsys.readouterr().err
+    other = ("--name=other", f"--mask={tmp_path / 'b'}", "--no_baselines")
+    assert score(pred, clips, out, *other) == 0
+    capsys.readouterr()
+    assert main(["compare", str(out)]) == 0
+    assert "masks differ" in capsys.readouterr().out
+
+
 def scaled(pred: Path, factor: float) -> None:
     for path in pred.iterdir():
         np.save(path, (np.load(path) / 255 * factor).astype(np.float32))
@@ -156,8 +196,10 @@ def test_ranges_are_stated_and_kept(
     assert score(pred, clips, tmp_path / "wrong", "--no_baselines") == 2
     assert "expected" in capsys.readouterr().err
     stated = ("--no_baselines", "--value_range", "0", "255")
-    assert score(pred, clips, tmp_path / "right", *stated) == 0
-    scores = [result(tmp_path / n / "theirs.json")["summary"] for n in ("8bit", "right")]
+    assert score(pred, clips, tmp_path / "wrong", *stated) == 0  # nothing was scored there
+    scores = [result(tmp_path / n / "theirs.json")["summary"] for n in ("8bit", "wrong")]
+    assert score(pred, clips, tmp_path / "8bit", *stated) == 2
+    assert "value_range is [0.0, 1.0] there, [0.0, 255.0] here" in capsys.readouterr().err
     for key, summary in scores[0].items():
         assert scores[1][key]["per_frame"] == pytest.approx(summary["per_frame"], rel=1e-4)
     holed(pred, 1)

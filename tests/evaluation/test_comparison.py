@@ -50,6 +50,7 @@ def result(
             "clip": clip,
             "video": clip.split("_")[0],
             "start": 0,
+            "fingerprint": "",
             "motion": [1.0, 3.0],
             "moving": [0.1, 0.2],
             "values": {
@@ -121,8 +122,7 @@ def test_methods_are_held_against_copying() -> None:
         result("down", {c: [9, 9] for c in clips}),
     )
     assert verdict(comparison)[-1] == (
-        "Against copying the last frame, surely better: up; not told apart: even; "
-        "surely worse: down."
+        "Against copying the last frame (95 %), better: up; not told apart: even; worse: down."
     )
 
 
@@ -301,7 +301,8 @@ def test_other_refusals() -> None:
 
 def test_the_reader_is_told_what_differs() -> None:
     one, two = result("one", {"a": [1, 1], "b": [1, 1]}), result("two", {"a": [2, 2], "b": [1, 1]})
-    assert not compared(one, two)["warnings"]
+    few = "Intervals from 2 videos are too narrow; take at least 20."
+    assert compared(one, two)["warnings"] == [few]
     two["mask"] = {"source": "given", "description": None}
     two["provenance"]["torch"] = "2.11.0"
     two["provenance"]["date"] = "another day"
@@ -378,3 +379,34 @@ def test_files_and_folders_are_read_once(tmp_path: Path) -> None:
     empty.mkdir()
     with pytest.raises(ResultError, match="no result file in this folder"):
         read_results([empty])
+
+
+def test_an_empty_result_is_left_out_and_named() -> None:
+    scores: dict[str, list[float | None]] = {"a": [10, 20], "b": [20, 30]}
+    good, empty = result("good", scores), result("broken", {})
+    empty["clips"]["failed"] = {"a": "a: no such file"}
+    comparison = compared(good, empty)
+    assert list(comparison["entrants"]) == ["good"]
+    told = "broken (broken.json) is left out: none of its clips could be scored (a: no such file)."
+    assert told in comparison["warnings"]
+    with pytest.raises(ResultError, match=r"no clip was scored in broken\.json"):
+        compared(empty)
+
+
+def test_few_videos_give_a_warning() -> None:
+    def warnings(count: int) -> list[str]:
+        return compared(result("one", {f"v{k}": [k, k] for k in range(count)}))["warnings"]
+
+    assert "Intervals from 19 videos are too narrow; take at least 20." in warnings(19)
+    assert not any("too narrow" in warning for warning in warnings(20))
+
+
+def test_what_is_given_twice_stands_once_and_names_can_be_given(tmp_path: Path) -> None:
+    one, two = result("one", {"a": [1, 2]}), result("two", {"a": [2, 3]})
+    for folder in ("a", "b"):
+        write_json(tmp_path / folder / "one.json", one)
+    write_json(tmp_path / "b" / "two.json", two)
+    names = [r["method"]["name"] for r in read_results([tmp_path / "a", tmp_path / "b"]).values()]
+    assert names == ["one", "two"]
+    renamed = read_results([f"mine={tmp_path / 'a' / 'one.json'}", tmp_path / "b"])
+    assert [r["method"]["name"] for r in renamed.values()] == ["mine", "one", "two"]

@@ -310,7 +310,7 @@ def test_numbers_that_are_none_are_refused(clip: Path, value: float) -> None:
     array = np.full((3, 8, 10), 0.5, np.float32)
     array[2, 7, 9] = value
     np.save(clip / "x.npy", array)
-    refused(clip, "frame 2 holds NaN or infinity; expected numbers from 0 to 1")
+    refused(clip, "frame 3 of 3 holds NaN or infinity; expected numbers from 0 to 1")
 
 
 @pytest.mark.parametrize("dtype", ["i8", "u2", "c8", "?", "U1", [("a", "u1")]])

@@ -8,6 +8,8 @@ import yaml
 
 from vidpred.errors import ProtocolError
 from vidpred.evaluation.protocol import (
+    ClipCut,
+    FrameFormat,
     available_protocols,
     build_protocol,
     digest_of,
@@ -80,6 +82,32 @@ def test_a_protocol_may_build_on_another(tmp_path: Path) -> None:
     assert loaded.protocol.name == "mine"
     assert [measure.key for measure in loaded.protocol.measures] == ["psnr.standard.whole"]
     assert loaded.protocol.clips == load_protocol("quick").protocol.clips
+
+
+def test_what_a_protocol_does_not_say_stays_as_it_is_below(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    first.write_text(
+        "base: quick\n"
+        "clips: {frame_step: 2, context_frames: 3, horizon: 2, rollout: one_step}\n"
+        "frames: {height: 40, width: 40, fit: center_crop}\n"
+        "mask: {init_args: {threshold: 0.1}}\n"
+    )
+    second.write_text(f"base: {first}\nclips: {{horizon: 1}}\nframes: {{height: 32, width: 32}}\n")
+    loaded = load_protocol(second).protocol
+    assert loaded.name == "second"  # not the other's, nor what that says of itself
+    assert "first.yaml" in loaded.description
+    assert loaded.clips == ClipCut([0], 2, 3, 1, "one_step")
+    assert loaded.frames == FrameFormat(32, 32, "center_crop")
+    assert isinstance(loaded.mask, FrameDifferenceMask)
+    assert loaded.mask.threshold == 0.1
+
+
+def test_an_object_of_another_class_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "other.yaml"
+    path.write_text("base: quick\nmask: {class_path: vidpred.flow.OpticalFlowMask}\n")
+    mask = load_protocol(path).protocol.mask
+    assert isinstance(mask, OpticalFlowMask)
+    assert mask.threshold == 0.2
 
 
 def test_a_protocol_may_not_build_on_itself(tmp_path: Path) -> None:

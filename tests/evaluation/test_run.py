@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from filelock import FileLock
 from torch import Tensor
 
 from vidpred.data.ucf101_lists import read_list
@@ -18,7 +19,12 @@ from vidpred.evaluation import Result, evaluate, read_result
 from vidpred.evaluation.averages import summarize
 from vidpred.evaluation.clips import EvaluationClip, Unit
 from vidpred.evaluation.measures import Measure, measure_all
-from vidpred.evaluation.methods import PredictorMethod, ScoredMethod, baselines
+from vidpred.evaluation.methods import (
+    PredictorMethod,
+    ScoredMethod,
+    baselines,
+    require_method_name,
+)
 from vidpred.evaluation.protocol import (
     ClipCut,
     NamedProtocol,
@@ -26,6 +32,7 @@ from vidpred.evaluation.protocol import (
     load_protocol,
 )
 from vidpred.evaluation.results import ClipRow
+from vidpred.evaluation.run import LOCK
 from vidpred.evaluation.video_clips import VideoClips
 from vidpred.flow import FrameDifferenceMask
 from vidpred.metrics import psnr, sharpness, ssim
@@ -82,9 +89,14 @@ def run(
 
 
 def measured(result: Result) -> dict[str, Any]:
-    """All of a result but the moment at which it was made."""
+    """All of a result but the moment at which it was made and the files' times."""
     content: dict[str, Any] = dict(result)
-    return content | {"provenance": {k: v for k, v in content["provenance"].items() if k != "date"}}
+    rows = [{**row, "fingerprint": ""} for row in result["rows"]]
+    return (
+        content
+        | {"rows": rows}
+        | {"provenance": {k: v for k, v in content["provenance"].items() if k != "date"}}
+    )
 
 
 def test_every_value_is_that_of_the_metric(toy_root: Path, tmp_path: Path) -> None:
@@ -151,7 +163,7 @@ def test_what_is_done_is_not_scored_again(toy_root: Path, tmp_path: Path) -> Non
 def test_another_measurement_is_not_mixed_in(toy_root: Path, tmp_path: Path) -> None:
     run(toy_root, tmp_path, Darker())
     other = protocol(clips={**CUT, "horizon": 1})
-    with pytest.raises(ResultError, match="other protocol_digest"):
+    with pytest.raises(ResultError, match=r"protocol_digest is .* there, .* here"):
         run(toy_root, tmp_path, Darker(), named=other)
     (replaced,) = run(toy_root, tmp_path, Darker(), named=other, overwrite=True)
     assert replaced["protocol_digest"] == other.digest
@@ -196,6 +208,7 @@ def test_a_failing_method_leaves_the_others_whole(toy_root: Path, tmp_path: Path
 def test_frames_out_of_range_are_named(toy_root: Path, tmp_path: Path) -> None:
     (bright,) = run(toy_root, tmp_path, Darker(1.9))
     assert bright["rows"] == []
+    assert not (tmp_path / "darker_1.9.json").exists()  # nothing to be compared
     name, why = next(iter(bright["clips"]["failed"].items()))
     assert name in why
     assert "expected [0, 1]" in why
@@ -234,7 +247,15 @@ def test_ssim_of_both_areas_is_the_same_alone_and_together() -> None:
 def row(clip: str, values: dict[str, list[float | None]]) -> ClipRow:
     frames = len(next(iter(values.values())))
     unknown: list[float | None] = [None] * frames
-    return ClipRow(clip=clip, video=clip, start=0, motion=unknown, moving=unknown, values=values)
+    return ClipRow(
+        clip=clip,
+        video=clip,
+        start=0,
+        fingerprint="",
+        motion=unknown,
+        moving=unknown,
+        values=values,
+    )
 
 
 def test_the_paper_skips_by_method_and_frame() -> None:
@@ -249,7 +270,7 @@ def test_the_paper_skips_by_method_and_frame() -> None:
         )
         for k, values in enumerate(psnrs)
     ]
-    summary = summarize(rows, named.protocol)
+    summary = summarize(rows, keys=keys, skip=named.protocol.skip, horizon=2)
     deciding = summary["psnr.mathieu_code.moving"]
     assert deciding["clips"] == [2, 3]
     assert deciding["per_frame"] == pytest.approx([35.0, (20 + 49.9 + 10) / 3])
@@ -291,3 +312,87 @@ def test_what_is_no_result_is_refused(text: str, tmp_path: Path) -> None:
         read_result(path)
     with pytest.raises(ResultError, match="no such file"):
         read_result(tmp_path / "none.json")
+
+
+def edited(result: Result, path: Path, **changes: Any) -> Path:
+    path.write_text(json.dumps({**result, **changes}))
+    return path
+
+
+def test_a_result_that_was_edited_is_refused(toy_root: Path, tmp_path: Path) -> None:
+    (whole,) = run(toy_root, tmp_path / "out", Darker())
+    path = tmp_path / "edited.json"
+    rows = whole["rows"]
+    better = [{**rows[0], "values": {**rows[0]["values"], "psnr.standard.whole": [99.0, 99.0]}}]
+    shorter = [{**rows[0], "motion": [1.0]}]
+    protocol = {**whole["protocol"], "clips": {**whole["protocol"]["clips"], "horizon": 1}}
+    assert read_result(edited(whole, path)) == whole
+    for told, changes in {
+        "the summary does not belong": {"rows": [*better, *rows[1:]]},
+        "a clip stands twice": {"rows": [*rows, rows[0]]},
+        "the number or the digest of its clips": {"rows": rows[1:]},
+        "has 1 frames, the protocol 2": {"rows": [*shorter, *rows[1:]]},
+        "the protocol's digest": {"protocol": protocol},
+        "TypeError": {"rows": None},
+        "KeyError": {"method": {}},
+        "clips_scored": {"clips": {}},
+        "mask is no mapping": {"mask": None},
+    }.items():
+        with pytest.raises(ResultError, match=f"edited.json: not as it was written .*{told}"):
+            read_result(edited(whole, path, **changes))
+    path.write_text(path.read_text().replace(": null", ": Infinity", 1))
+    with pytest.raises(ResultError, match=r"edited\.json"):
+        read_result(path)
+
+
+def test_two_processes_keep_out_of_one_folder(toy_root: Path, tmp_path: Path) -> None:
+    tmp_path.joinpath("out").mkdir()
+    with FileLock(tmp_path / "out" / LOCK):  # as another process holds it
+        with pytest.raises(ResultError, match="another process writes its results there"):
+            run(toy_root, tmp_path / "out", Darker())
+        assert [path.name for path in (tmp_path / "out").iterdir()] == [LOCK]
+    run(toy_root, tmp_path / "out", Darker())
+
+
+def test_a_refusal_leaves_nothing(toy_root: Path, tmp_path: Path) -> None:
+    run(toy_root, tmp_path, Darker())
+    before = sorted(tmp_path.iterdir())
+    other = Darker()
+    other.description = {**other.description, "details": {"factor": 0.1}}
+    with pytest.raises(ResultError, match=r"method\.details\.factor is 0\.9 there, 0\.1 here"):
+        run(toy_root, tmp_path, *baselines(CPU, 4), other)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_place_that_cannot_be_written_is_named(toy_root: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ResultError, match=r"cannot be written there .*choose another --output"):
+        run(toy_root, tmp_path / "file" / "out", Darker())
+
+
+def test_pictures_that_cannot_be_written_stop_nothing(
+    toy_root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "best_and_worst").touch()
+    (result,) = run(toy_root, tmp_path, Darker())
+    assert result["clips"]["failed"] == {}
+    assert len([line for line in caplog.messages if "pictures of clips" in line]) == 1
+
+
+def test_videos_that_changed_are_scored_again(toy_root: Path, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(toy_root, root)
+    rows = read_list(root / "ucfTrainTestlist" / "testlist01.txt")
+    run(root, tmp_path / "out", Darker())
+    shutil.copyfile(root / "UCF-101" / rows[1], root / "UCF-101" / rows[0])
+    again = Darker()
+    (changed,) = run(root, tmp_path / "out", again)
+    assert len(again.predicted) == 2  # the two clips of that video
+    (fresh,) = run(root, tmp_path / "fresh", Darker())
+    assert measured(changed) == measured(fresh)
+
+
+@pytest.mark.parametrize("name", ["truth", "../evil", "a/b", ".hidden", "a\nb", "", "x" * 101])
+def test_names_that_cannot_be_files_are_refused(name: str) -> None:
+    with pytest.raises(PredictionError, match="cannot name a result"):
+        require_method_name(name)

@@ -217,3 +217,11 @@ def test_ssim_asks_for_luminance_or_rgb() -> None:
     frames = torch.zeros(1, 1, 2, 16, 16)
     with pytest.raises(ValueError, match="2 channels"):
         metrics.ssim(frames, frames, data_range=1.0, variant="mathieu_code")
+
+
+def test_identical_frames_reach_the_floor_in_every_variant() -> None:
+    frames = torch.randint(0, 256, (1, 1, 3, 40, 50)).float() / 255
+    cap = 10 * math.log10(255**2 / 1e-4)
+    for variant in ("mathieu_code", "mathieu_formula"):
+        score = metrics.sharpness(frames, frames, data_range=1.0, variant=variant).item()
+        assert score == pytest.approx(cap, abs=1e-4)

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vidpred.cli.scoring import say, scoring_progress
+from vidpred.cli.scoring import at_least_zero, say, scoring_progress
 
 
 def add_clips_parser(
@@ -21,7 +21,9 @@ def add_clips_parser(
     parser.add_argument("output", metavar="FOLDER", type=Path, help="where clips go")
     parser.add_argument("--protocol", required=True, help="name of a protocol, or a YAML file")
     parser.add_argument("--root", type=Path, required=True, help="folder of the data set")
-    parser.add_argument("--workers", type=int, default=2, help="threads that read clips ahead")
+    parser.add_argument(
+        "--workers", type=at_least_zero, default=2, help="threads that read clips ahead"
+    )
     parser.set_defaults(run=write_clips)
 
 

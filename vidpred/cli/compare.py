@@ -1,6 +1,7 @@
 """`vidpred compare`: result files beside each other."""
 
 import argparse
+import errno
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,9 +21,8 @@ def add_compare_parser(
     )
     parser.add_argument(
         "results",
-        metavar="RESULT",
+        metavar="[NAME=]RESULT",
         nargs="+",
-        type=Path,
         help="result file, or a folder: all result files (*.json) in it",
     )
     parser.add_argument(
@@ -66,13 +66,20 @@ def run_compare(arguments: argparse.Namespace) -> int:
         if path.resolve() in {Path(file).resolve() for file in results}:
             raise ResultError(f"{path}: this is one of the results; choose another name")
     comparison = compare(results, measure=arguments.measure)
-    if arguments.json:
-        write_json(arguments.json, comparison)
-    if arguments.output:
-        from vidpred.evaluation.report import write_report
+    try:
+        if arguments.json:
+            write_json(arguments.json, comparison)
+        if arguments.output:
+            from vidpred.evaluation.report import write_report
 
-        with _progress() as progress:
-            write_report(arguments.output, comparison, progress=progress)
+            with _progress() as progress:
+                write_report(arguments.output, comparison, progress=progress)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise ResultError(
+            f"{error.filename}: cannot be written ({error.strerror or error}); choose another place"
+        ) from error
     for path in outputs:
         print(f"wrote {path}", file=sys.stderr)
     print(markdown(comparison), end="")

@@ -79,7 +79,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return _refuse(
             f"no space left on the disk ({error.filename or 'while writing'}); what was saved "
-            "before is whole: free some space and resume from the last checkpoint with --ckpt_path"
+            "before is whole: free some space and run the same command again; a training resumes "
+            "from its last checkpoint with --ckpt_path"
         )
 
 

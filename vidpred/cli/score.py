@@ -28,12 +28,18 @@ def add_score_parser(
         "stopped.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--pred", type=Path, required=True, help="folder of predicted clips")
+    parser.add_argument(
+        "--pred",
+        type=Path,
+        required=True,
+        help="folder of predicted clips, each with the predicted frames alone: PNG or JPEG, or "
+        "an .npy of (T, H, W, C) or (T, C, H, W), uint8 or float in --value_range, or a video",
+    )
     parser.add_argument("--target", type=Path, required=True, help="folder of true clips")
     parser.add_argument("--mask", type=Path, help="folder of masks, white where moving")
     parser.add_argument("--name", help="of the method; the name of the --pred folder otherwise")
     parser.add_argument(
-        "--output", type=Path, default=Path("results"), help="folder of the result files"
+        "--output", type=Path, help="folder of the result files (default: results/PROTOCOL)"
     )
     parser.add_argument(
         "--value_range",
@@ -60,7 +66,12 @@ def run_score(arguments: argparse.Namespace) -> int:
     from vidpred.evaluation import evaluate, load_protocol
     from vidpred.evaluation.folder_clips import FolderClips
     from vidpred.evaluation.folders import ClipFolder, pair_clips
-    from vidpred.evaluation.methods import FilesMethod, ScoredMethod, baselines
+    from vidpred.evaluation.methods import (
+        FilesMethod,
+        ScoredMethod,
+        baselines,
+        require_method_name,
+    )
 
     protocol = load_protocol(arguments.protocol)
     value_range = (arguments.value_range[0], arguments.value_range[1])
@@ -79,20 +90,22 @@ def run_score(arguments: argparse.Namespace) -> int:
     if source.has_context and not arguments.no_baselines:
         methods += baselines(device, protocol.protocol.clips.context_frames)
     name = arguments.name or arguments.pred.absolute().name
+    require_method_name(name)
     if name in {method.description["name"] for method in methods}:
         raise PredictionError(f"{name!r} is the name of a baseline; give another with --name")
     details = {"folder": arguments.pred.name, "value_range": list(value_range)}
     methods.append(FilesMethod(pred, {"name": name, "kind": "files", "details": details}))
+    folder = arguments.output or Path("results") / protocol.protocol.name
     with scoring_progress() as progress:
         results = evaluate(
             protocol,
             source,
             methods,
-            arguments.output,
+            folder,
             device=device,
             workers=arguments.workers,
             overwrite=arguments.overwrite,
             extras=extras_of(arguments, device),
             progress=progress,
         )
-    return publish(results, arguments.output)
+    return publish(results, folder)

@@ -37,7 +37,9 @@ def add_scoring_options(parser: argparse.ArgumentParser, *, protocol: str | None
         default="auto",
         help="auto, cpu, cuda, cuda:1, mps: where predictors and metrics run",
     )
-    parser.add_argument("--workers", type=int, default=2, help="threads that read clips ahead")
+    parser.add_argument(
+        "--workers", type=at_least_zero, default=2, help="threads that read clips ahead"
+    )
     parser.add_argument(
         "--lpips",
         type=Path,
@@ -54,7 +56,9 @@ def add_scoring_options(parser: argparse.ArgumentParser, *, protocol: str | None
         "--fvd_input",
         choices=("i3d", "unit"),
         default="i3d",
-        help="how that network is called; see vidpred.metrics.FVDNetwork",
+        help="how it is called with clips (B, C, T, H, W), giving features (B, F): unit with "
+        "values in [0, 1]; i3d, as i3d_torchscript.pt, with 0 to 255 and the keywords rescale, "
+        "resize, return_features",
     )
     parser.add_argument(
         "--fvd_context",
@@ -64,6 +68,14 @@ def add_scoring_options(parser: argparse.ArgumentParser, *, protocol: str | None
     parser.add_argument(
         "--overwrite", action="store_true", help="replace results of other measurements"
     )
+
+
+def at_least_zero(text: str) -> int:
+    """Take a number of workers from the command line."""
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{number}; expected a number that is at least 0")
+    return number
 
 
 def device_of(name: str) -> "torch.device":
@@ -78,8 +90,8 @@ def device_of(name: str) -> "torch.device":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise VidpredError(
             f"--device {name} cannot be used here ({str(error).splitlines()[0]}); expected auto, "
             "cpu, or a device that this machine has"
@@ -142,8 +154,8 @@ def publish(results: "Sequence[Result]", folder: Path) -> int:
     scored = {name: result for name, result in files.items() if result["rows"]}
     if scored:
         print(markdown(compare(scored)))
-    say(f"results: {', '.join(str(folder / name) for name in files)}")
-    say(f"next: vidpred compare {folder} --output report.html")
+        say(f"results: {', '.join(str(folder / name) for name in scored)}")
+        say(f"next: vidpred compare {folder} --output report.html")
     failures = {
         f"{clip}: {why}" if clip not in why else why
         for result in results

@@ -31,6 +31,7 @@ from vidpred.cli.run_folder import (
     run_of,
 )
 from vidpred.configurations import packaged_configurations
+from vidpred.data import UCF101DataModule
 from vidpred.errors import VidpredError
 from vidpred.loggers import ResilientWandbLogger, RunCSVLogger
 from vidpred.models.checkpoint import read_checkpoint
@@ -193,10 +194,14 @@ class VidpredCLI(LightningCLI):
             return
         run_dir = Path(self.trainer.default_root_dir)
         score = "" if best.best_model_score is None else f" ({best.best_model_score:.2f})"
-        rank_zero_info(
-            f"best by {best.monitor}{score}: {best.best_model_path}\n"
-            f"next: vidpred test -c {run_dir / 'config.yaml'} --ckpt_path {best.best_model_path}"
+        path = best.best_model_path
+        # Protocols know data sets in UCF101's layout; of others, the run knows its test clips.
+        following = (
+            f"vidpred test {path} --root {self.datamodule.root} --protocol quick"
+            if isinstance(self.datamodule, UCF101DataModule)
+            else f"vidpred test -c {run_dir / 'config.yaml'} --ckpt_path {path}"
         )
+        rank_zero_info(f"best by {best.monitor}{score}: {path}\nnext: {following}")
 
     def _send_logs_to_stderr(self) -> None:
         """Leave the standard output to results; Lightning's own choice writes both there."""

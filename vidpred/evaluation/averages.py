@@ -3,16 +3,20 @@
 import math
 from collections.abc import Iterable, Sequence
 
-from vidpred.evaluation.protocol import Protocol, Skip
+from vidpred.evaluation.protocol import Skip
 from vidpred.evaluation.results import ClipRow, Summary
 
 
-def summarize(rows: Iterable[ClipRow], protocol: Protocol) -> dict[str, Summary]:
-    """Average each measure over clips as the protocol says.
+def summarize(
+    rows: Iterable[ClipRow], *, keys: Iterable[str], skip: Skip | None, horizon: int
+) -> dict[str, Summary]:
+    """Average each measure over clips as a protocol says.
 
     Args:
         rows: Scores of clips.
-        protocol: What was measured, and what is skipped.
+        keys: Measures of the protocol.
+        skip: What it leaves out.
+        horizon: Frames of a prediction.
 
     Returns:
         By measure key, those beside the protocol included.
@@ -20,9 +24,9 @@ def summarize(rows: Iterable[ClipRow], protocol: Protocol) -> dict[str, Summary]
     ordered = sorted(rows, key=lambda row: row["clip"])
     measured = dict.fromkeys(key for row in ordered for key in row["values"])
     summaries = {}
-    for key in dict.fromkeys([*(measure.key for measure in protocol.measures), *measured]):
-        clips = [counted(row, key, protocol.skip) for row in ordered]
-        frames = range(protocol.clips.horizon)
+    for key in dict.fromkeys([*keys, *measured]):
+        clips = [counted(row, key, skip) for row in ordered]
+        frames = range(horizon)
         summaries[key] = _summary([[clip[frame] for clip in clips] for frame in frames])
     return summaries
 

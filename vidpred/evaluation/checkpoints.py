@@ -1,6 +1,5 @@
 """Checkpoints as methods to be scored."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -8,10 +7,13 @@ from types import ModuleType
 import torch
 
 from vidpred.errors import CheckpointError
-from vidpred.evaluation.methods import PredictorMethod, class_of, file_digest
+from vidpred.evaluation.methods import (
+    PredictorMethod,
+    class_of,
+    file_digest,
+    require_method_name,
+)
 from vidpred.models.checkpoint import CHECKPOINT_KEY, load_predictor, read_checkpoint
-
-_NAME = re.compile(r"^[\w][\w.+-]*$")
 
 
 def checkpoint_methods(
@@ -35,10 +37,7 @@ def checkpoint_methods(
     methods: list[PredictorMethod] = []
     for argument in arguments:
         name, path = _named(argument)
-        if not _NAME.match(name):
-            raise CheckpointError(
-                f"{name!r} cannot name a result; expected letters, digits, . _ + -"
-            )
+        require_method_name(name)
         if name in taken:
             raise CheckpointError(
                 f"two methods are named {name!r}; name them on the command line: NAME={path}"

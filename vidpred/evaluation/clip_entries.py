@@ -5,7 +5,8 @@ from pathlib import Path
 
 from vidpred.errors import PredictionError
 from vidpred.evaluation.frame_arrays import ARRAY_SUFFIXES
-from vidpred.evaluation.frame_files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, in_order
+from vidpred.evaluation.frame_files import VIDEO_SUFFIXES
+from vidpred.video.images import IMAGE_SUFFIXES, in_order
 
 _SHOWN = 3  # names in a message
 
@@ -66,6 +67,7 @@ def find_frames(folder: Path) -> Path | list[Path]:
 
     Raises:
         PredictionError: When nothing is, or more than one thing could be.
+        VideoError: When the names of images do not tell one order.
     """
     images, others, folders = [], [], []
     for path in _visible(folder):

@@ -89,6 +89,10 @@ class ClipSource(ABC):
     def units(self) -> Iterator[Unit]:
         """Yield what is on the disk, in a fixed order, without reading it."""
 
+    @abstractmethod
+    def fingerprint(self, clip: str) -> str:
+        """Tell the files of a clip from what they were before, by their sizes and times."""
+
 
 def read_ahead(units: Sequence[Unit], *, workers: int) -> Iterator[Loaded]:
     """Read units in threads while earlier ones are scored; memory holds a few of them at a time.

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, TypedDict
 
 from vidpred.errors import ResultError
-from vidpred.evaluation.agreement import cautions, check_alike
+from vidpred.evaluation.agreement import cautions, check_alike, left_out, with_scores
 from vidpred.evaluation.common import (
     MeasureInfo,
     Skip,
@@ -150,6 +150,7 @@ def compare(
             clip; or the measure is not among theirs.
     """
     check_alike(results)
+    given, results = results, with_scores(results)
     # Sorted, so that sums and ties do not depend on the order of the command line.
     named = {r["method"]["name"]: (file, r) for file, r in results.items()}
     files = {name: named[name][0] for name in sorted(named)}
@@ -178,7 +179,7 @@ def compare(
         "baseline": baseline,
         "skip": skip,
         "bootstrap": {"confidence": CONFIDENCE, "draws": resamples, "seed": SEED},
-        "warnings": cautions(results) + _gaps(own, points, tables[chosen]),
+        "warnings": left_out(given) + cautions(results) + _gaps(own, points, tables[chosen]),
         "entrants": {
             name: {
                 "method": own[name]["method"],

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from vidpred.errors import PredictionError
 from vidpred.evaluation.clips import ClipSource, EvaluationClip, Loaded, Unit
+from vidpred.evaluation.fingerprints import content_digest, fingerprint_of
 from vidpred.evaluation.folders import ClipFolder, pair_clips
 from vidpred.evaluation.protocol import Protocol
 
@@ -54,9 +55,15 @@ class FolderClips(ClipSource):
         for name in self.names:
             yield Unit((name,), partial(self._read, name))
 
+    def fingerprint(self, clip: str) -> str:
+        """Tell target and mask of a clip from what they were before."""
+        folders = [self.target] if self.masks is None else [self.target, self.masks]
+        return fingerprint_of(folder.entry(clip) for folder in folders)
+
     def _describe_mask(self) -> dict[str, object]:
         if self.masks is not None:
-            return {"source": "given", "description": None}
+            entries = [self.masks.entry(name) for name in self.names]
+            return {"source": "given", "description": {"sha256": content_digest(entries)}}
         if self.protocol.mask is None or not self.has_context:
             return {"source": "none", "description": None}
         return {"source": "computed", "description": self.protocol.mask.describe()}

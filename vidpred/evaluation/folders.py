@@ -156,6 +156,10 @@ class ClipFolder:
                 mask = self._read(clip, expected)
             return _one_channel(self._entries[clip], mask, size)
 
+    def entry(self, clip: str) -> Path:
+        """Give the file or folder that holds a clip."""
+        return self._entries[clip]
+
     def _find(self, clip: str) -> Path | list[Path]:
         """Give the array or video of a clip, or its images in order."""
         if clip not in self._entries:

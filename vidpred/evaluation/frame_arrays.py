@@ -123,11 +123,11 @@ def scale_array(path: Path, frames: npt.NDArray[Any], value_range: tuple[float, 
             "convert them with .astype(numpy.uint8) when they are 0-255"
         )
     values = torch.from_numpy(np.array(frames, np.float32, order="C"))
-    for index, frame in enumerate(values):
+    for number, frame in enumerate(values, start=1):
         if not frame.isfinite().all():
             raise PredictionError(
-                f"{path}: frame {index} holds NaN or infinity; expected numbers from "
-                f"{value_range[0]:g} to {value_range[1]:g} in every pixel, predict it again"
+                f"{path}: frame {number} of {len(values)} holds NaN or infinity; expected numbers "
+                f"from {value_range[0]:g} to {value_range[1]:g} in every pixel, predict it again"
             )
     low, high = (value.item() for value in values.aminmax())
     black, white = value_range
@@ -135,6 +135,6 @@ def scale_array(path: Path, frames: npt.NDArray[Any], value_range: tuple[float, 
     if low < black - slack or high > white + slack:
         raise PredictionError(
             f"{path}: values from {low:.4g} to {high:.4g}; expected {black:g} to {white:g}: clip "
-            "them, or give the value_range that they have"
+            "them, or give the range that they have (--value_range BLACK WHITE)"
         )
     return values.sub_(black).div_(white - black).clamp_(0, 1)

@@ -1,38 +1,20 @@
 """Frames of one clip in image files or in a video, whoever wrote them."""
 
 import os
-import re
 import shutil
-import struct
-import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from vidpred.errors import PredictionError, VideoError
-from vidpred.video import check_clip, probe, read_clip
+from vidpred.video import count_frames, images, probe, read_clip
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mkv", ".webm", ".mov", ".gif", ".m4v"})
-
-_MODES = {"1": "L", "L": "L", "LA": "L", "RGB": "RGB", "RGBA": "RGB", "P": "RGB", "PA": "RGB"}
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_PNG_BIT_DEPTH = 24  # byte of the file at which the header chunk, always the first, tells it
-
-# What Pillow's parsers raise for files that are cut, damaged or no image.
-# fmt: off
-_DAMAGE = (
-    OSError, EOFError, SyntaxError, ValueError, IndexError, OverflowError, MemoryError,
-    struct.error, zlib.error,
-)
-# fmt: on
 
 
 @dataclass(frozen=True)
@@ -53,38 +35,6 @@ class Expected:
             raise PredictionError(f"{path}: {found} frame(s); expected {self.words}")
 
 
-def in_order(files: Iterable[Path]) -> list[Path]:
-    """Sort frames by the numbers in their names, so that frame2 comes before frame10.
-
-    Args:
-        files: Images of one clip.
-
-    Raises:
-        PredictionError: When the names do not tell one order: two of them hold the same numbers, or
-            they differ in more than numbers (two series in one folder).
-    """
-    ordered = sorted(files, key=lambda file: (_natural(file.stem), file.name))
-    for file, following in pairwise(ordered):
-        key, next_key = _natural(file.stem), _natural(following.stem)
-        if key == next_key:
-            raise PredictionError(
-                f"{file.parent}: {file.name!r} and {following.name!r} are two files for one frame; "
-                "expected one file a frame, remove one of them"
-            )
-        if key[::2] != next_key[::2]:
-            raise PredictionError(
-                f"{file.parent}: {file.name!r} and {following.name!r} differ in more than "
-                "numbers, so nobody knows their order; expected one series, as 0001.png 0002.png"
-            )
-    return ordered
-
-
-def _natural(stem: str) -> list[str | int]:
-    """Split a name into text and numbers in turn, text first."""
-    parts = re.split(r"(\d+)", stem)
-    return [int(part) if index % 2 else part for index, part in enumerate(parts)]
-
-
 def read_images(files: Sequence[Path], expected: Expected | None = None) -> Tensor:
     """Read PNG or JPEG files as the frames of one clip.
 
@@ -99,23 +49,13 @@ def read_images(files: Sequence[Path], expected: Expected | None = None) -> Tens
         uint8, shape (T, C, H, W); C is 3 (RGB), or 1 when the images are grey.
 
     Raises:
-        PredictionError: For another number of frames, files that are damaged or no 8-bit image, and
-            frames that differ in size or in colour.
+        PredictionError: For another number of frames.
+        VideoError: For files that are damaged or no 8-bit image, and frames that differ in size or
+            in colour.
     """
     if expected is not None:
         expected.require(files[0].parent, len(files))
-    first = _read_image(files[0])
-    frames = np.empty((len(files), *first.shape), np.uint8)
-    frames[0] = first
-    for index, file in enumerate(files[1:], start=1):
-        frame = _read_image(file)
-        if frame.shape != first.shape:
-            raise PredictionError(
-                f"{file}: {size_in_words(frame.shape)}, and {files[0].name} is "
-                f"{size_in_words(first.shape)}; expected frames of one size and colour in a clip"
-            )
-        frames[index] = frame
-    return torch.from_numpy(frames)
+    return torch.from_numpy(images.read_images(files)).permute(0, 3, 1, 2).contiguous()
 
 
 def size_in_words(shape: Sequence[int]) -> str:
@@ -123,47 +63,6 @@ def size_in_words(shape: Sequence[int]) -> str:
     channels, height, width = shape[-3:]
     colour = {1: "grey", 3: "RGB"}.get(channels, f"{channels} channels")
     return f"{width} x {height} pixels, {colour}"
-
-
-def _read_image(file: Path) -> npt.NDArray[np.uint8]:
-    """Read one image, shape (C, H, W)."""
-    try:
-        with file.open("rb") as stream:
-            header = stream.read(_PNG_BIT_DEPTH + 1)
-            deep = header.startswith(_PNG_SIGNATURE) and header[_PNG_BIT_DEPTH:] == b"\x10"
-            stream.seek(0)
-            # Other formats are refused even under these names: fewer decoders to trust.
-            with Image.open(stream, formats=("PNG", "JPEG")) as image:
-                _require_plain(file, image, deep)
-                # Straight to RGB, Pillow warns of a palette that holds transparency.
-                flat = image.convert("RGBA") if image.mode == "P" else image
-                pixels = np.asarray(flat.convert(_MODES[image.mode]))
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise PredictionError(
-            f"{file}: {error}; expected a frame of at most {Image.MAX_IMAGE_PIXELS} pixels"
-        ) from error
-    except _DAMAGE as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        if isinstance(error, UnidentifiedImageError):
-            reason = "empty" if file.stat().st_size == 0 else "neither PNG nor JPEG inside"
-        raise PredictionError(
-            f"{file}: cannot be read ({reason}); expected a whole PNG or JPEG, write it again"
-        ) from error
-    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-
-
-def _require_plain(file: Path, image: Image.Image, deep: bool) -> None:
-    """Refuse what would lose something on its way to 8 bits, or holds more than one picture."""
-    if deep or image.mode not in _MODES:
-        kind = "16 bits a channel" if deep else f"mode {image.mode}"
-        raise PredictionError(
-            f"{file}: {kind}; expected 8-bit grey or RGB. For more depth write the clip as .npy, "
-            "floats in [0, 1]"
-        )
-    if getattr(image, "n_frames", 1) > 1:
-        raise PredictionError(
-            f"{file}: an animation; expected one frame a file, or one video for the clip"
-        )
 
 
 def read_video(path: Path, expected: Expected | None = None) -> Tensor:
@@ -184,31 +83,17 @@ def read_video(path: Path, expected: Expected | None = None) -> Tensor:
     if expected is None or packets in expected.counts:
         try:
             return read_clip(path, 0, packets)
-        except VideoError as error:
-            count = _pictures(error)
+        except VideoError:
+            # An edit list, or an encoder that leaves pictures out, makes fewer pictures of a video
+            # that is whole. Any other fault is raised.
+            count = count_frames(path)
+            if count in (0, packets):
+                raise
     else:
-        try:
-            # A frame that cannot be there: everything is decoded, and nothing converted or kept.
-            check_clip(path, packets, 1)
-        except VideoError as error:
-            count = _pictures(error)
-        else:
-            raise VideoError(path, "more pictures than packets; encode it again, as .mp4 or .avi")
+        count = count_frames(path)
     if expected is not None:
         expected.require(path, count)
     return read_clip(path, 0, count)
-
-
-def _pictures(error: VideoError) -> int:
-    """Give the pictures of a video that ended early, where packets are more.
-
-    An edit list, or an encoder that leaves pictures out, makes that happen to videos that are
-    whole. Any other fault is raised.
-    """
-    told = re.match(r"it has (\d+) frames", error.problem)
-    if told is None or told[1] == "0":
-        raise error
-    return int(told[1])
 
 
 def write_clip(folder: str | Path, frames: Tensor) -> None:

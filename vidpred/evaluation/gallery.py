@@ -1,5 +1,6 @@
 """Videos of the best and the worst clips of each method, kept while clips stream by."""
 
+import logging
 import shutil
 from bisect import insort
 from collections.abc import Mapping, Sequence
@@ -8,15 +9,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from vidpred.errors import VideoError
 from vidpred.evaluation.averages import counted, mean
 from vidpred.evaluation.clips import EvaluationClip
+from vidpred.evaluation.methods import TRUTH
 from vidpred.evaluation.protocol import Protocol
 from vidpred.evaluation.results import ClipRow
 from vidpred.evaluation.writer import ResultWriter
 from vidpred.ops import unit_to_uint8
 from vidpred.video import write_video
 
-TRUTH = "truth"
+logger = logging.getLogger(__name__)
+
 REFERENCE = "copy_last"
 """The baseline by whose score a clip is judged good or bad: some clips are easy for everybody."""
 
@@ -58,6 +62,7 @@ class Gallery:
         ranked = models or [name for name in names if name != REFERENCE] or names
         self._ends: dict[str, tuple[_Gains, _Gains]] = {name: ([], []) for name in ranked}
         compared = REFERENCE in names and ranked != [REFERENCE]
+        self._warned = False
         self._reference: dict[str, list[float | None]] | None = {} if compared else None
         for writer in sorted(writers, key=lambda w: w.method["name"] != REFERENCE):
             for row in writer.rows():
@@ -92,15 +97,23 @@ class Gallery:
         kept = self._kept()
         if clip.name not in kept or not preds:
             return
+        try:
+            self._write(clip, preds)
+        except (OSError, VideoError) as error:
+            if not self._warned:  # numbers matter more than pictures
+                self._warned = True
+                logger.warning("pictures of clips cannot be written: %s", error)
+        for ours in self.folder.glob(f"*/{TRUTH}.mp4"):
+            if ours.parent.name not in kept:
+                shutil.rmtree(ours.parent, ignore_errors=True)
+
+    def _write(self, clip: EvaluationClip, preds: Mapping[str, Tensor]) -> None:
         place = self.folder / clip.name
         place.mkdir(parents=True, exist_ok=True)
         truth = [clip.target] if clip.context is None else [clip.context, clip.target]
         for name, parts in {TRUTH: truth, **{k: [v] for k, v in preds.items()}}.items():
             frames = torch.cat([unit_to_uint8(part.cpu()) for part in parts])
             write_video(place / f"{name}.mp4", frames, fps=FPS)
-        for ours in self.folder.glob(f"*/{TRUTH}.mp4"):
-            if ours.parent.name not in kept:
-                shutil.rmtree(ours.parent)
 
     def _kept(self) -> set[str]:
         return {clip for ends in self._ends.values() for gains in ends for _, clip in gains}

@@ -5,28 +5,51 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from vidpred.errors import ResultError
-from vidpred.evaluation.results import FORMAT, Result, read_result
+from vidpred.evaluation.reading import read_result
+from vidpred.evaluation.results import FORMAT, Result
 
 
-def read_results(paths: Iterable[str | Path]) -> dict[str, Result]:
+def read_results(arguments: Iterable[str | Path]) -> dict[str, Result]:
     """Read result files.
 
     Args:
-        paths: Files, and folders whose result files (`*.json`) are taken; other JSON in a folder,
-            such as a comparison, is left alone.
+        arguments: Files, `NAME=FILE` to give a method another name, and folders whose result files
+            (`*.json`) are taken; other JSON in a folder, such as a comparison, is left alone.
 
     Returns:
-        By path, as given; a file that is named twice stands once.
+        By path, as given. What is given twice stands once: a file, and a method with the same
+        scores, as the baselines of two evaluations of the same clips are.
 
     Raises:
         ResultError: For a file that is missing, damaged or no result, a folder without any.
     """
-    files: dict[Path, Path] = {}
-    for path in map(Path, paths):
-        found = _results_in(path) if path.is_dir() else [path]
-        for file in found:
-            files.setdefault(file.resolve(), file)
-    return {str(file): read_result(file) for file in files.values()}
+    files: dict[Path, tuple[Path, str | None]] = {}
+    for argument in map(str, arguments):
+        name, path = _named(argument)
+        for file in _results_in(path) if path.is_dir() else [path]:
+            files.setdefault(file.resolve(), (file, name))
+    found: dict[str, Result] = {}
+    for file, name in files.values():
+        result = read_result(file)
+        if name is not None:
+            result["method"]["name"] = name
+        if not any(_same(result, other) for other in found.values()):
+            found[str(file)] = result
+    return found
+
+
+def _named(argument: str) -> tuple[str | None, Path]:
+    name, separator, rest = argument.partition("=")
+    if separator and name and not Path(argument).exists():
+        return name, Path(rest)
+    return None, Path(argument)
+
+
+def _same(one: Result, other: Result) -> bool:
+    """Tell equal scores, whichever files they were read from."""
+    alike = all(one[key] == other[key] for key in ("method", "protocol_digest", "mask"))
+    scores = [{row["clip"]: row["values"] for row in result["rows"]} for result in (one, other)]
+    return alike and scores[0] == scores[1]
 
 
 def _results_in(folder: Path) -> list[Path]:

@@ -63,7 +63,7 @@ def _ranking(comparison: Comparison) -> str:
         for key in keys:
             score = measures[key]["scores"][name]
             text = number(score["mean"], key)
-            if name == measures[key]["ranking"][0]:
+            if score["mean"] is not None and name == measures[key]["ranking"][0]:
                 text = f"**{text}**"
             elif score["as_good_as_best"]:
                 text += f" {TIED}"

@@ -1,6 +1,7 @@
 """What is scored: predictors, and predictions that other programs wrote."""
 
 import hashlib
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,11 +12,15 @@ from torch import Tensor
 
 from vidpred.errors import PredictionError
 from vidpred.evaluation.clips import EvaluationClip
+from vidpred.evaluation.fingerprints import fingerprint_of
 from vidpred.evaluation.folders import ClipFolder
 from vidpred.evaluation.frame_files import size_in_words
 from vidpred.evaluation.protocol import ClipCut
 from vidpred.evaluation.results import Method
 from vidpred.models import CopyLastFrame, LinearExtrapolation, OpticalFlowExtrapolation, Predictor
+
+TRUTH = "truth"
+"""Name of the true frames beside those of methods."""
 
 
 class ScoredMethod(ABC):
@@ -41,6 +46,10 @@ class ScoredMethod(ABC):
         Raises:
             VidpredError: When a clip cannot be predicted.
         """
+
+    def fingerprint(self, clip: str) -> str:
+        """Tell what is read of a clip from what it was before; nothing is read by default."""
+        return ""
 
 
 class PredictorMethod(ScoredMethod):
@@ -95,6 +104,10 @@ class FilesMethod(ScoredMethod):
         """Read what was predicted; see `ScoredMethod.predict`."""
         return torch.stack([self._read(clip, cut.horizon) for clip in clips])
 
+    def fingerprint(self, clip: str) -> str:
+        """Tell the predicted files of a clip from what they were before."""
+        return fingerprint_of([self.folder.entry(clip)])
+
     def _read(self, clip: EvaluationClip, horizon: int) -> Tensor:
         pred = self.folder.read_pred(clip.name, horizon)
         if pred.shape != clip.target.shape:
@@ -132,6 +145,19 @@ def class_of(predictor: Predictor) -> dict[str, Any]:
         "arguments": predictor.config(),
         "parameters": sum(parameter.numel() for parameter in predictor.parameters()),
     }
+
+
+def require_method_name(name: str) -> None:
+    """Refuse what cannot be the name of a result file and of its pictures.
+
+    Raises:
+        PredictionError: Saying what can.
+    """
+    if not re.fullmatch(r"\w[\w.+-]{0,99}", name) or name == TRUTH:
+        raise PredictionError(
+            f"{name!r} cannot name a result; expected at most 100 letters, digits, . _ + - that "
+            f"begin with a letter or digit, and not {TRUTH!r}"
+        )
 
 
 def file_digest(path: Path) -> str:

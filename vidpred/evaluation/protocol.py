@@ -205,7 +205,24 @@ def _read(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     below = _path_of(str(base))
     if below in (path, *above):
         raise ProtocolError(f"{path}: base {base!r} leads back to itself; name another protocol")
-    return {**_read(below, (path, *above)), **content}
+    whole = _on_top(content, _read(below, (path, *above)))
+    # What it says of itself is not what the other says.
+    whole["name"] = content.get("name", path.stem)
+    whole["description"] = content.get("description", f"A protocol that builds on {base}.")
+    return whole
+
+
+def _on_top(content: dict[str, Any], below: dict[str, Any]) -> dict[str, Any]:
+    """Replace what is said anew, key by key; an object of another class is replaced whole."""
+    merged = dict(below)
+    for key, value in content.items():
+        old = below.get(key)
+        merged[key] = value
+        if isinstance(value, dict) and isinstance(old, dict):
+            kind = old.get("class_path")
+            if value.get("class_path", kind) == kind:
+                merged[key] = _on_top(value, old)
+    return merged
 
 
 def build_protocol(content: Mapping[str, Any]) -> NamedProtocol:

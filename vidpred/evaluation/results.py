@@ -1,10 +1,6 @@
 """What an evaluation leaves: a file for each method, with everything that decides its numbers."""
 
-import json
-from pathlib import Path
 from typing import Any, TypedDict
-
-from vidpred.errors import ResultError
 
 FORMAT = "vidpred result 1"
 """First entry of every result file; a change of the layout changes the number."""
@@ -17,6 +13,7 @@ class ClipRow(TypedDict):
         clip: Name, unique within the clip list.
         video: The video that it was cut from; intervals resample these.
         start: Index of its first frame; None when nobody knows.
+        fingerprint: Of the files that were read, by size and time; other files are scored again.
         motion: By predicted frame, root mean square difference between the two true frames before
             it, in percent of full scale; None where they are not known.
         moving: By predicted frame, share of the pixels that the mask marks, in [0, 1]; None without
@@ -28,6 +25,7 @@ class ClipRow(TypedDict):
     clip: str
     video: str
     start: int | None
+    fingerprint: str
     motion: list[float | None]
     moving: list[float | None]
     values: dict[str, list[float | None]]
@@ -116,28 +114,3 @@ class Result(TypedDict):
     extras: dict[str, Any]
     summary: dict[str, Summary]
     rows: list[ClipRow]
-
-
-def read_result(path: str | Path) -> Result:
-    """Read a result file.
-
-    Raises:
-        ResultError: When it is missing, damaged or not ours.
-    """
-    path = Path(path)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ResultError(
-            f"{path}: there is no such file; expected a result of `vidpred test` or `vidpred score`"
-        ) from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ResultError(f"{path}: not a whole result file ({error}); score again") from error
-    found = content.get("format") if isinstance(content, dict) else None
-    if found != FORMAT or not Result.__annotations__.keys() <= content.keys():
-        raise ResultError(
-            f"{path}: {f'format {found!r}' if found else 'no result'}; expected {FORMAT!r}, "
-            "a result of `vidpred test` or `vidpred score`"
-        )
-    result: Result = content
-    return result

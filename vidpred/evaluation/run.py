@@ -1,16 +1,20 @@
 """One pass over the clips, in which every method is scored."""
 
+import errno
+import hashlib
 import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor
 
-from vidpred.errors import VidpredError
+from vidpred.errors import ResultError, VidpredError
 from vidpred.evaluation.clips import ClipSource, EvaluationClip, Loaded, clips_left, read_ahead
 from vidpred.evaluation.extras import Extras
 from vidpred.evaluation.gallery import Gallery
@@ -20,6 +24,9 @@ from vidpred.evaluation.protocol import NamedProtocol, Protocol
 from vidpred.evaluation.results import ClipRow, Result
 from vidpred.evaluation.writer import ResultWriter
 from vidpred.provenance import provenance
+
+LOCK = ".vidpred.lock"
+"""File by which two processes keep out of each other's results."""
 
 DECIDING_PACKAGES = (
     *("torch", "torchvision", "torchmetrics", "kornia", "av", "numpy"),
@@ -67,25 +74,75 @@ def evaluate(
     extras = extras or Extras()
     writers = [
         ResultWriter(
-            *(folder, method.description, protocol, source, origin, extras), overwrite=overwrite
+            *(folder, method.description, protocol, source, origin, extras),
+            fingerprint=partial(_fingerprint, source, method),
         )
         for method in methods
     ]
     try:
-        gallery = Gallery(folder, protocol.protocol, writers)
-        units = list(source.units())
-        on_disk = sum(len(unit.names) for unit in units)
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / LOCK, timeout=0):
+            return _evaluate(
+                *(protocol.protocol, source, methods, writers, folder, extras, device),
+                workers=workers,
+                overwrite=overwrite,
+                progress=progress,
+            )
+    except Timeout as error:
+        raise ResultError(
+            f"{folder}: another process writes its results there now; wait for it, or choose "
+            "another --output"
+        ) from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise ResultError(
+            f"{folder}: results cannot be written there ({error.strerror or error}); choose "
+            "another --output"
+        ) from error
+
+
+def _evaluate(
+    protocol: Protocol,
+    source: ClipSource,
+    methods: Sequence[ScoredMethod],
+    writers: Sequence[ResultWriter],
+    folder: Path,
+    extras: Extras,
+    device: torch.device,
+    *,
+    workers: int,
+    overwrite: bool,
+    progress: Callable[[int, int], None] | None,
+) -> list[Result]:
+    for writer in writers:
+        if overwrite:
+            writer.clear()
+        writer.check()
+    units = list(source.units())
+    there = {name for unit in units for name in unit.names}
+    opened: list[ResultWriter] = []
+    try:
+        for writer in writers:
+            writer.open(there)
+            opened.append(writer)
+        gallery = Gallery(folder, protocol, writers)
         left = clips_left(units, set.intersection(*(writer.done for writer in writers)))
-        done = on_disk - sum(len(unit.names) for unit in left)
+        done = len(there) - sum(len(unit.names) for unit in left)
         for loaded in read_ahead(left, workers=workers):
-            _score(loaded, protocol.protocol, methods, writers, gallery, extras, device)
+            _score(loaded, protocol, methods, writers, gallery, extras, device)
             done += len(loaded)
             if progress is not None:
-                progress(done, on_disk)
+                progress(done, len(there))
     finally:
-        for writer in writers:
+        for writer in opened:
             writer.close()
     return [writer.finish() for writer in writers]
+
+
+def _fingerprint(source: ClipSource, method: ScoredMethod, clip: str) -> str:
+    told = f"{source.fingerprint(clip)} {method.fingerprint(clip)}"
+    return hashlib.sha256(told.encode()).hexdigest()
 
 
 def _score(
@@ -111,7 +168,7 @@ def _score(
             continue
         try:
             pred = method.predict(fresh, protocol.clips)
-            rows = _rows(fresh, pred, protocol, extras, device)
+            rows = _rows(fresh, pred, protocol, extras, device, writer.fingerprint)
             features = extras.features(fresh, pred)
         except (VidpredError, ValueError) as error:  # metrics refuse frames by ValueError
             for clip in fresh:
@@ -132,6 +189,7 @@ def _rows(
     protocol: Protocol,
     extras: Extras,
     device: torch.device,
+    fingerprint: Callable[[str], str],
 ) -> list[ClipRow]:
     target = torch.stack([clip.target for clip in clips]).to(device)
     masks = [clip.mask for clip in clips if clip.mask is not None]
@@ -146,6 +204,7 @@ def _rows(
             "clip": clip.name,
             "video": clip.video,
             "start": clip.start,
+            "fingerprint": fingerprint(clip.name),
             "motion": clip.motion(),
             "moving": clip.moving(),
             "values": {key: value[b] for key, value in values.items()},

@@ -11,6 +11,7 @@ from torchvision.transforms.v2 import functional as TF
 from vidpred.data.catalog import Video
 from vidpred.errors import DataError, VideoError
 from vidpred.evaluation.clips import ClipSource, EvaluationClip, Loaded, Unit
+from vidpred.evaluation.fingerprints import fingerprint_of
 from vidpred.evaluation.protocol import FrameFormat, Protocol
 from vidpred.ops import to_unit
 from vidpred.video import read_clip
@@ -43,6 +44,11 @@ class VideoClips(ClipSource):
         self.missing = [_video_id(row) for row in listing.missing]
         self._videos = listing.videos
         videos = [*(video.video_id for video in listing.videos), *self.missing]
+        self._paths = {
+            clip_name(video.video_id, start): video.path
+            for video in listing.videos
+            for start in self._starts()
+        }
         self.names = [clip_name(video, start) for video in videos for start in self._starts()]
         self.videos_listed = len(videos)
         self.videos_expected = protocol.videos.expected
@@ -56,6 +62,11 @@ class VideoClips(ClipSource):
         for video in self._videos:
             names = tuple(clip_name(video.video_id, start) for start in self._starts())
             yield Unit(names, partial(self._read, video))
+
+    def fingerprint(self, clip: str) -> str:
+        """Tell a video from what it was before."""
+        path = self._paths.get(clip)
+        return "" if path is None else fingerprint_of([path])
 
     def _starts(self) -> list[int]:
         return sorted(self.protocol.clips.starts)

@@ -136,7 +136,7 @@ def verdict(comparison: Comparison, key: str | None = None) -> list[str]:
     elif ties:
         sentences.append(f"{_and(ties)} cannot be told from it with {table['videos']} videos.")
     else:
-        sentences.append("Every other method is clearly behind.")
+        sentences.append("Every other method is behind it by more than chance (95 %).")
     return sentences + _against_copying(comparison, table, ranked)
 
 
@@ -165,14 +165,14 @@ def _against_copying(
         return ["Copying the last frame is not among the methods, so gains over it are not known."]
     if table["scores"][baseline]["mean"] is None or table["videos"] < 2:
         return []
-    sides: dict[str, list[str]] = {"surely better": [], "not told apart": [], "surely worse": []}
+    sides: dict[str, list[str]] = {"better": [], "not told apart": [], "worse": []}
     for name in ranked:
         bounds = table["scores"][name]["gain_interval"]
         if name != baseline and bounds is not None:
-            side = "surely better" if bounds[0] > 0 else "surely worse" if bounds[1] < 0 else None
+            side = "better" if bounds[0] > 0 else "worse" if bounds[1] < 0 else None
             sides[side or "not told apart"].append(name)
     said = [f"{side}: {_and(names)}" for side, names in sides.items() if names]
-    return [f"Against copying the last frame, {'; '.join(said)}."] if said else []
+    return [f"Against copying the last frame (95 %), {'; '.join(said)}."] if said else []
 
 
 def distances(comparison: Comparison) -> list[str]:

@@ -1,8 +1,7 @@
 """Results that are appended as they come, and survive an interruption."""
 
-import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,17 @@ from vidpred.errors import ResultError
 from vidpred.evaluation.averages import summarize
 from vidpred.evaluation.clips import ClipSource
 from vidpred.evaluation.extras import Extras, Features, video_distance
+from vidpred.evaluation.fingerprints import digest_of_names
+from vidpred.evaluation.leaves import leaves
 from vidpred.evaluation.protocol import NamedProtocol
-from vidpred.evaluation.results import FORMAT, ClipCounts, ClipRow, Method, Result, read_result
-from vidpred.files import write_json
+from vidpred.evaluation.reading import read_result
+from vidpred.evaluation.results import FORMAT, ClipCounts, ClipRow, Method, Result
+from vidpred.files import replacing, write_json
 
 MEASURED = ("value", "clips")
 """Entries of a result's extras that were measured; the others decide."""
+
+_Kept = Iterator[tuple[ClipRow, Features | None]]
 
 
 class ResultWriter:
@@ -23,7 +27,8 @@ class ResultWriter:
 
     `<folder>/<method>.partial.jsonl` grows while clips are scored; `finish` writes
     `<folder>/<method>.json`. A writer for the same method, protocol and clip list goes on where
-    another was interrupted.
+    another was interrupted; clips whose files have changed since are scored again. First `check`,
+    then `open`, so that of several writers all can refuse before one leaves anything.
 
     Args:
         folder: Where results go; made when it does not exist.
@@ -33,14 +38,11 @@ class ResultWriter:
         provenance: Versions, seed, device and so on; a measurement goes on with the same versions
             on the same device only.
         extras: What is measured beside the protocol.
-        overwrite: Throw away what another method or protocol left under this name.
+        fingerprint: Tells the files of a clip from what they were before.
 
     Attributes:
         done: Clips that are scored.
         failed: By clip, why it could not be scored this time.
-
-    Raises:
-        ResultError: When the place is taken by something else.
     """
 
     def __init__(
@@ -51,15 +53,16 @@ class ResultWriter:
         source: ClipSource,
         provenance: dict[str, Any],
         extras: Extras,
-        *,
-        overwrite: bool = False,
+        fingerprint: Callable[[str], str],
     ) -> None:
         self.method = method
-        self.provenance = provenance
-        self.extras = extras
         self.protocol = protocol
         self.source = source
+        self.provenance = provenance
+        self.extras = extras
+        self.fingerprint = fingerprint
         self.path = folder / f"{method['name']}.json"
+        self.done: set[str] = set()
         self.failed: dict[str, str] = {}
         self._partial = folder / f"{method['name']}.partial.jsonl"
         self._header = {
@@ -72,15 +75,38 @@ class ResultWriter:
             "extras": extras.describe(),
         }
         self._appended = False
-        folder.mkdir(parents=True, exist_ok=True)
-        if overwrite:
-            self.path.unlink(missing_ok=True)
-            self._partial.unlink(missing_ok=True)
-        if not self._partial.exists():
-            rows = self._rows_of_result()
-            lines = [self._header, *({**row, "features": None} for row in rows)]
-            self._partial.write_text("".join(map(_line, lines)), encoding="utf-8")
-        self.done = {row["clip"] for row in self._resume()}
+
+    def check(self) -> None:
+        """Refuse a place that another measurement has taken.
+
+        Raises:
+            ResultError: Naming what differs.
+        """
+        for _ in self._before():
+            return
+
+    def clear(self) -> None:
+        """Throw away what stands under this name."""
+        self.path.unlink(missing_ok=True)
+        self._partial.unlink(missing_ok=True)
+
+    def open(self, there: Collection[str]) -> None:
+        """Take up what was scored before.
+
+        Args:
+            there: Clips that are on the disk.
+        """
+        kept: dict[str, tuple[ClipRow, Features | None]] = {}
+        for row, features in self._before():
+            if row["fingerprint"] == self.fingerprint(row["clip"]):
+                kept[row["clip"]] = (row, features)
+        # A result holds no features, so a distance cannot be taken of some of its clips and others.
+        if self.extras.fvd is not None and not set(there) <= kept.keys():
+            kept = {clip: pair for clip, pair in kept.items() if pair[1] is not None}
+        with replacing(self._partial) as temporary, temporary.open("w", encoding="utf-8") as file:
+            file.write(_line(self._header))
+            file.writelines(_line({**row, "features": seen}) for row, seen in kept.values())
+        self.done = set(kept)
         self._file = self._partial.open("a", encoding="utf-8")
 
     def append(self, row: ClipRow, features: Features | None = None) -> None:
@@ -96,15 +122,7 @@ class ResultWriter:
 
     def rows(self) -> Iterator[ClipRow]:
         """Yield the scores so far, as they were appended."""
-        for row, _ in self._kept():
-            yield row
-
-    def _kept(self) -> Iterator[tuple[ClipRow, Features | None]]:
-        with self._partial.open(encoding="utf-8") as file:
-            next(file)
-            for line in file:
-                row = json.loads(line)
-                yield row, row.pop("features")
+        return (row for row, _ in self._lines())
 
     def close(self) -> None:
         """Leave what is there for the next run."""
@@ -113,15 +131,19 @@ class ResultWriter:
     def finish(self) -> Result:
         """Write the result, whole or not at all; one that nothing was added to stays as it is.
 
+        Where no clip could be scored there is nothing to be written.
+
         Returns:
-            What is in the file.
+            What is in the file, or would be.
         """
         self.close()
-        if self.path.exists() and not self._appended and not self.failed:
+        rows_before = read_result(self.path)["rows"] if self.path.exists() else None
+        kept = sorted(self._lines(), key=lambda pair: pair[0]["clip"])
+        rows = [row for row, _ in kept]
+        if rows == rows_before and not self._appended and not self.failed:
             self._partial.unlink()
             return read_result(self.path)
-        kept = sorted(self._kept(), key=lambda pair: pair[0]["clip"])
-        rows = [row for row, _ in kept]
+        protocol = self.protocol.protocol
         result: Result = {
             "format": FORMAT,
             "method": self.method,
@@ -131,19 +153,19 @@ class ResultWriter:
             "mask": dict(self.source.mask),
             "provenance": self.provenance,
             "extras": self._extras([features for _, features in kept if features is not None]),
-            "summary": summarize(rows, self.protocol.protocol),
+            "summary": summarize(
+                rows,
+                keys=[measure.key for measure in protocol.measures],
+                skip=protocol.skip,
+                horizon=protocol.clips.horizon,
+            ),
             "rows": rows,
         }
-        write_json(self.path, result)
+        if rows:
+            write_json(self.path, result)
         if not self.failed:  # else the next run goes on from there
             self._partial.unlink()
         return result
-
-    def _extras(self, features: list[Features]) -> dict[str, Any]:
-        described = self.extras.describe()
-        if "fvd" in described:
-            described["fvd"] |= {"value": video_distance(features), "clips": len(features)}
-        return described
 
     def _counts(self, rows: list[ClipRow]) -> ClipCounts:
         return {
@@ -158,58 +180,76 @@ class ResultWriter:
             "failed": dict(sorted(self.failed.items())),
         }
 
-    def _rows_of_result(self) -> list[ClipRow]:
-        """Give the rows of a result that is there already, when it is of the same measurement."""
-        if not self.path.exists():
-            return []
-        result = read_result(self.path)
-        found = {
-            "method": result["method"],
-            "protocol_digest": result["protocol_digest"],
-            "list_digest": result["clips"]["list_digest"],
-            "mask": result["mask"],
-            "versions": result["provenance"]["versions"],
-            "device": result["provenance"]["device"],
-            "extras": {
-                name: {key: value for key, value in said.items() if key not in MEASURED}
-                for name, said in result["extras"].items()
-            },
-        }
-        self._require_same(found, self.path)
-        return result["rows"]
+    def _extras(self, features: list[Features]) -> dict[str, Any]:
+        described = self.extras.describe()
+        if "fvd" in described:
+            described["fvd"] |= {"value": video_distance(features), "clips": len(features)}
+        return described
 
-    def _resume(self) -> Iterator[ClipRow]:
-        """Yield the rows that are whole; what an interruption cut off is dropped."""
-        whole = 0
-        with self._partial.open("rb+") as file:
-            for number, line in enumerate(file):
-                try:
-                    content = json.loads(line)
-                except ValueError:
-                    break
-                if not line.endswith(b"\n"):
-                    break
-                if number == 0:
-                    self._require_same(content, self._partial)
-                else:
-                    yield content
-                whole += len(line)
-            file.truncate(whole)
-        if not whole:
-            self._partial.write_text(_line(self._header), encoding="utf-8")
+    def _before(self) -> _Kept:
+        """Yield what an earlier run left, from its unfinished file or from its result."""
+        if self._partial.exists() and self._partial.stat().st_size:
+            unfinished = self._lines(check=True)
+            first = next(unfinished, None)
+            if first is not None:
+                yield first
+                yield from unfinished
+                return
+        if not self.path.exists():
+            return
+        result = read_result(self.path)
+        self._require_same(
+            {
+                "method": result["method"],
+                "protocol_digest": result["protocol_digest"],
+                "list_digest": result["clips"]["list_digest"],
+                "mask": result["mask"],
+                "versions": result["provenance"]["versions"],
+                "device": result["provenance"]["device"],
+                "extras": {
+                    name: {key: value for key, value in said.items() if key not in MEASURED}
+                    for name, said in result["extras"].items()
+                },
+            },
+            self.path,
+        )
+        for row in result["rows"]:
+            yield row, None
+
+    def _lines(self, *, check: bool = False) -> _Kept:
+        """Yield the rows of the unfinished file; a line that an interruption cut off ends it."""
+        with self._partial.open(encoding="utf-8") as file:
+            lines = _whole(file)
+            header = next(lines, None)
+            for number, row in enumerate(lines):
+                if check and number == 0:
+                    self._require_same(header or {}, self._partial)
+                features = row.pop("features")
+                yield row, features
 
     def _require_same(self, found: dict[str, Any], path: Path) -> None:
-        different = [key for key, value in self._header.items() if found.get(key) != value]
+        there, here = (dict(leaves(content)) for content in (found, self._header))
+        different = [
+            f"{key} is {there.get(key, 'absent')} there, {here.get(key, 'absent')} here"
+            for key in dict.fromkeys([*here, *there])
+            if there.get(key, "absent") != here.get(key, "absent")
+        ]
         if different:
             raise ResultError(
-                f"{path}: holds the scores of another measurement (other {', '.join(different)}); "
+                f"{path}: holds the scores of another measurement ({'; '.join(different)}); "
                 "choose another --output, another name, or replace it with --overwrite"
             )
 
 
-def digest_of_names(names: Iterable[str]) -> str:
-    """Give the SHA-256 of a set of names, whatever their order."""
-    return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()
+def _whole(lines: Iterable[str]) -> Iterator[Any]:
+    for line in lines:
+        try:
+            content = json.loads(line)
+        except ValueError:
+            return
+        if not line.endswith("\n"):
+            return
+        yield content
 
 
 def _line(content: object) -> str:

@@ -128,7 +128,8 @@ def _existing_file(weights: str | Path | None, backbone: LPIPSBackbone) -> Path:
     url: str = _WEIGHTS[backbone].url
     wanted = (
         f"LPIPS needs torchvision's ImageNet weights of {backbone} as a local file, "
-        f"{url.rpartition('/')[2]}: fetch it once from {url} and give its path as `weights`; "
+        f"{url.rpartition('/')[2]}: fetch it once from {url} and give its path "
+        "(`weights`, on the command line --lpips FILE); "
         "nothing is downloaded by itself"
     )
     if weights is None:

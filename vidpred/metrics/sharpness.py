@@ -65,7 +65,7 @@ def sharpness(
     if variant == "mathieu_code":
         difference = (pred_w - target_w).abs() + (pred_h - target_h).abs()
     else:
-        difference = (pred_w + pred_h - target_w - target_h).abs()
+        difference = ((pred_w + pred_h) - (target_w + target_h)).abs()
     pixels = pred[0, 0].numel()  # all of them, although the border is not in the sum
     return mathieu.decibels(difference.sum(dim=(2, 3, 4)) / pixels, mask)
 

@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from vidpred.errors import VideoError
 from vidpred.evaluation.comparison import Comparison
-from vidpred.evaluation.gallery import FOLDER, TRUTH
+from vidpred.evaluation.gallery import FOLDER
+from vidpred.evaluation.methods import TRUTH
 from vidpred.ops import to_unit
 from vidpred.video import probe, read_clip, write_video
 from vidpred.viz import comparison_strip, comparison_video
@@ -111,8 +112,10 @@ def _frames(
         home = Path(entrant["file"]).parent / FOLDER / clip
         if truth is None and (home / f"{TRUTH}.mp4").is_file():
             truth = _whole(home / f"{TRUTH}.mp4")
-        if (home / f"{name}.mp4").is_file():
-            preds[name] = _whole(home / f"{name}.mp4")
+        # Named by the file, as the evaluation did; the method may have been renamed since.
+        video = home / f"{Path(entrant['file']).stem}.mp4"
+        if video.is_file():
+            preds[name] = _whole(video)
     if truth is None or len(truth) < horizon:
         return None
     fitting = {

@@ -172,7 +172,7 @@
       });
     }
     const look = layout(
-      { title: (narrow() ? "true motion, %" : "true motion before the frame, % of full scale") + (log ? " (logarithmic)" : ""), type: log ? "log" : "linear", ...(log ? { tickmode: "array", tickvals: [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50], ticktext: ["0.1", "0.2", "0.5", "1", "2", "5", "10", "20", "50"] } : {}) },
+      { title: (narrow() ? "true motion, %" : "true motion before the frame, % of full scale") + (log ? " (logarithmic)" : ""), type: log ? "log" : "linear", ...(log ? { tickmode: "array", tickvals: [0.1, 0.2, 0.5, 1, 2, 3, 5, 7, 10, 15, 20, 30, 50], ticktext: ["0.1", "0.2", "0.5", "1", "2", "3", "5", "7", "10", "15", "20", "30", "50"] } : {}) },
       { title: gain ? `gain over copy last${measure.unit ? `, ${measure.unit}` : ""}` : axisName(measure), zeroline: gain, zerolinecolor: css("--muted"), zerolinewidth: 1.5 },
     );
     const what = gain ? `Gain in ${measure.name} over copying the last frame` : measure.name;

@@ -1,0 +1,42 @@
+"""Whether files are what they were when they were scored."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def fingerprint_of(paths: Iterable[Path]) -> str:
+    """Describe files by name, size and time of change, without reading them.
+
+    Args:
+        paths: Files, and folders of files; what cannot be looked at counts as absent.
+
+    Returns:
+        A digest that changes when one of them does.
+    """
+    told = hashlib.sha256()
+    for path in paths:
+        members = sorted(path.iterdir()) if path.is_dir() else [path]
+        for file in members:
+            try:
+                state = file.stat()
+            except OSError:
+                continue
+            told.update(f"{file.name}\0{state.st_size}\0{state.st_mtime_ns}\0".encode())
+    return told.hexdigest()
+
+
+def digest_of_names(names: Iterable[str]) -> str:
+    """Give the SHA-256 of a set of names, whatever their order."""
+    return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()
+
+
+def content_digest(paths: Iterable[Path]) -> str:
+    """Give the SHA-256 of names and contents of files, and of folders of files."""
+    told = hashlib.sha256()
+    for path in paths:
+        for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+            with file.open("rb") as content:
+                digest = hashlib.file_digest(content, "sha256").hexdigest()
+            told.update(f"{path.name}\0{file.name}\0{digest}\0".encode())
+    return told.hexdigest()
