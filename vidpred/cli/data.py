@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vidpred.cli.clips import add_clips_parser
+from vidpred.cli.doctor import add_doctor_parser, add_index_parser
+from vidpred.cli.prepare import add_prepare_parser
 
 
 def add_data_parser(
@@ -34,6 +36,9 @@ def add_data_parser(
         help="replace moving shapes that are there; any other folder is never touched",
     )
     toy.set_defaults(run=write_toy_set)
+    add_prepare_parser(commands)
+    add_index_parser(commands)
+    add_doctor_parser(commands)
     add_clips_parser(commands)
 
 

@@ -1,0 +1,197 @@
+"""`vidpred data index` and `vidpred data doctor`: what is in a data set, and what is wrong."""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vidpred.data.doctor_types import Diagnosis, Finding
+
+SHOWN_ITEMS = 3
+NEEDS_A_HAND = 2
+"""Exit status when something has to be done about the data; 1 would be a mistake of ours."""
+
+
+def add_index_parser(
+    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
+) -> None:
+    """Add `index` to the data commands."""
+    parser = subparsers.add_parser(
+        "index",
+        help="read once what later runs have to know about every video",
+        description="Count the frames of every video below a folder and keep what was found in "
+        "the user's cache (VIDPRED_CACHE), so that later runs begin at once. Only what is new or "
+        "has changed is read. Training does this by itself.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("root", metavar="ROOT", type=Path, help="folder of the data set")
+    parser.add_argument("--workers", type=_positive, help="threads; one a core by default")
+    parser.set_defaults(run=build_index)
+
+
+def add_doctor_parser(
+    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
+) -> None:
+    """Add `doctor` to the data commands."""
+    parser = subparsers.add_parser(
+        "doctor",
+        help="find damaged, missing, doubled or misplaced videos",
+        description="Examine a folder of videos, and the split lists of UCF101's layout. Damaged "
+        "videos are put into a quarantine that training leaves out. Exit status 0: healthy, 2: "
+        "something needs your hand.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("root", metavar="ROOT", type=Path, help="folder of the data set")
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help="decode every video whole; what was broken off goes on where it was",
+    )
+    parser.add_argument("--frames", type=_positive, default=5, help="frames of a clip")
+    parser.add_argument("--sample", type=_whole, default=50, help="videos to decode whole")
+    parser.add_argument("--seed", type=_whole, default=0, help="of their choice")
+    parser.add_argument(
+        "--subset", action="store_true", help="it is well that listed videos are missing"
+    )
+    parser.add_argument("--list-dir", type=Path, help="folder of UCF101's lists, when elsewhere")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything for machines")
+    parser.add_argument("--workers", type=_positive, help="threads; one a core by default")
+    parser.add_argument("--release", action="store_true", help="empty the quarantine, and stop")
+    parser.set_defaults(run=examine)
+
+
+def build_index(arguments: argparse.Namespace) -> int:
+    """Run `vidpred data index`: progress on stderr, a summary on stdout.
+
+    Raises:
+        VidpredError: When the folder is not there.
+    """
+    # Here and not above: it brings torch, and `--help` has to answer at once.
+    from vidpred.data.index import VideoIndex
+
+    with VideoIndex(arguments.root) as index, examination_progress() as progress:
+        report = index.refresh(
+            workers=arguments.workers,
+            progress=lambda done, total: progress("Indexing videos", done, total),
+        )
+        file = "memory" if index.in_memory else index.file
+        left_out = len(index.quarantined())
+    _say(
+        f"{report.total} videos: {report.new} new, {report.changed} changed, {report.gone} gone, "
+        f"{report.broken} cannot be read, {left_out} in quarantine"
+    )
+    for name, reason in report.unreadable.items():
+        _say(f"cannot be listed: {name} ({reason})")
+    if left_out or report.unreadable:
+        _say(f"what to do: vidpred data doctor {arguments.root}")
+    _say(f"index: {file}")
+    return 0
+
+
+def examine(arguments: argparse.Namespace) -> int:
+    """Run `vidpred data doctor`: progress on stderr, the report on stdout.
+
+    Raises:
+        VidpredError: When the folder is not there, or the JSON file cannot be written.
+    """
+    # Here and not above: these bring torch, and `--help` has to answer at once.
+    from vidpred.data.doctor import diagnose
+    from vidpred.data.index import VideoIndex
+    from vidpred.errors import DataError
+    from vidpred.files import write_json
+
+    with VideoIndex(arguments.root) as index:
+        if arguments.release:
+            released = index.quarantined()
+            index.release()
+            _say(f"{len(released)} videos released; those that cannot be opened come back")
+            return 0
+        with examination_progress() as progress:
+            diagnosis = diagnose(
+                index,
+                frames=arguments.frames,
+                sample=arguments.sample,
+                seed=arguments.seed,
+                full=arguments.full,
+                subset=arguments.subset,
+                list_dir=arguments.list_dir,
+                workers=arguments.workers,
+                progress=progress,
+            )
+    show(diagnosis)
+    if arguments.json is not None:
+        try:
+            write_json(arguments.json, diagnosis.to_plain())
+        except OSError as error:
+            raise DataError(f"{arguments.json}: cannot be written ({error.strerror})") from error
+    return 0 if diagnosis.healthy else NEEDS_A_HAND
+
+
+def show(diagnosis: "Diagnosis") -> None:
+    """Print a report for people on stdout."""
+    _say(f"{diagnosis.root} ({diagnosis.layout})")
+    _say("  " + ", ".join(f"{count:,} {name}" for name, count in diagnosis.counts.items()))
+    faults = [finding for finding in diagnosis.findings if finding.fault]
+    notes = [finding for finding in diagnosis.findings if not finding.fault]
+    for title, findings in (("Needs your hand", faults), ("Worth knowing", notes)):
+        if findings:
+            _say(f"\n{title}")
+        for finding in findings:
+            _show_finding(finding)
+    if diagnosis.quarantine:
+        _say(
+            f"\nTraining leaves out {len(diagnosis.quarantine)} videos until their files change; "
+            f"to empty this quarantine: vidpred data doctor {diagnosis.root} --release"
+        )
+    _say("\nhealthy" if diagnosis.healthy else f"\nnot healthy: kinds of faults: {len(faults)}")
+
+
+def _show_finding(finding: "Finding") -> None:
+    _say(f"  [{finding.kind}] {finding.summary}")
+    for item in finding.items[:SHOWN_ITEMS]:
+        _say(f"      {item}")
+    if len(finding.items) > SHOWN_ITEMS:
+        _say(f"      ... and {len(finding.items) - SHOWN_ITEMS} more (--json FILE names all)")
+    if finding.advice:
+        _say(f"    -> {finding.advice}")
+
+
+@contextmanager
+def examination_progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Show a bar for each phase on stderr; yields what `diagnose` calls."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress
+
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        tasks = {}
+
+        def advance(phase: str, done: int, total: int) -> None:
+            if phase not in tasks:
+                tasks[phase] = progress.add_task(phase, total=total)
+            progress.update(tasks[phase], completed=done, total=total)
+
+        yield advance
+
+
+def _say(line: str) -> None:
+    # A file's name need not be text in any encoding, and no terminal shows all text.
+    encoding = sys.stdout.encoding or "utf-8"
+    print(line.encode(encoding, errors="backslashreplace").decode(encoding))
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} given; expected at least 1")
+    return value
+
+
+def _whole(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{value} given; expected at least 0")
+    return value

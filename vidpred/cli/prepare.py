@@ -1,0 +1,150 @@
+"""`vidpred data prepare`: a data set from its own site."""
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from vidpred.cli.doctor import add_doctor_parser
+from vidpred.cli.scoring import say
+
+
+def add_prepare_parser(
+    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
+) -> None:
+    """Add `prepare` to the data commands."""
+    parser = subparsers.add_parser(
+        "prepare",
+        help="fetch UCF101 from its own site and unpack it",
+        description="Fetch the archives of UCF101 (6.9 GB, and as much again when unpacked) from "
+        "the site of its authors, unpack them into the layout that is read here, and look the "
+        "result over. Interrupted at any point, the same command goes on from there.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("dataset", choices=("ucf101",), help="data set")
+    parser.add_argument(
+        "root", metavar="ROOT", type=Path, nargs="?", default=Path("data/ucf101"), help="folder"
+    )
+    parser.add_argument(
+        "--videos",
+        metavar="ADDRESS_OR_FILE",
+        help="another copy of the videos' archive (RAR or ZIP), on a site or on the disk",
+    )
+    parser.add_argument("--videos-sha256", metavar="HASH", help="what --videos must hash to")
+    parser.add_argument(
+        "--lists",
+        metavar="ADDRESS_OR_FILE",
+        help="another copy of the archive of the split lists (recognition task)",
+    )
+    parser.add_argument("--lists-sha256", metavar="HASH", help="what --lists must hash to")
+    parser.add_argument(
+        "--max-unpacked-gb",
+        type=float,
+        default=20.0,
+        help="refuse an archive that holds more (1 GB = 1,000,000,000 bytes)",
+    )
+    parser.add_argument(
+        "--keep-archives", action="store_true", help="leave them in ROOT/.downloads"
+    )
+    parser.add_argument(
+        "--retries", type=int, default=8, help="fruitless attempts in a row before giving up"
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=60.0, help="seconds of silence before a new attempt"
+    )
+    parser.set_defaults(run=prepare)
+
+
+def prepare(arguments: argparse.Namespace) -> int:
+    """Run `vidpred data prepare`: progress on stderr, the folder on stdout, then the doctor.
+
+    Returns:
+        The doctor's exit status.
+
+    Raises:
+        VidpredError: When something cannot be had, read or written, or an option is wrong.
+    """
+    # Here and not above: these bring torch, and `--help` has to answer at once.
+    from vidpred.data.prepare import (
+        OFFICIAL_LISTS,
+        OFFICIAL_VIDEOS,
+        custom_source,
+        prepare_ucf101,
+    )
+    from vidpred.errors import DataError
+
+    say(
+        "UCF101 (Soomro, Zamir and Shah, CRCV-TR-12-01, 2012): clips of videos that users "
+        "uploaded, commonly described as for research use; their rights stay with them"
+    )
+    with _byte_progress() as progress:
+        try:
+            sources = [
+                custom_source(given, sha256=sha256)
+                if given
+                else replace(official, sha256=sha256 or official.sha256)
+                for given, sha256, official in (
+                    (arguments.videos, arguments.videos_sha256, OFFICIAL_VIDEOS),
+                    (arguments.lists, arguments.lists_sha256, OFFICIAL_LISTS),
+                )
+            ]
+            prepared = prepare_ucf101(
+                arguments.root,
+                videos=sources[0],
+                lists=sources[1],
+                max_unpacked_bytes=int(arguments.max_unpacked_gb * 1e9),
+                keep_archives=arguments.keep_archives,
+                retries=arguments.retries,
+                timeout=arguments.timeout,
+                progress=progress,
+                notice=say,
+            )
+        except ValueError as error:  # an option out of range is the user's to mend, not ours
+            raise DataError(str(error)) from error
+    for what, count in (("videos", prepared.videos), ("lists", prepared.lists)):
+        if count is not None:
+            say(f"{count:,} {what} unpacked")
+    print(prepared.root, flush=True)
+    return _examine(prepared.root)
+
+
+def _examine(root: Path) -> int:
+    """Run `vidpred data doctor` as it is without options."""
+    parser = argparse.ArgumentParser()
+    add_doctor_parser(parser.add_subparsers())
+    arguments = parser.parse_args(["doctor", "--", str(root)])
+    return int(arguments.run(arguments))
+
+
+@contextmanager
+def _byte_progress() -> Iterator[Callable[[str, int, int | None], None]]:
+    """Show a bar on stderr for each thing that is under way."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(what: str, done: int, total: int | None) -> None:
+            if what not in tasks:
+                # Bytes of an earlier attempt are no speed of this one.
+                tasks[what] = bars.add_task(what, total=total, completed=done)
+            bars.update(tasks[what], completed=done, total=total)
+
+        yield show

@@ -1,0 +1,107 @@
+"""Opened video files: which stream is read, and how FFmpeg's errors become ours."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+from av.codec.context import ThreadType
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Disposition
+
+from vidpred.errors import VideoError
+
+MAX_PIXELS = 2**27
+"""Pixels of a frame, 16384 x 8192: a damaged header must not make us ask for all memory."""
+
+
+@contextmanager
+def open_video(path: Path) -> Iterator[tuple[InputContainer, av.VideoStream]]:
+    """Open a file and its default video stream; both are closed at the end.
+
+    Containers are not kept between clips: opening one of UCF101 takes 0.13 ms, a tenth of what a
+    clip takes, and a training that draws from thousands of files would hardly ever meet one of a
+    few open files again.
+
+    Raises:
+        VideoError: When the file is missing, empty or no video, and for every error of FFmpeg's
+            in the body.
+    """
+    _require_file(path)
+    with (
+        ffmpeg_errors(path),
+        # An absolute path is never taken for a protocol (`a:b.avi`), and a text file that names
+        # addresses (a playlist called .avi) reaches no network.
+        av.open(
+            str(path.absolute()),
+            mode="r",
+            metadata_errors="replace",
+            options={"max_pixels": str(MAX_PIXELS)},
+            container_options={"protocol_whitelist": "file"},
+        ) as container,
+    ):
+        stream = _choose_stream(path, container)
+        # One thread: loaders run many workers, and each frame is small.
+        stream.codec_context.thread_type = ThreadType.NONE
+        stream.codec_context.thread_count = 1
+        yield container, stream
+
+
+def demux(
+    container: InputContainer, stream: av.VideoStream
+) -> "Iterator[av.Packet[av.VideoStream]]":
+    """Yield a stream's packets, at the end an empty one that makes the decoder give up the rest."""
+    try:
+        yield from container.demux(stream)
+    except IndexError:
+        # PyAV 18.1, where a damaged transport stream announces a further stream on its way: raised
+        # after the last packet of ours.
+        return
+
+
+def decode(container: InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
+    """Yield all frames of a stream."""
+    for packet in demux(container, stream):
+        yield from packet.decode()
+
+
+@contextmanager
+def ffmpeg_errors(path: Path) -> Iterator[None]:
+    """Turn FFmpeg's errors into `VideoError`."""
+    try:
+        yield
+    except FFmpegError as error:
+        reason = error.strerror or type(error).__name__
+        raise VideoError(
+            path, f"FFmpeg cannot read it ({reason}); it is damaged or no video, fetch it again"
+        ) from error
+
+
+def _choose_stream(path: Path, container: InputContainer) -> av.VideoStream:
+    """Give the first stream that is marked as default, or else the first; never a cover."""
+    moving = [
+        stream
+        for stream in container.streams.video
+        if not stream.disposition & Disposition.attached_pic
+    ]
+    if not moving:
+        held = "only a cover picture" if container.streams.video else "no video stream"
+        raise VideoError(path, f"it has {held}; expected a video")
+    default = [stream for stream in moving if stream.disposition & Disposition.default]
+    stream = (default or moving)[0]
+    # Without a decoder there is no context, whatever the type says.
+    if getattr(stream, "codec_context", None) is None:
+        raise VideoError(
+            path, "its format is unknown to this FFmpeg; encode it again, as H.264 in .mp4"
+        )
+    return stream
+
+
+def _require_file(path: Path) -> None:
+    if path.is_dir():
+        raise VideoError(path, "it is a folder; expected a video file")
+    if not path.exists():
+        raise VideoError(path, "there is no such file")
+    if path.stat().st_size == 0:
+        raise VideoError(path, "the file is empty (0 bytes); fetch it again")
