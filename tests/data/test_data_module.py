@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,10 @@ from vidpred.data import (
     collate_clips,
 )
 from vidpred.data.catalog import SPLITS, evenly_spaced
+from vidpred.data.index import VideoIndex
+from vidpred.data.video_folder import find_videos
 from vidpred.errors import DataError, VideoError
+from vidpred.evaluation.frame_files import write_clip
 from vidpred.video import read_clip
 
 MakeVideo = Callable[..., Path]
@@ -221,6 +225,7 @@ def test_lightning_trains_on_new_draws_each_epoch(toy_root: Path, workers: int) 
         ("frame_step", 0),
         ("motion_threshold", 1.5),
         ("motion_threshold", float("nan")),
+        ("max_damaged", -0.1),
         ("seed", -1),
         ("num_workers", -1),
     ],
@@ -261,3 +266,92 @@ def test_collate_joins_patches_in_order() -> None:
     assert batch["video_id"] == ["0", "0", "1", "1", "2", "2"]
     assert batch["start"].tolist() == [0, 0, 1, 1, 2, 2]
     assert batch["accepted"].tolist() == [True, False, True, True, True, False]
+
+
+def damaged_inside(path: Path) -> None:
+    """Keep the packets of a video and spoil the pictures in them."""
+    content = bytearray(path.read_bytes())
+    begin = content.find(b"movi") + 4
+    for place in range(begin + 60, len(content) - 60, 7):
+        content[place] ^= 0x5A
+    path.write_bytes(content)
+
+
+def folder_of_videos(tmp_path: Path, make_video: MakeVideo, count: int = 12) -> Path:
+    root = tmp_path / "videos"
+    root.mkdir()
+    for number in range(count):
+        make_video(root / f"{number:02d}.avi", frames=12)
+    return root
+
+
+def test_what_breaks_in_training_goes_into_quarantine(
+    tmp_path: Path, make_video: MakeVideo
+) -> None:
+    root = folder_of_videos(tmp_path, make_video)
+    options: dict[str, Any] = {"batch_size": 8, "patch_size": 16, "num_workers": 0}
+    data = VideoFolderDataModule(root, samples_per_epoch=64, **options)
+    data.setup("fit")
+    index = VideoIndex(root)
+    victim = data.listings["train"].videos[0]
+    index.refresh()
+    state = victim.path.stat()
+    # As a disk goes bad: the file looks as it did when it was indexed.
+    damaged_inside(victim.path)
+    os.utime(victim.path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    names = [name for batch in data.train_dataloader() for name in batch["video_id"]]
+    assert len(names) == 64
+    assert victim.video_id not in names
+    said = index.quarantined()[victim.video_id]
+    assert said.source == "training"
+    # A later run leaves it out from the start, and says the same samples.
+    later = VideoFolderDataModule(root, samples_per_epoch=64, **options)
+    later.setup("fit")
+    assert [n for batch in later.train_dataloader() for n in batch["video_id"]] == names
+    strict = VideoFolderDataModule(root, samples_per_epoch=64, max_damaged=0.0, **options)
+    index.release()
+    strict.setup("fit")
+    with pytest.raises(DataError, match="more than the 0% that max_damaged allows"):
+        list(strict.train_dataloader())
+
+
+def test_a_resumed_run_leaves_out_what_it_left_out_before(
+    tmp_path: Path, make_video: MakeVideo
+) -> None:
+    root = folder_of_videos(tmp_path, make_video)
+
+    def draws(quarantined: bool, state: dict[str, Any] | None = None) -> list[str]:
+        with VideoIndex(root) as index:
+            index.refresh()
+            index.release()
+            if quarantined:
+                name = sorted(index.known())[3]
+                index.quarantine(name, "it is broken")
+        data = VideoFolderDataModule(
+            root, batch_size=8, patch_size=16, num_workers=0, samples_per_epoch=64
+        )
+        data.setup("fit")
+        if state is not None:
+            data.load_state_dict(state)
+        return [name for batch in data.train_dataloader() for name in batch["video_id"]]
+
+    before = draws(quarantined=False)
+    assert draws(quarantined=True) != before
+    assert draws(quarantined=True, state={"batches_done": 0, "left_out": {}}) == before
+
+
+def test_a_folder_of_frames_is_a_video(tmp_path: Path, make_video: MakeVideo) -> None:
+    root = folder_of_videos(tmp_path, make_video, count=3)
+    clip = read_clip(root / "00.avi", 0, 12)
+    write_clip(root / "deep" / "frames", clip)
+    assert "deep/frames" in find_videos(root)
+    (root / "deep" / "cover.png").write_bytes(b"")  # beside folders: no frame of a video
+    assert find_videos(root) == ["00.avi", "01.avi", "02.avi", "deep/frames"]
+    lists = {}
+    for split, name in {"train": "deep/frames", "val": "00.avi", "test": "01.avi"}.items():
+        lists[f"{split}_list"] = tmp_path / f"{split}.txt"
+        lists[f"{split}_list"].write_text(f"{name}\n")
+    data = VideoFolderDataModule(root, batch_size=4, patch_size=16, num_workers=0, **lists)
+    data.setup("fit")
+    batch = next(iter(data.train_dataloader()))
+    assert set(batch["video_id"]) == {"deep/frames"}

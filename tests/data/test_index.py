@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from vidpred.data import video_folder
 from vidpred.data.index import VideoIndex, cache_folder
-from vidpred.data.index_files import VIDEO_SUFFIXES, scan
+from vidpred.data.index_files import scan
 from vidpred.data.index_types import Quarantined
 from vidpred.errors import DataError, VideoError
 from vidpred.video import probe
@@ -203,10 +202,6 @@ def test_names_need_not_be_text(index: VideoIndex, root: Path) -> None:
     assert name in index.known()
     index.quarantine(name, "frame 3 is damaged")
     assert list(index.quarantined()) == [name]
-
-
-def test_the_same_endings_are_videos_everywhere() -> None:
-    assert VIDEO_SUFFIXES == video_folder.VIDEO_SUFFIXES
 
 
 # Python 3.12 and later warn of a fork beside threads; loaders on Linux fork, so it has to work.

@@ -3,6 +3,7 @@
 import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -19,6 +20,7 @@ from vidpred.data.catalog import (
     require_disjoint,
 )
 from vidpred.data.evaluation import EvaluationClips, readable_videos
+from vidpred.data.index import VideoIndex
 from vidpred.data.loading import BlockSampler, ClipLoader, TrainingLoader, collate_or_error
 from vidpred.data.patches import PATCH_MOTION_THRESHOLD
 from vidpred.data.training import TrainingClips
@@ -61,6 +63,8 @@ class ClipDataModule(pl.LightningDataModule, ABC):
             `None`.
         max_test_videos: The same for test.
         frame_step: Distance between two frames of a clip.
+        max_damaged: Share of the training videos that may break while they are decoded; they go
+            into the quarantine of the data set's index, and more than this is an error.
         num_workers: Processes that load; one for each core, at most 4, when `None`. 0 loads in the
             training process.
         seed: Of the training stream; the global seed (`seed_everything`) when `None`, 0 when there
@@ -83,6 +87,7 @@ class ClipDataModule(pl.LightningDataModule, ABC):
     max_val_videos: PositiveInt | None = None
     max_test_videos: PositiveInt | None = None
     frame_step: PositiveInt = 1
+    max_damaged: ClosedUnitInterval = 0.2
     num_workers: NonNegativeInt | None = None
     seed: NonNegativeInt | None = None
 
@@ -91,6 +96,7 @@ class ClipDataModule(pl.LightningDataModule, ABC):
         self._check()
         self._workers = _default_workers() if self.num_workers is None else self.num_workers
         self._batches_done = 0
+        self._left_out: dict[str, str] = {}
         self.listings: dict[Split, Listing] = {}
         self._train: TrainingBlocks | None = None
         self._eval: dict[Split, EvaluationClips] = {}
@@ -102,6 +108,10 @@ class ClipDataModule(pl.LightningDataModule, ABC):
         Raises:
             DataError: When the data set is not where it was looked for.
         """
+
+    def index_root(self) -> Path | None:
+        """Give the folder that holds all videos, for an index of it; None keeps none."""
+        return None
 
     def prepare_data(self) -> None:
         """Look for the data before loggers start, so that a wrong path leaves nothing behind."""
@@ -146,15 +156,22 @@ class ClipDataModule(pl.LightningDataModule, ABC):
         return "\n".join(lines)
 
     def state_dict(self) -> dict[str, Any]:
-        """Remember how many batches of this epoch the model has learned from."""
+        """Remember how many batches of this epoch the model has learned from, and of which videos.
+
+        A resumed run leaves out what the run left out from its beginning, and no more: what came
+        into quarantine since must not change its draws.
+        """
         if self.trainer is None:
             return {}
         progress = self.trainer.fit_loop.epoch_loop.batch_progress.current.state_dict()
-        return {"batches_done": progress["processed"]}
+        return {"batches_done": progress["processed"], "left_out": self._left_out}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on behind these batches; needs the same batch size and number of processes."""
         self._batches_done = state_dict["batches_done"]
+        self._left_out = state_dict["left_out"]
+        if self._train is not None:
+            self._train.stream.left_out = self._paths_left_out()
 
     def train_dataloader(self) -> TrainingLoader:
         """Give batches of random patches, frames of shape (B, T, C, patch_size, patch_size)."""
@@ -199,10 +216,9 @@ class ClipDataModule(pl.LightningDataModule, ABC):
             value = getattr(self, name)
             if value is not None:
                 require_positive(name, value)
-        if not 0 <= self.motion_threshold <= 1:
-            raise ValueError(
-                f"motion_threshold is {self.motion_threshold}; expected a number in [0, 1]"
-            )
+        for name in ("motion_threshold", "max_damaged"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected a number in [0, 1]")
         if (self.seed is not None and self.seed < 0) or (
             self.num_workers is not None and self.num_workers < 0
         ):
@@ -229,6 +245,7 @@ class ClipDataModule(pl.LightningDataModule, ABC):
 
     def _training_blocks(self) -> TrainingBlocks:
         self._samples_per_epoch(self.trainer.world_size if self.trainer else 1)
+        index = self._refreshed_index()
         stream = TrainingClips(
             self.listings["train"].videos,
             context_frames=self.context_frames,
@@ -239,8 +256,36 @@ class ClipDataModule(pl.LightningDataModule, ABC):
             frame_step=self.frame_step,
             # Lightning's `seed_everything` leaves its seed there, for other processes too.
             seed=int(os.environ.get("PL_GLOBAL_SEED", 0)) if self.seed is None else self.seed,
+            index=index,
+            max_damaged=self.max_damaged,
+            left_out=self._paths_left_out(),
         )
         return TrainingBlocks(stream, batch_size=self.batch_size, min_clips=self.mixed_clips)
+
+    def _refreshed_index(self) -> VideoIndex | None:
+        """Read once what training has to know of every video, and say what is left out."""
+        root = self.index_root()
+        if root is None:
+            return None
+        index = VideoIndex(root)
+        videos = [video.path for video in self.listings["train"].videos]
+        report = index.refresh(videos)
+        if report.new + report.changed:
+            rank_zero_info(f"index: {report.new + report.changed} videos were read ({index.file})")
+        names = {index.name(path) for path in videos}
+        aside = {n: said.reason for n, said in index.quarantined().items() if n in names}
+        if aside:
+            rank_zero_info(
+                f"{len(aside)} training videos are in quarantine and left out, such as "
+                f"{next(iter(aside))}; `vidpred data doctor` says why"
+            )
+        self._left_out = aside
+        index.close()
+        return index
+
+    def _paths_left_out(self) -> dict[Path, str]:
+        root = self.index_root() or Path()
+        return {root / name: reason for name, reason in self._left_out.items()}
 
     def _evaluation_clips(self, split: Split) -> EvaluationClips:
         length = self.context_frames + self.eval_horizon

@@ -1,17 +1,18 @@
 """Random patches of random clips, as a stream whose every position is fixed by the seed."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch.utils.data import Dataset
 
 from vidpred.data.catalog import ClipSample, Video
+from vidpred.data.index import VideoIndex
 from vidpred.data.patches import choose_patches
 from vidpred.errors import DataError, VideoError
-from vidpred.video import VideoInfo, probe, read_clip_array
+from vidpred.video import DecodedClip, VideoInfo, decode_clip, probe
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,10 @@ class TrainingClips(Dataset[ClipSample]):
         patches_per_clip: P, patches that are cut from each clip.
         frame_step: Distance between two frames of a clip.
         seed: Of the whole stream.
+        index: What is known of the videos; what breaks while it is decoded goes into its
+            quarantine. None reads each video's packets when it is first drawn.
+        max_damaged: Share of the videos that may break before this is an error.
+        left_out: Videos that are not drawn, and why: the quarantine as the run found it.
     """
 
     def __init__(
@@ -51,7 +56,13 @@ class TrainingClips(Dataset[ClipSample]):
         patches_per_clip: int,
         frame_step: int,
         seed: int,
+        index: VideoIndex | None = None,
+        max_damaged: float = 1.0,
+        left_out: Mapping[Path, str] | None = None,
     ) -> None:
+        self.index = index
+        self.left_out = dict(left_out or {})
+        self.max_damaged = max_damaged
         self.videos = sorted(videos, key=lambda video: video.video_id)
         self.context_frames = context_frames
         self.length = context_frames + horizon
@@ -65,11 +76,12 @@ class TrainingClips(Dataset[ClipSample]):
             [index for index, video in enumerate(self.videos) if video.label == label]
             for label in labels
         ]
-        # What a video is does not change, so remembering it cannot make a draw depend on the past.
-        self._probed: dict[int, VideoInfo | VideoError] = {}
-        # In shared memory, so that several workers name a video once.
+        self._probed: dict[Path, VideoInfo | VideoError] = {}
+        # In shared memory, so that several workers name a video once, and count them together.
         self._named = torch.zeros(len(self.videos), dtype=torch.uint8)
-        self._named.share_memory_()  # type: ignore[no-untyped-call] # torch
+        self._damaged = torch.zeros(len(self.videos), dtype=torch.uint8)
+        for flags in (self._named, self._damaged):
+            flags.share_memory_()  # type: ignore[no-untyped-call] # torch
 
     def __getitem__(self, position: int) -> ClipSample:
         """Draw the clip at a position of the stream.
@@ -77,9 +89,14 @@ class TrainingClips(Dataset[ClipSample]):
         Raises:
             DataError: When not one of the videos can be used.
         """
-        rng = np.random.default_rng((self.seed, position))
         problems: dict[int, VideoError] = {}
-        for index in self._candidates(rng):
+        for index in self._candidates(np.random.default_rng((self.seed, position))):
+            path = self.videos[index].path
+            if path in self.left_out:
+                problems[index] = VideoError(path, f"it is in quarantine: {self.left_out[path]}")
+                continue
+            # Anew for each video, so that one that breaks changes nothing in the next.
+            rng = np.random.default_rng((self.seed, position, 2))
             try:
                 start, clip = self._read(index, rng)
             except VideoError as error:
@@ -105,48 +122,71 @@ class TrainingClips(Dataset[ClipSample]):
             yield members[rng.integers(len(members))]
         yield from range(len(self.videos))
 
-    def _read(self, index: int, rng: np.random.Generator) -> tuple[int, npt.NDArray[np.uint8]]:
-        info = self._probe(index)
+    def _read(self, index: int, rng: np.random.Generator) -> tuple[int, DecodedClip]:
+        path = self.videos[index].path
+        info = self._facts(path)
         span = (self.length - 1) * self.frame_step + 1
         if info.num_frames < span:
             raise VideoError(
-                info.path, f"it has {info.num_frames} frames; a clip of this training takes {span}"
+                path, f"it has {info.num_frames} frames; a clip of this training takes {span}"
             )
         if min(info.height, info.width) < self.patch_size:
             raise VideoError(
-                info.path,
+                path,
                 f"its frames are {info.height} x {info.width}, smaller than the patches "
                 f"({self.patch_size} x {self.patch_size})",
             )
         start = int(rng.integers(info.num_frames - span + 1))
-        return start, read_clip_array(info.path, start, self.length, self.frame_step)
+        try:
+            return start, decode_clip(path, start, self.length, self.frame_step, info=info)
+        except VideoError as error:
+            self._set_aside(index, error)
+            raise
 
-    def _probe(self, index: int) -> VideoInfo:
-        if index not in self._probed:
+    def _facts(self, path: Path) -> VideoInfo:
+        if self.index is not None:
+            return self.index.facts(path)
+        # What a video is does not change, so remembering it cannot make a draw depend on the past.
+        if path not in self._probed:
             try:
-                self._probed[index] = probe(self.videos[index].path)
+                self._probed[path] = probe(path)
             except VideoError as error:
-                self._probed[index] = error.with_traceback(None)
-        found = self._probed[index]
+                self._probed[path] = error.with_traceback(None)
+        found = self._probed[path]
         if isinstance(found, VideoError):
             raise found
         return found
 
+    def _set_aside(self, index: int, error: VideoError) -> None:
+        """Put a damaged video into quarantine, as long as these are few.
+
+        This run goes on drawing it: what a draw gives must not depend on the draws before.
+        """
+        self._damaged[index] = 1
+        if self.index is not None:
+            self.index.quarantine(self.videos[index].path, error.problem)
+        damaged = int(self._damaged.sum())
+        if damaged > self.max_damaged * len(self.videos):
+            raise DataError(
+                f"{damaged} of {len(self.videos)} training videos are damaged, more than the "
+                f"{self.max_damaged:.0%} that max_damaged allows; the last: {error}. "
+                "`vidpred data doctor` says what is wrong"
+            ) from error
+
     def _cut(
-        self, clip: npt.NDArray[np.uint8], rng: np.random.Generator
+        self, clip: DecodedClip, rng: np.random.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
         last = self.context_frames - 1
         corners = choose_patches(
             # One context frame shows no motion: the first target then stands in for the second.
-            clip[max(last - 1, 0)],
-            clip[max(last, 1)],
+            clip.frame(max(last - 1, 0)),
+            clip.frame(max(last, 1)),
             size=self.patch_size,
             count=self.patches_per_clip,
             threshold=self.motion_threshold,
             rng=rng,
         )
-        size = self.patch_size
-        patches = np.stack([clip[:, y : y + size, x : x + size] for y, x, _ in corners])
+        patches = clip.patches([(top, left) for top, left, _ in corners], self.patch_size)
         frames = torch.from_numpy(patches).permute(0, 1, 4, 2, 3).contiguous()
         return frames, torch.tensor([corner.accepted for corner in corners])
 

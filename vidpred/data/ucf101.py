@@ -54,6 +54,10 @@ class UCF101DataModule(ClipDataModule):
         self._root = Path(self.root).expanduser()
         self._list_dir = Path(self.list_dir or self._root / LIST_DIR).expanduser()
 
+    def index_root(self) -> Path:
+        """Give the folder of the data set."""
+        return self._root
+
     def list_split(self, split: Split) -> Listing:
         """Say which of a split's listed videos are on the disk.
 

@@ -1,6 +1,7 @@
 """Anybody's own folder of videos."""
 
 import hashlib
+import os
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
@@ -9,20 +10,15 @@ from jsonargparse.typing import (
 )
 
 from vidpred.data.catalog import SPLITS, Listing, Split, Video, read_lines
+from vidpred.data.index_files import VIDEO_SUFFIXES
 from vidpred.data.module import ClipDataModule
 from vidpred.errors import DataError
-
-# fmt: off
-VIDEO_SUFFIXES = frozenset({
-    ".3g2", ".3gp", ".asf", ".avi", ".f4v", ".flv", ".gif", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov",
-    ".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m",
-})
-# fmt: on
+from vidpred.video.images import IMAGE_SUFFIXES
 
 
 @dataclass(eq=False, repr=False)
 class VideoFolderDataModule(ClipDataModule):
-    """All videos below a folder, known by their endings (`VIDEO_SUFFIXES`), split by file.
+    """All videos below a folder, files by their endings and folders of frames, split by name.
 
     A video's split follows from a hash of its path below the root, so it stays where it is when
     others come or go. With few videos a split can come out empty: when there are at least three, it
@@ -70,6 +66,10 @@ class VideoFolderDataModule(ClipDataModule):
         self._root = Path(self.root).expanduser()
         self.lists = dict(zip(SPLITS, (Path(path).expanduser() for path in given), strict=False))
 
+    def index_root(self) -> Path:
+        """Give the folder of the videos."""
+        return self._root
+
     def list_split(self, split: Split) -> Listing:
         """Say which videos a split holds.
 
@@ -95,7 +95,7 @@ class VideoFolderDataModule(ClipDataModule):
         if not path.is_file():
             raise DataError(f"{path}: there is no such list")
         names = list(dict.fromkeys(line for line in read_lines(path) if not line.startswith("#")))
-        present = [name for name in names if (self._root / name).is_file()]
+        present = [name for name in names if (self._root / name).exists()]
         missing = tuple(name for name in names if name not in set(present))
         return Listing(tuple(self._video(name) for name in present), missing)
 
@@ -106,14 +106,21 @@ class VideoFolderDataModule(ClipDataModule):
 
 
 def find_videos(root: Path) -> list[str]:
-    """Give the videos below a folder as sorted paths with forward slashes, without hidden ones."""
+    """Give the videos below a folder as sorted paths with forward slashes, without hidden ones.
+
+    A folder that holds images and nothing else that counts, neither folders nor video files, is a
+    video too: its frames.
+    """
     found = []
-    for path in root.rglob("*"):
-        name = path.relative_to(root)
-        if path.suffix.lower() in VIDEO_SUFFIXES and not any(
-            part.startswith(".") for part in name.parts
-        ):
-            found.append(name.as_posix())
+    for place, folders, files in os.walk(root, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        shown = [name for name in files if not name.startswith(".")]
+        videos = [name for name in shown if Path(name).suffix.lower() in VIDEO_SUFFIXES]
+        folder = Path(place).relative_to(root)
+        found += [(folder / name).as_posix() for name in videos]
+        images = any(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in shown)
+        if images and not videos and not folders and folder.parts:
+            found.append(folder.as_posix())
     return sorted(found)
 
 
