@@ -62,6 +62,17 @@ def test_the_clean_protocol_takes_the_same_videos() -> None:
     assert clean.skip is None
 
 
+def test_subsets_take_every_video_that_is_there() -> None:
+    for name in ("clean", "mathieu2016"):
+        whole, part = (load_protocol(f"{name}-{kind}").values for kind in ("ucf101", "subset"))
+        assert part["videos"]["init_args"] == {
+            **whole["videos"]["init_args"],
+            "every": 1,
+            "expected": 3783,
+        }
+        assert {key for key in whole if whole[key] != part[key]} == {"name", "description", "videos"}
+
+
 def test_the_digest_covers_all_that_decides() -> None:
     values = load_protocol("quick").values
     assert digest_of({**values, "name": "other", "description": "other"}) == digest_of(values)

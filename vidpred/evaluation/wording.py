@@ -131,8 +131,8 @@ def verdict(comparison: Comparison, key: str | None = None) -> list[str]:
         f"{_gain(comparison, best, key)}."
     ]
     ties = [name for name in others if table["scores"][name]["as_good_as_best"]]
-    if table["videos"] < 2:
-        sentences.append("With one video nobody can say how sure that is.")
+    if any(table["scores"][name]["lead_interval"] is None for name in others):
+        sentences.append("The clips are too few to say how sure that is.")
     elif ties:
         sentences.append(f"{_and(ties)} cannot be told from it with {table['videos']} videos.")
     else:
