@@ -223,7 +223,9 @@ def test_a_network_of_ones_own_is_found_here(tmp_path: Path, toy_root: Path) -> 
         "class Mine(MultiScaleGenerator):\n"
         "    def __init__(self, *, context_frames: int = 4) -> None:\n"
         "        from vidpred.models import GeneratorScale\n\n"
-        "        super().__init__([GeneratorScale((4,), (3, 3))], context_frames=context_frames)\n"
+        "        super().__init__([GeneratorScale((4,), (3, 3))], context_frames=context_frames)\n\n"
+        "    def config(self) -> dict[str, int]:\n"
+        "        return {'context_frames': self.context_frames}\n"
     )
     script = Path(sys.executable).with_name("vidpred")
     arguments = ["--model.generator=mine.Mine", f"--data.root={toy_root}", "--run_dir=run"]
@@ -233,7 +235,15 @@ def test_a_network_of_ones_own_is_found_here(tmp_path: Path, toy_root: Path) -> 
     )
     assert done.returncode == 0, done.stderr
     assert "this run's folder is run" in done.stderr
-    assert "next: vidpred test -c run/config.yaml" in done.stderr
+    following = f"vidpred test run/checkpoints/best.ckpt --root {toy_root} --protocol quick"
+    assert f"next: {following} --module mine" in done.stderr
+    tested = subprocess.run(
+        [str(script), *following.split()[1:], "--module", "mine"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert tested.returncode == 0, tested.stderr
 
 
 def test_divergence_is_told_and_kept_apart(

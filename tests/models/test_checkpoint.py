@@ -56,6 +56,11 @@ def test_missing_foreign_and_folder_are_told_apart(tmp_path: Path) -> None:
             read_checkpoint(tmp_path / "foreign.ckpt")
 
 
+def test_a_config_that_does_not_fit_is_told() -> None:
+    with pytest.raises(CheckpointError, match=r"CopyLastFrame .* config\(\) has to give"):
+        build_predictor({"class": "CopyLastFrame", "arguments": {"scales": 3}})
+
+
 def test_only_our_predictors_are_built() -> None:
     description = describe_predictor(CopyLastFrame(context_frames=2))
     assert build_predictor(description).context_frames == 2

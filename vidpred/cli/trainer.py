@@ -197,11 +197,17 @@ class VidpredCLI(LightningCLI):
         path = best.best_model_path
         # Protocols know data sets in UCF101's layout; of others, the run knows its test clips.
         following = (
-            f"vidpred test {path} --root {self.datamodule.root} --protocol quick"
+            f"vidpred test {path} --root {self.datamodule.root} --protocol quick{self._module()}"
             if isinstance(self.datamodule, UCF101DataModule)
             else f"vidpred test -c {run_dir / 'config.yaml'} --ckpt_path {path}"
         )
         rank_zero_info(f"best by {best.monitor}{score}: {path}\nnext: {following}")
+
+    def _module(self) -> str:
+        """Name the module of a network that is not ours, which a checkpoint may not choose."""
+        generator = getattr(self.model, "generator", None)
+        module = type(generator).__module__
+        return "" if module.startswith("vidpred.") else f" --module {module}"
 
     def _send_logs_to_stderr(self) -> None:
         """Leave the standard output to results; Lightning's own choice writes both there."""

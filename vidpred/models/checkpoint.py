@@ -80,7 +80,13 @@ def build_predictor(
     ours = getattr(vidpred.models, name, None) if name in vidpred.models.__all__ else None
     for cls in (ours, *found):
         if isinstance(cls, type) and issubclass(cls, Predictor):
-            return cls.from_config(description["arguments"])
+            try:
+                return cls.from_config(description["arguments"])
+            except TypeError as error:
+                raise CheckpointError(
+                    f"{name} cannot be built from what its config() gave ({error}); config() has "
+                    "to give the arguments of its own constructor: write it, and save again"
+                ) from error
     raise CheckpointError(
         f"the checkpoint holds a {name}, which is none of this version's predictors. "
         "Name the module that has it (`vidpred test --module NAME`, "
