@@ -225,7 +225,10 @@ def test_a_network_of_ones_own_is_found_here(tmp_path: Path, toy_root: Path) -> 
         "        from vidpred.models import GeneratorScale\n\n"
         "        super().__init__([GeneratorScale((4,), (3, 3))], context_frames=context_frames)\n\n"
         "    def config(self) -> dict[str, int]:\n"
-        "        return {'context_frames': self.context_frames}\n"
+        "        return {'context_frames': self.context_frames}\n\n"
+        "    @classmethod\n"
+        "    def from_config(cls, config: dict[str, int]) -> 'Mine':\n"
+        "        return cls(**config)\n"
     )
     script = Path(sys.executable).with_name("vidpred")
     arguments = ["--model.generator=mine.Mine", f"--data.root={toy_root}", "--run_dir=run"]

@@ -70,11 +70,8 @@ def test_subsets_take_every_video_that_is_there() -> None:
             "every": 1,
             "expected": 3783,
         }
-        assert {key for key in whole if whole[key] != part[key]} == {
-            "name",
-            "description",
-            "videos",
-        }
+        different = {key for key in whole if whole[key] != part[key]}
+        assert different == {"name", "description", "videos"}
 
 
 def test_the_digest_covers_all_that_decides() -> None:

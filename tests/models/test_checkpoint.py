@@ -57,7 +57,9 @@ def test_missing_foreign_and_folder_are_told_apart(tmp_path: Path) -> None:
 
 
 def test_a_config_that_does_not_fit_is_told() -> None:
-    with pytest.raises(CheckpointError, match=r"CopyLastFrame .* config\(\) has to give"):
+    with pytest.raises(
+        CheckpointError, match=r"CopyLastFrame .*TypeError.* config\(\) has to give"
+    ):
         build_predictor({"class": "CopyLastFrame", "arguments": {"scales": 3}})
 
 

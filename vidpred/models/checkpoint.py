@@ -82,10 +82,11 @@ def build_predictor(
         if isinstance(cls, type) and issubclass(cls, Predictor):
             try:
                 return cls.from_config(description["arguments"])
-            except TypeError as error:
+            except (TypeError, KeyError, ValueError) as error:
                 raise CheckpointError(
-                    f"{name} cannot be built from what its config() gave ({error}); config() has "
-                    "to give the arguments of its own constructor: write it, and save again"
+                    f"{name} cannot be built from what its config() gave "
+                    f"({type(error).__name__}: {error}); its config() has to give what its "
+                    "from_config() takes, the constructor's arguments: write both, and train again"
                 ) from error
     raise CheckpointError(
         f"the checkpoint holds a {name}, which is none of this version's predictors. "
