@@ -93,6 +93,21 @@ def test_other_programs_get_the_very_scores_of_ours(
     assert (tmp_path / "scores" / "copy_last.json").exists()
 
 
+def test_baselines_of_the_whole_list_stay(
+    clips: Path, toy_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the README has it: one folder for `test` and for the predictions of another program."""
+    out = tmp_path / "results"
+    assert main(["test", f"--root={toy_root}", f"--output={out}", *FAST]) == 0
+    before = (out / "copy_last.json").read_bytes()
+    shutil.rmtree(sorted(clips.iterdir())[0])  # a part of the list
+    assert score(predict_copies(clips, tmp_path / "theirs"), clips, out) == 0
+    assert (out / "copy_last.json").read_bytes() == before
+    capsys.readouterr()
+    assert main(["compare", str(out)]) == 0
+    assert "lists of clips differ" in capsys.readouterr().out
+
+
 def test_masks_may_be_given_and_pasts_left_out(
     clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -67,11 +67,13 @@ def run_score(arguments: argparse.Namespace) -> int:
     from vidpred.evaluation.folder_clips import FolderClips
     from vidpred.evaluation.folders import ClipFolder, pair_clips
     from vidpred.evaluation.methods import (
+        BASELINES,
         FilesMethod,
         ScoredMethod,
         baselines,
         require_method_name,
     )
+    from vidpred.evaluation.reading import of_another_list
 
     protocol = load_protocol(arguments.protocol)
     value_range = (arguments.value_range[0], arguments.value_range[1])
@@ -86,16 +88,22 @@ def run_score(arguments: argparse.Namespace) -> int:
             "scored. Give --mask, or targets that begin with the past frames"
         )
     device = device_of(arguments.device)
+    folder = arguments.output or Path("results") / protocol.protocol.name
     methods: list[ScoredMethod] = []
     if source.has_context and not arguments.no_baselines:
-        methods += baselines(device, protocol.protocol.clips.context_frames)
+        found = baselines(device, protocol.protocol.clips.context_frames)
+        # Those that `vidpred test` left there for the whole list stay: they are as good or better.
+        methods += [
+            method
+            for method in found
+            if not of_another_list(folder / f"{method.description['name']}.json", protocol, source)
+        ]
     name = arguments.name or arguments.pred.absolute().name
     require_method_name(name)
-    if name in {method.description["name"] for method in methods}:
+    if name in BASELINES:
         raise PredictionError(f"{name!r} is the name of a baseline; give another with --name")
     details = {"folder": arguments.pred.name, "value_range": list(value_range)}
     methods.append(FilesMethod(pred, {"name": name, "kind": "files", "details": details}))
-    folder = arguments.output or Path("results") / protocol.protocol.name
     with scoring_progress() as progress:
         results = evaluate(
             protocol,

@@ -119,6 +119,10 @@ class FilesMethod(ScoredMethod):
         return pred
 
 
+BASELINES = ("copy_last", "linear", "optical_flow")
+"""Names that no other method may have."""
+
+
 def baselines(device: torch.device, context_frames: int) -> list[PredictorMethod]:
     """Give the predictors without parameters that stand in every table.
 

@@ -8,9 +8,10 @@ from typing import Any, NoReturn
 
 from vidpred.errors import ResultError
 from vidpred.evaluation.averages import summarize
+from vidpred.evaluation.clips import ClipSource
 from vidpred.evaluation.fingerprints import digest_of_names
 from vidpred.evaluation.measures import Measure
-from vidpred.evaluation.protocol import Skip, digest_of
+from vidpred.evaluation.protocol import NamedProtocol, Skip, digest_of
 from vidpred.evaluation.results import FORMAT, ClipRow, Result
 
 
@@ -46,6 +47,24 @@ def read_result(path: str | Path) -> Result:
         raise ResultError(f"{path}: not as it was written ({problem}); score again")
     result: Result = content
     return result
+
+
+def of_another_list(path: Path, protocol: NamedProtocol, source: ClipSource) -> bool:
+    """Tell a result of this protocol for another list of clips, beside which ours can be ranked.
+
+    Args:
+        path: Where a result may be.
+        protocol: How is measured now.
+        source: On which clips.
+
+    Raises:
+        ResultError: When there is a file that is no result.
+    """
+    if not path.exists():
+        return False
+    result = read_result(path)
+    same_protocol = result["protocol_digest"] == protocol.digest
+    return same_protocol and result["clips"]["list_digest"] != digest_of_names(source.names)
 
 
 def _problem(content: Mapping[str, Any]) -> str | None:
