@@ -33,7 +33,7 @@ def networks(tmp_path: Path) -> tuple[Path, Path]:
     torch.save(torchvision.models.alexnet(weights=None).state_dict(), alexnet)
     with warnings.catch_warnings():
         # torch 2.15 deprecates it, and the published networks have no other form.
-        warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)
+        warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated")
         torch.jit.script(Means()).save(str(script))  # type: ignore[no-untyped-call]
     return alexnet, script
 

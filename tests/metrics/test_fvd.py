@@ -56,7 +56,7 @@ def saved(network: nn.Module, folder: Path) -> Path:
     file = folder / f"{type(network).__name__}.pt"
     with warnings.catch_warnings():
         # torch 2.15 deprecates it, and the published networks have no other form.
-        warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)
+        warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated")
         torch.jit.script(network).save(str(file))  # type: ignore[no-untyped-call]
     return file
 

@@ -115,7 +115,7 @@ def _load(file: Path) -> nn.Module:
     try:
         with warnings.catch_warnings():
             # torch 2.15 deprecates TorchScript; the published networks have no other form.
-            warnings.filterwarnings("ignore", "`torch.jit.load` is deprecated", FutureWarning)
+            warnings.filterwarnings("ignore", "`torch.jit.load` is deprecated")
             script: nn.Module = torch.jit.load(file, map_location="cpu")  # type: ignore[no-untyped-call]  # torch has no annotation there
     except RuntimeError as error:
         raise CheckpointError(f"{file}: damaged or no TorchScript; {expected}") from error
