@@ -1,5 +1,6 @@
 """Files that are whole or not there."""
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -41,3 +42,13 @@ def write_json(path: Path, value: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def file_sha256(path: Path) -> str:
+    """Give the SHA-256 of a file's content, in hexadecimal.
+
+    Raises:
+        OSError: When the file cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -3,14 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vidpred.cli.scoring import (
-    add_scoring_options,
-    device_of,
-    extras_of,
-    publish,
-    say,
-    scoring_progress,
-)
+from vidpred.cli.scoring import add_scoring_options, device_of, say, score_all
 from vidpred.errors import PredictionError
 
 
@@ -63,7 +56,7 @@ def run_score(arguments: argparse.Namespace) -> int:
         VidpredError: When folders do not match, or clips could not be scored.
     """
     # Here and not above: these bring torch, and `--help` has to answer at once.
-    from vidpred.evaluation import evaluate, load_protocol
+    from vidpred.evaluation import load_protocol
     from vidpred.evaluation.folder_clips import FolderClips
     from vidpred.evaluation.folders import ClipFolder, pair_clips
     from vidpred.evaluation.methods import (
@@ -104,16 +97,4 @@ def run_score(arguments: argparse.Namespace) -> int:
         raise PredictionError(f"{name!r} is the name of a baseline; give another with --name")
     details = {"folder": arguments.pred.name, "value_range": list(value_range)}
     methods.append(FilesMethod(pred, {"name": name, "kind": "files", "details": details}))
-    with scoring_progress() as progress:
-        results = evaluate(
-            protocol,
-            source,
-            methods,
-            folder,
-            device=device,
-            workers=arguments.workers,
-            overwrite=arguments.overwrite,
-            extras=extras_of(arguments, device),
-            progress=progress,
-        )
-    return publish(results, folder)
+    return score_all(arguments, protocol, source, methods, folder, device)

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     import torch
 
     from vidpred.evaluation import Result
+    from vidpred.evaluation.clips import ClipSource
     from vidpred.evaluation.extras import Extras
+    from vidpred.evaluation.methods import ScoredMethod
+    from vidpred.evaluation.protocol import NamedProtocol
 
 SHOWN_FAILURES = 5
 
@@ -136,6 +139,39 @@ def scoring_progress() -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("Scoring clips", total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def score_all(
+    arguments: argparse.Namespace,
+    protocol: "NamedProtocol",
+    source: "ClipSource",
+    methods: "Sequence[ScoredMethod]",
+    folder: Path,
+    device: "torch.device",
+) -> int:
+    """Score methods as the command line says, and publish what came out.
+
+    Returns:
+        Exit status.
+
+    Raises:
+        VidpredError: When clips could not be scored.
+    """
+    from vidpred.evaluation import evaluate
+
+    with scoring_progress() as progress:
+        results = evaluate(
+            protocol,
+            source,
+            methods,
+            folder,
+            device=device,
+            workers=arguments.workers,
+            overwrite=arguments.overwrite,
+            extras=extras_of(arguments, device),
+            progress=progress,
+        )
+    return publish(results, folder)
 
 
 def publish(results: "Sequence[Result]", folder: Path) -> int:

@@ -7,14 +7,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from vidpred.cli.scoring import (
-    add_scoring_options,
-    device_of,
-    extras_of,
-    publish,
-    say,
-    scoring_progress,
-)
+from vidpred.cli.scoring import add_scoring_options, device_of, say, score_all
 from vidpred.errors import VidpredError
 
 
@@ -66,9 +59,9 @@ def run_test(arguments: argparse.Namespace) -> int:
         VidpredError: When data or checkpoints cannot be read, or clips could not be scored.
     """
     # Here and not above: these bring torch, and `--help` has to answer at once.
-    from vidpred.evaluation import evaluate, load_protocol
+    from vidpred.evaluation import load_protocol
     from vidpred.evaluation.checkpoints import checkpoint_methods
-    from vidpred.evaluation.methods import baselines
+    from vidpred.evaluation.methods import BASELINES, ScoredMethod, baselines
     from vidpred.evaluation.video_clips import VideoClips
 
     protocol = load_protocol(arguments.protocol)
@@ -77,26 +70,14 @@ def run_test(arguments: argparse.Namespace) -> int:
     if source.missing:
         there = source.videos_listed - len(source.missing)
         say(f"{there} of the {source.videos_listed} videos of the list are there")
-    methods = []
+    methods: list[ScoredMethod] = []
     if not arguments.no_baselines:
         methods += baselines(device, protocol.protocol.clips.context_frames)
-    taken = {method.description["name"] for method in methods}
+    taken = set(BASELINES)  # theirs even when they are not scored
     modules = [_import(name) for name in arguments.module]
     methods += checkpoint_methods(arguments.checkpoints, device, taken=taken, modules=modules)
     folder = arguments.output or Path("results") / protocol.protocol.name
-    with scoring_progress() as progress:
-        results = evaluate(
-            protocol,
-            source,
-            methods,
-            folder,
-            device=device,
-            workers=arguments.workers,
-            overwrite=arguments.overwrite,
-            extras=extras_of(arguments, device),
-            progress=progress,
-        )
-    return publish(results, folder)
+    return score_all(arguments, protocol, source, methods, folder, device)
 
 
 def _import(name: str) -> ModuleType:

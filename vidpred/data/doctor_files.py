@@ -1,6 +1,5 @@
 """What can be wrong with videos, told from the index and from a look at their bytes."""
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from vidpred.data.doctor_types import Finding, PhaseProgress
 from vidpred.data.index import VideoIndex
 from vidpred.data.index_files import FileState
 from vidpred.errors import VideoError
+from vidpred.files import file_sha256
 from vidpred.video import VideoInfo
 
 T = TypeVar("T")
@@ -156,8 +156,7 @@ def duplicates(
 
     def digest(name: str) -> str | None:
         try:
-            with (index.root / name).open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
+            return file_sha256(index.root / name)
         except OSError:  # it is found as unreadable
             return None
 

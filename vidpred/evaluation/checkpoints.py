@@ -10,9 +10,9 @@ from vidpred.errors import CheckpointError
 from vidpred.evaluation.methods import (
     PredictorMethod,
     class_of,
-    file_digest,
     require_method_name,
 )
+from vidpred.files import file_sha256
 from vidpred.models.checkpoint import CHECKPOINT_KEY, load_predictor, read_checkpoint
 
 
@@ -65,7 +65,7 @@ def _method(
     details = {
         **class_of(predictor),
         "checkpoint": path.name,
-        "sha256": file_digest(path),
+        "sha256": file_sha256(path),
         "batches_seen": said["batches_seen"],
         "training": said.get("training"),
     }

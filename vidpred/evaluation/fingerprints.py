@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from vidpred.files import file_sha256
+
 
 def fingerprint_of(paths: Iterable[Path]) -> str:
     """Describe files by name, size and time of change, without reading them.
@@ -36,7 +38,5 @@ def content_digest(paths: Iterable[Path]) -> str:
     told = hashlib.sha256()
     for path in paths:
         for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-            with file.open("rb") as content:
-                digest = hashlib.file_digest(content, "sha256").hexdigest()
-            told.update(f"{path.name}\0{file.name}\0{digest}\0".encode())
+            told.update(f"{path.name}\0{file.name}\0{file_sha256(file)}\0".encode())
     return told.hexdigest()

@@ -1,10 +1,8 @@
 """What is scored: predictors, and predictions that other programs wrote."""
 
-import hashlib
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -162,9 +160,3 @@ def require_method_name(name: str) -> None:
             f"{name!r} cannot name a result; expected at most 100 letters, digits, . _ + - that "
             f"begin with a letter or digit, and not {TRUTH!r}"
         )
-
-
-def file_digest(path: Path) -> str:
-    """Give the SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

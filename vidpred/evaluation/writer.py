@@ -74,7 +74,6 @@ class ResultWriter:
             "device": provenance["device"],
             "extras": extras.describe(),
         }
-        self._appended = False
 
     def check(self) -> None:
         """Refuse a place that another measurement has taken.
@@ -114,7 +113,6 @@ class ResultWriter:
         self._file.write(_line({**row, "features": features}))
         self._file.flush()
         self.done.add(row["clip"])
-        self._appended = True
 
     def fail(self, clip: str, reason: str) -> None:
         """Note that a clip could not be scored; the next run tries it again."""
@@ -137,12 +135,12 @@ class ResultWriter:
             What is in the file, or would be.
         """
         self.close()
-        rows_before = read_result(self.path)["rows"] if self.path.exists() else None
+        before = read_result(self.path) if self.path.exists() else None
         kept = sorted(self._lines(), key=lambda pair: pair[0]["clip"])
         rows = [row for row, _ in kept]
-        if rows == rows_before and not self._appended and not self.failed:
+        if before is not None and rows == before["rows"] and not self.failed:
             self._partial.unlink()
-            return read_result(self.path)
+            return before
         protocol = self.protocol.protocol
         result: Result = {
             "format": FORMAT,

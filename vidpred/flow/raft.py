@@ -1,6 +1,5 @@
 """RAFT, a network for optical flow, from a local file of weights."""
 
-import hashlib
 import pickle
 import threading
 from pathlib import Path
@@ -11,6 +10,7 @@ from jsonargparse.typing import PositiveInt
 from torch import Tensor
 
 from vidpred.errors import CheckpointError
+from vidpred.files import file_sha256
 from vidpred.flow.estimator import FlowEstimator, pad_to_size
 from vidpred.ops.checks import require_positive
 from vidpred.ops.range import unit_to_signed
@@ -74,8 +74,7 @@ class RAFTFlow(FlowEstimator):
                 "or the size that belongs to it"
             ) from error
         self._network = network.eval().requires_grad_(False)
-        with path.open("rb") as file:
-            self._digest = hashlib.file_digest(file, "sha256").hexdigest()
+        self._digest = file_sha256(path)
 
     def estimate(self, first: Tensor, second: Tensor) -> Tensor:
         """Estimate the flow; see `FlowEstimator.__call__`."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vidpred.errors import CheckpointError
-from vidpred.metrics.inputs import file_sha256
+from vidpred.files import file_sha256
 
 NetworkInput = Literal["unit", "i3d"]
 

@@ -1,8 +1,6 @@
 """What every metric asks of its input before it measures anything."""
 
-import hashlib
 import math
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -107,12 +105,6 @@ def refuse_mask(metric: str, mask: Tensor | None) -> None:
             f"{metric} was given a mask; expected None, since its features overlap the mask's "
             "edges: measure whole frames, or moving areas by psnr, ssim or sharpness"
         )
-
-
-def file_sha256(path: Path) -> str:
-    """Give the SHA-256 of a file in hexadecimal, which says which weights measured."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def mean_per_frame(values: Tensor, where: Tensor | None) -> Tensor:

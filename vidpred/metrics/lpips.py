@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torchmetrics.functional.image.lpips import _NoTrainLpips
 
 from vidpred.errors import CheckpointError
+from vidpred.files import file_sha256
 from vidpred.metrics.frame_average import FrameAverage
-from vidpred.metrics.inputs import checked_frames, file_sha256, refuse_mask
+from vidpred.metrics.inputs import checked_frames, refuse_mask
 
 LPIPSBackbone = Literal["alexnet", "vgg16", "squeezenet1_1"]
 
