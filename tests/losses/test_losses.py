@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from vidpred.losses import (
     AdversarialLoss,
     MultiScaleLoss,
+    Objective,
     gradient_difference_loss,
     lp_loss,
     sum_over_scales,
@@ -170,12 +171,14 @@ def test_configured_weights_reach_the_loss() -> None:
     loss = MultiScaleLoss(
         p=1, lp_weight=3, gradient_difference_weight=0.5, alpha=2, scale_weights=[2, 1]
     )
-    total, terms = loss(preds, targets)
+    terms = loss.terms(preds, targets)
     lp = [lp_loss(p, t, 1) for p, t in zip(preds, targets, strict=True)]
     gdl = [gradient_difference_loss(p, t, 2) for p, t in zip(preds, targets, strict=True)]
     expected = 3 * (2 * lp[0] + lp[1]) + 0.5 * (2 * gdl[0] + gdl[1])
-    torch.testing.assert_close(total, expected)
+    torch.testing.assert_close(loss(preds, targets), expected)
     torch.testing.assert_close(terms["lp_loss"], torch.stack(lp))
+    objective = Objective(terms=terms, weights=loss.weights, scale_weights=loss.scale_weights)
+    torch.testing.assert_close(objective.loss, expected)
     torch.testing.assert_close(terms["gradient_difference_loss"], torch.stack(gdl))
 
 

@@ -79,9 +79,14 @@ class MultiScaleLoss(nn.Module):
             "gradient_difference_loss": gradient_difference_weight,
         }
 
-    def forward(
-        self, preds: Sequence[Tensor], targets: Sequence[Tensor]
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(self, preds: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
+        """Add up all terms with their weights; takes what `terms` takes, gives a scalar."""
+        total = torch.zeros((), device=preds[0].device)
+        for name, term in self.terms(preds, targets).items():
+            total = total + self.weights[name] * sum_over_scales(term, self.scale_weights)
+        return total
+
+    def terms(self, preds: Sequence[Tensor], targets: Sequence[Tensor]) -> dict[str, Tensor]:
         """Compare predictions with targets at every scale.
 
         Args:
@@ -89,8 +94,8 @@ class MultiScaleLoss(nn.Module):
             targets: S tensors of the same shapes and range.
 
         Returns:
-            The weighted sum (scalar), and the terms by name, each of shape (S,) before its weights.
-            A term whose weight is 0 is not computed.
+            The terms by name, each of shape (S,) before its weights, which are in `weights`. A term
+            whose weight is 0 is not computed.
         """
         terms: dict[str, Tensor] = {}
         pairs = list(zip(preds, targets, strict=True))
@@ -100,7 +105,4 @@ class MultiScaleLoss(nn.Module):
             terms["gradient_difference_loss"] = torch.stack(
                 [gradient_difference_loss(p, t, self.alpha) for p, t in pairs]
             )
-        total = torch.zeros((), device=preds[0].device)
-        for name, term in terms.items():
-            total = total + self.weights[name] * sum_over_scales(term, self.scale_weights)
-        return total, terms
+        return terms

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 import torch
 from jsonargparse.typing import PositiveInt
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from vidpred.ops.checks import require_frames, require_positive
 from vidpred.ops.pyramid import pyramid
@@ -94,6 +95,8 @@ class MultiScaleDiscriminator(nn.Module):
         head: `fully_connected` is the paper's, for one patch size. `fully_convolutional` turns the
             fully connected layers into 1 x 1 convolutions: a logit for every position, free of the
             patch size.
+        spectral_norm: Divide the weights of every layer by their largest singular value, estimated
+            by a power iteration a step (Miyato et al. 2018).
     """
 
     def __init__(
@@ -105,6 +108,7 @@ class MultiScaleDiscriminator(nn.Module):
         output_frames: PositiveInt = 1,
         channels: PositiveInt = 3,
         head: Head = "fully_connected",
+        spectral_norm: bool = False,
     ) -> None:
         super().__init__()
         require_positive("number of scales", len(scales))
@@ -124,6 +128,7 @@ class MultiScaleDiscriminator(nn.Module):
         self.output_frames = int(output_frames)
         self.channels = int(channels)
         self.head = head
+        self.spectral_norm = spectral_norm
         self.networks = nn.ModuleList(
             self._network(scale, self._feature_size(k, patch_size))
             for k, scale in enumerate(self.scales)
@@ -138,6 +143,7 @@ class MultiScaleDiscriminator(nn.Module):
         channels: PositiveInt = 3,
         output_frames: PositiveInt | None = None,
         head: Head = "fully_connected",
+        spectral_norm: bool = False,
     ) -> "MultiScaleDiscriminator":
         """Build one of the published networks.
 
@@ -151,6 +157,7 @@ class MultiScaleDiscriminator(nn.Module):
             output_frames: Frames of a candidate; None is the preset's own number, 1 (8 for
                 `paper_8to8`).
             head: See the class.
+            spectral_norm: See the class.
 
         Raises:
             ValueError: When no preset has this name.
@@ -168,6 +175,7 @@ class MultiScaleDiscriminator(nn.Module):
             output_frames=(8 if eight else 1) if output_frames is None else output_frames,
             channels=channels,
             head=head,
+            spectral_norm=spectral_norm,
         )
 
     def forward(self, context: Tensor, candidates: Sequence[Tensor]) -> list[Tensor]:
@@ -220,6 +228,7 @@ class MultiScaleDiscriminator(nn.Module):
             "output_frames": self.output_frames,
             "channels": self.channels,
             "head": self.head,
+            "spectral_norm": self.spectral_norm,
         }
 
     def _require_patch(self, context: Tensor) -> None:
@@ -261,4 +270,9 @@ class MultiScaleDiscriminator(nn.Module):
         else:
             for width_in, width_out in pairwise([scale.maps[-1], *scale.fully_connected, 1]):
                 layers += [nn.Conv2d(width_in, width_out, 1), nn.ReLU()]
+        if self.spectral_norm:
+            layers = [
+                spectral_norm(layer) if isinstance(layer, nn.Conv2d | nn.Linear) else layer
+                for layer in layers
+            ]
         return nn.Sequential(*layers[:-1])

@@ -1,9 +1,10 @@
 """Training against a discriminator as well: the rows `adv` and `adv_gdl` of the paper."""
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
-from jsonargparse.typing import NonNegativeFloat, PositiveFloat, PositiveInt
+from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from pytorch_lightning.core.optimizer import LightningOptimizer
@@ -11,19 +12,26 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from vidpred.batch import ClipBatch
-from vidpred.losses import AdversarialLoss, MultiScaleLoss, sum_over_scales
+from vidpred.losses import (
+    AdversarialLoss,
+    DiscriminatorObjective,
+    GeneratorObjective,
+    MultiScaleLoss,
+    r1_penalty,
+)
 from vidpred.models import MultiScaleDiscriminator, ScalePredictor
 from vidpred.ops.checks import require_positive, require_weight
 from vidpred.tasks.base import NextFrameTask
+from vidpred.tasks.draws import separate_draws
 from vidpred.tasks.reconstruction import sgd, without_metric
 
 
 class AdversarialTask(NextFrameTask):
     """Trains a generator and a discriminator in turn, each on its own draw.
 
-    One training batch is one iteration: its first half is the discriminator's draw, its second half
-    the generator's, so that no clip is seen by both. The data's batch size is therefore twice the
-    minibatch of a phase.
+    One training batch is one iteration: its first part is the discriminator's draw, the last the
+    generator's, so that no clip is seen by both. The data's batch size is therefore twice the
+    minibatch of a phase, or more when the discriminator takes several steps.
 
     Args:
         generator: Predicts; see `vidpred.models.MultiScaleGenerator`.
@@ -35,6 +43,17 @@ class AdversarialTask(NextFrameTask):
         mismatched_pairs: Also show the discriminator the past of one clip with the next frame of
             another, as fake, and count the real pairs twice; the released script's default. The
             script draws that second real pair anew, here it is the clip that lent its next frame.
+        discriminator_steps: Steps of the discriminator before each of the generator, every one on
+            a draw of its own; k of Goodfellow et al. 2014.
+        reconstruction_batches: So many batches train the generator without the adversarial term at
+            first, while the discriminator rests.
+        r1_weight: Weight of `vidpred.losses.r1_penalty` in the discriminator's loss, gamma / 2
+            there; at least 0.
+        instance_noise: Standard deviation of the noise on every frame that the discriminator is
+            asked about, true or predicted, in the range [-1, 1] of the frames (Sonderby et al.
+            2017, arXiv 1610.04490); at least 0.
+        instance_noise_batches: Batches over which the noise falls to nothing, evenly; None keeps
+            it.
         generator_optimizer: Builds the generator's optimiser; the default is the paper's SGD at
             0.02.
         discriminator_optimizer: The same for the discriminator.
@@ -44,14 +63,14 @@ class AdversarialTask(NextFrameTask):
         generator_accumulate_batches: Batches whose gradients the generator averages before a step.
             The trainer's `accumulate_grad_batches` cannot know which optimiser is meant and is
             refused.
-        discriminator_accumulate_batches: The same for the discriminator.
+        discriminator_accumulate_batches: The same for the discriminator, with one step a batch.
         generator_gradient_clip: Largest norm of the generator's gradient; None clips nothing. The
             trainer's `gradient_clip_val` is refused.
         discriminator_gradient_clip: The same for the discriminator.
 
     Raises:
-        ValueError: When a weight is negative or NaN, a count below 1, or the two networks do not
-            fit each other.
+        ValueError: When a weight is negative or NaN, a count below 1, options contradict each
+            other, or the two networks do not fit each other.
     """
 
     def __init__(
@@ -63,6 +82,11 @@ class AdversarialTask(NextFrameTask):
         adversarial_loss: AdversarialLoss | None = None,
         adversarial_weight: NonNegativeFloat = 0.05,
         mismatched_pairs: bool = False,
+        discriminator_steps: PositiveInt = 1,
+        reconstruction_batches: NonNegativeInt = 0,
+        r1_weight: NonNegativeFloat = 0.0,
+        instance_noise: NonNegativeFloat = 0.0,
+        instance_noise_batches: PositiveInt | None = None,
         generator_optimizer: OptimizerCallable = sgd,
         discriminator_optimizer: OptimizerCallable = sgd,
         generator_lr_scheduler: LRSchedulerCallable | None = None,
@@ -74,8 +98,27 @@ class AdversarialTask(NextFrameTask):
     ) -> None:
         super().__init__(generator, loss or MultiScaleLoss())
         require_weight("adversarial_weight", adversarial_weight)
+        require_weight("r1_weight", r1_weight)
+        require_weight("instance_noise", instance_noise)
+        require_positive("discriminator_steps", discriminator_steps)
         require_positive("generator_accumulate_batches", generator_accumulate_batches)
         require_positive("discriminator_accumulate_batches", discriminator_accumulate_batches)
+        if discriminator_steps > 1 and discriminator_accumulate_batches > 1:
+            raise ValueError(
+                f"discriminator_steps is {discriminator_steps} and "
+                f"discriminator_accumulate_batches {discriminator_accumulate_batches}; expected "
+                "several steps a batch or several batches a step, not both"
+            )
+        if instance_noise_batches is not None and not instance_noise:
+            raise ValueError(
+                f"instance_noise_batches is {instance_noise_batches}, but instance_noise is 0; "
+                "expected a noise that can fall, or no number of batches"
+            )
+        if reconstruction_batches and not any(self.loss.weights.values()):
+            raise ValueError(
+                f"reconstruction_batches is {reconstruction_batches}, but every weight of the "
+                "loss is 0: nothing would be learned in them; expected a weight above 0"
+            )
         for name in ("num_scales", "context_frames", "output_frames"):
             ours, theirs = getattr(generator, name), getattr(discriminator, name)
             if ours != theirs:
@@ -88,6 +131,11 @@ class AdversarialTask(NextFrameTask):
         self.adversarial_loss = adversarial_loss or AdversarialLoss()
         self.adversarial_weight = adversarial_weight
         self.mismatched_pairs = mismatched_pairs
+        self.discriminator_steps = discriminator_steps
+        self.reconstruction_batches = reconstruction_batches
+        self.r1_weight = r1_weight
+        self.instance_noise = instance_noise
+        self.instance_noise_batches = instance_noise_batches
         self._build_optimizers = (generator_optimizer, discriminator_optimizer)
         self._build_lr_schedulers = (generator_lr_scheduler, discriminator_lr_scheduler)
         self._accumulate_batches = (generator_accumulate_batches, discriminator_accumulate_batches)
@@ -119,14 +167,23 @@ class AdversarialTask(NextFrameTask):
             )
         return []
 
+    @property
+    def adversarial(self) -> bool:
+        """Whether the discriminator takes part by now; see `reconstruction_batches`."""
+        return self.batches_seen >= self.reconstruction_batches
+
     def training_step(self, batch: ClipBatch, batch_idx: int) -> None:
-        """Run one iteration: a discriminator phase, then a generator phase on another draw."""
-        discriminator_draw, generator_draw = separate_draws(batch["frames"])
-        logged_d = self._discriminator_phase(discriminator_draw)
-        logged_g = self._generator_phase(generator_draw)
+        """Run one iteration: discriminator phases, then a generator phase on another draw."""
+        *draws, generator_draw = separate_draws(batch["frames"], self.discriminator_steps + 1)
+        losses: dict[str, Tensor] = {}
+        by_scale: dict[str, Tensor] = {}
+        for draw in draws if self.adversarial else []:
+            judged = self._discriminator_phase(draw)
+            losses["loss_d"] = judged.loss
+            by_scale |= {**judged.terms, **self._scores(judged)}
+        predicted = self._generator_phase(generator_draw)
         self.batches_seen += 1
-        loss_g, loss_d = logged_g.pop("loss_g"), logged_d.pop("loss_d")
-        self._log_training({"loss_g": loss_g, "loss_d": loss_d}, {**logged_d, **logged_g})
+        self._log_training({**losses, "loss_g": predicted.loss}, {**by_scale, **predicted.terms})
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Give the generator's optimiser, then the discriminator's, with their schedulers."""
@@ -141,65 +198,103 @@ class AdversarialTask(NextFrameTask):
                 configs[-1]["lr_scheduler"] = without_metric(build_scheduler(optimizer))
         return tuple(configs)
 
-    def _discriminator_phase(self, frames: Tensor) -> dict[str, Tensor]:
+    def discriminator_objective(self, frames: Tensor) -> DiscriminatorObjective:
+        """Ask the discriminator about true frames and predictions.
+
+        Args:
+            frames: Clips of one draw, uint8, shape (B, T, C, H, W).
+        """
+        context, targets = self._training_clip(frames)
+        preds = [pred.detach() for pred in self.generator.forward_scales(context)]
+        real = self._noisy(targets)
+        if self.r1_weight:
+            real = [target.detach().requires_grad_() for target in real]
+        real_logits = self.discriminator(context, real)
+        fake_logits = self.discriminator(context, self._noisy(preds))
+        terms = {
+            "real_loss": torch.stack([self.adversarial_loss.real_loss(k) for k in real_logits]),
+            "fake_loss": torch.stack([self.adversarial_loss.fake_loss(k) for k in fake_logits]),
+        }
+        weights = {"real_loss": 1.0, "fake_loss": 1.0}
+        if self.mismatched_pairs:
+            terms["mismatched_loss"] = self._mismatched_loss(context, targets)
+            weights |= {"real_loss": 2.0, "mismatched_loss": 1.0}
+        if self.r1_weight:
+            terms["r1_penalty"] = r1_penalty(real_logits, real)
+            weights["r1_penalty"] = self.r1_weight
+        return DiscriminatorObjective(
+            terms=terms, weights=weights, real_logits=real_logits, fake_logits=fake_logits
+        )
+
+    def generator_objective(self, frames: Tensor) -> GeneratorObjective:
+        """Compare predictions with the true frames, and ask the discriminator about them.
+
+        Args:
+            frames: Clips of one draw, uint8, shape (B, T, C, H, W).
+        """
+        objective = super().generator_objective(frames)
+        if not self.adversarial:
+            return objective
+        logits = self.discriminator(objective.context, self._noisy(objective.preds))
+        verdict = torch.stack([self.adversarial_loss.generator_loss(k) for k in logits])
+        return GeneratorObjective(
+            terms={**objective.terms, "adversarial_loss": verdict},
+            weights={**objective.weights, "adversarial_loss": self.adversarial_weight},
+            scale_weights=objective.scale_weights,
+            context=objective.context,
+            targets=objective.targets,
+            preds=objective.preds,
+        )
+
+    def _discriminator_phase(self, frames: Tensor) -> DiscriminatorObjective:
         """Score real clips high and predictions low; the generator stands still."""
         optimizer = self._optimizer(1)
         with self.toggled_optimizer(optimizer):
-            context, targets = self._training_clip(frames)
-            preds = [pred.detach() for pred in self.generator.forward_scales(context)]
-            real = self.discriminator(context, targets)
-            fake = self.discriminator(context, preds)
-            terms = {
-                "real_loss": torch.stack([self.adversarial_loss.real_loss(k) for k in real]),
-                "fake_loss": torch.stack([self.adversarial_loss.fake_loss(k) for k in fake]),
-            }
-            if self.mismatched_pairs:
-                terms["mismatched_loss"] = self._mismatched_loss(context, targets)
-                terms["real_loss"] = 2 * terms["real_loss"]
-            self._require_finite(terms)
-            loss = torch.stack(list(terms.values())).sum()
-            self._descend(optimizer, loss, 1)
-        score = self.adversarial_loss.score
-        scores_real = torch.stack([score(k) for k in real])
-        scores_fake = torch.stack([score(k) for k in fake])
-        return {"loss_d": loss, **terms, "real_score": scores_real, "fake_score": scores_fake}
+            objective = self.discriminator_objective(frames)
+            self._require_finite(objective.terms)
+            self._descend(optimizer, objective.loss, 1)
+        return objective
 
-    def _generator_phase(self, frames: Tensor) -> dict[str, Tensor]:
+    def _generator_phase(self, frames: Tensor) -> GeneratorObjective:
         """Be accurate and be taken for real; the discriminator stands still."""
         optimizer = self._optimizer(0)
         with self.toggled_optimizer(optimizer):
-            context, targets = self._training_clip(frames)
-            preds = self.generator.forward_scales(context)
-            loss, terms = self.loss(preds, targets)
-            logits = self.discriminator(context, preds)
-            adversarial = torch.stack([self.adversarial_loss.generator_loss(k) for k in logits])
-            terms["adversarial_loss"] = adversarial
-            self._require_finite(terms)
-            loss = loss + self.adversarial_weight * sum_over_scales(
-                adversarial, self.loss.scale_weights
-            )
-            self._descend(optimizer, loss, 0)
-        return {"loss_g": loss, **terms}
+            objective = self.generator_objective(frames)
+            self._require_finite(objective.terms)
+            self._descend(optimizer, objective.loss, 0)
+        return objective
 
-    def _mismatched_loss(self, context: Tensor, targets: list[Tensor]) -> Tensor:
+    def _scores(self, objective: DiscriminatorObjective) -> dict[str, Tensor]:
+        score = self.adversarial_loss.score
+        return {
+            "real_score": torch.stack([score(logits) for logits in objective.real_logits]),
+            "fake_score": torch.stack([score(logits) for logits in objective.fake_logits]),
+        }
+
+    def _mismatched_loss(self, context: Tensor, targets: Sequence[Tensor]) -> Tensor:
         if len(context) < 2:
             raise ValueError(
                 f"a draw of {len(context)} clips has no mismatched pairs; expected at least 2: "
-                "set data.batch_size to 4 or more"
+                f"set data.batch_size to {2 * (self.discriminator_steps + 1)} or more"
             )
         # By half a draw: patches of one video lie next to each other.
         strangers = [target.roll(len(target) // 2, dims=0) for target in targets]
-        logits = self.discriminator(context, strangers)
+        logits = self.discriminator(context, self._noisy(strangers))
         return torch.stack([self.adversarial_loss.fake_loss(k) for k in logits])
+
+    def _noisy(self, candidates: Sequence[Tensor]) -> Sequence[Tensor]:
+        deviation = self.instance_noise
+        if self.instance_noise_batches is not None:
+            deviation *= max(0.0, 1 - self.batches_seen / self.instance_noise_batches)
+        if not deviation:
+            return candidates
+        return [frames + deviation * torch.randn_like(frames) for frames in candidates]
 
     def _optimizer(self, k: int) -> LightningOptimizer:
         return cast(list[LightningOptimizer], self.optimizers())[k]
 
     def _descend(self, optimizer: LightningOptimizer, loss: Tensor, k: int) -> None:
-        """Accumulate the gradient, and step every `_accumulate_batches[k]` batches.
-
-        The gradient accumulated so far is not part of a checkpoint: a resume starts a new average.
-        """
+        """Accumulate the gradient, and step every `_accumulate_batches[k]` batches."""
         count = self._accumulate_batches[k]
         self.manual_backward(loss / count)
         if (self.batches_seen + 1) % count:
@@ -214,25 +309,3 @@ class AdversarialTask(NextFrameTask):
 
     def _networks(self) -> dict[str, Any]:
         return {**super()._networks(), "discriminator": self.discriminator.config()}
-
-
-def separate_draws(frames: Tensor) -> tuple[Tensor, Tensor]:
-    """Split a batch into the discriminator's draw and the generator's.
-
-    Args:
-        frames: Clips (B, T, C, H, W) with B even.
-
-    Returns:
-        Two halves (B / 2, T, C, H, W) without a clip in common.
-
-    Raises:
-        ValueError: When B is odd.
-    """
-    if len(frames) % 2:
-        raise ValueError(
-            f"the batch has {len(frames)} clips; expected an even number, because the "
-            "discriminator learns from one half and the generator from the other: "
-            "set data.batch_size to an even number"
-        )
-    half = len(frames) // 2
-    return frames[:half], frames[half:]

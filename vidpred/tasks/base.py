@@ -10,7 +10,7 @@ from torch import Tensor
 from vidpred import __version__
 from vidpred.batch import ClipBatch, Evaluation
 from vidpred.errors import CheckpointError, TrainingDivergedError
-from vidpred.losses import MultiScaleLoss
+from vidpred.losses import GeneratorObjective, MultiScaleLoss
 from vidpred.models import ScalePredictor
 from vidpred.models.checkpoint import CHECKPOINT_KEY, describe_predictor
 from vidpred.ops import pyramid, to_unit, unit_to_signed
@@ -47,6 +47,23 @@ class NextFrameTask(pl.LightningModule):
         """Predict `horizon` frames; see `vidpred.models.Predictor.forward`."""
         pred: Tensor = self.generator(context, horizon)
         return pred
+
+    def generator_objective(self, frames: Tensor) -> GeneratorObjective:
+        """Compare the prediction of every scale with the true frames.
+
+        Args:
+            frames: Clips, uint8, shape (B, T, C, H, W).
+        """
+        context, targets = self._training_clip(frames)
+        preds = self.generator.forward_scales(context)
+        return GeneratorObjective(
+            terms=self.loss.terms(preds, targets),
+            weights=self.loss.weights,
+            scale_weights=self.loss.scale_weights,
+            context=context,
+            targets=targets,
+            preds=preds,
+        )
 
     def validation_step(self, batch: ClipBatch, batch_idx: int) -> Evaluation:
         """Predict every frame after the context, recursively, for callbacks to measure and show."""

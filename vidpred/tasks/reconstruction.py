@@ -62,13 +62,12 @@ class ReconstructionTask(NextFrameTask):
         self._build_lr_scheduler = lr_scheduler
 
     def training_step(self, batch: ClipBatch, batch_idx: int) -> Tensor:
-        """Compare the prediction of every scale with the target."""
-        context, targets = self._training_clip(batch["frames"])
-        loss: Tensor
-        loss, terms = self.loss(self.generator.forward_scales(context), targets)
-        self._require_finite(terms)
+        """Be accurate at every scale."""
+        objective = self.generator_objective(batch["frames"])
+        self._require_finite(objective.terms)
         self.batches_seen += 1
-        self._log_training({"loss_g": loss}, terms)
+        loss = objective.loss
+        self._log_training({"loss_g": loss}, objective.terms)
         return loss
 
     def configure_optimizers(self) -> OptimizerLRScheduler:

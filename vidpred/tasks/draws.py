@@ -1,0 +1,26 @@
+"""How a batch is shared among the phases of an iteration."""
+
+from torch import Tensor
+
+
+def separate_draws(frames: Tensor, draws: int = 2) -> list[Tensor]:
+    """Split a batch into one draw a step: the discriminator's, then the generator's.
+
+    Args:
+        frames: Clips (B, T, C, H, W) with B a multiple of `draws`.
+        draws: Optimiser steps in an iteration, at least 1.
+
+    Returns:
+        `draws` tensors (B / draws, T, C, H, W) without a clip in common.
+
+    Raises:
+        ValueError: When B is no multiple.
+    """
+    if len(frames) % draws:
+        number = "an even number" if draws == 2 else f"a multiple of {draws}"
+        raise ValueError(
+            f"the batch has {len(frames)} clips; expected {number}, because every step of the "
+            f"discriminator and of the generator learns from clips of its own: set "
+            f"data.batch_size to {number}"
+        )
+    return list(frames.chunk(draws))
