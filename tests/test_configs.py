@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import torch
 
+import vidpred
 from vidpred.cli.main import main
 from vidpred.configurations import packaged_configurations
 from vidpred.data.moving_shapes import write_moving_shapes
 from vidpred.evaluation import available_protocols, read_result
+from vidpred.models.checkpoint import read_checkpoint
 
 ROOT = packaged_configurations()
 ROWS = ("single_scale_l2", "l2", "l1", "gdl_l1", "adv", "adv_gdl")
@@ -57,13 +60,38 @@ def require_results(run: Path) -> None:
 
 def test_there_is_an_experiment_for_every_row() -> None:
     names = {path.stem for path in (ROOT / "experiment").glob("*.yaml")}
-    assert names == {*ROWS, "quickstart"}
+    assert names == {*ROWS, "adv_gdl_finetuned", "quickstart"}
 
 
 @pytest.mark.parametrize("name", [*ROWS, "quickstart"])
 def test_experiments_train(name: str, tmp_path: Path, toy_root: Path) -> None:
     assert fit_one_batch(tmp_path, toy_root, "-c", f"experiment/{name}.yaml") == 0
     require_results(tmp_path / "run")
+
+
+def test_fine_tuning_goes_on_with_the_generator_of_another_run(
+    tmp_path: Path, toy_root: Path
+) -> None:
+    assert fit_one_batch(tmp_path / "first", toy_root, "-c", "experiment/adv_gdl.yaml") == 0
+    first = tmp_path / "first/run/checkpoints/last.ckpt"
+    files = ("-c", "experiment/adv_gdl_finetuned.yaml", f"--model.generator.path={first}")
+    # The toy's frames are smaller than its patches.
+    small = ("--data.patch_size=32", "--model.discriminator.patch_size=32")
+    # Without a step, the weights are still those of the first stage.
+    rates = [f"--model.{part}_optimizer.lr=0" for part in ("generator", "discriminator")]
+    assert fit_one_batch(tmp_path, toy_root, *files, *rates) == 0
+    require_results(tmp_path / "run")
+    old, new = (
+        vidpred.load(path).state_dict() for path in (first, tmp_path / "run/checkpoints/last.ckpt")
+    )
+    assert all(torch.equal(old[name], new[name]) for name in old)
+
+
+def test_a_weight_average_joins_the_callbacks(tmp_path: Path, toy_root: Path) -> None:
+    files = ("-c", "experiment/adv_gdl.yaml", "-c", "trainer/weight_average.yaml")
+    assert fit_one_batch(tmp_path, toy_root, *files) == 0
+    require_results(tmp_path / "run")
+    assert "averaging_state" in read_checkpoint(tmp_path / "run/checkpoints/last.ckpt")
 
 
 def test_adam_takes_the_place_of_sgd(tmp_path: Path, toy_root: Path) -> None:
@@ -142,7 +170,8 @@ def test_protocols_score(name: str, tmp_path: Path, long_toy_root: Path) -> None
 def test_no_file_is_forgotten() -> None:
     covered = {f"experiment/{name}.yaml" for name in (*ROWS, "quickstart")}
     covered |= set(FULL_WIDTH.values()) | {f"data/{name}.yaml" for name in DATA}
-    covered |= {"model/adam_adversarial.yaml"}
+    covered |= {"model/adam_adversarial.yaml", "trainer/weight_average.yaml"}
+    covered |= {"experiment/adv_gdl_finetuned.yaml"}
     covered |= {"trainer/default.yaml", "trainer/scoring.yaml"}  # read before every other file
     covered |= {f"protocol/{name}.yaml" for name in available_protocols()}
     for part in ("generator", "discriminator"):

@@ -10,6 +10,7 @@ from vidpred.losses import (
     Objective,
     gradient_difference_loss,
     lp_loss,
+    r1_penalty,
     sum_over_scales,
 )
 
@@ -120,6 +121,33 @@ def test_cross_entropy_kinds_equal_torch() -> None:
         AdversarialLoss("minimax").generator_loss(logits),
         torch.log(1 - torch.sigmoid(logits)).mean(),
     )
+
+
+def test_smoothed_labels_equal_torch() -> None:
+    logits = torch.randn(8, 1)
+    labels = torch.full_like(logits, 0.9)
+    for kind in ("non_saturating", "minimax"):
+        loss = AdversarialLoss(kind, label_smoothing=0.1)
+        expected = F.binary_cross_entropy_with_logits(logits, labels)
+        torch.testing.assert_close(loss.real_loss(logits), expected)
+        # One-sided: what is asked of fakes stays.
+        torch.testing.assert_close(loss.fake_loss(logits), AdversarialLoss(kind).fake_loss(logits))
+    squares = AdversarialLoss("least_squares", label_smoothing=0.1)
+    torch.testing.assert_close(squares.real_loss(logits), F.mse_loss(logits, labels))
+    with pytest.raises(ValueError, match="the hinge loss has no labels"):
+        AdversarialLoss("hinge", label_smoothing=0.1)
+    with pytest.raises(ValueError, match=r"label_smoothing is 1\.0"):
+        AdversarialLoss(label_smoothing=1.0)
+
+
+def test_r1_is_the_squared_slope_of_a_linear_judge() -> None:
+    slope = torch.randn(12)
+    real = [torch.randn(5, 1, 3, 2, 2, requires_grad=True)]
+    logits = [(real[0].flatten(1) @ slope).unsqueeze(1)]
+    torch.testing.assert_close(r1_penalty(logits, real), slope.square().sum().unsqueeze(0))
+    # Positions of a fully convolutional head are averaged, not added.
+    logits = [logits[0].repeat(1, 4)]
+    torch.testing.assert_close(r1_penalty(logits, real), slope.square().sum().unsqueeze(0))
 
 
 def test_least_squares_and_hinge_have_their_closed_forms() -> None:

@@ -10,7 +10,7 @@ import torch
 
 import vidpred.models
 from vidpred.errors import CheckpointError
-from vidpred.models.predictor import Predictor
+from vidpred.models.predictor import Predictor, ScalePredictor
 
 CHECKPOINT_KEY = "vidpred"
 """Entry of a checkpoint that says what the predictor is."""
@@ -115,6 +115,29 @@ def load_predictor(path: str | Path, *, modules: Sequence[ModuleType] = ()) -> P
     }
     predictor.load_state_dict(weights)
     return predictor.eval()
+
+
+def trained_generator(path: str) -> ScalePredictor:
+    """Load the generator of a checkpoint to train it further, under any losses or patch size.
+
+    In a configuration it takes the place of a preset: `generator: {class_path:
+    vidpred.models.trained_generator, init_args: {path: runs/l2/checkpoints/best.ckpt}}`. Resuming a
+    run (`--ckpt_path`) is another thing: it goes on with optimisers and samples as well.
+
+    Args:
+        path: A file that a task of `vidpred.tasks` saved.
+
+    Raises:
+        CheckpointError: When the file is missing, damaged or not ours, or its predictor is none
+            that is trained.
+    """
+    predictor = load_predictor(path)
+    if not isinstance(predictor, ScalePredictor):
+        raise CheckpointError(
+            f"{path}: holds a {type(predictor).__name__}; expected a predictor of several scales, "
+            "such as MultiScaleGenerator"
+        )
+    return predictor.train()
 
 
 def _first_line(error: Exception) -> str:

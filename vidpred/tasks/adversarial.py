@@ -170,7 +170,7 @@ class AdversarialTask(NextFrameTask):
     @property
     def adversarial(self) -> bool:
         """Whether the discriminator takes part by now; see `reconstruction_batches`."""
-        return self.batches_seen >= self.reconstruction_batches
+        return bool(self.batches_seen >= self.reconstruction_batches)
 
     def training_step(self, batch: ClipBatch, batch_idx: int) -> None:
         """Run one iteration: discriminator phases, then a generator phase on another draw."""

@@ -1,0 +1,187 @@
+"""Every stabiliser changes what it says, and nothing else."""
+
+import math
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, EMAWeightAveraging
+from torch.optim import SGD, Adam, Optimizer
+from worlds import adversarial_task, fit, loader, moving_squares, small_networks, trainer
+
+import vidpred
+from vidpred.losses import AdversarialLoss, MultiScaleLoss
+from vidpred.models import trained_generator
+from vidpred.tasks import AdversarialTask, ReconstructionTask
+
+
+def flat(module: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in module.parameters()]).clone()
+
+
+class Steps(Callback):
+    """Notes which optimiser steps, in order."""
+
+    def __init__(self) -> None:
+        self.order: list[str] = []
+
+    def on_before_optimizer_step(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
+    ) -> None:
+        self.order.append("GD"[trainer.optimizers.index(optimizer)])
+
+
+def test_discriminator_steps_come_before_the_generators_each_on_clips_of_its_own() -> None:
+    task = adversarial_task(discriminator_steps=3)
+    seen: list[torch.Tensor] = []
+    task.discriminator.register_forward_pre_hook(lambda _, args: seen.append(args[0].detach()))
+    steps = Steps()
+    fit(task, batches=2, batch_size=8, callbacks=[steps])
+    assert steps.order == ["D", "D", "D", "G"] * 2
+    draws = [seen[k] for k in (0, 2, 4, 6)]  # real and fake share a draw
+    assert [len(draw) for draw in draws] == [2] * 4
+    assert len({clip.numpy().tobytes() for draw in draws for clip in draw}) == 8
+    with pytest.raises(ValueError, match="the batch has 6 clips; expected a multiple of 4"):
+        fit(adversarial_task(discriminator_steps=3), batch_size=6)
+    with pytest.raises(ValueError, match="not both"):
+        adversarial_task(discriminator_steps=2, discriminator_accumulate_batches=2)
+
+
+def test_reconstruction_batches_train_as_without_a_discriminator() -> None:
+    clips = moving_squares(16)
+    task = adversarial_task(reconstruction_batches=2, adversarial_weight=1.0)
+    before = flat(task.discriminator)
+    trainer().fit(task, loader(clips, 8))
+    assert torch.equal(before, flat(task.discriminator))
+    # The generator's draw is the second half of each batch.
+    alone = ReconstructionTask(small_networks()[0])
+    trainer().fit(alone, loader(clips[4:8] + clips[12:], 4))
+    torch.testing.assert_close(flat(task.generator), flat(alone.generator))
+    trainer().fit(task, loader(clips, 8))
+    assert not torch.equal(before, flat(task.discriminator))
+    with pytest.raises(ValueError, match="nothing would be learned in them"):
+        adversarial_task(reconstruction_batches=1, loss=MultiScaleLoss(lp_weight=0))
+
+
+def test_instance_noise_has_its_strength_and_falls() -> None:
+    clips = moving_squares(4)
+    clean, noisy = (
+        adversarial_task(),
+        adversarial_task(instance_noise=0.5, instance_noise_batches=10),
+    )
+    seen: dict[str, list[list[torch.Tensor]]] = {"clean": [], "noisy": []}
+    for name, task in (("clean", clean), ("noisy", noisy)):
+        task.discriminator.register_forward_pre_hook(
+            lambda _, args, name=name: seen[name].append([c.detach() for c in args[1]])
+        )
+    frames = torch.stack([clip["frames"] for clip in clips])
+    for batches_seen, expected in ((0, 0.5), (5, 0.25), (10, 0.0), (20, 0.0)):
+        noisy.batches_seen = batches_seen
+        for task in (clean, noisy):
+            task.discriminator_objective(frames)
+            task.generator_objective(frames)
+        # Real, fake, and what the generator asks about: all of them, at every scale.
+        for plain, disturbed in zip(seen["clean"], seen["noisy"], strict=True):
+            for a, b in zip(plain, disturbed, strict=True):
+                assert (b - a).std().item() == pytest.approx(expected, abs=0.08)
+        for calls in seen.values():
+            calls.clear()
+    with pytest.raises(ValueError, match="instance_noise is 0"):
+        adversarial_task(instance_noise_batches=10)
+
+
+def test_the_penalty_makes_the_discriminator_flatter() -> None:
+    frames = torch.stack([clip["frames"] for clip in moving_squares(8)])
+
+    def steepness(weight: float) -> float:
+        task = adversarial_task(r1_weight=weight, discriminator_optimizer=partial(Adam, lr=1e-3))
+        fit(task, batches=15)
+        task.r1_weight = 1.0
+        return task.discriminator_objective(frames).terms["r1_penalty"].sum().item()
+
+    assert steepness(10.0) < 0.5 * steepness(0.0)
+
+
+def test_smoothed_labels_keep_the_discriminator_from_growing_sure() -> None:
+    frames = torch.stack([clip["frames"] for clip in moving_squares(4)])
+
+    def verdict(smoothing: float) -> float:
+        """Train the discriminator alone, long, on the same clips."""
+        task = adversarial_task(adversarial_loss=AdversarialLoss(label_smoothing=smoothing))
+        optimizer = Adam(task.discriminator.parameters(), lr=1e-3)
+        for _ in range(60):
+            optimizer.zero_grad()
+            task.discriminator_objective(frames).loss.backward()
+            optimizer.step()
+        logits = task.discriminator_objective(frames).real_logits[0]
+        return torch.sigmoid(logits).mean().item()
+
+    assert verdict(0.0) > 0.97
+    # Its optimum is the smoothed label itself.
+    assert verdict(0.3) == pytest.approx(0.7, abs=0.05)
+
+
+def test_the_average_is_what_is_evaluated_saved_and_loaded(tmp_path: Path) -> None:
+    """Lightning's own average works with two optimisers, and its checkpoint gives the average."""
+    decay = 0.5
+    task = adversarial_task(generator_optimizer=partial(SGD, lr=0.1))
+    states: list[torch.Tensor] = []
+    validated: list[torch.Tensor] = []
+
+    class Watch(Callback):
+        def on_train_batch_end(self, *args: Any) -> None:
+            states.append(flat(task.generator))
+
+        def on_validation_batch_start(self, *args: Any) -> None:
+            validated.append(flat(task.generator))
+
+    average = EMAWeightAveraging(decay=decay)
+    engine = trainer(callbacks=[average, Watch()], num_sanity_val_steps=0)
+    clips = loader(moving_squares(24), 8)
+    engine.fit(task, clips, loader(moving_squares(2, frames=6), 2))
+    # The first update copies, as torch.optim.swa_utils does.
+    expected = states[0]
+    for state in states[1:]:
+        expected = decay * expected + (1 - decay) * state
+    torch.testing.assert_close(validated[-1], expected)
+    engine.save_checkpoint(tmp_path / "average.ckpt")
+    loaded = vidpred.load(tmp_path / "average.ckpt")
+    torch.testing.assert_close(flat(loaded), expected)
+    assert not torch.allclose(states[-1], expected)
+
+
+def test_adversarial_training_starts_from_a_reconstruction(tmp_path: Path) -> None:
+    path = tmp_path / "l2.ckpt"
+    first = ReconstructionTask(small_networks()[0], optimizer=partial(SGD, lr=0.1))
+    fit(first, batches=2).save_checkpoint(path)
+    generator = trained_generator(str(path))
+    assert generator.training
+    assert all(parameter.requires_grad for parameter in generator.parameters())
+    assert torch.equal(flat(generator), flat(first.generator))
+    task = AdversarialTask(generator, small_networks()[1])
+    fit(task)
+    assert task.batches_seen == 1
+    assert not torch.equal(flat(generator), flat(first.generator))
+
+
+def test_spectral_norm_divides_by_the_largest_singular_value() -> None:
+    _, discriminator = small_networks(spectral_norm=True)
+    task = AdversarialTask(small_networks()[0], discriminator)
+    fit(task, batches=20)  # the power iteration takes a step in each
+    weights = [m.weight for m in discriminator.modules() if hasattr(m, "parametrizations")]
+    assert len(weights) == 1 + 3 + 3 + 4 + 4 * 3  # convolutions, then fully connected layers
+    for weight in weights:
+        assert torch.linalg.matrix_norm(weight.flatten(1), 2).item() == pytest.approx(1, abs=0.15)
+    assert discriminator.config()["spectral_norm"] is True
+
+
+def test_nothing_is_noisy_or_penalised_by_default() -> None:
+    frames = torch.stack([clip["frames"] for clip in moving_squares(4)])
+    task = adversarial_task()
+    assert set(task.discriminator_objective(frames).terms) == {"real_loss", "fake_loss"}
+    one, two = (task.discriminator_objective(frames).loss for _ in range(2))
+    assert torch.equal(one, two)
+    assert math.isfinite(one.item())
