@@ -79,7 +79,7 @@ def test_fine_tuning_goes_on_with_the_generator_of_another_run(
     small = ("--data.patch_size=32", "--model.discriminator.patch_size=32")
     # Without a step, the weights are still those of the first stage.
     rates = [f"--model.{part}_optimizer.lr=0" for part in ("generator", "discriminator")]
-    assert fit_one_batch(tmp_path, toy_root, *files, *rates) == 0
+    assert fit_one_batch(tmp_path, toy_root, *files, *small, *rates) == 0
     require_results(tmp_path / "run")
     old, new = (
         vidpred.load(path).state_dict() for path in (first, tmp_path / "run/checkpoints/last.ckpt")
