@@ -11,10 +11,11 @@ if TYPE_CHECKING:
 
 
 def load(path: "str | Path") -> "Predictor":
-    """Load the predictor of a checkpoint, in evaluation mode on the CPU.
+    """Load a predictor, in evaluation mode on the CPU; nothing in a file can run code.
 
     Args:
-        path: A checkpoint that `vidpred fit` wrote.
+        path: A checkpoint that `vidpred fit` wrote, a safetensors file that `vidpred export` wrote,
+            or a name of weights that come along (a file of this name that is here comes first).
 
     Raises:
         vidpred.errors.CheckpointError: When the file is missing, damaged or not ours.

@@ -17,7 +17,7 @@ from vidpred.models import (
     Predictor,
     build_predictor,
 )
-from vidpred.models.checkpoint import describe_predictor
+from vidpred.models.description import describe_predictor
 from vidpred.ops import to_unit
 
 

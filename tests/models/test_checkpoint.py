@@ -6,7 +6,8 @@ import torch
 
 from vidpred.errors import CheckpointError
 from vidpred.models import CopyLastFrame, build_predictor, load_predictor
-from vidpred.models.checkpoint import describe_predictor, read_checkpoint
+from vidpred.models.checkpoint import read_checkpoint
+from vidpred.models.description import describe_predictor
 
 
 class Hostile:

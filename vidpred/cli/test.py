@@ -30,7 +30,8 @@ def add_test_parser(
         "checkpoints",
         nargs="*",
         metavar="[NAME=]CHECKPOINT",
-        help="checkpoint of `vidpred fit`; named by the folder of its run",
+        help="checkpoint of `vidpred fit`, named by the folder of its run; safetensors file of "
+        "`vidpred export`; or name of weights that come along",
     )
     parser.add_argument(
         "--root", type=Path, required=True, help="folder of the data set, such as data/ucf101"

@@ -13,7 +13,7 @@ from vidpred.evaluation.methods import (
     require_method_name,
 )
 from vidpred.files import file_sha256
-from vidpred.models.checkpoint import CHECKPOINT_KEY, load_predictor, read_checkpoint
+from vidpred.models.saved import find_saved, read_saved
 
 
 def checkpoint_methods(
@@ -26,7 +26,8 @@ def checkpoint_methods(
     """Load checkpoints to be scored.
 
     Args:
-        arguments: Each a path, or `NAME=PATH`; the name otherwise is that of the run's folder.
+        arguments: Each a path, a name of weights that come along, or `NAME=` and one of these; the
+            name otherwise is that of the run's folder or of the weights.
         device: Where predictors run.
         taken: Names that others have.
         modules: Where classes of networks may be, beside `vidpred.models`.
@@ -50,8 +51,8 @@ def checkpoint_methods(
 def _named(argument: str) -> tuple[str, Path]:
     name, separator, rest = argument.partition("=")
     if separator and not Path(argument).exists():
-        return name, Path(rest).expanduser()
-    path = Path(argument).expanduser()
+        return name, find_saved(rest)
+    path = find_saved(argument)
     folder = path.absolute().parent
     run = folder.parent.name if folder.name == "checkpoints" else path.stem
     return run or path.stem, path
@@ -60,14 +61,14 @@ def _named(argument: str) -> tuple[str, Path]:
 def _method(
     name: str, path: Path, device: torch.device, modules: Sequence[ModuleType]
 ) -> PredictorMethod:
-    predictor = load_predictor(path, modules=modules)
-    said = read_checkpoint(path)[CHECKPOINT_KEY]
+    saved = read_saved(path)
+    predictor = saved.build(modules=modules)
     details = {
         **class_of(predictor),
         "checkpoint": path.name,
         "sha256": file_sha256(path),
-        "batches_seen": said["batches_seen"],
-        "training": said.get("training"),
+        "batches_seen": saved.batches_seen,
+        "training": saved.training,
     }
     return PredictorMethod(
         predictor.to(device), {"name": name, "kind": "model", "details": details}, device

@@ -1,10 +1,17 @@
 """Networks and baselines: past frames in, future frames out."""
 
 from vidpred.models.baselines import CopyLastFrame, LinearExtrapolation, OpticalFlowExtrapolation
-from vidpred.models.checkpoint import build_predictor, load_predictor, trained_generator
+from vidpred.models.description import build_predictor
 from vidpred.models.discriminator import DiscriminatorScale, MultiScaleDiscriminator
 from vidpred.models.multiscale import GeneratorScale, MultiScaleGenerator
 from vidpred.models.predictor import Predictor, ScalePredictor
+from vidpred.models.saved import (
+    SavedPredictor,
+    load_predictor,
+    packaged_weights,
+    read_saved,
+    trained_generator,
+)
 
 __all__ = [
     "CopyLastFrame",
@@ -15,8 +22,11 @@ __all__ = [
     "MultiScaleGenerator",
     "OpticalFlowExtrapolation",
     "Predictor",
+    "SavedPredictor",
     "ScalePredictor",
     "build_predictor",
     "load_predictor",
+    "packaged_weights",
+    "read_saved",
     "trained_generator",
 ]

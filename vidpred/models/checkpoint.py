@@ -1,19 +1,24 @@
-"""Rebuild a predictor from a checkpoint alone, without running anybody's code."""
+"""Checkpoints of a training: read without running anybody's code."""
 
 import pickle
-from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
 
-import vidpred.models
 from vidpred.errors import CheckpointError
-from vidpred.models.predictor import Predictor, ScalePredictor
 
 CHECKPOINT_KEY = "vidpred"
 """Entry of a checkpoint that says what the predictor is."""
+
+WEIGHTS_ENDING = ".safetensors"
+"""Of files that hold weights alone; see `vidpred.models.weights`."""
+
+DAMAGED = (
+    *(RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError),
+    *(AssertionError, OverflowError, MemoryError, RecursionError),
+)
+"""What libraries raise over files that were cut, or made up to confuse them."""
 
 
 def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
@@ -27,6 +32,11 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
         CheckpointError: When the file is missing, damaged, holds objects other than plain data, or
             is not ours.
     """
+    if Path(path).suffix == WEIGHTS_ENDING and Path(path).is_file():
+        raise CheckpointError(
+            f"{path}: holds weights alone, from which no training can go on; expected a checkpoint "
+            "that `vidpred fit` wrote"
+        )
     checkpoint: Any
     try:
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
@@ -37,15 +47,19 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
         ) from None
     except IsADirectoryError:
         raise CheckpointError(f"{path}: is a folder; expected a checkpoint file in it") from None
+    except OSError as error:
+        raise CheckpointError(
+            f"{path}: cannot be read ({error.strerror or error}); expected a file that you may read"
+        ) from error
     except pickle.UnpicklingError as error:
         # Not torch's own text, which advises to load it anyway.
         raise CheckpointError(
             f"{path}: refused, because it is no checkpoint or holds objects that would run code "
             "when loaded; expected a file that `vidpred fit` wrote"
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+    except DAMAGED as error:
         raise CheckpointError(
-            f"{path}: damaged or not a checkpoint ({_first_line(error)}); "
+            f"{path}: damaged or not a checkpoint ({first_line(error)}); "
             "use an earlier one from the same folder"
         ) from error
     description = checkpoint.get(CHECKPOINT_KEY) if isinstance(checkpoint, dict) else None
@@ -57,88 +71,6 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
     return dict(checkpoint)
 
 
-def describe_predictor(predictor: Predictor) -> dict[str, Any]:
-    """Say what a predictor is in plain values: the name of its class and its arguments."""
-    return {"class": type(predictor).__name__, "arguments": predictor.config()}
-
-
-def build_predictor(
-    description: dict[str, Any], *, modules: Sequence[ModuleType] = ()
-) -> Predictor:
-    """Build the predictor that `describe_predictor` described, with fresh weights.
-
-    Args:
-        description: Class and arguments.
-        modules: Where its class may be, beside `vidpred.models`: a file may not choose what to
-            import.
-
-    Raises:
-        CheckpointError: When its class is in none of them.
-    """
-    name = str(description["class"])
-    found = (getattr(module, name, None) for module in modules)
-    ours = getattr(vidpred.models, name, None) if name in vidpred.models.__all__ else None
-    for cls in (ours, *found):
-        if isinstance(cls, type) and issubclass(cls, Predictor):
-            try:
-                return cls.from_config(description["arguments"])
-            except (TypeError, KeyError, ValueError) as error:
-                raise CheckpointError(
-                    f"{name} cannot be built from what its config() gave "
-                    f"({type(error).__name__}: {error}); its config() has to give what its "
-                    "from_config() takes, the constructor's arguments: write both, and train again"
-                ) from error
-    raise CheckpointError(
-        f"the checkpoint holds a {name}, which is none of this version's predictors. "
-        "Name the module that has it (`vidpred test --module NAME`, "
-        "`load_predictor(path, modules=[...])`), or run `vidpred test` with its configuration"
-    )
-
-
-def load_predictor(path: str | Path, *, modules: Sequence[ModuleType] = ()) -> Predictor:
-    """Load the predictor of a checkpoint, in evaluation mode on the CPU.
-
-    Args:
-        path: A file that a task of `vidpred.tasks` saved.
-        modules: Where the class of its network may be, beside `vidpred.models`.
-
-    Raises:
-        CheckpointError: When the file is missing, damaged or not ours.
-    """
-    checkpoint = read_checkpoint(path)
-    predictor = build_predictor(checkpoint[CHECKPOINT_KEY]["predictor"], modules=modules)
-    prefix = "generator."
-    weights = {
-        name.removeprefix(prefix): value
-        for name, value in checkpoint["state_dict"].items()
-        if name.startswith(prefix)
-    }
-    predictor.load_state_dict(weights)
-    return predictor.eval()
-
-
-def trained_generator(path: str) -> ScalePredictor:
-    """Load the generator of a checkpoint to train it further, under any losses or patch size.
-
-    In a configuration it takes the place of a preset: `generator: {class_path:
-    vidpred.models.trained_generator, init_args: {path: runs/l2/checkpoints/best.ckpt}}`. Resuming a
-    run (`--ckpt_path`) is another thing: it goes on with optimisers and samples as well.
-
-    Args:
-        path: A file that a task of `vidpred.tasks` saved.
-
-    Raises:
-        CheckpointError: When the file is missing, damaged or not ours, or its predictor is none
-            that is trained.
-    """
-    predictor = load_predictor(path)
-    if not isinstance(predictor, ScalePredictor):
-        raise CheckpointError(
-            f"{path}: holds a {type(predictor).__name__}; expected a predictor of several scales, "
-            "such as MultiScaleGenerator"
-        )
-    return predictor.train()
-
-
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Give the first line of an error's text, or its name."""
     return next(iter(str(error).splitlines()), type(error).__name__)

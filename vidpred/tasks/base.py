@@ -12,7 +12,8 @@ from vidpred.batch import ClipBatch, Evaluation
 from vidpred.errors import CheckpointError, TrainingDivergedError
 from vidpred.losses import GeneratorObjective, MultiScaleLoss
 from vidpred.models import ScalePredictor
-from vidpred.models.checkpoint import CHECKPOINT_KEY, describe_predictor
+from vidpred.models.checkpoint import CHECKPOINT_KEY
+from vidpred.models.description import describe_predictor
 from vidpred.ops import pyramid, to_unit, unit_to_signed
 from vidpred.provenance import provenance
 
