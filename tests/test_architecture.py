@@ -20,7 +20,7 @@ ALLOWED = {
     "data": FOUNDATION | {"ops", "video"},
     "tasks": FOUNDATION | {"ops", "models", "losses"},
     "loggers": FOUNDATION,
-    "callbacks": FOUNDATION | {"ops", "video", "metrics", "models", "viz"},
+    "callbacks": FOUNDATION | {"ops", "video", "losses", "metrics", "models", "viz"},
     "evaluation": FOUNDATION | {"ops", "video", "data", "flow", "metrics", "models", "viz"},
     "cli": FOUNDATION
     | {"callbacks", "data", "evaluation", "loggers", "metrics", "models", "ops", "tasks"},

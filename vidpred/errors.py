@@ -72,3 +72,22 @@ class TrainingDivergedError(VidpredError):
 
     def __reduce__(self) -> tuple[type["TrainingDivergedError"], tuple[list[str], int]]:
         return type(self), (self.terms.split(", "), self.batch)
+
+
+class GradientError(VidpredError):
+    """Training whose gradients do not go where they must; see `callbacks.GradientCertificate`."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        """Say all that is wrong at once.
+
+        Args:
+            problems: One sentence each, without its full stop, naming the term and the scale.
+        """
+        self.problems = tuple(problems)
+        super().__init__(
+            "training is refused, its gradients do not go where they must:"
+            + "".join(f"\n- {problem}" for problem in self.problems)
+        )
+
+    def __reduce__(self) -> tuple[type["GradientError"], tuple[tuple[str, ...]]]:
+        return type(self), (self.problems,)

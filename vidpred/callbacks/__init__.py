@@ -1,8 +1,16 @@
 """Watchers of a run: removing any of them changes no result."""
 
+from vidpred.callbacks.certificate import GradientCertificate
 from vidpred.callbacks.evaluation import FrameQuality
 from vidpred.callbacks.interrupt import InterruptCheckpoint
 from vidpred.callbacks.pictures import Pictures
 from vidpred.callbacks.quality import QualityResults, quality_table
 
-__all__ = ["FrameQuality", "InterruptCheckpoint", "Pictures", "QualityResults", "quality_table"]
+__all__ = [
+    "FrameQuality",
+    "GradientCertificate",
+    "InterruptCheckpoint",
+    "Pictures",
+    "QualityResults",
+    "quality_table",
+]
