@@ -22,10 +22,12 @@ ALLOWED = {
     "loggers": FOUNDATION,
     "callbacks": FOUNDATION | {"ops", "video", "losses", "metrics", "models", "viz"},
     "evaluation": FOUNDATION | {"ops", "video", "data", "flow", "metrics", "models", "viz"},
+    "prediction": FOUNDATION | {"ops", "video", "metrics", "models", "viz"},
     "cli": FOUNDATION
-    | {"callbacks", "data", "evaluation", "loggers", "metrics", "models", "ops", "tasks"},
+    | {"callbacks", "data", "evaluation", "loggers", "metrics", "models", "ops"}
+    | {"prediction", "tasks", "video"},
 }
-WITHOUT_LIGHTNING = ("ops", "video", "flow", "models", "losses", "metrics", "viz")
+WITHOUT_LIGHTNING = ("ops", "video", "flow", "models", "losses", "metrics", "viz", "prediction")
 
 
 def imports(file: Path) -> set[str]:

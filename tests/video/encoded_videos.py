@@ -138,3 +138,15 @@ def decode_in_order(path: Path, stream: int = 0) -> npt.NDArray[np.uint8]:
     with av.open(str(path)) as container:
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=stream)]
     return np.stack(frames)
+
+
+def flip_bits(path: Path, *, frame: int) -> None:
+    """Damage one frame of an AVI file so that its decoder notices."""
+    data = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        packet = [packet for packet in container.demux(video=0) if packet.size][frame]
+        assert packet.pos is not None
+        position, size = packet.pos, packet.size
+    for offset in range(200, size - 50, 20):
+        data[position + 8 + offset] ^= 0xFF
+    path.write_bytes(data)

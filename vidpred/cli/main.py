@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vidpred import __version__
-from vidpred.cli import compare, data, quickstart, score, test
+from vidpred.cli import compare, data, predict, quickstart, score, test
 from vidpred.errors import VidpredError
 
 # Nothing above imports torch: `--help` has to answer at once.
@@ -91,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"vidpred {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     quickstart.add_quickstart_parser(commands)
+    predict.add_predict_parser(commands)
     for command, summary in TRAINER_COMMANDS.items():
         if command != "test":
             commands.add_parser(command, help=summary)

@@ -21,6 +21,11 @@ class CopyLastFrame(Predictor):
     def __init__(self, *, context_frames: PositiveInt = 1) -> None:
         super().__init__(context_frames=context_frames)
 
+    @property
+    def receptive_radius(self) -> int:
+        """See `Predictor.receptive_radius`."""
+        return 0
+
     def step(self, context: Tensor) -> Tensor:
         """Repeat the last frame; see `Predictor.step`."""
         return context[:, -1:]

@@ -114,6 +114,18 @@ class MultiScaleGenerator(ScalePredictor):
             for k, scale in enumerate(self.scales)
         )
 
+    @property
+    def receptive_radius(self) -> int:
+        """See `Predictor.receptive_radius`; 95 for the `small` and `paper` networks."""
+        widest = needed = 0
+        for k, scale in enumerate(reversed(self.scales)):
+            # Pixels of this scale around one that is needed: those that its network sees, then the
+            # pixels of the coarser guess that these were enlarged from.
+            seen = needed + sum(kernel // 2 for kernel in scale.kernels)
+            widest = max(widest, seen * 2**k + 2**k - 1)
+            needed = -(-seen // 2) + (self.upsampling == "bilinear")
+        return widest
+
     @classmethod
     def from_preset(
         cls,

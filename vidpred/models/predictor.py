@@ -33,6 +33,14 @@ class Predictor(nn.Module, ABC):
         self.output_frames = int(output_frames)
         self.size_multiple = size_multiple
 
+    @property
+    def receptive_radius(self) -> int | None:
+        """Pixels on each side of a predicted one on which `step` lets it depend; None is unknown.
+
+        Large frames are predicted in overlapping tiles by predictors that know it.
+        """
+        return None
+
     @abstractmethod
     def step(self, context: Tensor) -> Tensor:
         """Predict the next `output_frames` frames.

@@ -41,7 +41,7 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, av.VideoStream]]:
             container_options={"protocol_whitelist": "file"},
         ) as container,
     ):
-        stream = _choose_stream(path, container)
+        stream = choose_stream(path, container)
         # One thread: loaders run many workers, and each frame is small.
         stream.codec_context.thread_type = ThreadType.NONE
         stream.codec_context.thread_count = 1
@@ -78,7 +78,7 @@ def ffmpeg_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _choose_stream(path: Path, container: InputContainer) -> av.VideoStream:
+def choose_stream(path: Path, container: InputContainer) -> av.VideoStream:
     """Give the first stream that is marked as default, or else the first; never a cover."""
     moving = [
         stream

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import av
+from av.container import InputContainer
 
 _VOP = b"\x00\x00\x01\xb6"
 _VOP_B = 2
@@ -97,6 +98,7 @@ _CODECS: dict[str, LookInto] = {
     "vp9": _look_into_vp9,
 }
 _STORE_NO_PTS = frozenset({"avi"})
+_STAMP_SOME = frozenset({"mpeg"})
 _REORDERING = frozenset({"h264", "hevc"})
 _PROGRESSIVE = 1  # AVFieldOrder; 0 is unknown, what is above has two fields a picture
 
@@ -104,6 +106,13 @@ _PROGRESSIVE = 1  # AVFieldOrder; 0 is unknown, what is above has two fields a p
 def look_into(codec: str) -> LookInto | None:
     """Give what has to be asked of every packet of a codec; None when it cannot be trusted."""
     return _CODECS.get(codec)
+
+
+def stores_display_times(container: InputContainer, stream: av.VideoStream) -> bool:
+    """Tell whether every frame's time stamp can be the time at which it is shown."""
+    name, context = container.format.name, stream.codec_context
+    counting = name in _STORE_NO_PTS and (context.name in _REORDERING or context.has_b_frames)
+    return not counting and name not in _STAMP_SOME
 
 
 def display_times(

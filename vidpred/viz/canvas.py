@@ -3,9 +3,10 @@
 import math
 from typing import NamedTuple
 
+import numpy as np
+import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
-from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 
 from vidpred.ops import unit_to_uint8
 from vidpred.ops.checks import require_same_shape
@@ -99,7 +100,7 @@ def blank(height: int, width: int) -> Image.Image:
 
 def paste(canvas: Image.Image, frame: Tensor, left: int, top: int) -> None:
     """Put a uint8 (3, H, W) frame on the canvas."""
-    canvas.paste(to_pil_image(frame), (left, top))
+    canvas.paste(Image.fromarray(frame.permute(1, 2, 0).contiguous().numpy()), (left, top))
 
 
 def outline(
@@ -116,5 +117,4 @@ def outline(
 
 def to_tensor(canvas: Image.Image) -> Tensor:
     """Give the canvas as uint8, shape (3, H, W)."""
-    picture: Tensor = pil_to_tensor(canvas)
-    return picture
+    return torch.from_numpy(np.array(canvas)).permute(2, 0, 1).contiguous()

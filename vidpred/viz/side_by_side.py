@@ -54,6 +54,24 @@ def side_by_side(context: Tensor, target: Tensor, pred: Tensor) -> Tensor:
     )
 
 
+def side_by_side_frame(truth: Tensor, pred: Tensor, *, offset: int) -> Tensor:
+    """Show one frame of truth, prediction and their difference next to each other.
+
+    Args:
+        truth: True frame, shape (C, H, W) in [0, 1], C 1 or 3.
+        pred: Predicted frame, same shape and range; of a known frame, the same frame.
+        offset: Frames after the last known one; the past is 0 and below.
+
+    Returns:
+        As a frame of `side_by_side`: uint8, shape (3, H', W') with even H' and W'.
+
+    Raises:
+        ValueError: For shapes that do not fit together.
+    """
+    clip = prepared_clip(truth[None], truth[None], pred[None])
+    return _frame((clip.target[0], clip.pred[0], clip.difference[0]), offset=offset)
+
+
 def _frame(panels: tuple[Tensor, Tensor, Tensor], *, offset: int) -> Tensor:
     height, width = panels[0].shape[-2:]
     size = text_size(panels[0])

@@ -1,0 +1,106 @@
+"""Which file or folder each input's prediction goes to."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+from vidpred.errors import PredictionError
+from vidpred.video.pipe import PIPE
+
+Format = Literal["mp4", "webm", "gif", "png", "npy"]
+
+FORMATS = get_args(Format)
+
+EXPECTED = ".mp4, .webm, .gif, .npy, or a name without ending for a folder of PNG frames"
+
+
+def output_paths(
+    inputs: Sequence[Path], output: Path, form: Format | None
+) -> tuple[list[Path], Format]:
+    """Name the output of each input.
+
+    Several inputs go into a folder, each under its own name; so does one when `form` is given and
+    `output` has no ending.
+
+    Args:
+        inputs: At least one.
+        output: As the user gave it.
+        form: As the user gave it; None takes that of the ending.
+
+    Returns:
+        Paths that differ, and the form of all of them.
+
+    Raises:
+        PredictionError: For an ending that we cannot write, or that does not suit.
+    """
+    ending = output.suffix.lower().removeprefix(".")
+    known = ending in FORMATS and ending != "png"
+    if len(inputs) == 1 and (known or form in (None, "png")):
+        if known and form not in (None, ending):
+            raise PredictionError(f"{output}: ends in .{ending}, and --format is {form}; drop one")
+        if not known and ending and not output.is_dir():
+            raise PredictionError(f"{output}: .{ending} cannot be written; expected {EXPECTED}")
+        return [output], next(f for f in FORMATS if f == (ending if known else "png"))
+    if known:
+        raise PredictionError(
+            f"{output}: {len(inputs)} inputs need a folder; expected a name without ending, and "
+            f"--format {ending}"
+        )
+    form = form or "mp4"
+    names: list[str] = []
+    for path in inputs:
+        stem = "stdin" if path == PIPE else (path.absolute().name if path.is_dir() else path.stem)
+        name, number = stem, 1
+        while name in names:
+            number += 1
+            name = f"{stem}_{number}"
+        names.append(name)
+    return [output / (name if form == "png" else f"{name}.{form}") for name in names], form
+
+
+def require_free(path: Path, form: Format, *, overwrite: bool, inputs: Sequence[Path]) -> None:
+    """Refuse an output that exists, or whose folder cannot be written.
+
+    Args:
+        path: The output.
+        form: Its form.
+        overwrite: Whether an output of that form may be replaced.
+        inputs: What is read: never replaced.
+
+    Raises:
+        PredictionError: Saying what to do.
+    """
+    if path.exists():
+        if any(other.exists() and path.samefile(other) for other in inputs):
+            raise PredictionError(f"{path}: is an input; choose another --output")
+        if not overwrite:
+            raise PredictionError(f"{path}: exists and is kept; --overwrite replaces it")
+        if path.is_dir() and form != "png":
+            raise PredictionError(f"{path}: is a folder; choose another --output for a file")
+        if path.is_dir() and not _only_frames(path):
+            raise PredictionError(
+                f"{path}: holds more than PNG frames, so it is not replaced; choose another "
+                "--output"
+            )
+        if path.is_file() and form == "png":
+            raise PredictionError(f"{path}: is a file; choose another --output for a folder")
+    folder = path.absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir():
+        raise PredictionError(f"{path}: {folder} is a file; choose another --output")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PredictionError(
+            f"{path}: no permission to write in {folder}; choose another --output"
+        )
+
+
+def _only_frames(folder: Path) -> bool:
+    """Tell whether a folder is one that a prediction wrote, as far as its names tell."""
+    return all(
+        _only_frames(entry)
+        if entry.is_dir() and not entry.is_symlink()
+        else entry.suffix.lower() == ".png"
+        for entry in folder.iterdir()
+    )

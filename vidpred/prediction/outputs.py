@@ -1,0 +1,162 @@
+"""Where predictions go: files and folders that are whole or not there."""
+
+import os
+import shutil
+from abc import ABC, abstractmethod
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+import numpy as np
+from numpy.lib import format as npy
+from PIL import Image
+
+from vidpred.files import replacing
+from vidpred.video.clip import Pixels
+from vidpred.video.playing import Look
+from vidpred.video.streaming import VideoSink, streaming
+
+
+class Output(ABC):
+    """Takes pictures, position by position, and appears under its name when it is left in peace.
+
+    Used as a context: an exception in the body leaves nothing behind, and what was there before as
+    it was.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._stack.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.__exit__(kind, error, traceback)
+
+    @abstractmethod
+    def begin_position(self, name: str) -> None:
+        """Say that the pictures which follow belong to the next position."""
+
+    @abstractmethod
+    def write(self, pixels: Pixels, look: Look) -> None:
+        """Take one picture, RGB, uint8, shape (H, W, 3)."""
+
+
+class VideoOutput(Output):
+    """A video, the pictures of all positions one after another."""
+
+    _sink: VideoSink | None = None
+
+    def begin_position(self, name: str) -> None:
+        """See `Output.begin_position`."""
+
+    def write(self, pixels: Pixels, look: Look) -> None:
+        """See `Output.write`."""
+        if self._sink is None:
+            self._sink = self._stack.enter_context(streaming(self.path, look))
+        self._sink.write(pixels)
+
+
+class FramesOutput(Output):
+    """A folder of PNG frames; with several positions, a folder in it for each.
+
+    Args:
+        path: The folder.
+        several: Whether there are several positions.
+    """
+
+    def __init__(self, path: Path, *, several: bool) -> None:
+        super().__init__(path)
+        self._several = several
+        self._temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        self._folder = self._temporary
+        self._count = 0
+
+    def __enter__(self) -> Self:
+        self._temporary.mkdir()
+        return super().__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        super().__exit__(kind, error, traceback)
+        try:
+            if error is None:
+                if self.path.exists():
+                    # The caller has made sure that it holds frames alone.
+                    shutil.rmtree(self.path)
+                self._temporary.replace(self.path)
+        finally:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def begin_position(self, name: str) -> None:
+        """See `Output.begin_position`."""
+        self._count = 0
+        if self._several:
+            self._folder = self._temporary / name
+            self._folder.mkdir()
+
+    def write(self, pixels: Pixels, look: Look) -> None:
+        """See `Output.write`."""
+        self._count += 1
+        # Level 1: three times as fast as the default, files a tenth larger.
+        Image.fromarray(pixels).save(self._folder / f"{self._count:04}.png", compress_level=1)
+
+
+class ArrayOutput(Output):
+    """A .npy array of uint8, (T, H, W, 3), or (positions, T, H, W, 3).
+
+    Args:
+        path: The file.
+        several: Whether there are several positions.
+        frames: T, pictures of one position.
+    """
+
+    def __init__(self, path: Path, *, several: bool, frames: int) -> None:
+        super().__init__(path)
+        self._several = several
+        self._frames = frames
+        self._count = 0
+        self._size: tuple[int, int] = (0, 0)
+        self._file: IO[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self._file = self._stack.enter_context(
+            self._stack.enter_context(replacing(self.path)).open("wb")
+        )
+        self._stack.callback(self._write_header)
+        return self
+
+    def begin_position(self, name: str) -> None:
+        """See `Output.begin_position`."""
+
+    def write(self, pixels: Pixels, look: Look) -> None:
+        """See `Output.write`."""
+        assert self._file is not None  # it is written inside the context
+        if not self._count:
+            self._size = pixels.shape[0], pixels.shape[1]
+            self._write_header()
+        self._count += 1
+        self._file.write(np.ascontiguousarray(pixels).tobytes())
+
+    def _write_header(self) -> None:
+        """Say how many there are; a header leaves room for the first dimension to grow."""
+        assert self._file is not None
+        leading = (self._count // self._frames, self._frames) if self._several else (self._count,)
+        self._file.seek(0)
+        npy.write_array_header_1_0(
+            self._file,
+            {"descr": "|u1", "fortran_order": False, "shape": (*leading, *self._size, 3)},
+        )

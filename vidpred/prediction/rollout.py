@@ -1,0 +1,130 @@
+"""Many frames ahead, frame by frame, so that no horizon and no frame is too large."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vidpred.errors import PredictionError
+from vidpred.models import Predictor
+from vidpred.models.predictor import pad_to_multiple
+from vidpred.ops import to_unit
+from vidpred.prediction.memory import PROCESS_BYTES, bytes_a_pixel, in_words
+from vidpred.prediction.tiles import tile_grid, tiled_step
+from vidpred.prediction.windows import Window
+
+COLOURS = 3
+
+
+class Rollout:
+    """Runs a predictor over windows, within a given amount of memory.
+
+    Args:
+        predictor: In evaluation mode, on the device where it is to run.
+        device: Where its input goes.
+        max_memory: Bytes that the process may take, and as many on the device.
+        batch_size: Most windows at once.
+    """
+
+    def __init__(
+        self, predictor: Predictor, *, device: torch.device, max_memory: int, batch_size: int
+    ) -> None:
+        self.predictor = predictor
+        self.device = device
+        self.max_memory = max_memory
+        self.batch_size = batch_size
+        self.context_frames = predictor.context_frames
+        channels = getattr(predictor, "channels", COLOURS)
+        if channels not in (1, COLOURS):
+            raise PredictionError(
+                f"the predictor takes frames of {channels} channels; expected 1 or {COLOURS}: "
+                "videos are in colour, and a network of one channel predicts each colour by itself"
+            )
+        self._colour_by_colour = channels == 1
+        # A predictor that rolls out by itself, as extrapolation does, has no step to be tiled.
+        self._stepwise = type(predictor).rollout is Predictor.rollout
+        self._pixel_bytes = bytes_a_pixel(predictor, channels, device)
+
+    def windows_at_once(self, height: int, width: int, horizon: int) -> int:
+        """Tell how many windows of that frame size fit into the memory together, at least 1."""
+        planes = COLOURS if self._colour_by_colour else 1
+        a_pixel = horizon * COLOURS + self._pixel_bytes * planes
+        one = self._frame_bytes(height, width) + a_pixel * height * width
+        return max(1, min(self.batch_size, (self.max_memory - PROCESS_BYTES) // one))
+
+    @torch.inference_mode()
+    def first(self, windows: Sequence[Window]) -> list[Tensor]:
+        """Give the known frames of windows of one size, ready to be fed to `following`.
+
+        Returns:
+            `context_frames` tensors (B, C, H', W') in [0, 1], padded to the predictor's multiple.
+        """
+        known = [
+            np.stack([window.known[k] for window in windows]) for k in range(self.context_frames)
+        ]
+        frames = [
+            to_unit(torch.from_numpy(frame).to(self.device).permute(0, 3, 1, 2)) for frame in known
+        ]
+        if self._colour_by_colour:
+            frames = [frame.flatten(0, 1)[:, None] for frame in frames]
+        multiple = self.predictor.size_multiple
+        return [pad_to_multiple(frame[:, None], multiple)[:, 0].contiguous() for frame in frames]
+
+    def __call__(self, windows: Sequence[Window], horizon: int) -> Iterator[Tensor]:
+        """Predict from windows of one frame size.
+
+        Args:
+            windows: B of them.
+            horizon: Frames to predict, at least 1.
+
+        Yields:
+            `horizon` tensors (B, 3, H, W), float in [0, 1], on the device.
+
+        Raises:
+            PredictionError: When the memory does not suffice, or a prediction is not finite.
+        """
+        height, width = windows[0].look.height, windows[0].look.width
+        frames = self.first(windows)
+        following = self._steps(frames, horizon) if self._stepwise else self._whole(frames, horizon)
+        for frame in following:
+            frame = frame[..., :height, :width]
+            if self._colour_by_colour:
+                frame = frame.reshape(-1, COLOURS, height, width)
+            if not bool(torch.isfinite(frame).all()):
+                raise PredictionError("the prediction is not finite; the checkpoint has diverged")
+            yield frame
+
+    def _steps(self, frames: list[Tensor], horizon: int) -> Iterator[Tensor]:
+        batch, _, height, width = frames[0].shape
+        left = self.max_memory - PROCESS_BYTES - batch * self._frame_bytes(height, width)
+        rows, columns = tile_grid(
+            height,
+            width,
+            multiple=self.predictor.size_multiple,
+            radius=self.predictor.receptive_radius,
+            pixels=max(0, left) // (self._pixel_bytes * batch),
+        )
+        for done in range(0, horizon, self.predictor.output_frames):
+            with torch.inference_mode():
+                pred = tiled_step(self.predictor, frames, rows, columns)
+            step = list(pred[:, : horizon - done].unbind(1))
+            yield from step
+            frames = [*frames, *step][-self.context_frames :]
+
+    def _whole(self, frames: list[Tensor], horizon: int) -> Iterator[Tensor]:
+        needed = (self.context_frames + 2 * horizon) * frames[0].nbytes
+        if needed > self.max_memory - PROCESS_BYTES:
+            raise PredictionError(
+                f"this predictor gives all {horizon} frames at once, which takes "
+                f"{in_words(needed + PROCESS_BYTES)}; raise --max-memory or lower --horizon"
+            )
+        with torch.inference_mode():
+            pred = self.predictor.rollout(torch.stack(frames, dim=1), horizon)
+        yield from pred.unbind(1)
+
+    def _frame_bytes(self, height: int, width: int) -> int:
+        """Bytes of the frames that are held for one window: fed, predicted, read ahead, written."""
+        floats = self.context_frames + self.predictor.output_frames + 2
+        stored = 2 * (self.context_frames + 2) + 4
+        return height * width * COLOURS * (4 * floats + stored)

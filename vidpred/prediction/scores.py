@@ -1,0 +1,98 @@
+"""How close predictions come to the truth, beside copying the last known frame."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from vidpred.metrics import psnr, sharpness, ssim
+from vidpred.metrics.ssim import WINDOW
+from vidpred.prediction.pipeline import Values
+
+PREDICTION = "prediction"
+COPY_LAST = "copy last frame"
+
+_MEASURES: Mapping[str, tuple[Callable[..., Tensor], str, int]] = {
+    # Function, unit, smallest side of a frame.
+    "PSNR": (psnr, "dB", 2),
+    "SSIM": (ssim, "", WINDOW),
+    "sharpness": (sharpness, "dB", 2),
+}
+
+CONVENTION = (
+    "standard PSNR, SSIM and sharpness of whole frames in [0, 1] (data range 1), before encoding; "
+    "higher is better; no benchmark protocol"
+)
+
+
+@torch.inference_mode()
+def measure(pred: Tensor, target: Tensor, last: Tensor) -> Values:
+    """Measure one predicted frame.
+
+    Args:
+        pred: Shape (3, H, W), float in [0, 1].
+        target: The true frame, likewise.
+        last: The last known frame, likewise.
+    """
+    values: Values = {}
+    for name, (function, _, smallest) in _MEASURES.items():
+        if min(target.shape[-2:]) < smallest:
+            continue
+        for method, frame in ((PREDICTION, pred), (COPY_LAST, last)):
+            value = function(frame[None, None], target[None, None], data_range=1.0)
+            values[name, method] = float(value)
+    return values
+
+
+class Scores:
+    """Means over positions, by the number of frames ahead."""
+
+    def __init__(self) -> None:
+        self._sums: dict[int, Values] = defaultdict(lambda: defaultdict(float))
+        self._counts: dict[int, int] = defaultdict(int)
+
+    def add(self, step: int, values: Values) -> None:
+        """Note the values of a frame that lies `step` frames ahead."""
+        self._counts[step] += 1
+        for key, value in values.items():
+            self._sums[step][key] += value
+
+    def merge(self, others: "Scores") -> None:
+        """Note all that another one noted."""
+        for step, sums in others._sums.items():
+            self._counts[step] += others._counts[step]
+            for key, value in sums.items():
+                self._sums[step][key] += value
+
+    @property
+    def positions(self) -> int:
+        """Number of predictions that were measured."""
+        return max(self._counts.values(), default=0)
+
+    def lines(self) -> list[str]:
+        """Give a table: a row a measure and method, a column a frame ahead, at last their mean."""
+        steps = sorted(self._counts)
+        first = max(len(_label(name, method)) for name in _MEASURES for method in _METHODS)
+        head = " ".join(f"{f't+{step}':>7}" for step in steps)
+        lines = [f"{'':{first}} {head} {'mean':>7}"]
+        for name in _MEASURES:
+            for method in _METHODS:
+                means = [
+                    self._sums[step][name, method] / self._counts[step]
+                    for step in steps
+                    if (name, method) in self._sums[step]
+                ]
+                if means:
+                    digits = 2 if _MEASURES[name][1] else 4
+                    row = " ".join(f"{v:7.{digits}f}" for v in [*means, sum(means) / len(means)])
+                    lines.append(f"{_label(name, method):{first}} {row}")
+        return lines
+
+
+_METHODS = (PREDICTION, COPY_LAST)
+
+
+def _label(name: str, method: str) -> str:
+    unit = _MEASURES[name][1]
+    return f"{name}{f', {unit}' if unit else ''}, {method}"

@@ -1,0 +1,170 @@
+"""Predicted frames to outputs: what is shown of each position, and what is said at the end."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import torch
+
+from vidpred.errors import VideoError, VidpredError
+from vidpred.ops import to_unit
+from vidpred.prediction.outputs import Output
+from vidpred.prediction.pipeline import Ended, Predicted
+from vidpred.video.clip import Pixels
+
+if TYPE_CHECKING:
+    from vidpred.prediction.scores import Scores
+
+
+class Pictures(Protocol):
+    """What is shown of predicted frames."""
+
+    def __call__(self, predicted: Predicted) -> Iterator[Pixels]:
+        """Yield pictures, RGB, uint8, shape (H, W, 3): none, one, or known frames before it."""
+
+
+@dataclass(frozen=True)
+class PredictedAlone:
+    """The predicted frames, on request behind the known ones.
+
+    Attributes:
+        first_step: Steps before this are left out.
+        with_context: Whether the known frames come first.
+    """
+
+    first_step: int = 1
+    with_context: bool = False
+
+    def __call__(self, predicted: Predicted) -> Iterator[Pixels]:
+        """See `Pictures`."""
+        if self.with_context and predicted.step == 1:
+            yield from predicted.window.known
+        if predicted.step >= self.first_step:
+            yield predicted.pixels
+
+
+@dataclass(frozen=True)
+class BesideTruth:
+    """Truth, prediction and difference side by side, where there is a truth.
+
+    Attributes:
+        first_step: Steps before this are left out.
+        with_context: Whether the known frames come first.
+    """
+
+    first_step: int = 1
+    with_context: bool = True
+
+    def __call__(self, predicted: Predicted) -> Iterator[Pixels]:
+        """See `Pictures`."""
+        window = predicted.window
+        if self.with_context and predicted.step == 1:
+            for offset, known in enumerate(window.known, start=1 - len(window.known)):
+                yield _panels(known, known, offset)
+        if self.first_step <= predicted.step <= len(window.truth):
+            yield _panels(window.truth[predicted.step - 1], predicted.pixels, predicted.step)
+
+
+def _panels(truth: Pixels, pred: Pixels, offset: int) -> Pixels:
+    # Here and not above: whoever does not compare needs no drawing.
+    from vidpred.viz import side_by_side_frame
+
+    frames = (to_unit(torch.from_numpy(pixels).permute(2, 0, 1)) for pixels in (truth, pred))
+    picture = side_by_side_frame(*frames, offset=offset)
+    return np.ascontiguousarray(picture.permute(1, 2, 0).numpy())
+
+
+@dataclass
+class Outcome:
+    """What came out of one input.
+
+    Attributes:
+        source: Its number.
+        path: The output; None when there is none.
+        problem: What went wrong; the output, if any, holds what came before.
+        left_out: Positions that were left out, because their frames are damaged.
+        scores: How close predictions came to the truth.
+    """
+
+    source: int
+    path: Path | None = None
+    problem: VidpredError | None = None
+    left_out: int = 0
+    scores: "Scores | None" = field(default=None, repr=False)
+
+
+def write_outputs(
+    events: Iterator[Predicted | Ended],
+    outputs: Sequence[Output],
+    pictures: Pictures,
+    *,
+    scores: "Sequence[Scores] | None" = None,
+) -> Iterator[Outcome | Predicted]:
+    """Write what is predicted.
+
+    Args:
+        events: As `predict_inputs` gives them.
+        outputs: One for each input.
+        pictures: What is shown.
+        scores: Where values are noted, one for each input.
+
+    Yields:
+        Each predicted frame when it is written, and each input's outcome when it is done.
+    """
+    stack: ExitStack | None = None
+    shown = False
+    try:
+        for event in events:
+            output = outputs[event.source]
+            if isinstance(event, Ended):
+                outcome = _outcome(event, output.path if shown else None)
+                if stack is not None:
+                    finished, stack = stack, None
+                    if outcome.path is None:
+                        _discard(finished)
+                    else:
+                        finished.close()
+                shown = False
+                outcome.scores = None if scores is None else scores[event.source]
+                yield outcome
+                continue
+            if stack is None:
+                output.path.parent.mkdir(parents=True, exist_ok=True)
+                stack = ExitStack()
+                stack.enter_context(output)
+            if event.step == 1:
+                output.begin_position(f"{event.window.index or 0:06}")
+            for picture in pictures(event):
+                height, width, _ = picture.shape
+                output.write(picture, replace(event.window.look, height=height, width=width))
+                shown = True
+            if scores is not None and event.values is not None:
+                scores[event.source].add(event.step, event.values)
+            yield event
+    finally:
+        if stack is not None:
+            _discard(stack)
+
+
+def _outcome(ended: Ended, path: Path | None) -> Outcome:
+    problem = ended.problem
+    if problem is not None and not isinstance(problem, VideoError):
+        path = None  # a prediction broke off; an input that breaks off ends between positions
+    if problem is None and path is None:
+        problem = ended.damage
+    return Outcome(ended.source, path, problem, ended.left_out)
+
+
+class _DiscardedError(Exception):
+    """Makes an output disappear."""
+
+
+def _discard(stack: ExitStack) -> None:
+    error = _DiscardedError()
+    try:
+        stack.__exit__(_DiscardedError, error, None)
+    except _DiscardedError:
+        return
