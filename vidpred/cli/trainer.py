@@ -89,7 +89,8 @@ class RunConfiguration(SaveConfigCallback):
 
     def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Write `config.yaml` when training, `<stage>_config.yaml` otherwise."""
-        folder = Path(trainer.log_dir or trainer.default_root_dir)
+        # Not `trainer.log_dir`, which asks all processes, and this one is alone here.
+        folder = Path(trainer.default_root_dir)
         folder.mkdir(parents=True, exist_ok=True)
         # Lightning gives an enumeration's member, whose text differs between Python versions.
         stage = str(getattr(stage, "value", stage))

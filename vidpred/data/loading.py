@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, DistributedSampler
 from vidpred.batch import ClipBatch
 from vidpred.data.blocks import BlockPart, TrainingBlocks
 from vidpred.data.catalog import ClipSample, collate_clips
-from vidpred.errors import VidpredError
+from vidpred.errors import DataError, VidpredError
 
 
 class BlockSampler(DistributedSampler[BlockPart]):
@@ -95,6 +95,38 @@ class TrainingLoader(DataLoader[Any]):
 
 def _as_it_is(part: Any) -> Any:
     return part
+
+
+class ClipSampler(DistributedSampler[int]):
+    """Clips of one process's evaluation: every clip goes to one process, once.
+
+    torch's own sampler repeats clips until all processes have as many, and they would count twice.
+
+    Args:
+        num_clips: Clips of all processes.
+        num_replicas: Processes that evaluate together.
+        rank: Number of this one, from 0.
+
+    Raises:
+        DataError: When a process would have no clip.
+    """
+
+    def __init__(self, num_clips: int, *, num_replicas: int, rank: int) -> None:
+        if num_clips < num_replicas:
+            raise DataError(
+                f"{num_clips} clips to evaluate on {num_replicas} processes; expected at least one "
+                "for each: use fewer devices, or more videos"
+            )
+        super().__init__(range(num_clips), num_replicas=num_replicas, rank=rank, shuffle=False)  # type: ignore[arg-type]
+        self._mine = range(rank, num_clips, num_replicas)
+
+    def __len__(self) -> int:
+        """Clips of this process."""
+        return len(self._mine)
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield their indices."""
+        return iter(self._mine)
 
 
 class ClipLoader(DataLoader[Any]):

@@ -21,7 +21,13 @@ from vidpred.data.catalog import (
 )
 from vidpred.data.evaluation import EvaluationClips, readable_videos
 from vidpred.data.index import VideoIndex
-from vidpred.data.loading import BlockSampler, ClipLoader, TrainingLoader, collate_or_error
+from vidpred.data.loading import (
+    BlockSampler,
+    ClipLoader,
+    ClipSampler,
+    TrainingLoader,
+    collate_or_error,
+)
 from vidpred.data.patches import PATCH_MOTION_THRESHOLD
 from vidpred.data.training import TrainingClips
 from vidpred.errors import DataError
@@ -303,8 +309,15 @@ class ClipDataModule(pl.LightningDataModule, ABC):
     def _evaluation_loader(self, split: Split) -> ClipLoader:
         if split not in self._eval:
             raise RuntimeError(f"the {split} data are not set up; call setup first")
+        trainer = self.trainer
+        sampler = ClipSampler(
+            len(self._eval[split]),
+            num_replicas=trainer.world_size if trainer else 1,
+            rank=trainer.global_rank if trainer else 0,
+        )
         return ClipLoader(
             self._eval[split],
+            sampler=sampler,
             batch_size=self.eval_batch_size,
             num_workers=self._workers,
             collate_fn=collate_or_error,

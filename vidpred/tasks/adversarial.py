@@ -165,7 +165,7 @@ class AdversarialTask(NextFrameTask):
                 "gradients cannot be clipped at precision 16-mixed, where they are scaled; "
                 "expected bf16-mixed or 32-true, or no gradient_clip"
             )
-        return []
+        return super().configure_callbacks()
 
     @property
     def adversarial(self) -> bool:

@@ -5,6 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
 from vidpred import __version__
@@ -16,6 +17,7 @@ from vidpred.models.checkpoint import CHECKPOINT_KEY
 from vidpred.models.description import describe_predictor
 from vidpred.ops import pyramid, to_unit, unit_to_signed
 from vidpred.provenance import provenance
+from vidpred.tasks.processes import share_gradients
 
 
 @runtime_checkable
@@ -66,6 +68,11 @@ class NextFrameTask(pl.LightningModule):
             preds=preds,
         )
 
+    def configure_callbacks(self) -> list[Callback]:
+        """Add none; the first hook of all, it prepares the strategy before it wraps the task."""
+        share_gradients(self.trainer.strategy, in_phases=not self.automatic_optimization)
+        return []
+
     def validation_step(self, batch: ClipBatch, batch_idx: int) -> Evaluation:
         """Predict every frame after the context, recursively, for callbacks to measure and show."""
         return self._evaluate(batch)
@@ -90,15 +97,16 @@ class NextFrameTask(pl.LightningModule):
     def on_train_batch_start(self, batch: ClipBatch, batch_idx: int) -> None:
         """Log how many patches move enough, and are not just the last of the tries."""
         if "accepted" in batch:
-            self.log("train/accepted_crops", batch["accepted"].float().mean())
+            share = batch["accepted"].float().mean()
+            self.log("train/accepted_crops", share, sync_dist=self.trainer.world_size > 1)
 
     def on_validation_epoch_end(self) -> None:
         """Place the validation on the axis of training batches."""
-        self.log("step", float(self.batches_seen))
+        self.log("step", float(self.batches_seen), sync_dist=True)
 
     def on_test_epoch_end(self) -> None:
         """Place the test on the axis of training batches."""
-        self.log("step", float(self.batches_seen))
+        self.log("step", float(self.batches_seen), sync_dist=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what is needed to rebuild the predictor, as plain values."""
@@ -177,11 +185,20 @@ class NextFrameTask(pl.LightningModule):
         return signed[:, :context_frames], targets
 
     def _log_training(self, scalars: Mapping[str, Tensor], by_scale: Mapping[str, Tensor]) -> None:
-        """Log under `train/`; a term of shape (S,) gets one name a scale: scale_8 to scale_1."""
-        values: dict[str, Tensor | float] = {f"train/{k}": v.detach() for k, v in scalars.items()}
+        """Log under `train/`; a term of shape (S,) gets one name a scale: scale_8 to scale_1.
+
+        Of several processes the mean is logged, which is the loss of the batch of all.
+        """
+        values = {f"train/{name}": value.detach() for name, value in scalars.items()}
         for name, term in by_scale.items():
             for k, value in enumerate(term.detach()):
                 values[f"train/{name}_scale_{2 ** (len(term) - 1 - k)}"] = value
+        if self.trainer.world_size > 1:
+            # All names at once; Lightning's `sync_dist` would ask the other processes for each.
+            mean = self.trainer.strategy.reduce(
+                torch.stack(list(values.values())), reduce_op="mean"
+            )
+            values = dict(zip(values, mean.unbind(), strict=True))
         self.log_dict({**values, "step": float(self.batches_seen)})
 
     def _require_finite(self, by_scale: Mapping[str, Tensor]) -> None:

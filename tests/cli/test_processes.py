@@ -1,0 +1,85 @@
+"""Runs in two processes over gloo, started by Lightning and by torchrun."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from test_runs import ENVIRONMENT, adversarial, command, run_to_end
+
+from vidpred.models.checkpoint import read_checkpoint
+
+pytestmark = pytest.mark.slow
+
+TWO = ("--trainer.devices=2", "--trainer.strategy=ddp", "--trainer.max_epochs=1")
+
+
+def rows(run: Path, column: str) -> list[dict[str, str]]:
+    with (run / "metrics.csv").open(newline="") as file:
+        return [row for row in csv.DictReader(file) if row.get(column)]
+
+
+def test_two_processes_make_one_run_and_evaluate_each_clip_once(
+    toy_root: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    # Three clips on two processes: one has more than the other.
+    three = ("--data.max_val_videos=3", "--data.max_test_videos=3", "--wandb.enabled=false")
+    done = run_to_end(adversarial(toy_root, run, *three, *TWO))
+    assert done.returncode == 0, done.stderr
+    checkpoint = run / "checkpoints" / "last.ckpt"
+    # 40 samples an epoch are 5 batches of 4 on each of two processes.
+    assert read_checkpoint(checkpoint)["vidpred"]["batches_seen"] == 5
+    (validation,) = rows(run, "val/clips")
+    assert float(validation["val/clips"]) == 3
+    assert [float(row["step"]) for row in rows(run, "train/loss_g")] == [1, 2, 3, 4, 5]
+
+    scores = {}
+    for devices in (1, 2):
+        folder = tmp_path / f"test{devices}"
+        test = command(toy_root, folder, "test", "-c", str(run / "config.yaml"), *three)
+        done = run_to_end([*test, f"--trainer.devices={devices}", f"--ckpt_path={checkpoint}"])
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("copy last") == done.stdout.count("model") > 0  # told once
+        scores[devices] = json.loads((folder / "test_metrics.json").read_text())
+    assert scores[1]["clips"] == scores[2]["clips"] == 3
+    for predictor, areas in scores[1]["scores"].items():
+        for area, metrics in areas.items():
+            for name, score in metrics.items():
+                other = scores[2]["scores"][predictor][area][name]
+                assert other["clips"] == score["clips"]
+                assert other["per_frame"] == pytest.approx(score["per_frame"], rel=1e-5)
+
+    done = run_to_end(
+        adversarial(toy_root, run, *three, *TWO[:2], "--trainer.max_epochs=2", "--ckpt_path=last")
+    )
+    assert done.returncode == 0, done.stderr
+    assert read_checkpoint(checkpoint)["vidpred"]["batches_seen"] == 10
+
+
+def test_torchrun_starts_it_too(toy_root: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    arguments = adversarial(toy_root, run, *TWO, "--wandb.enabled=false")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    done = subprocess.run(
+        [*torchrun, "-m", "vidpred", *arguments[3:]],
+        capture_output=True,
+        text=True,
+        env={**ENVIRONMENT, "OMP_NUM_THREADS": "1"},
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert read_checkpoint(run / "checkpoints" / "last.ckpt")["vidpred"]["batches_seen"] == 5
+
+
+def test_fewer_clips_than_processes_are_refused(toy_root: Path, tmp_path: Path) -> None:
+    arguments = adversarial(toy_root, tmp_path / "run", *TWO, "--data.max_val_videos=1")
+    done = run_to_end([*arguments, "--wandb.enabled=false"])
+    assert done.returncode != 0
+    assert "1 clips to evaluate on 2 processes" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert os.environ.get("LOCAL_RANK") is None

@@ -1,0 +1,63 @@
+"""Two real processes over gloo learn what one learns from the batch of both."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import two_processes
+
+
+def free_port() -> int:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
+
+
+def in_two_processes(kind: str, folder: Path) -> list[dict[str, object]]:
+    script = Path(two_processes.__file__)
+    common = {
+        **os.environ,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(free_port()),
+        "WORLD_SIZE": "2",
+        "PYTHONPATH": os.pathsep.join([str(script.parent), *sys.path]),
+        "OMP_NUM_THREADS": "1",
+    }
+    processes = [
+        subprocess.Popen(
+            [sys.executable, str(script), kind, str(folder), str(rank)],
+            env={**common, "RANK": str(rank), "NODE_RANK": "0", "LOCAL_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    for process in processes:
+        told, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, told[-3000:]
+    return [torch.load(folder / f"rank{rank}.pt") for rank in range(2)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["reconstruction", "adversarial"])
+def test_two_processes_learn_what_one_learns_from_the_batch_of_both(
+    kind: str, tmp_path: Path
+) -> None:
+    alone = two_processes.train(kind)
+    together = in_two_processes(kind, tmp_path)
+    for result in together:
+        assert result["state"].keys() == alone["state"].keys()
+        for name, value in alone["state"].items():
+            theirs = result["state"][name]
+            torch.testing.assert_close(theirs, value, rtol=1e-4, atol=1e-6, msg=f"{name} differs")
+    # What is logged is the mean over both, on each of them.
+    for result in together:
+        for ours, theirs in zip(result["curve"], alone["curve"], strict=True):
+            assert ours.keys() == theirs.keys()
+            for name, value in theirs.items():
+                assert ours[name] == pytest.approx(value, rel=1e-4, abs=1e-5), name
