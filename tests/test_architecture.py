@@ -22,9 +22,10 @@ ALLOWED = {
     "loggers": FOUNDATION,
     "callbacks": FOUNDATION | {"ops", "video", "losses", "metrics", "models", "viz"},
     "evaluation": FOUNDATION | {"ops", "video", "data", "flow", "metrics", "models", "viz"},
+    "export": FOUNDATION | {"ops", "models", "evaluation"},
     "prediction": FOUNDATION | {"ops", "video", "metrics", "models", "viz"},
     "cli": FOUNDATION
-    | {"callbacks", "data", "evaluation", "loggers", "metrics", "models", "ops"}
+    | {"callbacks", "data", "evaluation", "export", "loggers", "metrics", "models", "ops"}
     | {"prediction", "tasks", "video"},
 }
 WITHOUT_LIGHTNING = ("ops", "video", "flow", "models", "losses", "metrics", "viz", "prediction")

@@ -51,6 +51,10 @@ class PredictionError(VidpredError):
     """Predictions or targets on the disk that cannot be scored."""
 
 
+class ExportError(VidpredError):
+    """A predictor that cannot be exported, or a file that would not do what the predictor does."""
+
+
 class TrainingDivergedError(VidpredError):
     """A loss term or a prediction became NaN or infinite."""
 

@@ -4,6 +4,7 @@ import argparse
 import importlib
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -42,13 +43,7 @@ def add_test_parser(
     parser.add_argument(
         "--no_baselines", action="store_true", help="do not score copy-last and the others beside"
     )
-    parser.add_argument(
-        "--module",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="Python module with networks of yours that a checkpoint holds; may be repeated",
-    )
+    add_module_option(parser)
     add_scoring_options(parser, protocol="quick")
     parser.set_defaults(run=run_test)
 
@@ -75,10 +70,30 @@ def run_test(arguments: argparse.Namespace) -> int:
     if not arguments.no_baselines:
         methods += baselines(device, protocol.protocol.clips.context_frames)
     taken = set(BASELINES)  # theirs even when they are not scored
-    modules = [_import(name) for name in arguments.module]
+    modules = import_modules(arguments.module)
     methods += checkpoint_methods(arguments.checkpoints, device, taken=taken, modules=modules)
     folder = arguments.output or Path("results") / protocol.protocol.name
     return score_all(arguments, protocol, source, methods, folder, device)
+
+
+def add_module_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--module`, which `import_modules` takes."""
+    parser.add_argument(
+        "--module",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="Python module with networks of yours that a checkpoint holds; may be repeated",
+    )
+
+
+def import_modules(names: Sequence[str]) -> list[ModuleType]:
+    """Import the modules of `--module`.
+
+    Raises:
+        VidpredError: When one cannot be imported.
+    """
+    return [_import(name) for name in names]
 
 
 def _import(name: str) -> ModuleType:

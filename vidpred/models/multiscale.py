@@ -184,7 +184,7 @@ class MultiScaleGenerator(ScalePredictor):
                 guess = torch.tanh(enlarged + network(torch.cat([past, enlarged], dim=1)))
             else:
                 guess = torch.tanh(network(past))
-            guesses.append(guess.reshape(len(guess), *frames_shape, *guess.shape[-2:]))
+            guesses.append(torch.unflatten(guess, 1, frames_shape))
         return guesses
 
     def config(self) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from abc import ABC, abstractmethod
 from typing import Any, Self
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidpred.ops.checks import require_frames, require_positive
@@ -167,6 +166,17 @@ def pad_to_multiple(frames: Tensor, multiple: int) -> Tensor:
     missing_h, missing_w = -frames.shape[-2] % multiple, -frames.shape[-1] % multiple
     if not missing_h and not missing_w:
         return frames
-    flat = frames.flatten(0, 1)
-    padded = F.pad(flat, (0, missing_w, 0, missing_h), mode="replicate")
-    return padded.reshape(*frames.shape[:2], *padded.shape[1:])
+    return repeat_edges(frames, multiple)
+
+
+def repeat_edges(frames: Tensor, multiple: int) -> Tensor:
+    """Do as `pad_to_multiple`, without asking whether anything is missing.
+
+    Nothing here depends on the frame size but sizes, so that one graph serves all of them.
+    """
+    for dim in (-2, -1):
+        size = frames.shape[dim]
+        padded = (size + multiple - 1) // multiple * multiple
+        places = torch.arange(padded, device=frames.device).clamp(max=size - 1)
+        frames = frames.index_select(dim, places)
+    return frames

@@ -33,6 +33,7 @@ class SavedPredictor:
         training: Where they come from, as `vidpred.tasks` says it: task, data, seed, commit,
             versions.
         scores: By protocol; see `vidpred.export.scores`.
+        notes: What else a user should know, in Markdown.
         frames: What the writer took frames to be; None in a checkpoint. See `describe_frames`.
     """
 
@@ -43,6 +44,7 @@ class SavedPredictor:
     averaged: bool = False
     training: dict[str, Any] | None = None
     scores: list[dict[str, Any]] = field(default_factory=list)
+    notes: str = ""
     frames: dict[str, Any] | None = None
 
     def build(self, *, modules: Sequence[ModuleType] = ()) -> Predictor:
@@ -146,6 +148,7 @@ def header_of(saved: SavedPredictor) -> dict[str, Any]:
         "averaged": saved.averaged,
         "training": saved.training,
         "scores": saved.scores,
+        "notes": saved.notes,
     }
 
 
@@ -185,6 +188,7 @@ def _from_weights(path: Path) -> SavedPredictor:
             averaged=bool(header["averaged"]),
             training=None if header["training"] is None else dict(header["training"]),
             scores=[dict(score) for score in header["scores"]],
+            notes=str(header["notes"]),
             frames=dict(header["frames"]),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:

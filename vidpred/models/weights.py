@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from vidpred.errors import CheckpointError
@@ -38,8 +38,9 @@ def write_weights(path: Path, weights: Mapping[str, Tensor], header: Mapping[str
     text = json.dumps({"format": FORMAT, **header}, allow_nan=False)
     plain = {name: weight.detach().cpu().contiguous() for name, weight in weights.items()}
     with replacing(path) as temporary:
-        # One entry: the library writes several in an order that changes from run to run.
-        save_file(plain, temporary, metadata={METADATA_KEY: text})
+        # One entry: the library writes several in an order that changes from run to run. And not
+        # its own writing of files, which leaves them closed to other users.
+        temporary.write_bytes(save(plain, metadata={METADATA_KEY: text}))
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -79,9 +80,9 @@ def _require_header(path: Path) -> None:
     """Look at the header's length before anything is done with it."""
     with path.open("rb") as file:
         start = file.read(9)
-    if start[:2] == b"PK" or start[:1] == b"\x80":
-        raise ValueError("it is a pickle, which could run code when loaded")
-    if len(start) < 9 or start[8:] != b"{":
+    if start[8:] != b"{":
+        if start[:2] == b"PK" or start[:1] == b"\x80":
+            raise ValueError("it is a pickle, which could run code when loaded")
         raise ValueError("it does not begin with a header")
     (length,) = struct.unpack("<Q", start[:8])
     if length > _LARGEST_HEADER:

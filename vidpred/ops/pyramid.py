@@ -1,5 +1,6 @@
 """The image pyramid of a multi-scale predictor."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -32,8 +33,9 @@ def downsample(frames: Tensor, factor: int) -> Tensor:
             f"frames of {height} x {width} pixels cannot be reduced {factor} times; "
             f"expected multiples of {factor}: pad or crop them first"
         )
-    pooled = F.avg_pool2d(frames.reshape(-1, 1, height, width), factor)
-    return pooled.reshape(*frames.shape[:-2], height // factor, width // factor)
+    # All planes as channels of one picture: views that a graph of any frame size can take as well.
+    pooled = F.avg_pool2d(frames.flatten(0, -3), factor)
+    return torch.unflatten(pooled, 0, frames.shape[:-2])
 
 
 def pyramid(frames: Tensor, num_scales: int) -> list[Tensor]:

@@ -1,0 +1,96 @@
+"""`vidpred export`: a trained predictor for other programs."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from vidpred.cli.test import add_module_option, import_modules
+
+FORMATS = ("safetensors", "onnx", "torch-export")
+
+
+def add_export_parser(
+    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
+) -> None:
+    """Add `export`; parsing sets `run`, a function from arguments to exit status."""
+    parser = subparsers.add_parser(
+        "export",
+        help="write a trained predictor for other programs, with its model card",
+        description="Write a predictor as a file that other programs use: weights alone "
+        "(safetensors), or a program for frames of any size (ONNX, torch.export) that takes "
+        "context (B, T, C, H, W) in [0, 1] and gives frames (B, horizon, C, H, W). What was "
+        "written is compared with the predictor at three frame sizes, and refused when it differs. "
+        "Configuration, origin and scores stand in the file and, for people, in a card beside it.",
+    )
+    parser.add_argument(
+        "checkpoint",
+        metavar="CHECKPOINT",
+        help="checkpoint of `vidpred fit`, safetensors file, or name of weights that come along",
+    )
+    parser.add_argument(
+        "--format", choices=FORMATS, help="of the file (default: as its ending says)"
+    )
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        type=Path,
+        required=True,
+        help="file in .safetensors, .onnx or .pt2; the card has its name, in .md",
+    )
+    parser.add_argument(
+        "--horizon",
+        metavar="N",
+        type=int,
+        help="frames that an ONNX or torch.export program predicts (default: one step)",
+    )
+    parser.add_argument(
+        "--results",
+        metavar="RESULT",
+        nargs="+",
+        default=[],
+        help="result files of `vidpred test` for this checkpoint, or their folder; those of the "
+        "baselines on the same clips stand beside",
+    )
+    parser.add_argument(
+        "--notes",
+        metavar="FILE",
+        type=Path,
+        help="Markdown that goes into file and card: what else a user should know",
+    )
+    add_module_option(parser)
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace a file and a card that are there already"
+    )
+    parser.set_defaults(run=run_export)
+
+
+def run_export(arguments: argparse.Namespace) -> int:
+    """Run `vidpred export`: the files on stdout, what was checked on stderr.
+
+    Raises:
+        VidpredError: When the checkpoint cannot be loaded or exported, or a file stands already.
+    """
+    # Here and not above: these bring torch, and `--help` has to answer at once.
+    from vidpred.errors import ExportError
+    from vidpred.evaluation.gather import read_results
+    from vidpred.export import export
+
+    try:
+        notes = None if arguments.notes is None else arguments.notes.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ExportError(f"--notes {arguments.notes}: cannot be read ({error})") from error
+    written = export(
+        arguments.checkpoint,
+        arguments.output,
+        format=arguments.format,
+        horizon=arguments.horizon,
+        results=read_results(arguments.results),
+        notes=notes,
+        modules=import_modules(arguments.module),
+        overwrite=arguments.overwrite,
+    )
+    sizes = ", ".join(f"{size}: {found:.1e}" for size, found in written.parity.items())
+    print(f"largest difference from the predictor, by batch x H x W: {sizes}", file=sys.stderr)
+    print(written.file)
+    print(written.card)
+    return 0

@@ -1,0 +1,125 @@
+"""A model card: what a file of weights is, where it comes from, what it scores, where it ends."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from vidpred.evaluation.common import describe_measure
+from vidpred.evaluation.wording import area_name, metric_name, number, variant_name
+from vidpred.models import SavedPredictor
+
+_NOTHING_KNOWN = "not known"
+
+
+def model_card(saved: SavedPredictor, *, name: str, sha256: str) -> str:
+    """Write the card of an exported file; it says nothing that the file itself does not hold.
+
+    Args:
+        saved: What was exported.
+        name: Of the file.
+        sha256: Of the file.
+
+    Returns:
+        Markdown, ending in a newline.
+    """
+    frames = saved.frames or {}
+    parameters = sum(weight.numel() for weight in saved.weights.values())
+    parts = [
+        f"# {Path(name).stem}",
+        f"`{name}`: {saved.description['class']} of vidpred, {parameters:,} weights. From "
+        f"{frames.get('context_frames')} past frames it predicts the next "
+        f"{frames.get('output_frames')}, and more by taking its predictions for frames. Frames are "
+        f"RGB in [0, 1], {frames.get('layout')}, of any size. SHA-256 of the file: "
+        f"`{sha256}`.",
+        *([saved.notes.strip()] if saved.notes.strip() else []),
+        "## Training",
+        _table(("", ""), list(_training(saved))),
+        *(["## Scores"] if saved.scores else []),
+        *(_score(score) for score in saved.scores),
+        "## Limits",
+        "\n".join(f"- {limit}" for limit in _limits(saved)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _training(saved: SavedPredictor) -> Iterator[tuple[str, str]]:
+    said = saved.training or {}
+    versions = [f"{name} {said[name]}" for name in ("vidpred", "torch") if said.get(name)]
+    videos = "; ".join(str(said.get("videos") or "").splitlines())
+    data = str(said.get("data") or _NOTHING_KNOWN)
+    yield "data", f"{data}: {videos}" if videos else data
+    yield "task", str(said.get("task") or _NOTHING_KNOWN)
+    yield "batches", _NOTHING_KNOWN if saved.batches_seen is None else f"{saved.batches_seen:,}"
+    yield "weights", "average over the training" if saved.averaged else "of the last of these"
+    yield "seed", _NOTHING_KNOWN if said.get("seed") is None else str(said["seed"])
+    yield "commit", f"`{said['commit']}`" if said.get("commit") else _NOTHING_KNOWN
+    yield "versions", ", ".join(versions) or _NOTHING_KNOWN
+
+
+def _score(score: Mapping[str, Any]) -> str:
+    protocol, clips, measured = score["protocol"], score["clips"], score["measured"]
+    horizon = protocol["clips"]["horizon"]
+    of = clips["videos_expected"] or clips["videos_listed"]
+    names = list(score["baselines"])
+    rows = []
+    for key, summary in score["summary"].items():
+        about = describe_measure(key)
+        unit = f", {about['unit']}" if about["unit"] else ""
+        others = (number(score["baselines"][name][key]["mean"], key) for name in names)
+        rows.append(
+            (
+                f"{metric_name(key)}{unit}",
+                f"{area_name(about['area'])}, {variant_name(about['variant'])}",
+                f"**{number(summary['mean'], key)}**",
+                *others,
+            )
+        )
+    commit = measured.get("commit")
+    by = f"vidpred {measured.get('vidpred')}" + (f" at `{commit}`" if commit else "")
+    return "\n\n".join(
+        (
+            f"### `{protocol['name']}`",
+            f"{protocol['description'].strip()} {clips['videos_scored']} of {of} videos, "
+            f"{clips['clips_scored']} clips, mean over {horizon} predicted frames; protocol "
+            f"`{score['protocol_digest'][:10]}`; measured with {by}, "
+            f"{str(measured.get('date', ''))[:10]}.",
+            _table(("measure", "of", "this", *names), rows),
+        )
+    )
+
+
+def _limits(saved: SavedPredictor) -> Iterator[str]:
+    if not saved.scores:
+        yield "No scores: nothing is known of its quality. `vidpred test` measures it."
+    for score in saved.scores:
+        name, clips = score["protocol"]["name"], score["clips"]
+        copies = score["baselines"].get("copy_last")
+        if copies is not None:
+            behind = [
+                f"{metric_name(key)} ({area_name(describe_measure(key)['area'])})"
+                for key, summary in score["summary"].items()
+                if not _is_better(summary["mean"], copies[key]["mean"], key)
+            ]
+            if behind:
+                yield f"`{name}`: no better than copying the last frame in {', '.join(behind)}."
+        expected = clips["videos_expected"]
+        if expected is not None and clips["videos_scored"] < expected:
+            yield (
+                f"`{name}`: {clips['videos_scored']} of {expected} videos were there; not a "
+                "benchmark number."
+            )
+    if saved.scores:
+        furthest = max(score["protocol"]["clips"]["horizon"] for score in saved.scores)
+        yield f"Not measured beyond {furthest} frames ahead; what is fed back drifts and blurs."
+    yield "It gives one future and no certainty; where several are likely, it shows their mean."
+
+
+def _is_better(ours: float | None, theirs: float | None, key: str) -> bool:
+    if ours is None or theirs is None:
+        return False
+    return ours > theirs if describe_measure(key)["higher_is_better"] else ours < theirs
+
+
+def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [heads, ("---",) * len(heads), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

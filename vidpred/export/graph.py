@@ -1,0 +1,78 @@
+"""A predictor as one graph for any frame size and batch."""
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from vidpred.errors import ExportError
+from vidpred.models import Predictor
+from vidpred.models.predictor import repeat_edges
+
+INPUT, OUTPUT = "context", "frames"
+"""Names of the graph's input, (B, T, C, H, W) in [0, 1], and output, (B, horizon, C, H, W)."""
+
+DYNAMIC = {0: "batch", 3: "height", 4: "width"}
+"""Names of the dimensions that are free."""
+
+_TRACED = (2, 37, 53)
+"""Batch, H and W that the graph is recorded with; none is special to it."""
+
+
+class _FixedHorizon(nn.Module):
+    """Does as `Predictor.forward`, with no decision that depends on the frame size."""
+
+    def __init__(self, predictor: Predictor, horizon: int) -> None:
+        super().__init__()
+        self.predictor = predictor
+        self.horizon = horizon
+
+    def forward(self, context: Tensor) -> Tensor:
+        height, width = context.shape[-2:]
+        window = repeat_edges(context, self.predictor.size_multiple)
+        frames = self.predictor.rollout(window, self.horizon)
+        # Slices would ask whether something is cut off at all.
+        rows = torch.arange(height, device=context.device)
+        columns = torch.arange(width, device=context.device)
+        return frames.index_select(-2, rows).index_select(-1, columns)
+
+
+def channels_of(predictor: Predictor) -> int:
+    """Give C, which the contract leaves to the network; colour where it says nothing."""
+    return int(getattr(predictor, "channels", 3))
+
+
+def smallest_side(predictor: Predictor) -> int:
+    """Give the least H and W of the graph.
+
+    On smaller frames the coarsest scale would be one pixel wide, for which other rules hold.
+    """
+    return predictor.size_multiple + 1
+
+
+def record(predictor: Predictor, horizon: int) -> ExportedProgram:
+    """Record a predictor as a graph.
+
+    Args:
+        predictor: In evaluation mode on the CPU.
+        horizon: Frames that the graph predicts.
+
+    Raises:
+        ExportError: When its steps cannot be recorded for all frame sizes.
+    """
+    batch, height, width = _TRACED
+    side = smallest_side(predictor)
+    context = torch.rand(
+        batch, predictor.context_frames, channels_of(predictor), max(height, side), max(width, side)
+    )
+    free = {0: Dim("batch", min=1), 3: Dim("height", min=side), 4: Dim("width", min=side)}
+    try:
+        return torch.export.export(
+            _FixedHorizon(predictor, horizon), (context,), dynamic_shapes={INPUT: free}
+        )
+    except Exception as error:  # whatever the network's own code raises, and the recorder's
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ExportError(
+            f"{type(predictor).__name__} cannot be recorded as a graph for every frame size "
+            f"({reason}); expected a step of tensor operations alone, without decisions that "
+            "depend on the size. --format safetensors takes any network"
+        ) from error

@@ -1,0 +1,82 @@
+"""ONNX: one file for onnxruntime and whatever else reads it."""
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.export import ExportedProgram
+
+import vidpred
+from vidpred.errors import ExportError
+from vidpred.export.graph import DYNAMIC, INPUT, OUTPUT
+
+METADATA_KEY = "vidpred"
+"""Entry of the model's `metadata_props`: JSON."""
+
+
+def require_onnx() -> None:
+    """Refuse where the packages are not installed, before any work is done.
+
+    Raises:
+        ExportError: Naming them.
+    """
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise ExportError(
+            f"ONNX needs the package {error.name}, which is not installed: "
+            'pip install "vidpred[export]"'
+        ) from error
+
+
+def write_onnx(path: Path, program: ExportedProgram, header: Mapping[str, Any]) -> None:
+    """Write a graph.
+
+    Args:
+        path: The file.
+        program: See `vidpred.export.graph.record`.
+        header: Plain values (JSON) that stand beside it.
+    """
+    import onnx
+
+    # It tells which packages it found, and of every operator that it has several forms of.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    written = torch.onnx.export(
+        program, dynamo=True, input_names=[INPUT], output_names=[OUTPUT], verbose=False
+    )
+    assert written is not None  # for mypy: None comes from the old exporter
+    model = written.model_proto
+    for value in (*model.graph.input, *model.graph.output):
+        for dim, name in DYNAMIC.items():
+            value.type.tensor_type.shape.dim[dim].dim_param = name
+    # Shapes within the graph name the free dimensions as the recorder did.
+    del model.graph.value_info[:]
+    model.producer_name, model.producer_version = "vidpred", vidpred.__version__
+    entry = model.metadata_props.add()
+    entry.key, entry.value = METADATA_KEY, json.dumps(header, allow_nan=False)
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save_model(model, path)
+
+
+class OnnxProgram:
+    """An ONNX file in onnxruntime, on the CPU.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        import onnxruntime
+
+        self._session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+    def __call__(self, context: Tensor) -> Tensor:
+        """Predict from (B, T, C, H, W) in [0, 1]."""
+        (frames,) = self._session.run([OUTPUT], {INPUT: context.numpy()})
+        return torch.from_numpy(frames)

@@ -1,0 +1,52 @@
+"""Whether an exported file does what the predictor does."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from vidpred.errors import ExportError
+from vidpred.export.graph import channels_of
+from vidpred.models import Predictor
+
+TOLERANCE = 1e-4
+"""Largest difference of a pixel, full scale being 1: a fortieth of a grey level."""
+
+SIZES = ((1, 48, 64), (3, 45, 31), (2, 23, 86))
+"""Batch, H and W; none is the one that graphs are recorded with."""
+
+
+def require_parity(
+    predictor: Predictor, exported: Callable[[Tensor], Tensor], horizon: int
+) -> dict[str, float]:
+    """Compare an exported program with the predictor on frames of noise.
+
+    Args:
+        predictor: In evaluation mode on the CPU.
+        exported: The program, read back from its file.
+        horizon: Frames that it predicts.
+
+    Returns:
+        The largest difference by size, such as {"1 x 48 x 64": 6e-08}.
+
+    Raises:
+        ExportError: With the numbers, when one is above `TOLERANCE` or none at all.
+    """
+    generator = torch.Generator().manual_seed(0)
+    frames, channels = predictor.context_frames, channels_of(predictor)
+    found: dict[str, float] = {}
+    with torch.inference_mode():
+        for batch, height, width in SIZES:
+            context = torch.rand(batch, frames, channels, height, width, generator=generator)
+            expected, got = predictor(context, horizon), exported(context)
+            alike = got.shape == expected.shape
+            difference = (got - expected).abs().max().item() if alike else float("nan")
+            found[f"{batch} x {height} x {width}"] = difference
+    if not all(difference <= TOLERANCE for difference in found.values()):
+        numbers = ", ".join(f"{size}: {difference:.1e}" for size, difference in found.items())
+        raise ExportError(
+            f"the exported program differs from the predictor by more than {TOLERANCE:g} "
+            f"(batch x H x W: largest difference; {numbers}); nothing was written. "
+            "--format safetensors keeps the network as it is"
+        )
+    return found

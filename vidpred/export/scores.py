@@ -1,0 +1,97 @@
+"""Scores that a file carries: what `vidpred test` measured, each with its protocol."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypedDict
+
+from vidpred.errors import ExportError
+from vidpred.evaluation.methods import BASELINES
+from vidpred.evaluation.results import ClipCounts, Result, Summary
+from vidpred.files import file_sha256
+from vidpred.models import SavedPredictor
+
+_COUNTS = (
+    *("videos_expected", "videos_listed", "videos_scored", "clips_listed", "clips_scored"),
+    *("list_digest", "scored_digest"),
+)
+
+
+class Score(TypedDict):
+    """What one protocol measured.
+
+    Attributes:
+        protocol: The whole protocol as plain values.
+        protocol_digest: SHA-256 of what decides numbers in it.
+        clips: How much of the clip list was measured; see `ClipCounts`, without names.
+        summary: Of the predictor, by measure key.
+        baselines: By name, the summaries of those that were measured on the same clips.
+        measured: Date, device, versions and commit of the measurement.
+    """
+
+    protocol: dict[str, Any]
+    protocol_digest: str
+    clips: dict[str, int | str | None]
+    summary: dict[str, Summary]
+    baselines: dict[str, dict[str, Summary]]
+    measured: dict[str, Any]
+
+
+def scores_of(saved: SavedPredictor, results: Mapping[str, Result]) -> list[Score]:
+    """Give what result files say of a predictor; results of others are left out.
+
+    Args:
+        saved: The predictor; its file is the one that was tested.
+        results: By path; see `vidpred.evaluation.gather.read_results`.
+
+    Raises:
+        ExportError: When none of them is of this file, or two are of one protocol and clip list.
+    """
+    digest = file_sha256(saved.path)
+    found: dict[tuple[str, str], Score] = {}
+    for path, result in results.items():
+        if result["method"]["details"].get("sha256") != digest:
+            continue
+        key = _of_what(result)
+        if key in found:
+            raise ExportError(
+                f"{path}: another result says what {saved.path} scores under "
+                f"{result['protocol']['name']}; give one of them"
+            )
+        beside = {
+            other["method"]["name"]: other["summary"]
+            for other in results.values()
+            if other["method"]["name"] in BASELINES and _of_what(other) == key
+        }
+        found[key] = {
+            "protocol": result["protocol"],
+            "protocol_digest": result["protocol_digest"],
+            "clips": _counts(result["clips"]),
+            "summary": result["summary"],
+            "baselines": beside,
+            "measured": result["provenance"],
+        }
+    if results and not found:
+        named = ", ".join(sorted(Path(path).name for path in results))
+        raise ExportError(
+            f"--results: none of them ({named}) is of {saved.path}, by its SHA-256; expected what "
+            "`vidpred test` wrote for this very file"
+        )
+    return list(found.values())
+
+
+def merged(old: list[dict[str, Any]], new: list[Score]) -> list[dict[str, Any]]:
+    """Keep scores that a file carried where nothing newer is said of their protocol and clips."""
+
+    def key(score: Mapping[str, Any]) -> tuple[str, str]:
+        return score["protocol_digest"], score["clips"]["scored_digest"]
+
+    fresh = {key(score) for score in new}
+    return [*(score for score in old if key(score) not in fresh), *map(dict, new)]
+
+
+def _of_what(result: Result) -> tuple[str, str]:
+    return result["protocol_digest"], result["clips"]["scored_digest"]
+
+
+def _counts(clips: ClipCounts) -> dict[str, int | str | None]:
+    return {name: clips[name] for name in _COUNTS}  # type: ignore[literal-required]  # names above
