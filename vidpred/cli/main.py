@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from vidpred.errors import VidpredError
 
 USER_MISTAKE = 2
 OUR_MISTAKE = 1
+READER_GONE = 141  # 128 + SIGPIPE, as a shell gives it
 
 TRAINER_COMMANDS = {
     "fit": "train a predictor",
@@ -74,6 +76,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not _raised_by_us(error):
             raise
         return _refuse(error)
+    except BrokenPipeError:
+        # Whoever read the results has gone, as `head` does; Python would complain at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_GONE
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

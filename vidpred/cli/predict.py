@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidpred.cli.scoring import device_of, say
+from vidpred.cli.test import add_module_option, import_modules
 from vidpred.errors import PredictionError, VidpredError
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ def add_predict_parser(
         metavar="N",
         help="positions or inputs predicted at once, where memory allows (default: 8)",
     )
+    add_module_option(parser)
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
     parser.set_defaults(run=run_predict)
@@ -179,7 +181,7 @@ def run_predict(arguments: argparse.Namespace) -> int:
 def _predict(
     arguments: argparse.Namespace, wanted: list[tuple[Path, Path]], form: "Format"
 ) -> list[VidpredError]:
-    import vidpred
+    from vidpred.models import load_predictor
     from vidpred.prediction.pipeline import Predicted, predict_inputs
     from vidpred.prediction.rollout import Rollout
     from vidpred.prediction.windows import Input
@@ -187,7 +189,9 @@ def _predict(
     from vidpred.video.pipe import RawVideo
 
     device = device_of(arguments.device)
-    predictor = vidpred.load(arguments.checkpoint).to(device)
+    predictor = load_predictor(arguments.checkpoint, modules=import_modules(arguments.module)).to(
+        device
+    )
     rollout = Rollout(
         predictor,
         device=device,

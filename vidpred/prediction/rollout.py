@@ -87,7 +87,7 @@ class Rollout:
         height, width = windows[0].look.height, windows[0].look.width
         frames = self.first(windows)
         following = self._steps(frames, horizon) if self._stepwise else self._whole(frames, horizon)
-        for frame in following:
+        for frame in _told(following):
             frame = frame[..., :height, :width]
             if self._colour_by_colour:
                 frame = frame.reshape(-1, COLOURS, height, width)
@@ -128,3 +128,15 @@ class Rollout:
         floats = self.context_frames + self.predictor.output_frames + 2
         stored = 2 * (self.context_frames + 2) + 4
         return height * width * COLOURS * (4 * floats + stored)
+
+
+def _told(frames: Iterator[Tensor]) -> Iterator[Tensor]:
+    """Turn a lack of memory, for which PyTorch has several errors, into a sentence."""
+    try:
+        yield from frames
+    except (RuntimeError, MemoryError) as error:
+        if not isinstance(error, MemoryError) and "memory" not in str(error):
+            raise
+        raise PredictionError(
+            "there is not as much memory as --max-memory allows; lower it, or --batch_size"
+        ) from error

@@ -1,5 +1,6 @@
 """Predicted frames to outputs: what is shown of each position, and what is said at the end."""
 
+import errno
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import torch
 
-from vidpred.errors import VideoError, VidpredError
+from vidpred.errors import PredictionError, VideoError, VidpredError
 from vidpred.ops import to_unit
 from vidpred.prediction.outputs import Output
 from vidpred.prediction.pipeline import Ended, Predicted
@@ -113,6 +114,9 @@ def write_outputs(
 
     Yields:
         Each predicted frame when it is written, and each input's outcome when it is done.
+
+    Raises:
+        PredictionError: When the outputs' folder cannot be written.
     """
     stack: ExitStack | None = None
     shown = False
@@ -144,6 +148,13 @@ def write_outputs(
             if scores is not None and event.values is not None:
                 scores[event.source].add(event.step, event.values)
             yield event
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) or isinstance(error, BrokenPipeError):
+            raise
+        raise PredictionError(
+            f"{outputs[0].path.parent}: cannot be written ({error.strerror or error}); choose "
+            "another --output"
+        ) from error
     finally:
         if stack is not None:
             _discard(stack)
