@@ -230,6 +230,7 @@ def test_several_inputs_and_one_that_is_broken(
     assert "none.mp4: there is no such file" in told.err
     assert "2 of 5 inputs could not be predicted" in told.err
     assert np.array_equal(array("all/frames.npy")[0], moving_texture(5)[-1])
+    assert predict(folder, "--checkpoint", copies, "--compare", "--horizon", 2) == 0
 
 
 @pytest.mark.usefixtures("here")
@@ -413,7 +414,7 @@ def test_pipes_give_what_files_give(
     assert "no pixel format is called 'puce'" in capsys.readouterr().err
     with standard_input(b"words " * 9999):
         assert predict(*options, "f.npy") == 2
-    assert "-: FFmpeg cannot read it" in capsys.readouterr().err
+    assert "-: FFmpeg cannot read the standard input" in capsys.readouterr().err
 
 
 def test_help_and_prediction_bring_no_more_than_they_need(

@@ -341,7 +341,7 @@ class _Progress:
         """Count one frame."""
         self.frames += 1
         self._bar.start()
-        self._bar.update(self._task, advance=1, rate=f"{self.rate:.1f} frames/s")
+        self._bar.update(self._task, advance=1, rate=f"{self.rate:.3g} frames/s")
 
     def pause(self) -> None:
         """Make room for lines on stdout, which may be the same screen."""
@@ -362,7 +362,7 @@ def _progress(total: int | None) -> Iterator[_Progress]:
         progress.pause()
     if progress.frames:
         say(
-            f"{progress.frames} frames, {progress.rate:.1f} frames per second "
+            f"{progress.frames} frames, {progress.rate:.3g} frames per second "
             "(reading, predicting and writing)"
         )
 

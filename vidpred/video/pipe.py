@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 from av.codec.context import ThreadType
 from av.container import InputContainer
+from av.error import FFmpegError
 
 from vidpred.errors import VideoError
 from vidpred.video.container import MAX_PIXELS, choose_stream, ffmpeg_errors
@@ -52,17 +53,23 @@ def open_pipe(raw: RawVideo | None) -> Iterator[tuple[InputContainer, av.VideoSt
             "pixel_format": raw.pixel_format,
             "framerate": str(raw.fps),
         }
-    with (
-        ffmpeg_errors(PIPE),
-        av.open(
+    try:
+        opened = av.open(
             "pipe:0",
             mode="r",
             format=None if raw is None else "rawvideo",
             metadata_errors="replace",
             options=options,
             container_options={"protocol_whitelist": "pipe"},
-        ) as container,
-    ):
+        )
+    except FFmpegError as error:
+        raise VideoError(
+            PIPE,
+            f"FFmpeg cannot read the standard input ({error.strerror}); expected a stream that can "
+            "be read in one go, such as Matroska, MPEG-TS or bare H.264, or raw pixels with "
+            "--size: an MP4 keeps its index at its end, give it as a file",
+        ) from error
+    with ffmpeg_errors(PIPE), opened as container:
         stream = choose_stream(PIPE, container)
         stream.codec_context.thread_type = ThreadType.NONE
         stream.codec_context.thread_count = 1

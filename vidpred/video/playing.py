@@ -14,6 +14,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 import av
+import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.frame import PictureType
@@ -166,7 +167,8 @@ def _play_images(folder: Path, start: Fraction, fps: Fraction) -> Iterator[Playe
             look = Look(pixels.shape[0], pixels.shape[1], fps)
         elif pixels.shape[:2] != (look.height, look.width):
             raise _another_size(folder, files[index].name)
-        rgb = pixels if pixels.shape[2] == 3 else pixels.repeat(3, axis=2)
+        # A copy, which may be written: PyTorch warns of Pillow's own memory.
+        rgb = np.array(pixels) if pixels.shape[2] == 3 else pixels.repeat(3, axis=2)
         yield PlayedFrame(index / fps, look, True, partial(_same, rgb))
 
 
