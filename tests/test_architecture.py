@@ -20,7 +20,7 @@ ALLOWED = {
     "data": FOUNDATION | {"ops", "video"},
     "tasks": FOUNDATION | {"ops", "models", "losses"},
     "loggers": FOUNDATION,
-    "callbacks": FOUNDATION | {"ops", "video", "losses", "metrics", "models", "viz"},
+    "callbacks": FOUNDATION | {"ops", "video", "losses", "loggers", "metrics", "models", "viz"},
     "evaluation": FOUNDATION | {"ops", "video", "data", "flow", "metrics", "models", "viz"},
     "export": FOUNDATION | {"ops", "models", "evaluation"},
     "prediction": FOUNDATION | {"ops", "video", "metrics", "models", "viz"},

@@ -2,6 +2,7 @@
 
 from vidpred.callbacks.certificate import GradientCertificate
 from vidpred.callbacks.evaluation import FrameQuality
+from vidpred.callbacks.health import TrainingHealth
 from vidpred.callbacks.interrupt import InterruptCheckpoint
 from vidpred.callbacks.pictures import Pictures
 from vidpred.callbacks.quality import QualityResults, quality_table
@@ -12,5 +13,6 @@ __all__ = [
     "InterruptCheckpoint",
     "Pictures",
     "QualityResults",
+    "TrainingHealth",
     "quality_table",
 ]

@@ -110,6 +110,11 @@ class ResilientWandbLogger(WandbLogger):
         """Log numbers and media at a batch counter; failures are reported once and swallowed."""
         self._attempt("metrics", lambda: WandbLogger.log_metrics(self, metrics, step))
 
+    @rank_zero_only
+    def alert(self, title: str, text: str) -> None:
+        """Tell the user, by mail or message as the account is set up; offline, once it is sent."""
+        self._attempt("an alert", lambda: self.experiment.alert(title, text, level="WARN"))
+
     def after_save_checkpoint(self, checkpoint_callback: ModelCheckpoint) -> None:
         """Remember the best checkpoint; `finalize` logs it."""
         if path := checkpoint_callback.best_model_path:

@@ -81,6 +81,11 @@ class AdversarialLoss(nn.Module):
             return -F.softplus(logits).mean()
         return F.softplus(-logits).mean()
 
+    @property
+    def boundary(self) -> float:
+        """Logit above which a clip is taken for real."""
+        return 0.5 if self.kind == "least_squares" else 0.0
+
     def score(self, logits: Tensor) -> Tensor:
         """Give the discriminator's mean verdict: a probability for the cross-entropy kinds.
 
