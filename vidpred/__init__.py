@@ -7,11 +7,14 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from vidpred.models import Predictor
+    from vidpred.prediction.video_predictor import VideoPredictor
 
 
-def load(path: "str | Path") -> "Predictor":
+def load(path: "str | Path") -> "VideoPredictor":
     """Load a predictor, in evaluation mode on the CPU; nothing in a file can run code.
+
+    It takes tensors, NumPy arrays and paths of videos; see
+    `vidpred.prediction.video_predictor.VideoPredictor`. Its `network` is the predictor itself.
 
     Args:
         path: A checkpoint that `vidpred fit` wrote, a safetensors file that `vidpred export` wrote,
@@ -22,5 +25,6 @@ def load(path: "str | Path") -> "Predictor":
     """
     # Imported here, so that `import vidpred` and the help of the command line need no torch.
     from vidpred.models import load_predictor
+    from vidpred.prediction.video_predictor import VideoPredictor
 
-    return load_predictor(path)
+    return VideoPredictor(load_predictor(path)).eval()

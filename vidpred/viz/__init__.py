@@ -1,7 +1,16 @@
 """Pictures and videos of predictions, from tensors."""
 
 from vidpred.viz.comparison import comparison_strip, comparison_video
+from vidpred.viz.future import future_strip, future_video
 from vidpred.viz.side_by_side import side_by_side, side_by_side_frame
 from vidpred.viz.strip import strip
 
-__all__ = ["comparison_strip", "comparison_video", "side_by_side", "side_by_side_frame", "strip"]
+__all__ = [
+    "comparison_strip",
+    "comparison_video",
+    "future_strip",
+    "future_video",
+    "side_by_side",
+    "side_by_side_frame",
+    "strip",
+]

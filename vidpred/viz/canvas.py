@@ -66,10 +66,15 @@ def prepared_clip(context: Tensor, target: Tensor, pred: Tensor) -> Clip:
             f"{tuple(target.shape[1:])}; expected equal frames"
         )
     difference = (pred.detach().float() - target.detach().float()).abs() * DIFFERENCE_GAIN
-    return Clip(*(_shown(frames) for frames in (context, target, pred, difference)))
+    return Clip(*(shown_frames(frames) for frames in (context, target, pred, difference)))
 
 
-def _shown(frames: Tensor) -> Tensor:
+def shown_frames(frames: Tensor) -> Tensor:
+    """Make frames ready to be shown: uint8, three channels, enlarged by a whole factor, on the CPU.
+
+    Args:
+        frames: Shape (T, C, H, W) in [0, 1], C 1 or 3.
+    """
     frames = unit_to_uint8(frames.detach().float()).cpu().expand(-1, 3, -1, -1)
     factor = math.ceil(READABLE_SIDE / min(frames.shape[-2:]))
     return frames.repeat_interleave(factor, dim=-2).repeat_interleave(factor, dim=-1)

@@ -1,0 +1,133 @@
+"""What `vidpred.load` gives, as a notebook uses it."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import vidpred
+from vidpred.errors import VideoError
+from vidpred.models import GeneratorScale, LinearExtrapolation, MultiScaleGenerator, SavedPredictor
+from vidpred.models.description import describe_frames, describe_predictor
+from vidpred.models.saved import write_saved
+from vidpred.prediction.video_predictor import VideoPredictor
+from vidpred.video import probe, read_clip, write_video
+
+
+def network() -> MultiScaleGenerator:
+    scales = (GeneratorScale((4,), (3, 3)), GeneratorScale((4,), (3, 3)))
+    return MultiScaleGenerator(scales, context_frames=2).eval()
+
+
+@pytest.fixture
+def predictor(tmp_path: Path) -> VideoPredictor:
+    ours = network()
+    path = tmp_path / "tiny.safetensors"
+    frames = describe_frames(ours)
+    saved = SavedPredictor(path, describe_predictor(ours), ours.state_dict(), frames=frames)
+    write_saved(path, saved)
+    return vidpred.load(path)
+
+
+def test_arrays_are_what_tensors_are(predictor: VideoPredictor) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (5, 13, 18, 3), np.uint8)
+    context = torch.from_numpy(frames).permute(0, 3, 1, 2)[None] / 255
+    with torch.inference_mode():
+        expected = predictor(context, 3)
+        assert torch.equal(expected, predictor.network(context, 3))
+    whole = predictor(frames, 3)
+    assert (whole.shape, whole.dtype) == ((3, 13, 18, 3), np.uint8)
+    rounded = (expected[0].permute(0, 2, 3, 1) * 255).round().numpy()
+    np.testing.assert_array_equal(whole, rounded.astype(np.uint8))
+    for dtype, tolerance in ((np.float32, 1e-6), (np.float64, 1e-6), (np.float16, 2e-3)):
+        floats = predictor(context.numpy().astype(dtype), 3)
+        assert (floats.shape, floats.dtype) == ((1, 3, 3, 13, 18), dtype)
+        np.testing.assert_allclose(floats, expected.numpy(), atol=tolerance)
+
+
+def test_a_path_is_its_last_frames(
+    predictor: VideoPredictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = torch.randint(0, 256, (6, 3, 24, 32), dtype=torch.uint8)
+    path = tmp_path / "clip.avi"
+    write_video(path, frames)
+    stored = read_clip(path, 4, 2).permute(0, 2, 3, 1).numpy()
+    future = predictor(path, 4)
+    assert (future.shape, future.dtype) == ((4, 24, 32, 3), np.uint8)
+    np.testing.assert_array_equal(future, predictor(stored, 4))
+    monkeypatch.chdir(tmp_path)
+    np.testing.assert_array_equal(predictor("clip.avi", 4), future)
+    write_video(tmp_path / "short.avi", frames[:1])
+    with pytest.raises(VideoError, match=r"short\.avi"):
+        predictor("short.avi", 1)
+    with pytest.raises(VideoError, match=r"none\.avi"):
+        predictor("none.avi", 1)
+
+
+@pytest.mark.parametrize(
+    ("context", "reason"),
+    [
+        (np.zeros((4, 3, 20, 20), np.uint8), "T, H, W, C"),
+        (np.zeros((1, 4, 20, 20, 3), np.uint8), "B, T, C, H, W"),
+        (np.zeros((20, 20, 3), np.uint8), "T, H, W, C"),
+        (np.zeros((4, 0, 20, 3), np.uint8), "T, H, W, C"),
+        (np.zeros((4, 20, 20, 3), np.int64), "expected uint8"),
+        (np.full((4, 20, 20, 3), 255.0), "from 255 to 255"),
+        (np.full((4, 20, 20, 3), -0.1), "from -0.1"),
+        (np.full((4, 20, 20, 3), np.nan), "from nan"),
+        (np.zeros((1, 20, 20, 3), np.uint8), "at least 2"),
+        ([[0.0]], "is a list"),
+        (torch.zeros(1, 4, 3, 20, 20, dtype=torch.uint8), "to_unit"),
+    ],
+)
+def test_what_could_be_meant_in_two_ways_is_refused(
+    predictor: VideoPredictor, context: object, reason: str
+) -> None:
+    with pytest.raises((TypeError, ValueError), match=reason):
+        predictor(context, 1)  # type: ignore[call-overload]  # wrong on purpose
+
+
+def test_to_tensors_it_is_a_module(predictor: VideoPredictor) -> None:
+    context = torch.rand(1, 2, 3, 16, 16, requires_grad=True)
+    predictor(context, 2).sum().backward()
+    assert context.grad is not None
+    assert not predictor.training
+    assert predictor.double()(context.detach().double(), 1).dtype == torch.float64
+    assert predictor(np.zeros((2, 16, 16, 3), np.uint8), 1).dtype == np.uint8
+    meta = predictor.to("meta")
+    assert meta(torch.empty(1, 2, 3, 16, 16, device="meta", dtype=torch.float64), 1).is_meta
+
+
+@pytest.mark.slow  # compiles
+def test_it_compiles(predictor: VideoPredictor) -> None:
+    context = torch.rand(1, 2, 3, 16, 16)
+    compiled = torch.compile(predictor, backend="aot_eager", fullgraph=True)
+    with torch.no_grad():
+        torch.testing.assert_close(compiled(context, 2), predictor(context, 2))
+
+
+def test_other_predictors_keep_their_rollout() -> None:
+    linear = LinearExtrapolation()
+    context = torch.rand(1, 2, 3, 8, 8)
+    assert torch.equal(VideoPredictor(linear)(context, 4), linear(context, 4))
+    assert torch.equal(VideoPredictor(linear).rollout(context, 4), linear.rollout(context, 4))
+
+
+def test_a_notebook_shows_it(predictor: VideoPredictor, tmp_path: Path) -> None:
+    clip = np.random.default_rng(0).integers(0, 256, (4, 24, 32, 3), np.uint8)
+    shown = predictor.show(clip, 3)
+    assert shown.context.shape == (2, 3, 24, 32)
+    assert shown.pred.shape == (3, 3, 24, 32)
+    assert "video/mp4" in shown._repr_html_()
+    picture = Image.open(io.BytesIO(shown._repr_png_()))
+    # Frames of 24 x 32 are shown five times as large; five of them stand side by side.
+    assert picture.width > 5 * 5 * 32
+    shown.save(tmp_path / "future.mp4")
+    assert probe(tmp_path / "future.mp4").num_frames == 5
+    shown.save(tmp_path / "future.png")
+    assert (tmp_path / "future.png").read_bytes() == shown._repr_png_()
+    with pytest.raises(ValueError, match="one clip"):
+        predictor.show(torch.rand(2, 2, 3, 16, 16), 1)
