@@ -8,8 +8,8 @@ shared, and medians are printed with their ratio.
 """
 
 import argparse
+import multiprocessing
 import os
-import resource
 import statistics
 import tempfile
 import time
@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler
 from vidpred.data import TrainingClips, UCF101DataModule
 from vidpred.data.patches import PATCH_MOTION_THRESHOLD, choose_patches
 from vidpred.evaluation.run import measured_by
-from vidpred.video import probe, read_clip
+from vidpred.video import decode_clips, probe
 
 LENGTH = 5
 PATCH = 32
@@ -51,7 +51,7 @@ def main() -> None:
     side_by_side("full clips of 5 frames, clips/s", clip_rows(*options), arguments.rounds)
     entries(arguments.root)
     if arguments.clips:
-        memory(arguments.root, arguments.clips)
+        memory(arguments.root, arguments.clips, arguments.workers)
 
 
 def side_by_side(title: str, rows: dict[str, Rate], rounds: int) -> None:
@@ -80,6 +80,10 @@ def rate_of(batches: Iterator[Any], seconds: float) -> float:
     return count / (time.perf_counter() - begin)
 
 
+def videos_of(root: Path) -> list[Path]:
+    return sorted((root / "UCF-101").glob("*/*.avi"))
+
+
 def missing_torchcodec() -> str | None:
     try:
         import torchcodec.decoders  # noqa: F401
@@ -89,28 +93,89 @@ def missing_torchcodec() -> str | None:
 
 
 def patch_rows(root: Path, workers: int, seconds: float) -> dict[str, Rate]:
+    """One patch of one clip an item as torchvision has it, and K x P: P patches of K clips."""
     rows: dict[str, Rate] = {}
     reason = missing_torchcodec()
     if reason is None:
-        rows["torchvision.datasets.UCF101 with TorchCodec"] = torchvision_row(
-            root, workers, seconds
-        )
+        rows["torchvision.datasets.UCF101, 1 x 1"] = torchvision_row(root, workers, seconds)
+        for clips, patches in ((1, 1), (4, 4), (8, 8)):
+            rows[f"TorchCodec by hand, {clips} x {patches}"] = by_hand_row(
+                root, workers, seconds, clips, patches
+            )
     else:
         print(f"no row of TorchCodec: {reason}\n")
 
-    def ours(patches: int) -> Rate:
+    def ours(clips: int, patches: int) -> Rate:
         def measure() -> float:
             data = UCF101DataModule(
-                root, batch_size=BATCH, patches_per_clip=patches, num_workers=workers, seed=1
+                root,
+                batch_size=BATCH,
+                clips_per_video=clips,
+                patches_per_clip=patches,
+                num_workers=workers,
+                seed=1,
             )
             data.setup("fit")
             return rate_of((b["frames"] for b in data.train_dataloader()), seconds)
 
         return measure
 
-    for patches in (1, 4, 8, 16):
-        rows[f"vidpred, {patches} patches of each decoded clip"] = ours(patches)
+    for clips, patches in ((1, 1), (1, 4), (4, 4), (8, 4), (8, 8), (16, 4)):
+        rows[f"vidpred, {clips} x {patches}"] = ours(clips, patches)
     return rows
+
+
+class PatchesByHand(Dataset[torch.Tensor]):
+    """What a user of TorchCodec would write: decoders kept, several clips a call, same rule."""
+
+    def __init__(self, root: Path, clips: int, patches: int) -> None:
+        self.paths = videos_of(root)
+        self.counts = [probe(path).num_frames for path in self.paths]
+        self.clips, self.patches = clips, patches
+        self.decoders: dict[int, Any] = {}
+
+    def __len__(self) -> int:
+        return 10**6
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        from torchcodec.decoders import VideoDecoder
+
+        rng = np.random.default_rng((7, index))
+        video = int(rng.integers(len(self.paths)))
+        if video not in self.decoders:
+            self.decoders[video] = VideoDecoder(
+                self.paths[video], dimension_order="NHWC", num_ffmpeg_threads=1
+            )
+        possible = self.counts[video] - LENGTH  # a header may count one frame too many
+        starts = np.sort(rng.choice(possible, self.clips, replace=possible < self.clips))
+        wanted = [int(start) + k for start in starts for k in range(LENGTH)]
+        frames = self.decoders[video].get_frames_at(wanted).data
+        cut = []
+        for clip in frames.split(LENGTH):
+            corners = choose_patches(
+                *(clip[2].numpy(), clip[3].numpy()),
+                size=PATCH,
+                count=self.patches,
+                threshold=PATCH_MOTION_THRESHOLD,
+                rng=rng,
+            )
+            cut += [clip[:, y : y + PATCH, x : x + PATCH] for y, x, _ in corners]
+        return torch.stack(cut)
+
+
+def by_hand_row(root: Path, workers: int, seconds: float, clips: int, patches: int) -> Rate:
+    dataset = PatchesByHand(root, clips, patches)
+
+    def measure() -> float:
+        loader: DataLoader[Any] = DataLoader(
+            dataset,
+            batch_size=max(1, BATCH // (clips * patches)),
+            num_workers=workers,
+            collate_fn=torch.cat,
+        )
+        return rate_of(iter(loader), seconds)
+
+    return measure
 
 
 def torchvision_row(root: Path, workers: int, seconds: float) -> Rate:
@@ -142,82 +207,96 @@ def torchvision_row(root: Path, workers: int, seconds: float) -> Rate:
     return measure
 
 
-class Clips(Dataset[torch.Tensor]):
+class Clips(Dataset[list[Any]]):
     """Random full clips, the same for every reader."""
 
-    def __init__(self, root: Path, read: Callable[[int, Path, int], torch.Tensor]) -> None:
-        self.paths = sorted((root / "UCF-101").glob("*/*.avi"))
+    def __init__(
+        self, root: Path, read: Callable[[int, Path, list[int]], Any], together: int
+    ) -> None:
+        self.paths = videos_of(root)
         self.infos = [probe(path) for path in self.paths]
-        self.read = read
+        self.read, self.together = read, together
 
     def __len__(self) -> int:
         return 10**6
 
-    def __getitem__(self, index: int) -> torch.Tensor:
+    def __getitem__(self, index: int) -> list[Any]:
         rng = np.random.default_rng((7, index))
         video = int(rng.integers(len(self.paths)))
-        start = int(rng.integers(self.infos[video].num_frames - LENGTH - 1))
-        return self.read(video, self.paths[video], start)
+        possible = self.infos[video].num_frames - LENGTH  # see PatchesByHand
+        starts = np.sort(rng.choice(possible, self.together, replace=possible < self.together))
+        found: list[Any] = self.read(video, self.paths[video], starts.tolist())
+        return found
+
+
+TOGETHER = 8
+"""Clips of one video that the second kind of row reads in one pass."""
 
 
 def clip_rows(root: Path, workers: int, seconds: float) -> dict[str, Rate]:
-    def row(read: Callable[[int, Path, int], torch.Tensor]) -> Rate:
+    """One clip of a random video at a time, then several of one video in one pass."""
+
+    def row(read: Callable[[int, Path, list[int]], None], together: int) -> Rate:
         def measure() -> float:
             loader: DataLoader[Any] = DataLoader(
-                Clips(root, read), batch_size=None, num_workers=workers
+                Clips(root, read, together), batch_size=None, num_workers=workers
             )
-            return rate_of(([clip] for clip in loader), seconds)
+            return rate_of(iter(loader), seconds)
 
         return measure
 
-    rows: dict[str, Rate] = {}
+    infos = [probe(path) for path in videos_of(root)]
+    readers: dict[str, Callable[[int, Path, list[int]], Any]] = {}
     if missing_torchcodec() is None:
         for mode in ("exact", "approximate"):
-            rows[f"TorchCodec VideoDecoder, one a file, {mode} seeks"] = row(
-                torchcodec_reader(mode)
-            )
-    infos = Clips(root, lambda *_: torch.empty(0)).infos
-    rows["vidpred.read_clip"] = row(
-        lambda video, path, start: read_clip(path, start, LENGTH, info=infos[video])
-    )
-    rows["FFmpeg alone: decoding from the beginning, no conversion"] = row(decode_only)
-    return rows
+            readers[f"TorchCodec, a decoder a file, {mode} seeks"] = torchcodec_reader(mode)
+    readers["vidpred"] = lambda video, path, starts: [
+        torch.from_numpy(np.stack([clip.frame(k) for k in range(LENGTH)]))
+        for clip in decode_clips(path, starts, LENGTH, info=infos[video])
+    ]
+    readers["FFmpeg alone, no conversion: with our seeks"] = lambda video, path, starts: [
+        len(clip) for clip in decode_clips(path, starts, LENGTH, info=infos[video])
+    ]
+    readers["FFmpeg alone, no conversion: from the beginning"] = lambda video, path, starts: [
+        len(clip) for clip in decode_clips(path, starts, LENGTH)
+    ]
+    return {
+        f"{'1 clip' if together == 1 else f'{together} clips of a video'}: {name}": row(
+            read, together
+        )
+        for together in (1, TOGETHER)
+        for name, read in readers.items()
+    }
 
 
-def torchcodec_reader(mode: str) -> Callable[[int, Path, int], torch.Tensor]:
+def torchcodec_reader(mode: str) -> Callable[[int, Path, list[int]], list[torch.Tensor]]:
     decoders: dict[int, Any] = {}
 
-    def read(video: int, path: Path, start: int) -> torch.Tensor:
+    def read(video: int, path: Path, starts: list[int]) -> list[torch.Tensor]:
         from torchcodec.decoders import VideoDecoder
 
         if video not in decoders:
             decoders[video] = VideoDecoder(path, seek_mode=mode, num_ffmpeg_threads=1)
-        frames: torch.Tensor = decoders[video].get_frames_in_range(start, start + LENGTH).data
-        return frames
+        decoder = decoders[video]
+        if len(starts) == 1:
+            return [decoder.get_frames_in_range(starts[0], starts[0] + LENGTH).data]
+        wanted = [start + k for start in starts for k in range(LENGTH)]
+        return list(decoder.get_frames_at(wanted).data.split(LENGTH))
 
     return read
 
 
-def decode_only(_: int, path: Path, start: int) -> torch.Tensor:
-    import av
-
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        stream.codec_context.thread_count = 1
-        for number, _frame in enumerate(container.decode(stream)):
-            if number == start + LENGTH - 1:
-                break
-    return torch.zeros(1)
-
-
 def entries(root: Path) -> None:
     """Show that a draw does not cost more among more videos."""
-    print("cost of a clip by number of videos, ms")
-    videos = sorted((root / "UCF-101").glob("*/*.avi"))
+    print("cost of a clip by number of videos, ms (each a pass of its own)")
+    videos = videos_of(root)
     for copies in (1, 10, 100):
         with tempfile.TemporaryDirectory() as scratch:
             data = UCF101DataModule(
-                _many(root, videos, copies, Path(scratch)), num_workers=0, seed=1
+                _many(root, videos, copies, Path(scratch)),
+                num_workers=0,
+                clips_per_video=1,
+                seed=1,
             )
             data.setup("fit")
             blocks = data.train_dataloader().dataset
@@ -250,22 +329,37 @@ def _many(root: Path, videos: list[Path], copies: int, scratch: Path) -> Path:
     return scratch
 
 
-def memory(root: Path, clips: int) -> None:
-    """Draw many clips in one process and see whether it grows."""
-    print(f"resident memory over {clips} clips, MiB")
-    data = UCF101DataModule(root, num_workers=0, seed=1)
+def memory(root: Path, clips: int, workers: int) -> None:
+    """Draw many clips in real workers and see whether these grow."""
+    print(f"memory of a worker over {clips} clips, MiB (mean of {workers})")
+    print("   clips   resident   its share (PSS)   its own (private)")
+    data = UCF101DataModule(root, batch_size=BATCH, num_workers=workers, seed=1)
     data.setup("fit")
-    stream: TrainingClips = data.train_dataloader().dataset.stream  # type: ignore[attr-defined]
-    points = []
-    for position in range(clips):
-        stream[position]
-        if position % (clips // 10) == clips // 10 - 1:
-            pages = int(Path("/proc/self/statm").read_text().split()[1])
-            points.append((position + 1, pages * resource.getpagesize() / 2**20))
-            print(f"  {points[-1][0]:6d}: {points[-1][1]:.1f}", flush=True)
+    loader = data.train_dataloader()
+    loader.num_batches = loader.sampler.num_batches = 10**9  # type: ignore[attr-defined]
+    patches, step = clips * data.patches_per_clip, clips * data.patches_per_clip // 10
+    points: list[tuple[float, ...]] = []
+    batches = iter(loader)
+    for done in range(0, patches + BATCH, BATCH):
+        if done // step > (done - BATCH) // step:
+            pids = [child.pid for child in multiprocessing.active_children() if child.pid]
+            found = (
+                np.mean([_memory_of(pid) for pid in pids[:workers]], axis=0) if pids else [0] * 3
+            )
+            points.append((done / data.patches_per_clip, *found))
+            print("  {:6.0f} {:10.1f} {:17.1f} {:19.1f}".format(*points[-1]), flush=True)
+        next(batches)
     later = np.array(points[2:])  # caches fill first
-    slope = np.polyfit(later[:, 0], later[:, 1], 1)[0] * 10_000
-    print(f"  slope {slope:.2f} MiB per 10,000 clips\n")
+    slope = np.polyfit(later[:, 0], later[:, 3], 1)[0] * 10_000
+    print(f"  slope of its own {slope:.2f} MiB per 10,000 clips\n")
+
+
+def _memory_of(pid: int) -> tuple[float, float, float]:
+    """Give resident, proportional and private memory of a process in MiB."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+    kilobytes = {name: int(rest.split()[0]) for name, _, rest in (r.partition(":") for r in lines)}
+    private = kilobytes["Private_Clean"] + kilobytes["Private_Dirty"]
+    return kilobytes["Rss"] / 1024, kilobytes["Pss"] / 1024, private / 1024
 
 
 if __name__ == "__main__":

@@ -141,7 +141,7 @@ def test_an_error_in_a_worker_arrives_as_it_was_raised(
 
 def test_no_epoch_and_no_process_repeats_a_draw(videos: dict[Split, list[Video]]) -> None:
     """Two processes and three epochs of five batches, of blocks of four."""
-    data = Given(videos, batch_size=2, mixed_clips=4, patches_per_clip=2)
+    data = Given(videos, batch_size=2, mixed_videos=4, clips_per_video=1, patches_per_clip=2)
     data.setup("fit")
     blocks = data.train_dataloader().dataset
     assert isinstance(blocks, TrainingBlocks)
@@ -216,7 +216,8 @@ def test_lightning_trains_on_new_draws_each_epoch(toy_root: Path, workers: int) 
         ("eval_horizon", 0),
         ("patch_size", 0),
         ("patches_per_clip", 0),
-        ("mixed_clips", 0),
+        ("clips_per_video", 0),
+        ("mixed_videos", 0),
         ("batch_size", 0),
         ("eval_batch_size", -1),
         ("samples_per_epoch", 0),
@@ -256,7 +257,7 @@ def test_collate_joins_patches_in_order() -> None:
         ClipSample(
             frames=torch.full((2, 3, 3, 4, 4), n, dtype=torch.uint8),
             video_id=str(n),
-            start=n,
+            start=torch.tensor([n, 10 + n]),
             accepted=torch.tensor([True, n == 1]),
         )
         for n in range(3)
@@ -264,7 +265,7 @@ def test_collate_joins_patches_in_order() -> None:
     batch = collate_clips(samples)
     assert batch["frames"][:, 0, 0, 0, 0].tolist() == [0, 0, 1, 1, 2, 2]
     assert batch["video_id"] == ["0", "0", "1", "1", "2", "2"]
-    assert batch["start"].tolist() == [0, 0, 1, 1, 2, 2]
+    assert batch["start"].tolist() == [0, 10, 1, 11, 2, 12]
     assert batch["accepted"].tolist() == [True, False, True, True, True, False]
 
 

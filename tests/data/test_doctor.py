@@ -1,19 +1,17 @@
 """The doctor names every kind of damage, and nothing else."""
 
-import random
 import shutil
-import struct
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
+from damaged_tree import EVERY_DAMAGE, damage_every_way, scribble, videos
 
 from vidpred.data.doctor import diagnose
 from vidpred.data.doctor_lists import OFFICIAL_CLASSES, OFFICIAL_LISTS, OFFICIAL_VIDEOS
 from vidpred.data.doctor_types import Diagnosis, Finding
 from vidpred.data.index import VideoIndex
-from vidpred.data.ucf101_lists import read_list
 
 MakeVideo = Callable[..., Path]
 
@@ -35,37 +33,12 @@ def by_kind(diagnosis: Diagnosis) -> dict[str, Finding]:
     return found
 
 
-def videos(root: Path) -> list[Path]:
-    return sorted((root / "UCF-101").rglob("*.avi"))
-
-
 def name(root: Path, path: Path) -> str:
     return path.relative_to(root).as_posix()
 
 
 def row(path: Path) -> str:
     return f"{path.parent.name}/{path.name}"
-
-
-def claim_frames(path: Path, frames: int) -> None:
-    """Make an AVI header say another number of frames: dwLength of its first stream header."""
-    content = bytearray(path.read_bytes())
-    at = content.index(b"strh") + 8 + 32
-    assert struct.unpack_from("<I", content, at) == (12,)
-    struct.pack_into("<I", content, at, frames)
-    path.write_bytes(content)
-
-
-def scribble(path: Path, picture: int = 8) -> None:
-    """Overwrite one coded picture of an AVI file with noise; all that describes it stays."""
-    content = bytearray(path.read_bytes())
-    at = content.index(b"movi")
-    for _ in range(picture + 1):
-        at = content.index(b"00dc", at + 4)
-    (length,) = struct.unpack_from("<I", content, at + 4)
-    # The first bytes say that a picture begins; without them it would be another file's garbage.
-    content[at + 8 + 16 : at + 8 + length] = random.Random(0).randbytes(length - 16)
-    path.write_bytes(content)
 
 
 def test_a_whole_set_is_healthy(root: Path) -> None:
@@ -81,47 +54,31 @@ def test_a_whole_set_is_healthy(root: Path) -> None:
 
 
 def test_every_kind_of_damage_is_named(root: Path, make_video: MakeVideo) -> None:
-    paths = videos(root)
-    cut, empty, text, short, large, copy, liar, gone, scribbled = paths[:9]
-    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size * 2 // 3])
-    empty.write_bytes(b"")
-    text.write_text("<html>404</html>")
-    make_video(short, 3, 48, 64)
-    make_video(large, 12, 64, 48)
-    shutil.copyfile(paths[10], copy)
-    claim_frames(liar, 99)
-    gone.unlink()
-    scribble(scribbled)
-    (root / "UCF-101" / "Zoom").rename(root / "UCF-101" / "ZOOM")
-    shutil.copyfile(paths[11], root / "UCF-101" / "extra.avi")
-    with (root / "UCF-101" / "extra.avi").open("ab") as extra:
-        extra.write(b"JUNK\0\0\0\0")  # not to be one more copy
-    testlist = root / "ucfTrainTestlist" / "testlist02.txt"
-    crossing = read_list(root / "ucfTrainTestlist" / "trainlist02.txt")[0]
-    testlist.write_text(testlist.read_text() + f"{crossing}\nno row at all\n")
+    tree = damage_every_way(root, make_video)
 
     diagnosis = examine(root, full=True)
     found = by_kind(diagnosis)
-    assert set(found) == {
-        *("truncated", "empty", "unreadable", "too_short", "odd_size", "duplicate", "header"),
-        *("missing", "damaged", "case", "unlisted", "groups", "lists"),
-    }
-    assert found["truncated"].items[0].startswith(f"{name(root, cut)}: its last ")
-    assert found["empty"].items == (name(root, empty),)
-    assert found["unreadable"].items[0].startswith(f"{name(root, text)}: FFmpeg cannot read it")
-    assert found["too_short"].items == (f"{name(root, short)}: 3 frames",)
-    assert found["odd_size"].items == (f"{name(root, large)}: 64 x 48",)
-    assert found["duplicate"].items == (f"{name(root, copy)} = {name(root, paths[10])}",)
-    assert found["header"].items == (f"{name(root, liar)}: the header says 99, the file holds 12",)
-    assert found["missing"].items == (row(gone),)
-    assert found["damaged"].items[0].startswith(name(root, scribbled))
+    assert set(found) == EVERY_DAMAGE
+    assert found["truncated"].items[0].startswith(f"{name(root, tree.cut)}: its last ")
+    assert found["empty"].items == (name(root, tree.empty),)
+    assert (
+        found["unreadable"].items[0].startswith(f"{name(root, tree.text)}: FFmpeg cannot read it")
+    )
+    assert found["too_short"].items == (f"{name(root, tree.short)}: 3 frames",)
+    assert found["odd_size"].items == (f"{name(root, tree.large)}: 64 x 48",)
+    assert found["duplicate"].items == (f"{name(root, tree.copy)} = {name(root, tree.original)}",)
+    assert found["header"].items == (
+        f"{name(root, tree.liar)}: the header says 99, the file holds 12",
+    )
+    assert found["missing"].items == (row(tree.gone),)
+    assert found["damaged"].items[0].startswith(name(root, tree.scribbled))
     assert "Zoom -> ZOOM" in found["case"].summary
     assert len(found["case"].items) == 6
     assert found["unlisted"].items == ("UCF-101/extra.avi",)
-    assert found["groups"].items[0].startswith(f"split 2: {crossing.split('_c')[0]}")
+    assert found["groups"].items[0].startswith(f"split 2: {tree.crossing.split('_c')[0]}")
     assert any("no row at all" in item for item in found["lists"].items)
     assert any(
-        f"split 2: 1 rows are in train and in test, as {crossing.lower()}" in item.lower()
+        f"split 2: 1 rows are in train and in test, as {tree.crossing.lower()}" in item.lower()
         for item in found["lists"].items
     )
     # Each of them is about one thing.
@@ -134,10 +91,10 @@ def test_every_kind_of_damage_is_named(root: Path, make_video: MakeVideo) -> Non
     # What no training should read; short, odd and doubled videos hold frames that are true.
     sources = {key: entry.source for key, entry in diagnosis.quarantine.items()}
     assert sources == {
-        name(root, cut): "doctor",
-        name(root, scribbled): "doctor",
-        name(root, empty): "index",
-        name(root, text): "index",
+        name(root, tree.cut): "doctor",
+        name(root, tree.scribbled): "doctor",
+        name(root, tree.empty): "index",
+        name(root, tree.text): "index",
     }
 
 

@@ -48,8 +48,9 @@ def test_samples_go_on_where_they_were(
             *(toy_root,),
             batch_size=4,
             samples_per_epoch=24,
-            mixed_clips=8,
-            patches_per_clip=2,  # blocks of 4 batches, of which an epoch of 6 takes one and a half
+            mixed_videos=8,
+            clips_per_video=2,
+            patches_per_clip=1,  # blocks of 4 batches, of which an epoch of 6 takes one and a half
             num_workers=workers,
             seed=3,
         )

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vidpred.data import MovingShapesDataModule, TrainingClips, UCF101DataModule, Video
-from vidpred.data.patches import motion_of_crops
+from vidpred.data.patches import motion_of_crop
 from vidpred.errors import DataError
 from vidpred.video import read_clip, write_video
 
@@ -20,7 +20,9 @@ def clips_of(videos: list[Video], **changes: float) -> TrainingClips:
         "horizon": 1,
         "patch_size": 16,
         "motion_threshold": 0.02,
+        "clips_per_video": 1,
         "patches_per_clip": 1,
+        "together": 1,
         "frame_step": 1,
         "seed": 0,
     }
@@ -38,12 +40,12 @@ def three(tmp_path: Path, make_video: MakeVideo) -> list[Video]:
 def test_a_sample_is_a_patch_of_the_clip_it_names(three: list[Video]) -> None:
     paths = {video.video_id: video.path for video in three}
     for position in range(10):
-        sample = clips_of(three, patches_per_clip=2)[position]
-        assert sample["frames"].shape == (2, 4, 3, 16, 16)
+        sample = clips_of(three, clips_per_video=3, patches_per_clip=2)[position]
+        assert sample["frames"].shape == (6, 4, 3, 16, 16)
         assert sample["frames"].dtype == torch.uint8
-        clip = read_clip(paths[sample["video_id"]], sample["start"], 4)
-        windows = clip.unfold(-2, 16, 1).unfold(-2, 16, 1).permute(2, 3, 0, 1, 4, 5)
-        for patch in sample["frames"]:
+        for patch, start in zip(sample["frames"], sample["start"], strict=True):
+            clip = read_clip(paths[sample["video_id"]], int(start), 4)
+            windows = clip.unfold(-2, 16, 1).unfold(-2, 16, 1).permute(2, 3, 0, 1, 4, 5)
             assert (windows == patch).flatten(2).all(dim=2).sum() == 1
 
 
@@ -64,8 +66,30 @@ def test_class_then_video_then_start_are_uniform(three: list[Video]) -> None:
     assert share["a"] == pytest.approx(1 / 2, abs=0.1)
     assert share["b"] == pytest.approx(1 / 4, abs=0.09)
     # 8 frames hold 5 clips of 4; 5 frames hold 2.
-    assert {s["start"] for s in samples if s["video_id"] == "a"} == set(range(5))
-    assert {s["start"] for s in samples if s["video_id"] == "b"} == {0, 1}
+    assert {int(s["start"]) for s in samples if s["video_id"] == "a"} == set(range(5))
+    assert {int(s["start"]) for s in samples if s["video_id"] == "b"} == {0, 1}
+
+
+def test_clips_of_one_pass_have_different_starts_while_there_are_enough(
+    three: list[Video],
+) -> None:
+    for position in range(10):
+        sample = clips_of(three, clips_per_video=5)[position]
+        starts = sample["start"].tolist()
+        assert starts == sorted(starts)
+        # 8 frames hold 5 clips of 4; 5 frames hold 2.
+        assert starts == list(range(5)) if sample["video_id"] != "b" else set(starts) <= {0, 1}
+
+
+def test_neighbours_share_classes_and_videos_out(three: list[Video]) -> None:
+    """Each position alone is uniform; among four of them two classes come twice each."""
+    clips, share = clips_of(three, together=4), dict.fromkeys("abc", 0)
+    for group in range(100):
+        drawn = [clips[4 * group + place]["video_id"] for place in range(4)]
+        assert sorted(drawn) == ["a", "a", "b", "c"]
+        share[drawn[2]] += 1
+    assert share["a"] == pytest.approx(50, abs=20)  # 4 sigma
+    assert share["b"] == pytest.approx(25, abs=18)
 
 
 def test_motion_is_judged_on_the_last_two_context_frames(tmp_path: Path) -> None:
@@ -78,8 +102,7 @@ def test_motion_is_judged_on_the_last_two_context_frames(tmp_path: Path) -> None
     write_video(path, frames, codec="ffv1")
     clips = clips_of([Video(path, "still")], patches_per_clip=50)
     patches = clips[0]["frames"].permute(0, 1, 3, 4, 2).numpy()
-    zero = np.array(0)
-    moved = [motion_of_crops(patch[1], patch[2], zero, zero, 16) > 0.02 for patch in patches]
+    moved = [motion_of_crop(patch[1], patch[2], 0, 0, 16) > 0.02 for patch in patches]
     # By chance 30 of 177 columns; the best of 25 tries 99 %.
     assert np.mean(moved) > 0.9
 
@@ -127,7 +150,7 @@ def test_no_usable_video_is_an_error(tmp_path: Path) -> None:
 def test_frame_step_and_one_context_frame(three: list[Video]) -> None:
     sample = clips_of(three[:1], context_frames=1, horizon=2, frame_step=3)[0]
     assert sample["frames"].shape == (1, 3, 3, 16, 16)
-    assert sample["start"] in (0, 1)  # a span of 7 in 8 frames
+    assert int(sample["start"]) in (0, 1)  # a span of 7 in 8 frames
 
 
 @pytest.mark.filterwarnings(
@@ -138,7 +161,7 @@ def test_frame_step_and_one_context_frame(three: list[Video]) -> None:
 def test_any_number_of_workers_gives_the_same_batches(toy_root: Path, workers: int) -> None:
     def batches(num_workers: int) -> list[torch.Tensor]:
         data = UCF101DataModule(
-            toy_root, num_workers=num_workers, samples_per_epoch=100, mixed_clips=8, batch_size=4
+            toy_root, num_workers=num_workers, samples_per_epoch=300, mixed_videos=8, batch_size=4
         )
         data.setup("fit")
         return [batch["frames"] for batch in data.train_dataloader()]

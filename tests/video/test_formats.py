@@ -22,7 +22,7 @@ from encoded_videos import (
 )
 
 from vidpred.errors import VideoError
-from vidpred.video import VideoInfo, check_clip, count_frames, probe, read_clip_array
+from vidpred.video import VideoInfo, check_clip, count_frames, decode_clips, probe, read_clip_array
 
 H264 = Kind("h264.mp4", "libx264", options={"bf": "3", "g": "8", "threads": "1"})
 
@@ -43,6 +43,15 @@ def require_all_starts(
     for start in range(len(expected) - (length - 1) * step):
         clip = read_clip_array(path, start, length, step, info=info)
         assert np.array_equal(clip, expected[start : start + (length - 1) * step + 1 : step]), start
+    # Several in one pass, near and far from each other, some of them twice.
+    rng = np.random.default_rng(0)
+    possible = len(expected) - (length - 1) * step
+    for given in (info, info, info, None):
+        starts = np.sort(rng.integers(possible, size=rng.integers(2, 6))).tolist()
+        clips = decode_clips(path, starts, length, step, info=given)
+        for start, clip in zip(starts, clips, strict=True):
+            for k in range(length):
+                assert np.array_equal(clip.frame(k), expected[start + k * step]), starts
     assert np.array_equal(read_clip_array(path, len(expected) - 1, 1, info=info)[0], expected[-1])
     for given in (info, None):
         with pytest.raises(VideoError, match=f"it has {len(expected)} frames"):
@@ -206,6 +215,16 @@ def test_far_into_a_file_an_index_is_made_on_the_way(tmp_path: Path) -> None:
         assert np.array_equal(read_clip_array(path, start, 2), expected[start : start + 2])
 
 
+def test_starts_have_to_ascend(tmp_path: Path) -> None:
+    path = write(tmp_path, H264, count=4)
+    with pytest.raises(ValueError, match=r"starts are \[2, 0\]; expected ascending ones"):
+        next(decode_clips(path, [2, 0], 1))
+    clips = decode_clips(path, [0, 3], 2)
+    assert len(next(clips)) == 2
+    with pytest.raises(VideoError, match="it has 4 frames, and frames 0 to 4 were asked for"):
+        next(clips)
+
+
 def test_nothing_stays_open(tmp_path: Path) -> None:
     opened = Path("/proc/self/fd")
     if not opened.is_dir():
@@ -249,6 +268,28 @@ def test_every_start_of_twenty_real_clips(
     for path in paths:
         expected = decode_in_order(path)
         info = probe(path) if with_info else None
+        for start in range(len(expected) - 4):
+            clip = read_clip_array(path, start, 5, info=info)
+            assert np.array_equal(clip, expected[start : start + 5]), (path, start)
+        starts = list(range(0, len(expected) - 4, 3))
+        clips = decode_clips(path, starts, 5, info=info)
+        for start, frames in zip(starts, clips, strict=True):
+            assert np.array_equal(
+                frames.patches([(0, 0)], 240), expected[None, start : start + 5, :, :240]
+            )
+    assert count_fallbacks() == 0
+
+
+@pytest.mark.slow
+def test_every_start_of_all_packed_real_clips(
+    real_data: Path, count_fallbacks: Callable[[], int]
+) -> None:
+    root = real_data / "ucf101" / "UCF-101"
+    packed = {path: info for path in root.glob("*/*.avi") if (info := probe(path)).clock == "dts"}
+    assert len(packed) == 37
+    for path, info in packed.items():
+        expected = decode_in_order(path)
+        assert info.num_frames == len(expected)
         for start in range(len(expected) - 4):
             clip = read_clip_array(path, start, 5, info=info)
             assert np.array_equal(clip, expected[start : start + 5]), (path, start)

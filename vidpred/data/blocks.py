@@ -1,4 +1,4 @@
-"""Many patches from one decode, mixed so that a batch still comes from many clips."""
+"""Many patches from one decode, mixed so that a batch still comes from many videos."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -28,47 +28,58 @@ class BlockPart(NamedTuple):
 
 
 class TrainingBlocks(Dataset[list[ClipBatch] | VidpredError]):
-    """Blocks of batches: some clips are decoded, several patches are cut from each, and all mixed.
+    """Blocks of batches: some videos are decoded, patches are cut from each, and all mixed.
 
-    A block takes the next `clips` draws of the stream. It depends on the stream's seed and its own
-    number alone, so any worker may make it. Every batch holds patches of `batch_size` different
-    draws, as many as without sharing: its two halves, from which a discriminator and a generator
-    learn, have no clip in common. A clip comes back `patches_per_clip` times within its block, each
-    time with another patch, and then no more.
+    A block takes the draws of the stream that are `together`, a draw being one pass through one
+    video. It depends on the stream's seed and its own number alone, so any worker may make it.
+    Every batch holds patches of `batch_size` different draws, and draws that are together are
+    different videos where there are enough: a batch spans as many videos as without sharing, and
+    its two halves, from which a discriminator and a generator learn, have none in common. A video
+    comes back within its block, each time with another patch, and then no more.
 
     Args:
-        stream: Draws of clips, with their patches.
-        batch_size: Patches in a batch.
-        min_clips: A block holds at least so many clips; they are decoded together and mixed.
+        stream: Draws of videos, with their patches.
+        batch_size: Patches in a batch; the stream's `together` is a multiple of it.
+
+    Raises:
+        ValueError: When it is not.
     """
 
-    def __init__(self, stream: TrainingClips, *, batch_size: int, min_clips: int) -> None:
+    def __init__(self, stream: TrainingClips, *, batch_size: int) -> None:
         self.stream = stream
         self.batch_size = batch_size
-        # A multiple, so that no batch takes a clip twice.
-        self.clips = batch_size * -(-max(min_clips, batch_size) // batch_size)
-        self.batches = self.clips // batch_size * stream.patches_per_clip
+        self.videos = stream.draws.together
+        if self.videos % batch_size:
+            raise ValueError(
+                f"{self.videos} draws are together; expected a multiple of batch_size {batch_size}"
+            )
+        self.batches = self.videos // batch_size * stream.patches
 
     def __getitem__(self, part: BlockPart) -> list[ClipBatch] | VidpredError:
         """Make batches; an error travels as a value, see `vidpred.data.loading`."""
-        first = part.block * self.clips
+        first = part.block * self.videos
         try:
-            samples = [self.stream[first + number] for number in range(self.clips)]
+            samples = [self.stream[first + number] for number in range(self.videos)]
         except VidpredError as error:
             return error
         rng = np.random.default_rng((self.stream.seed, part.block, 1))
         return mixed(samples, self.batch_size, rng)[part.first : part.end]
 
 
+def multiple_at_least(least: int, of: int) -> int:
+    """Give the smallest multiple of a number that is at least as large as another."""
+    return of * -(-max(least, of) // of)
+
+
 def mixed(
     samples: Sequence[ClipSample], batch_size: int, rng: np.random.Generator
 ) -> list[ClipBatch]:
-    """Mix the patches of clips into batches, none of which takes two patches of one clip.
+    """Mix the patches of draws into batches, none of which takes two patches of one draw.
 
-    The clips are gone through once for each of their patches, every time in another order.
+    The draws are gone through once for each of their patches, every time in another order.
 
     Args:
-        samples: Clips with P patches each; their number is a multiple of `batch_size`.
+        samples: Draws with P patches each; their number is a multiple of `batch_size`.
         batch_size: Patches in a batch.
         rng: Random source.
 
@@ -76,8 +87,12 @@ def mixed(
         Batches that hold every patch once.
     """
     patches = samples[0]["frames"].shape[0]
+    # Each draw gives its patches in an order of its own: the first are not all of first clips.
+    turns = rng.permuted(np.tile(np.arange(patches), (len(samples), 1)), axis=1)
     order = [
-        (int(clip), patch) for patch in range(patches) for clip in rng.permutation(len(samples))
+        (int(draw), int(turns[draw, turn]))
+        for turn in range(patches)
+        for draw in rng.permutation(len(samples))
     ]
     return [
         _batch(samples, order[first : first + batch_size])
@@ -86,10 +101,10 @@ def mixed(
 
 
 def _batch(samples: Sequence[ClipSample], members: Sequence[tuple[int, int]]) -> ClipBatch:
-    chosen = [(samples[clip], patch) for clip, patch in members]
+    chosen = [(samples[draw], patch) for draw, patch in members]
     return ClipBatch(
         frames=torch.stack([sample["frames"][patch] for sample, patch in chosen]),
         video_id=[sample["video_id"] for sample, _ in chosen],
-        start=torch.tensor([sample["start"] for sample, _ in chosen], dtype=torch.int64),
+        start=torch.stack([sample["start"][patch] for sample, patch in chosen]),
         accepted=torch.stack([sample["accepted"][patch] for sample, patch in chosen]),
     )

@@ -49,20 +49,20 @@ class ClipSample(TypedDict):
     """One draw of a data set.
 
     Attributes:
-        frames: uint8, shape (P, T, C, H, W): P patches of one clip, 1 in evaluation.
+        frames: uint8, shape (P, T, C, H, W): P patches of clips of one video, 1 in evaluation.
         video_id: Name of the video.
-        start: Index of the clip's first frame.
+        start: int64, shape (P,): index of the first frame of each one's clip.
         accepted: bool, shape (P,): whether a patch moves enough; true in evaluation.
     """
 
     frames: Tensor
     video_id: str
-    start: int
+    start: Tensor
     accepted: Tensor
 
 
 def collate_clips(samples: Sequence[ClipSample]) -> ClipBatch:
-    """Join draws into a batch; the patches of one clip stay next to each other.
+    """Join draws into a batch; the patches of one draw stay next to each other.
 
     Raises:
         DataError: When frame sizes differ.
@@ -74,16 +74,11 @@ def collate_clips(samples: Sequence[ClipSample]) -> ClipBatch:
             f"videos of different frame sizes cannot share a batch: {found}; "
             "set eval_batch_size: 1, or bring the videos to one size"
         )
-    starts: list[int] = []
-    names: list[str] = []
-    for sample in samples:
-        patches = len(sample["frames"])
-        starts += [sample["start"]] * patches
-        names += [sample["video_id"]] * patches
+    names = [name for sample in samples for name in [sample["video_id"]] * len(sample["frames"])]
     return ClipBatch(
         frames=torch.cat([sample["frames"] for sample in samples]),
         video_id=names,
-        start=torch.tensor(starts, dtype=torch.int64),
+        start=torch.cat([sample["start"] for sample in samples]),
         accepted=torch.cat([sample["accepted"] for sample in samples]),
     )
 

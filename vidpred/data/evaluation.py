@@ -39,7 +39,12 @@ class EvaluationClips(Dataset[ClipSample]):
         video = self.videos[index]
         frames = read_clip(video.path, 0, self.length, self.frame_step)
         accepted = torch.ones(1, dtype=torch.bool)
-        return ClipSample(frames=frames[None], video_id=video.video_id, start=0, accepted=accepted)
+        return ClipSample(
+            frames=frames[None],
+            video_id=video.video_id,
+            start=torch.zeros(1, dtype=torch.int64),
+            accepted=accepted,
+        )
 
     def __getitems__(self, indices: Sequence[int]) -> "list[ClipSample] | VidpredError":
         """Read several clips, for loaders: an error travels as a value, see `ClipLoader`."""

@@ -11,7 +11,7 @@ import torch
 from jsonargparse.typing import ClosedUnitInterval, NonNegativeInt, PositiveInt
 from pytorch_lightning.utilities import rank_zero_info
 
-from vidpred.data.blocks import TrainingBlocks
+from vidpred.data.blocks import TrainingBlocks, multiple_at_least
 from vidpred.data.catalog import (
     SPLITS,
     Listing,
@@ -27,6 +27,7 @@ from vidpred.data.loading import (
     ClipSampler,
     TrainingLoader,
     collate_or_error,
+    share_with_parent,
 )
 from vidpred.data.patches import PATCH_MOTION_THRESHOLD
 from vidpred.data.training import TrainingClips
@@ -56,10 +57,12 @@ class ClipDataModule(pl.LightningDataModule, ABC):
             64).
         motion_threshold: A patch is accepted when its last two context frames differ by more than
             this, root mean square in [0, 1]; 0.02 lets about half of UCF101's random patches pass.
-        patches_per_clip: Patches cut from each decoded clip; they go to different batches. Decoding
-            is what costs, so more patches load faster, and clips come back within a block.
-        mixed_clips: Clips that are decoded together and mixed, at least; see
-            `vidpred.data.TrainingBlocks`. A batch takes no clip twice, whatever this is.
+        clips_per_video: Clips drawn in one pass through a video, at different starts.
+        patches_per_clip: Patches cut from each clip.
+        mixed_videos: Passes whose patches are mixed, at least, none of them through the same video
+            where there are enough; see `vidpred.data.TrainingBlocks`. A batch takes one patch of
+            each. Decoding is what costs, so more clips and patches of each video load faster, and
+            the videos of a block come back `clips_per_video * patches_per_clip` times within it.
         batch_size: Patches in a training batch, for each process.
         eval_batch_size: Whole clips in a validation or test batch; above 1 needs frames of one
             size.
@@ -85,8 +88,9 @@ class ClipDataModule(pl.LightningDataModule, ABC):
     eval_horizon: PositiveInt = 2
     patch_size: PositiveInt = 32
     motion_threshold: ClosedUnitInterval = PATCH_MOTION_THRESHOLD
+    clips_per_video: PositiveInt = 4
     patches_per_clip: PositiveInt = 4
-    mixed_clips: PositiveInt = 32
+    mixed_videos: PositiveInt = 32
     batch_size: PositiveInt = 8
     eval_batch_size: PositiveInt = 1
     samples_per_epoch: PositiveInt | None = None
@@ -210,8 +214,9 @@ class ClipDataModule(pl.LightningDataModule, ABC):
             "horizon",
             "eval_horizon",
             "patch_size",
+            "clips_per_video",
             "patches_per_clip",
-            "mixed_clips",
+            "mixed_videos",
             "batch_size",
             "eval_batch_size",
             "samples_per_epoch",
@@ -258,7 +263,9 @@ class ClipDataModule(pl.LightningDataModule, ABC):
             horizon=self.horizon,
             patch_size=self.patch_size,
             motion_threshold=self.motion_threshold,
+            clips_per_video=self.clips_per_video,
             patches_per_clip=self.patches_per_clip,
+            together=multiple_at_least(self.mixed_videos, of=self.batch_size),
             frame_step=self.frame_step,
             # Lightning's `seed_everything` leaves its seed there, for other processes too.
             seed=int(os.environ.get("PL_GLOBAL_SEED", 0)) if self.seed is None else self.seed,
@@ -266,7 +273,7 @@ class ClipDataModule(pl.LightningDataModule, ABC):
             max_damaged=self.max_damaged,
             left_out=self._paths_left_out(),
         )
-        return TrainingBlocks(stream, batch_size=self.batch_size, min_clips=self.mixed_clips)
+        return TrainingBlocks(stream, batch_size=self.batch_size)
 
     def _refreshed_index(self) -> VideoIndex | None:
         """Read once what training has to know of every video, and say what is left out."""
@@ -321,6 +328,7 @@ class ClipDataModule(pl.LightningDataModule, ABC):
             batch_size=self.eval_batch_size,
             num_workers=self._workers,
             collate_fn=collate_or_error,
+            worker_init_fn=share_with_parent,
             persistent_workers=self._workers > 0,
             pin_memory=torch.cuda.is_available(),
         )

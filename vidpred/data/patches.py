@@ -1,5 +1,6 @@
 """Where to cut training patches: where something moves."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -30,38 +31,25 @@ class Corner(NamedTuple):
     accepted: bool
 
 
-def motion_of_crops(
-    before: npt.NDArray[np.uint8],
-    after: npt.NDArray[np.uint8],
-    tops: npt.NDArray[np.int64],
-    lefts: npt.NDArray[np.int64],
-    size: int,
-) -> npt.NDArray[np.float64]:
-    """Measure how much square crops change between two frames.
+def motion_of_crop(
+    before: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8], top: int, left: int, size: int
+) -> float:
+    """Measure how much a square crop changes between two frames.
 
     Args:
         before: Frame of shape (H, W, C), 0-255.
         after: The next frame, same shape.
-        tops: First rows of the crops, any shape, at most H - size.
-        lefts: First columns, same shape, at most W - size.
-        size: Side of a crop in pixels.
+        top: First row of the crop, at most H - size.
+        left: First column, at most W - size.
+        size: Side of the crop in pixels.
 
     Returns:
-        Root mean square difference over a crop's pixels and channels in [0, 1] of full scale, of
-        the shape of `tops`.
+        Root mean square difference over the crop's pixels and channels in [0, 1] of full scale.
     """
-    difference = after.astype(np.int32) - before
-    # Summed-area table, in whole numbers: all crops cost four lookups each, and nothing is rounded.
-    table = np.zeros((before.shape[0] + 1, before.shape[1] + 1), dtype=np.int64)
-    np.einsum("hwc,hwc->hw", difference, difference, out=table[1:, 1:], dtype=np.int64)
-    np.cumsum(table, axis=0, out=table)
-    np.cumsum(table, axis=1, out=table)
-    bottoms, rights = tops + size, lefts + size
-    total = (
-        table[bottoms, rights] - table[tops, rights] - table[bottoms, lefts] + table[tops, lefts]
-    )
-    mean: npt.NDArray[np.float64] = total / (size * size * before.shape[2])
-    return np.sqrt(mean) / 255
+    crop = slice(top, top + size), slice(left, left + size)
+    # In whole numbers: nothing is rounded.
+    difference = np.subtract(after[crop], before[crop], dtype=np.int64).ravel()
+    return math.sqrt(int(np.dot(difference, difference)) / len(difference)) / 255
 
 
 def choose_patches(
@@ -92,9 +80,12 @@ def choose_patches(
     """
     tops = rng.integers(before.shape[0] - size + 1, size=(count, MOTION_TRIES))
     lefts = rng.integers(before.shape[1] - size + 1, size=(count, MOTION_TRIES))
-    moves = motion_of_crops(before, after, tops, lefts, size) > threshold
-    first = np.where(moves.any(axis=1), moves.argmax(axis=1), MOTION_TRIES - 1)
-    return [
-        Corner(int(tops[patch, index]), int(lefts[patch, index]), bool(moves[patch, index]))
-        for patch, index in enumerate(first)
-    ]
+    corners = []
+    for patch in range(count):
+        # Most moving patches are found in a few tries, so crops are looked at one by one.
+        for top, left in zip(tops[patch].tolist(), lefts[patch].tolist(), strict=True):
+            accepted = motion_of_crop(before, after, top, left, size) > threshold
+            if accepted:
+                break
+        corners.append(Corner(top, left, accepted))
+    return corners

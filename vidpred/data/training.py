@@ -1,7 +1,8 @@
 """Random patches of random clips, as a stream whose every position is fixed by the seed."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -9,21 +10,20 @@ import torch
 from torch.utils.data import Dataset
 
 from vidpred.data.catalog import ClipSample, Video
+from vidpred.data.draws import VideoDraws
 from vidpred.data.index import VideoIndex
 from vidpred.data.patches import choose_patches
 from vidpred.errors import DataError, VideoError
-from vidpred.video import DecodedClip, VideoInfo, decode_clip, probe
+from vidpred.video import DecodedClip, VideoInfo, decode_clips, probe
 
 logger = logging.getLogger(__name__)
 
-RANDOM_DRAWS = 100
-"""Videos that are drawn at random for one position before every video is tried in turn."""
-
 
 class TrainingClips(Dataset[ClipSample]):
-    """Patches with motion, from a uniform class, a uniform video of it and a uniform start.
+    """Patches with motion, from uniform starts in a uniform video of a uniform class.
 
-    Source of the sampling: Mathieu et al. 2016, released code, on UCF101.
+    Source of the sampling: Mathieu et al. 2016, released code, on UCF101; it takes one patch of one
+    clip a draw, here one pass through a video may give several clips, and each several patches.
 
     Item `position` depends on the seed and the position alone, not on the worker that reads it nor
     on what was read before. Any position at or above 0 can be asked for. A video that cannot be
@@ -36,7 +36,10 @@ class TrainingClips(Dataset[ClipSample]):
         horizon: Frames after them.
         patch_size: Height and width of a patch, in pixels.
         motion_threshold: See `choose_patches`.
-        patches_per_clip: P, patches that are cut from each clip.
+        clips_per_video: Clips that one pass through a video gives, at different starts while there
+            are enough.
+        patches_per_clip: Patches that are cut from each clip.
+        together: Positions among which no video comes twice where that can be, see `VideoDraws`.
         frame_step: Distance between two frames of a clip.
         seed: Of the whole stream.
         index: What is known of the videos; what breaks while it is decoded goes into its
@@ -53,7 +56,9 @@ class TrainingClips(Dataset[ClipSample]):
         horizon: int,
         patch_size: int,
         motion_threshold: float,
+        clips_per_video: int,
         patches_per_clip: int,
+        together: int,
         frame_step: int,
         seed: int,
         index: VideoIndex | None = None,
@@ -68,14 +73,12 @@ class TrainingClips(Dataset[ClipSample]):
         self.length = context_frames + horizon
         self.patch_size = patch_size
         self.motion_threshold = motion_threshold
+        self.clips_per_video = clips_per_video
         self.patches_per_clip = patches_per_clip
         self.frame_step = frame_step
         self.seed = seed
-        labels = sorted({video.label for video in self.videos})
-        self._classes = [
-            [index for index, video in enumerate(self.videos) if video.label == label]
-            for label in labels
-        ]
+        labels = [video.label for video in self.videos]
+        self.draws = VideoDraws(labels, together=together, seed=seed)
         self._probed: dict[Path, VideoInfo | VideoError] = {}
         # In shared memory, so that several workers name a video once, and count them together.
         self._named = torch.zeros(len(self.videos), dtype=torch.uint8)
@@ -83,14 +86,19 @@ class TrainingClips(Dataset[ClipSample]):
         for flags in (self._named, self._damaged):
             flags.share_memory_()  # type: ignore[no-untyped-call] # torch
 
+    @property
+    def patches(self) -> int:
+        """Patches of one position."""
+        return self.clips_per_video * self.patches_per_clip
+
     def __getitem__(self, position: int) -> ClipSample:
-        """Draw the clip at a position of the stream.
+        """Draw the patches at a position of the stream.
 
         Raises:
             DataError: When not one of the videos can be used.
         """
         problems: dict[int, VideoError] = {}
-        for index in self._candidates(np.random.default_rng((self.seed, position))):
+        for index in self.draws.candidates(position):
             path = self.videos[index].path
             if path in self.left_out:
                 problems[index] = VideoError(path, f"it is in quarantine: {self.left_out[path]}")
@@ -98,31 +106,17 @@ class TrainingClips(Dataset[ClipSample]):
             # Anew for each video, so that one that breaks changes nothing in the next.
             rng = np.random.default_rng((self.seed, position, 2))
             try:
-                start, clip = self._read(index, rng)
+                return self._read(index, rng)
             except VideoError as error:
                 self._name(index, error)
                 problems[index] = error
-            else:
-                frames, accepted = self._cut(clip, rng)
-                return ClipSample(
-                    frames=frames,
-                    video_id=self.videos[index].video_id,
-                    start=start,
-                    accepted=accepted,
-                )
         first = "\n  ".join(str(error) for error in list(problems.values())[:3])
         raise DataError(
             f"none of the {len(self.videos)} training videos can be used; "
             f"the first problems:\n  {first}"
         )
 
-    def _candidates(self, rng: np.random.Generator) -> Iterator[int]:
-        for _ in range(RANDOM_DRAWS):
-            members = self._classes[rng.integers(len(self._classes))]
-            yield members[rng.integers(len(members))]
-        yield from range(len(self.videos))
-
-    def _read(self, index: int, rng: np.random.Generator) -> tuple[int, DecodedClip]:
+    def _read(self, index: int, rng: np.random.Generator) -> ClipSample:
         path = self.videos[index].path
         info = self._facts(path)
         span = (self.length - 1) * self.frame_step + 1
@@ -136,12 +130,23 @@ class TrainingClips(Dataset[ClipSample]):
                 f"its frames are {info.height} x {info.width}, smaller than the patches "
                 f"({self.patch_size} x {self.patch_size})",
             )
-        start = int(rng.integers(info.num_frames - span + 1))
+        possible = info.num_frames - span + 1
+        few = possible < self.clips_per_video
+        starts = np.sort(rng.choice(possible, self.clips_per_video, replace=few)).tolist()
+        clips = decode_clips(path, starts, self.length, self.frame_step, info=info)
         try:
-            return start, decode_clip(path, start, self.length, self.frame_step, info=info)
+            with closing(clips):
+                # One after the other: the frames of one clip are held at a time.
+                cut = [self._cut(clip, rng) for clip in clips]
         except VideoError as error:
             self._set_aside(index, error)
             raise
+        return ClipSample(
+            frames=torch.cat([frames for frames, _ in cut]),
+            video_id=self.videos[index].video_id,
+            start=torch.tensor(starts).repeat_interleave(self.patches_per_clip),
+            accepted=torch.cat([accepted for _, accepted in cut]),
+        )
 
     def _facts(self, path: Path) -> VideoInfo:
         if self.index is not None:
@@ -187,7 +192,7 @@ class TrainingClips(Dataset[ClipSample]):
             rng=rng,
         )
         patches = clip.patches([(top, left) for top, left, _ in corners], self.patch_size)
-        frames = torch.from_numpy(patches).permute(0, 1, 4, 2, 3).contiguous()
+        frames = torch.from_numpy(patches).permute(0, 1, 4, 2, 3)
         return frames, torch.tensor([corner.accepted for corner in corners])
 
     def _name(self, index: int, error: VideoError) -> None:

@@ -1,7 +1,7 @@
 """Video files to uint8 tensors and back, by PyAV."""
 
 from vidpred.video.clip import DecodedClip
-from vidpred.video.decode import check_clip, decode_clip, read_clip, read_clip_array
+from vidpred.video.decode import check_clip, decode_clip, decode_clips, read_clip, read_clip_array
 from vidpred.video.encode import write_video
 from vidpred.video.info import VideoInfo
 from vidpred.video.probe import count_frames, probe
@@ -12,6 +12,7 @@ __all__ = [
     "check_clip",
     "count_frames",
     "decode_clip",
+    "decode_clips",
     "probe",
     "read_clip",
     "read_clip_array",

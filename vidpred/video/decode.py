@@ -6,8 +6,11 @@ frame is checked after a seek, and a misfit leads back to the beginning, so both
 Skipped frames are decoded but not converted to RGB.
 """
 
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
+import av
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -15,7 +18,7 @@ from torch import Tensor
 
 from vidpred.errors import VideoError
 from vidpred.video.clip import DecodedClip, RgbConverter
-from vidpred.video.frames import require_clip, stored_frames
+from vidpred.video.frames import find_frames, require_clip
 from vidpred.video.images import find_images, read_images
 from vidpred.video.info import VideoInfo
 from vidpred.video.orientation import orientation_of
@@ -68,7 +71,7 @@ def read_clip_array(
     convert = RgbConverter(path)
     # Converted one by one, so that a long clip is not held in two forms.
     return np.stack(
-        [convert(frame) for frame in stored_frames(path, start, length, frame_step, info)]
+        [convert(frame) for frame in _stored_frames(path, start, length, frame_step, info)]
     )
 
 
@@ -93,11 +96,49 @@ def decode_clip(
         ValueError: As `read_clip`.
         VideoError: As `read_clip`.
     """
-    require_clip(start, length, frame_step)
+    return next(decode_clips(path, [start], length, frame_step, info=info))
+
+
+def decode_clips(
+    path: str | Path,
+    starts: Sequence[int],
+    length: int,
+    frame_step: int = 1,
+    *,
+    info: VideoInfo | None = None,
+) -> Generator[DecodedClip, None, None]:
+    """Decode several clips in one pass through a video; each is as `decode_clip` gives it.
+
+    Only the frames of one clip are held at a time. To stop early, close the iterator.
+
+    Args:
+        path: As `read_clip`.
+        starts: Index of the first frame of each clip, ascending.
+        length: As `read_clip`.
+        frame_step: As `read_clip`.
+        info: As `read_clip`; with it, key frames between the clips are made use of.
+
+    Raises:
+        ValueError: As `read_clip`, and when the starts do not ascend.
+        VideoError: As `read_clip`, when the clip is reached.
+    """
+    for start in starts:
+        require_clip(start, length, frame_step)
+    if any(later < earlier for earlier, later in pairwise(starts)):
+        raise ValueError(f"starts are {list(starts)}; expected ascending ones")
     path = Path(path)
     if path.is_dir():
-        return DecodedClip(path, list(_read_folder(path, start, length, frame_step)))
-    return DecodedClip(path, list(stored_frames(path, start, length, frame_step, info)))
+        for start in starts:
+            yield DecodedClip(path, list(_read_folder(path, start, length, frame_step)))
+        return
+    clips = [range(start, start + length * frame_step, frame_step) for start in starts]
+    found = find_frames(path, sorted({index for clip in clips for index in clip}), info)
+    held: dict[int, av.VideoFrame] = {}
+    for clip in clips:
+        held = {index: frame for index, frame in held.items() if index >= clip.start}
+        while clip[-1] not in held:
+            index, held[index] = next(found)
+        yield DecodedClip(path, list(_one_size(path, ((index, held[index]) for index in clip))))
 
 
 def check_clip(
@@ -123,11 +164,31 @@ def check_clip(
         frames = _read_folder(path, start, length, frame_step)
         return frames.shape[1], frames.shape[2]
     height = width = 0
-    for frame in stored_frames(path, start, length, frame_step, info):
+    for frame in _stored_frames(path, start, length, frame_step, info):
         height, width = frame.height, frame.width
         if orientation_of(frame).transposed:
             height, width = width, height
     return height, width
+
+
+def _stored_frames(
+    path: Path, start: int, length: int, frame_step: int, info: VideoInfo | None
+) -> Iterator[av.VideoFrame]:
+    """Yield exactly the frames that were asked for, all of one size and none of them damaged."""
+    return _one_size(
+        path, find_frames(path, range(start, start + length * frame_step, frame_step), info)
+    )
+
+
+def _one_size(path: Path, frames: Iterable[tuple[int, av.VideoFrame]]) -> Iterator[av.VideoFrame]:
+    size: tuple[int, int] | None = None
+    for index, frame in frames:
+        if size not in (None, (frame.height, frame.width)):
+            raise VideoError(
+                path, f"the frame size changes at frame {index}; encode it with one size"
+            )
+        size = (frame.height, frame.width)
+        yield frame
 
 
 def _read_folder(folder: Path, start: int, length: int, frame_step: int) -> npt.NDArray[np.uint8]:

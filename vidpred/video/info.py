@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 Integers: TypeAlias = npt.NDArray[np.int64]
 Rotation = Literal[0, 90, 180, 270]
+Clock = Literal["pts", "dts"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class VideoInfo:
         header_frames: Frames that the container claims to hold, `None` when it claims nothing.
         packed_keys: Positions of key frames, see `key_frames`.
         packed_pts: Time stamps of all frames, see `pts`; `None` when they cannot be trusted.
+        clock: Which time stamp of a decoded frame that is: "dts" where a container has no other.
     """
 
     path: Path
@@ -48,6 +50,7 @@ class VideoInfo:
     header_frames: int | None = None
     packed_keys: bytes = b""
     packed_pts: bytes | None = None
+    clock: Clock = "pts"
 
     @property
     def key_frames(self) -> Integers:
@@ -76,6 +79,7 @@ class VideoInfo:
             "header_frames": self.header_frames,
             "keys": b64encode(self.packed_keys).decode(),
             "pts": None if self.packed_pts is None else b64encode(self.packed_pts).decode(),
+            "clock": self.clock,
         }
 
     @classmethod
@@ -107,6 +111,7 @@ class VideoInfo:
                 packed_pts=(
                     None if plain["pts"] is None else b64decode(str(plain["pts"]), validate=True)
                 ),
+                clock=_clock(plain["clock"]),
             )
         except (KeyError, ValueError, ZeroDivisionError) as error:
             raise ValueError(
@@ -139,3 +144,11 @@ def _rotation(value: object) -> Rotation:
             return value
         case _:
             raise ValueError(f"{value!r} is no rotation")
+
+
+def _clock(value: object) -> Clock:
+    match value:
+        case "pts" | "dts":
+            return value
+        case _:
+            raise ValueError(f"{value!r} is no clock")

@@ -28,6 +28,9 @@ class PacketFacts:
         hidden: Numbers of those that an edit list keeps from being shown.
         doubtful: Whether a packet was met that may be no frame, or more than one.
         reordered: Whether one was met that is shown before another which comes first.
+        packed: Whether two pictures were met in one packet, the second of which takes the place of
+            one that is not coded and follows.
+        waiting: Whether such a second picture has not met its place yet.
     """
 
     pts: list[int | None] = field(default_factory=list)
@@ -36,6 +39,8 @@ class PacketFacts:
     hidden: set[int] = field(default_factory=set)
     doubtful: bool = False
     reordered: bool = False
+    packed: bool = False
+    waiting: bool = False
 
     def add(self, packet: "av.Packet[av.VideoStream]", look_into: "LookInto | None", /) -> None:
         """Note one packet."""
@@ -53,13 +58,27 @@ LookInto = Callable[[PacketFacts, "av.Packet[av.VideoStream]"], None]
 
 
 def _look_into_mpeg4(facts: PacketFacts, packet: "av.Packet[av.VideoStream]") -> None:
-    """Find two pictures in one packet (packed B-frames), or one that is not coded."""
+    """Find two pictures in one packet (packed B-frames), or one that is not coded.
+
+    FFmpeg hands the second picture of a packet to the decoder when the next packet comes, which
+    waits in turn when it is coded, until one that is not coded gives way. So each packet stands for
+    one picture again.
+    """
     data = bytes(packet)
     at = data.find(_VOP)
-    if at < 0 or len(data) - at <= _NOT_CODED_BYTES or data.find(_VOP, at + 4) >= 0:
+    second = data.find(_VOP, at + 4)
+    if at < 0 or (second >= 0 and data.find(_VOP, second + 4) >= 0):
         facts.doubtful = True
-    elif data[at + 4] >> 6 == _VOP_B:
-        facts.reordered = True
+        return
+    is_b = data[(at if second < 0 else second) + 4] >> 6 == _VOP_B
+    if second >= 0:
+        facts.doubtful = facts.waiting or not is_b
+        facts.packed = facts.waiting = True
+    elif len(data) - at <= _NOT_CODED_BYTES:
+        facts.doubtful, facts.waiting = not facts.waiting, False
+    else:
+        facts.doubtful = facts.waiting and not is_b
+    facts.reordered |= is_b
 
 
 def _look_into_vp8(facts: PacketFacts, packet: "av.Packet[av.VideoStream]") -> None:
@@ -130,7 +149,7 @@ def display_times(
     Returns:
         Ascending, one for each frame that is shown; None when they cannot be trusted.
     """
-    if codec not in _CODECS or facts.doubtful or field_order > _PROGRESSIVE:
+    if codec not in _CODECS or facts.doubtful or facts.packed or field_order > _PROGRESSIVE:
         return None
     if container in _STORE_NO_PTS and (
         # Such a container only counts packets, so shown order has to be decoding order.
@@ -146,3 +165,29 @@ def display_times(
     if facts.keys[0] != 0 or first is None or (stamps and min(stamps) < first):
         return None
     return sorted(stamps)
+
+
+def decoding_times(facts: PacketFacts, *, container: str, field_order: int) -> list[int] | None:
+    """Give the times of decoding at which packed B-frames and those between them are shown.
+
+    Their container only counts packets, and their decoder shows one frame a packet, one later.
+
+    Args:
+        facts: Of all packets.
+        container: FFmpeg's name of the format.
+        field_order: FFmpeg's number for interlaced pictures.
+
+    Returns:
+        Ascending, one for each frame; None when they cannot be trusted.
+    """
+    count = len(facts.dts)
+    if (
+        not facts.packed
+        or facts.doubtful
+        or facts.hidden
+        or field_order > _PROGRESSIVE
+        or container not in _STORE_NO_PTS
+        or facts.dts != list(range(count))
+    ):
+        return None
+    return list(range(1, count + 1))

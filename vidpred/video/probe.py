@@ -9,9 +9,9 @@ from av.error import FFmpegError
 from vidpred.errors import VideoError
 from vidpred.video.container import decode, demux, open_video
 from vidpred.video.images import find_images, read_image
-from vidpred.video.info import VideoInfo, pack
+from vidpred.video.info import Clock, VideoInfo, pack
 from vidpred.video.orientation import UPRIGHT, Orientation, orientation_of
-from vidpred.video.packets import PacketFacts, display_times, look_into
+from vidpred.video.packets import PacketFacts, decoding_times, display_times, look_into
 
 # Where a display matrix can be: in these containers, or in messages of these codecs. Only frames
 # show it, so one frame is decoded there.
@@ -58,11 +58,16 @@ def probe(path: str | Path) -> VideoInfo:
             field_order=context.field_order,
             has_b_frames=context.has_b_frames,
         )
+        later = decoding_times(facts, container=name, field_order=context.field_order)
     if not facts.pts or height < 1 or width < 1:
         raise VideoError(path, "it holds no whole frame; it is damaged or was cut, fetch it again")
     keys = facts.keys
+    clock: Clock = "pts"
     if not whole:
         pts = None
+    elif later is not None:
+        # Where the others are shown is not known, and encoders that pack write hardly any.
+        pts, clock, keys = later, "dts", keys[:1]
     elif pts is not None:
         place = {stamp: index for index, stamp in enumerate(pts)}
         shown = (place.get(facts.pts[key] or 0) for key in keys if key not in facts.hidden)
@@ -82,6 +87,7 @@ def probe(path: str | Path) -> VideoInfo:
         header_frames=claimed or None,
         packed_keys=pack(keys),
         packed_pts=None if pts is None else pack(pts),
+        clock=clock,
     )
 
 
