@@ -1,6 +1,7 @@
 """Watchers of a run: removing any of them changes no result."""
 
 from vidpred.callbacks.certificate import GradientCertificate
+from vidpred.callbacks.checkpoints import RunCheckpoints
 from vidpred.callbacks.evaluation import FrameQuality
 from vidpred.callbacks.health import TrainingHealth
 from vidpred.callbacks.interrupt import InterruptCheckpoint
@@ -13,6 +14,7 @@ __all__ = [
     "InterruptCheckpoint",
     "Pictures",
     "QualityResults",
+    "RunCheckpoints",
     "TrainingHealth",
     "quality_table",
 ]

@@ -45,6 +45,12 @@ example:
   vidpred {example}
 """
 
+RESUME_HELP = """\
+resume from, or "last" for the latest of run_dir
+  --resume auto      go on from the latest checkpoint of run_dir, or begin when there is none
+  --accept_changes true
+                     resume although data, batch size or seed are not those of the run"""
+
 EXAMPLES = {
     "fit": "fit -c experiment/adv_gdl.yaml --data.root data/ucf101",
     "validate": "validate -c runs/NAME/config.yaml --ckpt_path runs/NAME/checkpoints/best.ckpt",
@@ -81,12 +87,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         return _refuse(
             f"no space left on the disk ({error.filename or 'while writing'}); what was saved "
-            "before is whole: free some space and run the same command again; a training resumes "
-            "from its last checkpoint with --ckpt_path"
+            "before is whole: free some space and run the same command again; a training goes on "
+            "from its latest checkpoint with --run_dir DIR --resume auto"
         )
 
 
@@ -138,7 +144,7 @@ def _trainer_help(command: str) -> str:
         command=command,
         summary=TRAINER_COMMANDS[command],
         experiments=("\n" + " " * 21).join(experiments),
-        purpose="resume from" if command == "fit" else "score (required)",
+        purpose=RESUME_HELP if command == "fit" else "score (required)",
         example=EXAMPLES[command],
     )
 

@@ -7,10 +7,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from vidpred.errors import VidpredError
 
 STAMP_VARIABLE = "VIDPRED_RUN_STAMP"
 """Environment variable by which the processes of one run agree on its folder."""
+
+
+LOCK = ".training.lock"
 
 
 def run_of(files: Sequence[Path]) -> Path | None:
@@ -32,28 +37,11 @@ def new_run_dir(command: str, files: Sequence[Path]) -> Path:
 
 def require_no_checkpoints(run_dir: Path) -> None:
     """Refuse to begin a run where another one has left checkpoints."""
-    checkpoints = run_dir / "checkpoints"
-    if checkpoints.is_dir() and any(checkpoints.iterdir()):
+    if any((run_dir / "checkpoints").glob("*.ckpt")):
         raise VidpredError(
-            f"{run_dir} holds the checkpoints of a run already; go on with it (--ckpt_path last), "
+            f"{run_dir} holds the checkpoints of a run already; go on with it (--resume auto), "
             "or give the new run a folder of its own (--run_dir)"
         )
-
-
-def latest_checkpoint(run_dir: Path) -> Path:
-    """Give what a run is resumed from: its latest epoch, or where it was broken off after that.
-
-    Raises:
-        VidpredError: When there is neither.
-    """
-    names = ("last.ckpt", "interrupted.ckpt")
-    found = [path for name in names if (path := run_dir / "checkpoints" / name).is_file()]
-    if not found:
-        raise VidpredError(
-            f"{run_dir / 'checkpoints'} holds neither {' nor '.join(names)} to go on from; "
-            "name the run with --run_dir, or a checkpoint with --ckpt_path"
-        )
-    return max(found, key=lambda path: path.stat().st_mtime)
 
 
 def require_writable(run_dir: Path) -> None:
@@ -73,3 +61,24 @@ def require_writable(run_dir: Path) -> None:
         raise VidpredError(
             f"{run_dir} cannot be written ({error.strerror}); choose another folder with --run_dir"
         ) from error
+
+
+def hold(run_dir: Path) -> FileLock:
+    """Keep other processes from training in the folder, as long as the lock that is given lives.
+
+    A job that is queued again may begin while the one before is still at its end.
+
+    Raises:
+        VidpredError: When one trains there already.
+    """
+    lock = FileLock(run_dir / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise VidpredError(
+            f"another process trains in {run_dir}; wait for its end, or give this run a folder of "
+            "its own (--run_dir)"
+        ) from None
+    except NotImplementedError:
+        pass  # a file system without locks
+    return lock

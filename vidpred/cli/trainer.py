@@ -4,15 +4,15 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, Literal, NoReturn, cast
 
 import pytorch_lightning as pl
 import yaml
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from lightning_utilities.core.rank_zero import rank_zero_info
+from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_only
 from pytorch_lightning.callbacks import ModelCheckpoint, ModelSummary, RichProgressBar
 from pytorch_lightning.cli import (
     ArgsType,
@@ -21,17 +21,18 @@ from pytorch_lightning.cli import (
     SaveConfigCallback,
 )
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from vidpred.cli.configurations import resolve_configurations
-from vidpred.cli.run_folder import (
-    latest_checkpoint,
-    new_run_dir,
-    require_no_checkpoints,
-    require_writable,
-    run_of,
+from vidpred.cli.resuming import (
+    CONFIGURATION_KEY,
+    find_checkpoint,
+    say_changes,
+    wandb_run_id,
 )
+from vidpred.cli.run_folder import hold, new_run_dir, require_writable, run_of
 from vidpred.configurations import packaged_configurations
-from vidpred.data import UCF101DataModule
+from vidpred.data import ClipDataModule, UCF101DataModule
 from vidpred.errors import VidpredError
 from vidpred.loggers import ResilientWandbLogger, RunCSVLogger
 from vidpred.models.checkpoint import read_checkpoint
@@ -40,6 +41,9 @@ from vidpred.tasks.checkpoint_io import SafeCheckpointIO
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as a shell gives it: 128 + SIGINT."""
+
+TERMINATED = 143
+"""Exit status after SIGTERM: 128 + SIGTERM."""
 
 
 @dataclass
@@ -85,7 +89,9 @@ class SentenceParser(LightningArgumentParser):
 
 
 class RunConfiguration(SaveConfigCallback):
-    """Writes the full configuration into the run folder and to every logger."""
+    """Writes the full configuration into the run folder, every checkpoint and to every logger."""
+
+    configuration: Mapping[str, Any] = {}
 
     def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Write `config.yaml` when training, `<stage>_config.yaml` otherwise."""
@@ -98,13 +104,21 @@ class RunConfiguration(SaveConfigCallback):
         # Where a run is and what it began from are facts of this start, not of the configuration:
         # used again, it means its own folder, and new weights.
         saved = self.config.clone()
-        saved["run_dir"] = saved["ckpt_path"] = None
+        saved["run_dir"] = saved["ckpt_path"] = saved["resume"] = None
+        saved["accept_changes"] = False
         self.parser.save(saved, folder / name, skip_none=False, overwrite=True, multifile=False)
         # Through YAML: the command line's own number classes would be logged as text.
         configuration = yaml.safe_load((folder / name).read_text())
         configuration.pop("config", None)
+        self.configuration = configuration
         for logger in trainer.loggers:
             logger.log_hyperparams(configuration)
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Keep the configuration with what came of it."""
+        checkpoint[CONFIGURATION_KEY] = self.configuration
 
 
 class VidpredCLI(LightningCLI):
@@ -151,6 +165,18 @@ class VidpredCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the run's folder and how it appears in Weights & Biases."""
         parser.add_argument("--run_dir", type=str | None, help="Folder of the run.", default=None)
+        parser.add_argument(
+            "--resume",
+            type=Literal["auto"] | None,
+            help="auto: go on from the latest checkpoint of run_dir, or begin when there is none.",
+            default=None,
+        )
+        parser.add_argument(
+            "--accept_changes",
+            type=bool,
+            help="Resume although data, batch size or seed are not those of the run.",
+            default=False,
+        )
         parser.add_class_arguments(WandbOptions, "wandb")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
@@ -160,11 +186,18 @@ class VidpredCLI(LightningCLI):
         command = str(self.config.subcommand)
         options = self.config[command]
         files = [Path(str(file)) for file in options.config or []]
-        options.run_dir = str(options.run_dir or run_of(files) or new_run_dir(command, files))
-        if options.ckpt_path == "last":
-            options.ckpt_path = str(latest_checkpoint(Path(options.run_dir)))
-        if options.ckpt_path is not None:
-            read_checkpoint(options.ckpt_path)
+        given = options.run_dir or run_of(files)
+        options.run_dir = str(given or new_run_dir(command, files))
+        found = find_checkpoint(
+            *(command, Path(options.run_dir)),
+            ckpt_path=options.ckpt_path,
+            resume=options.resume,
+            run_is_named=given is not None,
+        )
+        self._checkpoint: dict[str, Any] = {}
+        if found is not None:
+            options.ckpt_path = str(found)
+            self._checkpoint = read_checkpoint(found)
         elif command != "fit":
             raise VidpredError(
                 f"vidpred {command} needs weights to score; expected --ckpt_path FILE, such as "
@@ -174,9 +207,9 @@ class VidpredCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Build the trainer with the run's folder, its loggers and safe checkpoint reading."""
         run_dir = Path(self._get(self.config, "run_dir"))
-        if self.subcommand == "fit" and self._get(self.config, "ckpt_path") is None:
-            require_no_checkpoints(run_dir)
         require_writable(run_dir)
+        if self.subcommand == "fit" and rank_zero_only.rank == 0:
+            self._lock = hold(run_dir)
         kwargs.setdefault("default_root_dir", str(run_dir))
         kwargs.setdefault("plugins", [SafeCheckpointIO()])
         if self._get(self.config_init, "trainer")["logger"] is None:
@@ -185,7 +218,16 @@ class VidpredCLI(LightningCLI):
         return super().instantiate_trainer(**kwargs)
 
     def before_fit(self) -> None:
-        """Say where the run will be."""
+        """Say where the run will be; refuse other data than it had, before anything is written."""
+        if isinstance(self.datamodule, ClipDataModule):
+            self.datamodule.accept_changes = self._get(self.config, "accept_changes")
+            self.datamodule.trainer = self.trainer
+            state = self._checkpoint.get(type(self.datamodule).__qualname__)
+            if state is not None:
+                self.datamodule.require_same_stream(state)
+        if self._checkpoint:
+            say_changes(self._checkpoint, yaml.safe_load(self.parser.dump(self.config))["fit"])
+        self._checkpoint = {}  # the trainer reads it again, at its own time
         rank_zero_info(f"this run's folder is {self.trainer.default_root_dir}")
 
     def after_fit(self) -> None:
@@ -222,7 +264,11 @@ class VidpredCLI(LightningCLI):
         config["callbacks"] = given
 
     def _loggers(self, run_dir: Path) -> list[Logger]:
-        loggers: list[Logger] = [RunCSVLogger(run_dir)]
+        ckpt_path = self._get(self.config, "ckpt_path")
+        curves = RunCSVLogger(run_dir)
+        if self.subcommand == "fit" and ckpt_path is None:
+            curves.load_state_dict({"rows": 0})  # of a run that left no checkpoint
+        loggers: list[Logger] = [curves]
         wandb: WandbOptions = self._get(self.config_init, "wandb")
         if wandb.enabled:
             loggers.append(
@@ -232,6 +278,9 @@ class VidpredCLI(LightningCLI):
                     name=wandb.name or run_dir.name,
                     group=wandb.group,
                     tags=wandb.tags,
+                    run_id=wandb_run_id(
+                        self._checkpoint, None if ckpt_path is None else Path(ckpt_path), run_dir
+                    ),
                 )
             )
         return loggers
@@ -255,9 +304,12 @@ def run_cli(arguments: Sequence[str]) -> VidpredCLI | int:
     except MisconfigurationException as error:
         raise VidpredError(str(error)) from error
     except SystemExit as stop:
-        # Lightning answers Ctrl-C with exit(1), after its callbacks have saved.
+        # Lightning answers Ctrl-C with exit(1) and SIGTERM without a number, after its callbacks
+        # have saved.
         if isinstance(stop.__context__, KeyboardInterrupt):
             return INTERRUPTED
+        if isinstance(stop, SIGTERMException):
+            return TERMINATED
         return stop.code if isinstance(stop.code, int) else 0
 
 

@@ -79,6 +79,8 @@ class TrainingLoader(DataLoader[Any]):
             worker_init_fn=share_with_parent,
             persistent_workers=num_workers > 0,
             pin_memory=torch.cuda.is_available(),
+            # Its own: seeds for workers, which need none, would be drawn from the model's.
+            generator=torch.Generator(),
         )
         self.num_batches = sampler.num_batches
 

@@ -2,13 +2,15 @@
 
 import os
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from jsonargparse.typing import ClosedUnitInterval, NonNegativeInt, PositiveInt
+from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities import rank_zero_info
 
 from vidpred.data.blocks import TrainingBlocks, multiple_at_least
@@ -30,6 +32,7 @@ from vidpred.data.loading import (
     share_with_parent,
 )
 from vidpred.data.patches import PATCH_MOTION_THRESHOLD
+from vidpred.data.stream import describe_videos, require_same_stream
 from vidpred.data.training import TrainingClips
 from vidpred.errors import DataError
 from vidpred.ops.checks import require_positive
@@ -79,6 +82,9 @@ class ClipDataModule(pl.LightningDataModule, ABC):
         seed: Of the training stream; the global seed (`seed_everything`) when `None`, 0 when there
             is none.
 
+    Attributes:
+        accept_changes: Let a resume go on with data or a batch size that the run did not have.
+
     Raises:
         ValueError: For a value out of range.
     """
@@ -105,8 +111,10 @@ class ClipDataModule(pl.LightningDataModule, ABC):
         super().__init__()
         self._check()
         self._workers = _default_workers() if self.num_workers is None else self.num_workers
+        self.accept_changes = False
         self._batches_done = 0
         self._left_out: dict[str, str] = {}
+        self._videos_described: dict[str, str] = {}
         self.listings: dict[Split, Listing] = {}
         self._train: TrainingBlocks | None = None
         self._eval: dict[Split, EvaluationClips] = {}
@@ -174,10 +182,52 @@ class ClipDataModule(pl.LightningDataModule, ABC):
         if self.trainer is None:
             return {}
         progress = self.trainer.fit_loop.epoch_loop.batch_progress.current.state_dict()
-        return {"batches_done": progress["processed"], "left_out": self._left_out}
+        done = progress["processed"]
+        return {
+            # `limit_train_batches` may end an epoch before the stream's.
+            "batches_done": done if done < self.trainer.num_training_batches else 0,
+            "left_out": self._left_out,
+            "stream": self.describe_stream(),
+        }
+
+    def describe_stream(self) -> dict[str, Any]:
+        """Say, in plain values, all on which the draws and the validation depend."""
+        if not self._videos_described:
+            for split in ("train", "val"):
+                videos = (self.listings.get(split) or self.list_split(split)).videos
+                self._videos_described[f"{split}_videos"] = describe_videos(videos)
+        trainer = self.trainer
+        without = ("num_workers", "eval_batch_size", "max_test_videos", "max_damaged")
+        options = {f.name: getattr(self, f.name) for f in fields(ClipDataModule)}
+        return {
+            **{name: value for name, value in options.items() if name not in without},
+            "seed": self._stream_seed(),
+            "processes": trainer.world_size if trainer else 1,
+            "limit_train_batches": trainer.limit_train_batches if trainer else 1.0,
+            **self._videos_described,
+        }
+
+    def require_same_stream(self, state_dict: Mapping[str, Any]) -> None:
+        """Refuse a resume with samples that the run did not have, unless `accept_changes`.
+
+        Args:
+            state_dict: What a checkpoint holds of the run's data module.
+
+        Raises:
+            DataError: Naming what changed.
+        """
+        if "stream" in state_dict:  # older checkpoints do not know
+            before, now = state_dict["stream"], self.describe_stream()
+            require_same_stream(before, now, accepted=self.accept_changes)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on behind these batches; needs the same batch size and number of processes."""
+        """Go on behind these batches.
+
+        Raises:
+            DataError: When the samples would be others; see `require_same_stream`.
+        """
+        if self.trainer is None or self.trainer.state.fn == TrainerFn.FITTING:
+            self.require_same_stream(state_dict)
         self._batches_done = state_dict["batches_done"]
         self._left_out = state_dict["left_out"]
         if self._train is not None:
@@ -254,6 +304,10 @@ class ClipDataModule(pl.LightningDataModule, ABC):
             )
         return int(samples)
 
+    def _stream_seed(self) -> int:
+        # Lightning's `seed_everything` leaves its seed there, for other processes too.
+        return int(os.environ.get("PL_GLOBAL_SEED", 0)) if self.seed is None else self.seed
+
     def _training_blocks(self) -> TrainingBlocks:
         self._samples_per_epoch(self.trainer.world_size if self.trainer else 1)
         index = self._refreshed_index()
@@ -267,8 +321,7 @@ class ClipDataModule(pl.LightningDataModule, ABC):
             patches_per_clip=self.patches_per_clip,
             together=multiple_at_least(self.mixed_videos, of=self.batch_size),
             frame_step=self.frame_step,
-            # Lightning's `seed_everything` leaves its seed there, for other processes too.
-            seed=int(os.environ.get("PL_GLOBAL_SEED", 0)) if self.seed is None else self.seed,
+            seed=self._stream_seed(),
             index=index,
             max_damaged=self.max_damaged,
             left_out=self._paths_left_out(),
@@ -331,6 +384,7 @@ class ClipDataModule(pl.LightningDataModule, ABC):
             worker_init_fn=share_with_parent,
             persistent_workers=self._workers > 0,
             pin_memory=torch.cuda.is_available(),
+            generator=torch.Generator(),  # as in `TrainingLoader`
         )
 
 

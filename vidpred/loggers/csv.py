@@ -1,21 +1,82 @@
-"""Curves as CSV in the run's folder; a resume or a test adds to them."""
+"""Curves as CSV in the run's folder; a resume goes on behind its checkpoint."""
 
 import csv
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 from lightning_fabric.loggers.logger import rank_zero_experiment
+from lightning_utilities.core.rank_zero import rank_zero_only, rank_zero_warn
 from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 
+from vidpred.files import replacing
+
+PREVIOUS = "metrics.previous.csv"
+"""What `metrics.csv` was before a resume last dropped rows from it."""
+
 
 class AppendingWriter(ExperimentWriter):
-    """Continues the `metrics.csv` that it finds, where Lightning's writer deletes it."""
+    """Continues the `metrics.csv` that it finds, where Lightning's writer deletes it.
+
+    Attributes:
+        rows: Rows in the file.
+    """
 
     def _check_log_dir_exists(self) -> None:
+        self.metrics_keys, rows = self._read()
+        self.rows = len(rows)
+
+    def save(self) -> None:
+        """Write what was logged since the last time."""
+        written = self.rows + len(self.metrics)
+        super().save()
+        self.rows = written
+
+    def cut(self, rows: int) -> None:
+        """Keep the first rows, and the columns in which they have a value.
+
+        A row that a killed process wrote in part is behind them.
+        """
         path = Path(self.metrics_file_path)
-        if path.is_file():
-            with path.open(newline="") as file:
-                self.metrics_keys = next(csv.reader(file), [])
+        keys, found = self._read()
+        if len(found) < rows:
+            rank_zero_warn(
+                f"{path} has {len(found)} rows, fewer than the {rows} that the checkpoint knows; "
+                "the curves have a gap"
+            )
+        if len(found) <= rows:
+            return
+        kept = found[:rows]
+        with replacing(path.with_name(PREVIOUS)) as previous:
+            previous.write_bytes(path.read_bytes())
+        self.metrics_keys = [key for key in keys if any(row.get(key) for row in kept)]
+        self.rows = len(kept)
+        if kept:
+            self._write(self.metrics_keys, kept)
+        else:
+            path.unlink()
+
+    def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
+        self._write(fieldnames, self._read()[1])
+
+    def _read(self) -> tuple[list[str], list[dict[str, str]]]:
+        path = Path(self.metrics_file_path)
+        if not path.is_file():
+            return [], []
+        with path.open(newline="") as file:
+            reader = csv.DictReader(file)
+            return list(reader.fieldnames or []), list(reader)
+
+    def _write(self, keys: Sequence[str], rows: Sequence[Mapping[str, str]]) -> None:
+        # Lightning writes over the file, so that a process that is killed here leaves a part of it.
+        with (
+            replacing(Path(self.metrics_file_path)) as partial,
+            partial.open("w", newline="") as file,
+        ):
+            writer = csv.DictWriter(file, fieldnames=list(keys), extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(rows)
 
 
 class RunCSVLogger(CSVLogger):
@@ -43,3 +104,14 @@ class RunCSVLogger(CSVLogger):
         if not isinstance(self._experiment, AppendingWriter):
             self._experiment = AppendingWriter(self.log_dir)
         return self._experiment
+
+    def state_dict(self) -> dict[str, Any]:
+        """Say how many rows there are, all of them written."""
+        self.save()
+        writer = self._experiment
+        return {"rows": writer.rows if isinstance(writer, AppendingWriter) else 0}
+
+    @rank_zero_only
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Drop the rows that come after; `metrics.previous.csv` keeps them until the next time."""
+        cast(AppendingWriter, self.experiment).cut(state_dict["rows"])

@@ -49,10 +49,13 @@ class ResilientWandbLogger(WandbLogger):
         entity: Team or user; None means the user's default.
         group: Runs with the same group are shown together.
         tags: Labels.
-        run_id: Identity of the run; give that of an earlier run to go on with it (online only).
+        run_id: Identity of the run; give that of an earlier run to go on with it. Offline its parts
+            lie in several folders, which `wandb sync` joins.
         mode: "auto" follows WANDB_MODE when it is set, and else is online when an API key is found
             (WANDB_API_KEY, or what `wandb login` stored), offline when not.
         init_timeout: Seconds that W&B has to start an online run before it becomes offline.
+        finish_timeout: Seconds that a server which is lost may hold the program at its end; what it
+            did not get is on the disk, for `wandb sync --include-online`.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class ResilientWandbLogger(WandbLogger):
         run_id: str | None = None,
         mode: Mode = "auto",
         init_timeout: PositiveFloat = 30.0,
+        finish_timeout: PositiveFloat = 60.0,
     ) -> None:
         super().__init__(
             name=name,
@@ -81,6 +85,7 @@ class ResilientWandbLogger(WandbLogger):
         del self._wandb_init["anonymous"]  # W&B warns of it, whatever its value
         self._mode = mode
         self._init_timeout = init_timeout
+        self._finish_timeout = finish_timeout
         self._warned = False
         self._dead = False
         self._checkpoints: dict[str, _Checkpoint] = {}
@@ -114,6 +119,13 @@ class ResilientWandbLogger(WandbLogger):
     def alert(self, title: str, text: str) -> None:
         """Tell the user, by mail or message as the account is set up; offline, once it is sent."""
         self._attempt("an alert", lambda: self.experiment.alert(title, text, level="WARN"))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give the identity of the run, for `run_id`."""
+        return {"run_id": getattr(self._experiment, "id", self._id)}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Do nothing: W&B has to know the run before it starts, by `run_id`."""
 
     def after_save_checkpoint(self, checkpoint_callback: ModelCheckpoint) -> None:
         """Remember the best checkpoint; `finalize` logs it."""
@@ -198,6 +210,7 @@ class ResilientWandbLogger(WandbLogger):
             quiet=True,
             silent=mode != "online",
             init_timeout=self._init_timeout,
+            finish_timeout=self._finish_timeout,
         )
         run: Run = wandb.init(mode=mode, settings=settings, **self._wandb_init)
         run.define_metric(STEP_KEY)

@@ -5,7 +5,9 @@ from typing import Any, Protocol, runtime_checkable
 
 import pytorch_lightning as pl
 import torch
+from packaging.version import Version
 from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
 from vidpred import __version__
@@ -18,6 +20,7 @@ from vidpred.models.description import describe_predictor
 from vidpred.ops import pyramid, to_unit, unit_to_signed
 from vidpred.provenance import provenance
 from vidpred.tasks.processes import share_gradients
+from vidpred.tasks.resume import ResumeState
 
 
 @runtime_checkable
@@ -45,6 +48,7 @@ class NextFrameTask(pl.LightningModule):
         self.generator = generator
         self.loss = loss
         self.batches_seen = 0
+        self._resume = ResumeState()
 
     def forward(self, context: Tensor, horizon: int) -> Tensor:
         """Predict `horizon` frames; see `vidpred.models.Predictor.forward`."""
@@ -94,14 +98,31 @@ class NextFrameTask(pl.LightningModule):
                 # What the optimiser was built with; loading a state leaves it alone.
                 group.update(optimizer.defaults)
 
+    def _on_before_batch_transfer(self, batch: Any, dataloader_idx: int = 0) -> Any:
+        # Where a resume begins, before anything random is done to the batch. Lightning's hook of
+        # this name without the underscore warns of itself wherever there is a data module.
+        if self._trainer is not None and self._trainer.training:
+            self._resume.begin_batch(self)
+        return super()._on_before_batch_transfer(batch, dataloader_idx)
+
     def on_train_batch_start(self, batch: ClipBatch, batch_idx: int) -> None:
         """Log how many patches move enough, and are not just the last of the tries."""
         if "accepted" in batch:
             share = batch["accepted"].float().mean()
             self.log("train/accepted_crops", share, sync_dist=self.trainer.world_size > 1)
 
+    def on_validation_model_zero_grad(self) -> None:
+        """Keep gradients that manual optimisation accumulates over a validation."""
+        if self.automatic_optimization:
+            super().on_validation_model_zero_grad()
+
+    def on_validation_start(self) -> None:
+        """Note where a resume would begin."""
+        self._resume.begin_validation(self)
+
     def on_validation_epoch_end(self) -> None:
         """Place the validation on the axis of training batches."""
+        self._resume.end_validation()
         self.log("step", float(self.batches_seen), sync_dist=True)
 
     def on_test_epoch_end(self) -> None:
@@ -116,19 +137,21 @@ class NextFrameTask(pl.LightningModule):
             "training": self._training(),
             **self._networks(),
         }
+        self._resume.save(self, checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore the batch counter; refuse a checkpoint of other networks, naming what differs.
 
         Raises:
-            CheckpointError: When the checkpoint is not ours or belongs to another architecture.
+            CheckpointError: When the checkpoint is not ours, of a later version or of another
+                architecture.
         """
         if CHECKPOINT_KEY not in checkpoint:
             raise CheckpointError(
                 "the checkpoint holds no description of a predictor; expected one of vidpred"
             )
         found = dict(checkpoint[CHECKPOINT_KEY])
-        found.pop("version", None)
+        _require_known_version(str(found.pop("version", "0")))
         found.pop("training", None)
         batches_seen = found.pop("batches_seen")
         differences = _differences("", found, self._networks())
@@ -138,6 +161,8 @@ class NextFrameTask(pl.LightningModule):
                 "Use the configuration that it was trained with (config.yaml in its run folder)"
             )
         self.batches_seen = batches_seen
+        if self.trainer.state.fn == TrainerFn.FITTING:
+            self._resume.load(self, checkpoint)
 
     def _networks(self) -> dict[str, Any]:
         return {"predictor": describe_predictor(self.generator)}
@@ -215,6 +240,14 @@ class NextFrameTask(pl.LightningModule):
         if not all(finite):
             bad = [name for name, ok in zip(names, finite, strict=True) if not ok]
             raise TrainingDivergedError(bad, self.batches_seen)
+
+
+def _require_known_version(version: str) -> None:
+    if Version(version) > Version(__version__):
+        raise CheckpointError(
+            f"the checkpoint was saved by vidpred {version}, and this is {__version__}, which does "
+            f"not know what that keeps; expected an earlier one: pip install 'vidpred>={version}'"
+        )
 
 
 def _differences(name: str, found: Any, expected: Any) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
+from vidpred.errors import CheckpointError
 from vidpred.models.checkpoint import read_checkpoint
 
 
@@ -29,15 +30,23 @@ class SafeCheckpointIO(TorchCheckpointIO):
 
         Raises:
             OSError: When it cannot be written.
+            CheckpointError: When it holds what `load_checkpoint` would refuse.
         """
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_partial(path)
         partial = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             with partial.open("wb") as file:
                 torch.save(checkpoint, file)
                 file.flush()
                 os.fsync(file.fileno())
+            if unknown := torch.serialization.get_unsafe_globals_in_checkpoint(partial):
+                raise CheckpointError(
+                    f"{path} is not saved, because it could not be loaded again: it would hold "
+                    f"{', '.join(sorted(unknown))}. Callbacks, schedulers and optimisers have to "
+                    "keep their states in tensors and plain values"
+                )
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
@@ -56,3 +65,21 @@ class SafeCheckpointIO(TorchCheckpointIO):
             CheckpointError: When the file is missing, damaged, unsafe or not ours.
         """
         return read_checkpoint(path, map_location or "cpu")
+
+
+def _remove_partial(path: Path) -> None:
+    """Remove what processes that were killed in the middle of a save have left."""
+    for partial in path.parent.glob(".*.ckpt.*"):
+        pid = partial.suffix.removeprefix(".")
+        if pid.isdecimal() and not _is_running(int(pid)):
+            partial.unlink(missing_ok=True)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # somebody else's
+    return True

@@ -1,0 +1,44 @@
+"""Whether two checkpoints are equal to the bit."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vidpred.models.checkpoint import read_checkpoint
+
+
+def require_same(one: Path, other: Path) -> None:
+    """Compare every tensor and every plain value, but for the names of folders and of W&B runs."""
+    a, b = (leaves(_without_names(path)) for path in (one, other))
+    assert a.keys() == b.keys()
+    differing = [
+        key
+        for key, value in a.items()
+        if not (torch.equal(value, b[key]) if isinstance(value, Tensor) else value == b[key])
+    ]
+    assert differing == []
+
+
+def leaves(value: Any, name: str = "") -> dict[str, Any]:
+    """Give what a checkpoint holds by its path."""
+    if isinstance(value, dict):
+        parts = list(value.items())
+    elif isinstance(value, list | tuple):
+        parts = list(enumerate(value))
+    else:
+        return {name: value}
+    return {k: v for key, part in parts for k, v in leaves(part, f"{name}/{key}").items()}
+
+
+def _without_names(path: Path) -> dict[str, Any]:
+    checkpoint = read_checkpoint(path)
+    checkpoint["vidpred_resume"]["loggers"].pop("ResilientWandbLogger", None)
+    for key, state in checkpoint["callbacks"].items():
+        if key.startswith("ModelCheckpoint"):
+            assert Path(state.pop("dirpath")).resolve() == path.parent.resolve()
+            state["best_k_models"] = {Path(k).name: v for k, v in state["best_k_models"].items()}
+            for name in ("best_model_path", "kth_best_model_path"):
+                state[name] = Path(state[name]).name
+    return checkpoint

@@ -1,0 +1,49 @@
+"""Whether a resumed run would draw what it would have drawn."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lightning_utilities.core.rank_zero import rank_zero_info
+
+from vidpred.data.catalog import Video
+from vidpred.errors import DataError
+
+
+def describe_videos(videos: Sequence[Video]) -> str:
+    """Say how many videos there are, with digests that change with their names and their sizes."""
+    names, sizes = hashlib.sha256(), hashlib.sha256()
+    for video in sorted(videos, key=lambda video: video.video_id):
+        names.update(f"{video.video_id}\n".encode())
+        size = video.path.stat().st_size if video.path.is_file() else 0  # or a folder of frames
+        sizes.update(f"{size}\n".encode())
+    return f"{len(videos)} (names {names.hexdigest()[:8]}, sizes {sizes.hexdigest()[:8]})"
+
+
+def require_same_stream(
+    before: Mapping[str, Any], now: Mapping[str, Any], *, accepted: bool
+) -> None:
+    """Refuse samples that a run did not have, or say that they changed.
+
+    Args:
+        before: What `ClipDataModule.describe_stream` gave when the checkpoint was saved.
+        now: What it gives.
+        accepted: Only say it.
+
+    Raises:
+        DataError: Naming what changed.
+    """
+    changes = [
+        f"{name} was {before.get(name)}, is {value}"
+        for name, value in now.items()
+        if before.get(name) != value
+    ]
+    if not changes:
+        return
+    said = "the samples are not those of the run that is resumed: " + "; ".join(changes)
+    if not accepted:
+        raise DataError(
+            f"{said}. Go on with what it had (config.yaml in its folder), or accept that its "
+            "curves become those of two: --accept_changes true"
+        )
+    rank_zero_info(f"{said}; accepted")
