@@ -52,7 +52,8 @@ def fit_one_batch(tmp_path: Path, toy_root: Path, *arguments: str) -> int:
 
 def require_results(run: Path) -> None:
     assert (run / "config.yaml").is_file()
-    assert {path.name for path in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    names = {path.name for path in (run / "checkpoints").iterdir()}
+    assert names == {"best.ckpt", "last.ckpt", "batch_00000001.ckpt"}
     header = (run / "metrics.csv").read_text().splitlines()[0]
     assert "val/psnr_moving_copy_last_t+01" in header
     assert list((run / "pictures").glob("val_*.png"))

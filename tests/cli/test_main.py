@@ -172,7 +172,7 @@ def fit_once(toy_root: Path, run: Path, *arguments: str) -> int:
 def test_one_frame_is_enough(options: list[str], tmp_path: Path, toy_root: Path) -> None:
     assert fit_once(toy_root, tmp_path / "run", *options) == 0
     names = {path.name for path in (tmp_path / "run" / "checkpoints").iterdir()}
-    assert names == {"best.ckpt", "last.ckpt"}
+    assert names == {"best.ckpt", "last.ckpt", "batch_00000001.ckpt"}
 
 
 @pytest.mark.parametrize("place", ["file", "file/below"])

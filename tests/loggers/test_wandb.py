@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
-from wandb_file import find_run
+from wandb_file import find_run, read_run
+from wandb_server import WandbServer
 
 from vidpred.batch import Evaluation
 from vidpred.callbacks import FrameQuality, Pictures
@@ -243,3 +245,82 @@ def test_no_network_means_an_offline_run(tmp_path: Path) -> None:
     # The attempt to go online left a folder too, without "offline" in its name.
     (offline,) = tmp_path.rglob("offline-run-*")
     assert find_run(offline).series("loss") == [(3, 1.0)]
+
+
+def test_an_offline_run_goes_on_under_its_name(tmp_path: Path) -> None:
+    first = ResilientWandbLogger(tmp_path)
+    first.log_metrics({"loss": 1.0}, step=1)
+    state = first.state_dict()
+    first.finish()
+    again = ResilientWandbLogger(tmp_path, run_id=state["run_id"])
+    again.log_metrics({"loss": 0.5}, step=2)
+    assert again.state_dict() == state
+    again.finish()
+    # `wandb sync` joins the files of one name.
+    parts = sorted(tmp_path.glob("wandb/offline-run-*"))
+    assert {path.name.rpartition("-")[2] for path in parts} == {state["run_id"]}
+    assert [find_run(part).series("loss") for part in parts] == [[(1, 1.0)], [(2, 0.5)]]
+
+
+ONLINE = """
+import sys
+from vidpred.loggers import ResilientWandbLogger
+folder, run_id = sys.argv[1:]
+logger = ResilientWandbLogger(folder, run_id=run_id or None, finish_timeout=2)
+for step in range(4):
+    logger.log_metrics({"loss": 1.0}, step=step)
+print(logger.state_dict()["run_id"], flush=True)
+sys.stdin.readline()
+for step in range(4, 8):
+    logger.log_metrics({"loss": 1.0}, step=step)
+logger.finalize("success")
+logger.finish()
+print("done", flush=True)
+"""
+
+
+def online(server: WandbServer, folder: Path, run_id: str = "") -> "subprocess.Popen[str]":
+    environment = {
+        **{name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"},
+        **{"WANDB_BASE_URL": server.url, "WANDB_API_KEY": "0" * 40},
+    }
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    arguments = [sys.executable, "-c", ONLINE, str(folder), run_id]
+    return subprocess.Popen(arguments, **pipes, env=environment, text=True)
+
+
+@pytest.mark.slow
+def test_a_server_that_is_lost_holds_nothing_up(tmp_path: Path) -> None:
+    server = WandbServer()
+    process = online(server, tmp_path)
+    assert process.stdout
+    name = process.stdout.readline().strip()
+    deadline = time.monotonic() + 60
+    while not server.rows and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert server.runs[0] == name
+    assert server.rows[0]["loss"] == 1.0
+    server.shutdown()
+    server.server_close()
+    told, warned = process.communicate("\n", timeout=90)
+    assert process.returncode == 0, warned
+    assert "done" in told
+    (folder,) = tmp_path.glob("wandb/run-*")
+    assert f"wandb sync {folder}" in warned
+    (file,) = folder.glob("*.wandb")
+    assert [step for step, _ in read_run(file).series("loss")] == list(range(8))
+
+
+@pytest.mark.slow
+def test_an_online_run_goes_on_under_its_name(tmp_path: Path) -> None:
+    server = WandbServer()
+    names = []
+    for _ in range(2):
+        process = online(server, tmp_path, *names)
+        told, warned = process.communicate("\n", timeout=90)
+        assert process.returncode == 0, warned
+        names = [told.split()[0]]
+    assert set(server.runs) == set(names)
+    assert len([row for row in server.rows if "loss" in row]) == 16
+    server.shutdown()
+    server.server_close()

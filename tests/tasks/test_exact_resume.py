@@ -5,7 +5,9 @@ import filecmp
 import os
 import random
 import shutil
+import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from same_checkpoints import require_same
 from worlds import small_networks, trainer
 
 from vidpred.batch import ClipBatch
-from vidpred.callbacks import FrameQuality, Pictures, RunCheckpoints
+from vidpred.callbacks import FrameQuality, InterruptCheckpoint, Pictures, RunCheckpoints
 from vidpred.data import UCF101DataModule
 from vidpred.errors import CheckpointError
 from vidpred.loggers import RunCSVLogger
@@ -88,6 +90,16 @@ def reconstruction() -> NextFrameTask:
     return ReconstructionTask(small_networks()[0], optimizer=adam, lr_scheduler=halving)
 
 
+def standard_callbacks(every_n_batches: int) -> list[pl.Callback]:
+    return [
+        EMAWeightAveraging(decay=0.9, update_every_n_steps=1),
+        FrameQuality(),
+        Pictures(num_clips=1, every_n_validations=2),
+        ModelCheckpoint(monitor="val/selection", mode="max", filename="best"),
+        RunCheckpoints(every_n_batches=every_n_batches, keep=30),
+    ]
+
+
 def fit(
     folder: Path, toy_root: Path, task: NextFrameTask, cut: int | None = None, **options: Any
 ) -> None:
@@ -98,7 +110,7 @@ def fit(
         mixed_clips=8,
         patches_per_clip=2,
         num_workers=options.pop("num_workers", 0),
-        max_val_videos=1,
+        max_val_videos=options.pop("max_val_videos", 1),
         seed=3,
     )
     resume = options.pop("ckpt_path", None)
@@ -116,14 +128,7 @@ def fit(
             "log_every_n_steps": 3,
             "val_check_interval": 4,
             "num_sanity_val_steps": 1,
-            "callbacks": [
-                Cut(cut),
-                EMAWeightAveraging(decay=0.9, update_every_n_steps=1),
-                FrameQuality(),
-                Pictures(num_clips=1, every_n_validations=2),
-                ModelCheckpoint(monitor="val/selection", mode="max", filename="best"),
-                RunCheckpoints(every_n_batches=options.pop("every_n_batches", 1), keep=30),
-            ],
+            "callbacks": [Cut(cut), *standard_callbacks(every_n_batches=1)],
             "plugins": [SafeCheckpointIO()],
             **options,
         }
@@ -205,6 +210,86 @@ def test_a_folder_that_was_moved_keeps_its_best(tmp_path: Path, toy_root: Path) 
     before.rename(after)
     fit(after, toy_root, adversarial(), ckpt_path=last(after))
     require_same(last(whole), last(after))
+
+
+class Disturbance(pl.Callback):
+    """Something happens to a run at a batch: in its training step, or in the validation after."""
+
+    def __init__(self, batch: int, where: str, what: Callable[[], None]) -> None:
+        self.batch, self.where, self.what = batch, where, what
+
+    def on_before_optimizer_step(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
+        if self.where == "training" and pl_module.batches_seen == self.batch:
+            self.what()
+
+    def on_validation_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
+        if self.where == "validation" and pl_module.batches_seen == self.batch:
+            self.what()
+
+
+def fit_disturbed(
+    folder: Path, toy_root: Path, batch: int, where: str, what: Callable[[], None], **options: Any
+) -> None:
+    callbacks = standard_callbacks(every_n_batches=4)
+    disturbed = [Disturbance(batch, where, what), *callbacks, InterruptCheckpoint()]
+    fit(folder, toy_root, adversarial(), callbacks=disturbed, **options)
+
+
+@pytest.mark.parametrize("where", ["training", "validation"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_waits_for_the_end_of_the_batch(
+    number: signal.Signals, where: str, tmp_path: Path, toy_root: Path
+) -> None:
+    before = signal.getsignal(number)
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    options = {"max_val_videos": 2}
+    fit(whole, toy_root, adversarial(), **options)
+    batch = 10 if where == "validation" else 7
+    with pytest.raises(SystemExit) as stop:
+        fit_disturbed(
+            *(stopped, toy_root, batch, where, lambda: signal.raise_signal(number)), **options
+        )
+    assert stop.value.code in (128 + number, None)  # Lightning's own at SIGTERM has none
+    saved = stopped / "checkpoints" / "interrupted.ckpt"
+    assert read_checkpoint(saved)["vidpred"]["batches_seen"] == (10 if where == "validation" else 8)
+    fit(stopped, toy_root, adversarial(), ckpt_path=saved, **options)
+    require_same(last(whole), last(stopped))
+    assert (stopped / "metrics.csv").read_bytes() == (whole / "metrics.csv").read_bytes()
+    # Lightning may have put the handler back: it finds out that it is not needed any more.
+    signal.signal(number, before)
+
+
+@pytest.mark.parametrize("where", ["training", "validation"])
+def test_half_a_batch_is_nothing_to_go_on_from(
+    where: str, tmp_path: Path, toy_root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fault() -> None:
+        raise RuntimeError("a fault")
+
+    with caplog.at_level("INFO"), pytest.raises(RuntimeError, match="a fault"):
+        fit_disturbed(tmp_path, toy_root, 10 if where == "validation" else 9, where, fault)
+    folder = tmp_path / "checkpoints"
+    assert not (folder / "interrupted.ckpt").exists()
+    assert f"--ckpt_path {last(tmp_path)}" in caplog.text
+    assert read_checkpoint(last(tmp_path))["vidpred"]["batches_seen"] == 8
+
+
+def test_signals_are_given_back(tmp_path: Path, toy_root: Path) -> None:
+    heard: list[int] = []
+    before = signal.signal(signal.SIGUSR1, lambda number, _: heard.append(number))
+    try:
+        fit(tmp_path, toy_root, adversarial(), callbacks=[InterruptCheckpoint()], max_epochs=1)
+        signal.raise_signal(signal.SIGUSR1)
+
+        def fault() -> None:
+            raise RuntimeError("a fault")
+
+        with pytest.raises(RuntimeError, match="a fault"):
+            fit_disturbed(tmp_path / "x", toy_root, 2, "training", fault)
+        signal.raise_signal(signal.SIGUSR1)
+        assert heard == [signal.SIGUSR1] * 2
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 def same_files(one: Path, other: Path) -> bool:

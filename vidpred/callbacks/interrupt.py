@@ -10,7 +10,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 from lightning_fabric.plugins.environments import SLURMEnvironment
-from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
+from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_only, rank_zero_warn
 from pytorch_lightning.callbacks import Callback, WeightAveraging
 from pytorch_lightning.trainer.states import TrainerFn
 
@@ -19,6 +19,12 @@ from vidpred.errors import TrainingDivergedError
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 """Ctrl-C, the end of a job, and the warning before it that SLURM can be told to give."""
+
+
+STANDARD_ERROR = 2
+
+AGREE_EVERY = 16
+"""Batches after which several processes ask each other; SIGTERM is Lightning's at every batch."""
 
 
 class StopRequest(SystemExit):
@@ -71,7 +77,13 @@ class InterruptCheckpoint(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Stop between two batches, when it was asked for."""
-        self._stop(trainer)
+        asked = self._requested is not None
+        if trainer.world_size > 1:  # all at the same batch
+            if batch_idx % AGREE_EVERY:
+                return
+            asked = trainer.strategy.reduce_boolean_decision(asked, all=False)
+        if asked:
+            raise StopRequest(self._requested or signal.SIGTERM)
 
     def on_validation_batch_start(
         self,
@@ -81,8 +93,9 @@ class InterruptCheckpoint(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Stop within a validation, which may be long."""
-        self._stop(trainer)
+        """Stop within a validation, which may be long; several processes wait for its end."""
+        if self._requested is not None and trainer.world_size == 1:
+            raise StopRequest(self._requested)
 
     def on_train_batch_end(
         self,
@@ -99,6 +112,14 @@ class InterruptCheckpoint(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
         """Save where training stands, and say how to go on from there."""
+        try:
+            self._leave_checkpoint(trainer, pl_module, exception)
+        finally:
+            self._listening = False
+
+    def _leave_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
         if trainer.state.fn != TrainerFn.FITTING or not self._trained or trainer.sanity_checking:
             return
         for number in set(STOPPING) & self._given.keys():
@@ -139,26 +160,20 @@ class InterruptCheckpoint(Callback):
             self._at_once = True
             raise StopRequest(number)
         self._requested = number
-        rank_zero_info(
-            f"{signal.Signals(number).name}: stopping after this batch, with a checkpoint; "
-            "once more stops at once"
-        )
+        if rank_zero_only.rank == 0:
+            # Not through a logger: this process may be in the middle of writing to one.
+            said = "stopping after this batch, with a checkpoint; once more stops at once"
+            os.write(STANDARD_ERROR, f"{signal.Signals(number).name}: {said}\n".encode())
 
     def _on_worker_end(self, number: int, frame: FrameType | None) -> None:
         """Let the batch come to its end when a job's end has reached the workers first."""
         try:
             self._given[number](number, frame)
         except RuntimeError as error:  # raised by torch, wherever this process happens to be
-            if self._requested is None and signal.strsignal(signal.SIGTERM) not in str(error):
+            killed = str(signal.strsignal(signal.SIGTERM)) in str(error)
+            if self._requested is None and not killed:
                 raise
             self._requested = self._requested or signal.SIGTERM
-
-    def _stop(self, trainer: pl.Trainer) -> None:
-        asked = self._requested is not None
-        if trainer.world_size > 1:  # all at the same batch
-            asked = trainer.strategy.reduce_boolean_decision(asked, all=False)
-        if asked:
-            raise StopRequest(self._requested or signal.SIGTERM)
 
     def _is_whole(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException

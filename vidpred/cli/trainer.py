@@ -335,4 +335,9 @@ def run(arguments: Sequence[str]) -> int:
         Exit status.
     """
     finished = run_cli(arguments)
-    return finished if isinstance(finished, int) else 0
+    if isinstance(finished, int):
+        return finished
+    for logger in finished.trainer.loggers:
+        if isinstance(logger, ResilientWandbLogger):
+            logger.finish()
+    return 0

@@ -55,7 +55,7 @@ class ResilientWandbLogger(WandbLogger):
             (WANDB_API_KEY, or what `wandb login` stored), offline when not.
         init_timeout: Seconds that W&B has to start an online run before it becomes offline.
         finish_timeout: Seconds that a server which is lost may hold the program at its end; what it
-            did not get is on the disk, for `wandb sync --include-online`.
+            did not get is on the disk, for `wandb sync`.
     """
 
     def __init__(
@@ -149,7 +149,17 @@ class ResilientWandbLogger(WandbLogger):
         """
         run = self._experiment
         if run is not None:
-            self._attempt("the end of the run", run.finish)
+            self._attempt("the end of the run", lambda: self._finish(run))
+
+    def _finish(self, run: "Run") -> None:
+        folder = Path(run.dir).parent
+        try:
+            run.finish()
+        except TimeoutError:
+            rank_zero_warn(
+                f"Weights & Biases did not take all of the run within {self._finish_timeout:g} s "
+                f"of its end; send the rest later with: wandb sync {folder}"
+            )
 
     def _log_best_checkpoint(self) -> None:
         if self._experiment is None or not self._checkpoints:
@@ -211,6 +221,7 @@ class ResilientWandbLogger(WandbLogger):
             silent=mode != "online",
             init_timeout=self._init_timeout,
             finish_timeout=self._finish_timeout,
+            finish_timeout_raises=True,
         )
         run: Run = wandb.init(mode=mode, settings=settings, **self._wandb_init)
         run.define_metric(STEP_KEY)

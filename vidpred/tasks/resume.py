@@ -230,7 +230,7 @@ def _counts(done: int, begun: int = 0) -> dict[str, dict[str, int]]:
 
 def _keep_the_best(callback: ModelCheckpoint, state: Plain) -> None:
     """Let Lightning know the best checkpoints again when a run's folder has got another name."""
-    callback.current_score = state["current_score"]  # saved, and not loaded
+    callback.current_score = state.get("current_score")  # saved, and not loaded
     there, here = state["dirpath"], callback.dirpath
     if there == here or not there or not here:
         return
