@@ -12,13 +12,18 @@ from vidpred.models.checkpoint import read_checkpoint
 def require_same(one: Path, other: Path) -> None:
     """Compare every tensor and every plain value, but for the names of folders and of W&B runs."""
     a, b = (leaves(_without_names(path)) for path in (one, other))
-    assert a.keys() == b.keys()
-    differing = [
-        key
-        for key, value in a.items()
-        if not (torch.equal(value, b[key]) if isinstance(value, Tensor) else value == b[key])
-    ]
-    assert differing == []
+    differing = [key for key in sorted(a.keys() | b.keys()) if not _equal(a.get(key), b.get(key))]
+    if differing:
+        found = "\n".join(
+            f"{key}: {a.get(key)!s:.40}, {b.get(key)!s:.40}" for key in differing[:20]
+        )
+        raise AssertionError(f"{len(differing)} of {len(a)} differ, such as\n{found}")
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        return one.dtype == other.dtype and torch.equal(one, other)
+    return type(one) is type(other) and bool(one == other)
 
 
 def leaves(value: Any, name: str = "") -> dict[str, Any]:

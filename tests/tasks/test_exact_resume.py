@@ -66,9 +66,11 @@ def halving(optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRSche
 
 
 class NoisyData(UCF101DataModule):
-    """Draws from every random source for each batch, as augmentation may."""
+    """Draws from every random source for each training batch, as augmentation may."""
 
     def on_after_batch_transfer(self, batch: ClipBatch, dataloader_idx: int) -> ClipBatch:
+        if not self.trainer.training:
+            return batch
         noise = torch.rand(()) + random.random() + float(np.random.rand())
         return {**batch, "frames": (batch["frames"] * (0.7 + 0.1 * noise)).to(torch.uint8)}
 
@@ -95,7 +97,9 @@ def standard_callbacks(every_n_batches: int) -> list[pl.Callback]:
         EMAWeightAveraging(decay=0.9, update_every_n_steps=1),
         FrameQuality(),
         Pictures(num_clips=1, every_n_validations=2),
-        ModelCheckpoint(monitor="val/selection", mode="max", filename="best"),
+        ModelCheckpoint(
+            monitor="val/selection", mode="max", filename="best", enable_version_counter=False
+        ),
         RunCheckpoints(every_n_batches=every_n_batches, keep=30),
     ]
 
@@ -274,6 +278,7 @@ def test_half_a_batch_is_nothing_to_go_on_from(
     assert read_checkpoint(last(tmp_path))["vidpred"]["batches_seen"] == 8
 
 
+@pytest.mark.filterwarnings("ignore:stopped within a batch, and there is no checkpoint")
 def test_signals_are_given_back(tmp_path: Path, toy_root: Path) -> None:
     heard: list[int] = []
     before = signal.signal(signal.SIGUSR1, lambda number, _: heard.append(number))

@@ -13,6 +13,7 @@ from lightning_fabric.plugins.environments import SLURMEnvironment
 from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_only, rank_zero_warn
 from pytorch_lightning.callbacks import Callback, WeightAveraging
 from pytorch_lightning.trainer.states import TrainerFn
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from vidpred.callbacks.checkpoints import saved_checkpoints
 from vidpred.errors import TrainingDivergedError
@@ -185,7 +186,7 @@ class InterruptCheckpoint(Callback):
         averages = [c for c in trainer.callbacks if isinstance(c, WeightAveraging)]  # type: ignore[attr-defined]  # set by a function of Lightning
         if not trainer.validating or not averages:
             return True
-        if self._at_once or not isinstance(exception, StopRequest):
+        if self._at_once or not isinstance(exception, StopRequest | SIGTERMException):
             return False
         for average in averages:  # has put its weights into the network, and takes them out again
             average.on_validation_epoch_end(trainer, pl_module)

@@ -59,14 +59,13 @@ class Pictures(EvaluationWatcher):
         self._warned = False
 
     def start(self, stage: Stage, trainer: Trainer) -> None:
-        """Forget earlier clips; count the validations."""
+        """Forget earlier clips."""
         self._clips = []
         self._wanted = True
         if trainer.sanity_checking:
             self._wanted = False
         elif stage == "val":
             self._wanted = self._validations % self.every_n_validations == 0
-            self._validations += 1
 
     def watch(
         self,
@@ -86,7 +85,8 @@ class Pictures(EvaluationWatcher):
                 self._clips.append(_clip(evaluation, index))
 
     def finish(self, stage: Stage, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write and log them."""
+        """Write and log them; count the validations, of which one that is broken off is none."""
+        self._validations += stage == "val"
         folder = trainer.log_dir or trainer.default_root_dir  # asks all processes
         clips, self._clips = self._clips, []
         if not clips or trainer.fast_dev_run:  # type: ignore[attr-defined]  # set by a function

@@ -214,7 +214,7 @@ def _begin_to_count(progress: Plain) -> None:
     for name, part in progress.items():
         if name == "current":
             progress[name] = dict.fromkeys(part, 0)
-        else:
+        elif name != "total":
             _begin_to_count(part)
 
 
