@@ -70,11 +70,11 @@ class RunCheckpoints(Checkpoint):
             return True
         if self.every_minutes is None:
             return False
-        late = time.monotonic() - self._saved_at >= 60 * self.every_minutes
+        late = bool(time.monotonic() - self._saved_at >= 60 * self.every_minutes)
         if trainer.world_size == 1:
             return late
         # All at the same batch; to ask each other takes time, so not at each.
-        return batch % 16 == 0 and trainer.strategy.reduce_boolean_decision(late, all=False)
+        return batch % 16 == 0 and bool(trainer.strategy.reduce_boolean_decision(late, all=False))
 
     def _save(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.fast_dev_run:  # type: ignore[attr-defined]  # as above

@@ -9,14 +9,14 @@ from types import FrameType
 from typing import Any
 
 import pytorch_lightning as pl
-from lightning_fabric.plugins.environments import SLURMEnvironment
-from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_only, rank_zero_warn
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
 from pytorch_lightning.callbacks import Callback, WeightAveraging
 from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from vidpred.callbacks.checkpoints import saved_checkpoints
-from vidpred.errors import TrainingDivergedError
+from vidpred.errors import CheckpointError, TrainingDivergedError
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 """Ctrl-C, the end of a job, and the warning before it that SLURM can be told to give."""
@@ -52,13 +52,14 @@ class InterruptCheckpoint(Callback):
         self._process = os.getpid()
         self._given: dict[int, Any] = {}
         self._listening = False
+        self._speaks = True
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Listen to signals. Before Lightning does, which then adds to it and leaves SIGUSR1."""
         if stage != "fit" or threading.current_thread() is not threading.main_thread():
             return
         self._requested, self._at_once, self._process = None, False, os.getpid()
-        self._listening = True
+        self._listening, self._speaks = True, trainer.is_global_zero
         for number in STOPPING:
             self._listen(number, self._on_signal)
 
@@ -125,10 +126,10 @@ class InterruptCheckpoint(Callback):
             return
         for number in set(STOPPING) & self._given.keys():
             signal.signal(number, signal.SIG_IGN)  # nobody breaks off what is saved now
-        folder = Path(trainer.log_dir or trainer.default_root_dir)
+        folder = Path(trainer.default_root_dir)  # `log_dir` asks all processes
         if isinstance(exception, TrainingDivergedError):
             path = folder / "checkpoints" / "diverged.ckpt"
-            if self._save(trainer, path):
+            if trainer.world_size == 1 and self._save(trainer, path):
                 rank_zero_info(f"saved {path} to look into; go on from an earlier checkpoint")
             return
         path = folder / "checkpoints" / "interrupted.ckpt"
@@ -161,7 +162,7 @@ class InterruptCheckpoint(Callback):
             self._at_once = True
             raise StopRequest(number)
         self._requested = number
-        if rank_zero_only.rank == 0:
+        if self._speaks:
             # Not through a logger: this process may be in the middle of writing to one.
             said = "stopping after this batch, with a checkpoint; once more stops at once"
             os.write(STANDARD_ERROR, f"{signal.Signals(number).name}: {said}\n".encode())
@@ -180,13 +181,16 @@ class InterruptCheckpoint(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> bool:
         """Tell whether what is saved now is to go on from; end a validation that we broke off."""
-        batches = trainer.fit_loop.epoch_loop.batch_progress.current
-        if batches.started != batches.completed:
+        asked_for = isinstance(exception, StopRequest | SIGTERMException) and not self._at_once
+        if trainer.world_size > 1 and not asked_for:
+            return False  # the other processes are somewhere else, and to save takes all of them
+        batches = trainer.fit_loop.epoch_loop.batch_progress.state_dict()["current"]
+        if batches["started"] != batches["completed"]:
             return False
         averages = [c for c in trainer.callbacks if isinstance(c, WeightAveraging)]  # type: ignore[attr-defined]  # set by a function of Lightning
         if not trainer.validating or not averages:
             return True
-        if self._at_once or not isinstance(exception, StopRequest | SIGTERMException):
+        if not asked_for:
             return False
         for average in averages:  # has put its weights into the network, and takes them out again
             average.on_validation_epoch_end(trainer, pl_module)
@@ -195,7 +199,7 @@ class InterruptCheckpoint(Callback):
     def _save(self, trainer: pl.Trainer, path: Path) -> bool:
         try:
             trainer.save_checkpoint(path, weights_only=False)
-        except OSError as error:
+        except (OSError, CheckpointError) as error:
             # The first error is what the user must see; a second one here would hide it.
             rank_zero_warn(f"{path} could not be saved ({error})")
             return False

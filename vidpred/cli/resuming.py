@@ -7,13 +7,11 @@ from typing import Any
 from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
 
 from vidpred.callbacks.checkpoints import saved_checkpoints
+from vidpred.cli.run_configuration import CONFIGURATION_KEY
 from vidpred.cli.run_folder import require_no_checkpoints
 from vidpred.errors import CheckpointError, VidpredError
 from vidpred.models.checkpoint import read_checkpoint
 from vidpred.tasks.resume import RESUME_KEY
-
-CONFIGURATION_KEY = "vidpred_configuration"
-"""Entry of a checkpoint that holds the configuration of its run, as `config.yaml` does."""
 
 
 def find_checkpoint(

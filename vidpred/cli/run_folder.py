@@ -3,7 +3,8 @@
 import errno
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -63,8 +64,9 @@ def require_writable(run_dir: Path) -> None:
         ) from error
 
 
-def hold(run_dir: Path) -> FileLock:
-    """Keep other processes from training in the folder, as long as the lock that is given lives.
+@contextmanager
+def hold(run_dir: Path) -> Iterator[None]:
+    """Keep other processes from training in the folder.
 
     A job that is queued again may begin while the one before is still at its end.
 
@@ -81,4 +83,7 @@ def hold(run_dir: Path) -> FileLock:
         ) from None
     except NotImplementedError:
         pass  # a file system without locks
-    return lock
+    try:
+        yield
+    finally:
+        lock.release()

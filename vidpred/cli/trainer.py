@@ -4,7 +4,8 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NoReturn, cast
@@ -18,18 +19,13 @@ from pytorch_lightning.cli import (
     ArgsType,
     LightningArgumentParser,
     LightningCLI,
-    SaveConfigCallback,
 )
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from vidpred.cli.configurations import resolve_configurations
-from vidpred.cli.resuming import (
-    CONFIGURATION_KEY,
-    find_checkpoint,
-    say_changes,
-    wandb_run_id,
-)
+from vidpred.cli.resuming import find_checkpoint, say_changes, wandb_run_id
+from vidpred.cli.run_configuration import RunConfiguration
 from vidpred.cli.run_folder import hold, new_run_dir, require_writable, run_of
 from vidpred.configurations import packaged_configurations
 from vidpred.data import ClipDataModule, UCF101DataModule
@@ -88,48 +84,17 @@ class SentenceParser(LightningArgumentParser):
         raise VidpredError("\n".join([*told, hint])) from ex
 
 
-class RunConfiguration(SaveConfigCallback):
-    """Writes the full configuration into the run folder, every checkpoint and to every logger."""
-
-    configuration: Mapping[str, Any] = {}
-
-    def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Write `config.yaml` when training, `<stage>_config.yaml` otherwise."""
-        # Not `trainer.log_dir`, which asks all processes, and this one is alone here.
-        folder = Path(trainer.default_root_dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        # Lightning gives an enumeration's member, whose text differs between Python versions.
-        stage = str(getattr(stage, "value", stage))
-        name = "config.yaml" if stage == "fit" else f"{stage}_config.yaml"
-        # Where a run is and what it began from are facts of this start, not of the configuration:
-        # used again, it means its own folder, and new weights.
-        saved = self.config.clone()
-        saved["run_dir"] = saved["ckpt_path"] = saved["resume"] = None
-        saved["accept_changes"] = False
-        self.parser.save(saved, folder / name, skip_none=False, overwrite=True, multifile=False)
-        # Through YAML: the command line's own number classes would be logged as text.
-        configuration = yaml.safe_load((folder / name).read_text())
-        configuration.pop("config", None)
-        self.configuration = configuration
-        for logger in trainer.loggers:
-            logger.log_hyperparams(configuration)
-
-    def on_save_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        """Keep the configuration with what came of it."""
-        checkpoint[CONFIGURATION_KEY] = self.configuration
-
-
 class VidpredCLI(LightningCLI):
     """Lightning's command line around the tasks and data modules of vidpred."""
 
-    def __init__(self, args: ArgsType) -> None:
+    def __init__(self, args: ArgsType, held: ExitStack) -> None:
         """Parse and run.
 
         Args:
             args: Command line after the program's name, such as `["fit", "-c", "l2.yaml"]`.
+            held: Takes what is given back when the command is over, such as the run's folder.
         """
+        self._held = held
         folder = packaged_configurations() / "trainer"
         training = [str(folder / "default.yaml")]
         scoring = [*training, str(folder / "scoring.yaml")]
@@ -208,8 +173,8 @@ class VidpredCLI(LightningCLI):
         """Build the trainer with the run's folder, its loggers and safe checkpoint reading."""
         run_dir = Path(self._get(self.config, "run_dir"))
         require_writable(run_dir)
-        if self.subcommand == "fit" and rank_zero_only.rank == 0:
-            self._lock = hold(run_dir)
+        if self.subcommand == "fit" and getattr(rank_zero_only, "rank", 0) == 0:
+            self._held.enter_context(hold(run_dir))
         kwargs.setdefault("default_root_dir", str(run_dir))
         kwargs.setdefault("plugins", [SafeCheckpointIO()])
         if self._get(self.config_init, "trainer")["logger"] is None:
@@ -300,7 +265,8 @@ def run_cli(arguments: Sequence[str]) -> VidpredCLI | int:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        return VidpredCLI(resolve_configurations(arguments))
+        with ExitStack() as held:
+            return VidpredCLI(resolve_configurations(arguments), held)
     except MisconfigurationException as error:
         raise VidpredError(str(error)) from error
     except SystemExit as stop:

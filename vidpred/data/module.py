@@ -32,7 +32,7 @@ from vidpred.data.loading import (
     share_with_parent,
 )
 from vidpred.data.patches import PATCH_MOTION_THRESHOLD
-from vidpred.data.stream import describe_videos, require_same_stream
+from vidpred.data.stream import describe_videos, plain, require_same_stream
 from vidpred.data.training import TrainingClips
 from vidpred.errors import DataError
 from vidpred.ops.checks import require_positive
@@ -200,10 +200,11 @@ class ClipDataModule(pl.LightningDataModule, ABC):
         without = ("num_workers", "eval_batch_size", "max_test_videos", "max_damaged")
         options = {f.name: getattr(self, f.name) for f in fields(ClipDataModule)}
         return {
-            **{name: value for name, value in options.items() if name not in without},
+            **{name: plain(value) for name, value in options.items() if name not in without},
             "seed": self._stream_seed(),
             "processes": trainer.world_size if trainer else 1,
-            "limit_train_batches": trainer.limit_train_batches if trainer else 1.0,
+            # As text: 1 is one batch, 1.0 is all of them.
+            "limit_train_batches": str(trainer.limit_train_batches if trainer else 1.0),
             **self._videos_described,
         }
 

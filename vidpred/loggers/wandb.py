@@ -151,7 +151,7 @@ class ResilientWandbLogger(WandbLogger):
         if run is not None:
             self._attempt("the end of the run", lambda: self._finish(run))
 
-    def _finish(self, run: "Run") -> None:
+    def _finish(self, run: "Run | RunDisabled") -> None:
         folder = Path(run.dir).parent
         try:
             run.finish()

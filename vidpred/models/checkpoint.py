@@ -1,5 +1,6 @@
 """Checkpoints of a training: read without running anybody's code."""
 
+import errno
 import pickle
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,10 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
     except IsADirectoryError:
         raise CheckpointError(f"{path}: is a folder; expected a checkpoint file in it") from None
     except OSError as error:
+        if error.errno == errno.EINVAL:  # torch went beyond the end of a file that was cut
+            raise CheckpointError(
+                f"{path}: damaged, its end is missing; use an earlier one from the same folder"
+            ) from error
         raise CheckpointError(
             f"{path}: cannot be read ({error.strerror or error}); expected a file that you may read"
         ) from error

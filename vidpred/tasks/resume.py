@@ -7,7 +7,7 @@ of one moment: between two batches, or before a validation that is due.
 
 import random
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import pytorch_lightning as pl
@@ -46,7 +46,7 @@ class ResumeState:
 
     def __init__(self) -> None:
         self._loaded: Plain = {}
-        self._before: tuple[int, Plain] | None = None
+        self._before: tuple[int, RandomStates] | None = None
         self._validation_due = False
 
     def begin_batch(self, task: "NextFrameTask") -> None:
@@ -76,15 +76,17 @@ class ResumeState:
         """Add all this to a checkpoint, and put its loops between two batches."""
         trainer = task.trainer
         loop = trainer.fit_loop.epoch_loop
-        done = loop.batch_progress.total.processed
-        known = self._before is not None and self._before[0] == done
-        states = self._before[1] if known and self._before else random_states(trainer)
+        progress = loop.batch_progress.state_dict()
+        done = progress["total"]["processed"]
+        begun_at, states = self._before or (None, None)
+        if states is None or begun_at != done:
+            states = RandomStates.now(trainer.strategy.root_device)
         # While a validation runs, and before a batch is logged, Lightning has yet to count it.
-        counting = trainer.validating or loop.batch_progress.current.completed < (
-            loop.batch_progress.current.processed
+        counting = trainer.validating or (
+            progress["current"]["completed"] < progress["current"]["processed"]
         )
         checkpoint[RESUME_KEY] = {
-            "random": _of_all_processes(states),
+            "random": _of_all_processes(states.plain()),
             "gradients": _half_done_gradients(task),
             "batches_stepped": loop._batches_that_stepped
             + int(counting and not loop._should_accumulate()),
@@ -114,45 +116,53 @@ class ResumeState:
                 _keep_the_best(callback, state)
 
     def _remember(self, trainer: pl.Trainer) -> None:
-        done = trainer.fit_loop.epoch_loop.batch_progress.total.processed
-        self._before = (done, random_states(trainer))
+        done = trainer.fit_loop.epoch_loop.batch_progress.state_dict()["total"]["processed"]
+        self._before = (done, RandomStates.now(trainer.strategy.root_device))
 
     def _restore_randomness(self, trainer: pl.Trainer) -> None:
         states = self._loaded.pop("random", [])
         if len(states) == trainer.world_size:
-            set_random_states(trainer, states[trainer.global_rank])
+            set_random_states(trainer.strategy.root_device, states[trainer.global_rank])
 
 
-def random_states(trainer: pl.Trainer) -> Plain:
-    """Give the states of all random sources of this process as tensors and plain values."""
-    version, numbers, gauss = random.getstate()
-    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
-    states: Plain = {
-        "python": [version, torch.tensor(numbers, dtype=torch.int64), gauss],
-        "numpy": [
-            str(name),
-            torch.from_numpy(np.asarray(keys, dtype=np.int64)),
-            int(position),
-            int(has_gauss),
-            float(cached),
-        ],
-        "torch": torch.get_rng_state(),
-    }
-    device = trainer.strategy.root_device
-    if device.type != "cpu":
-        states["device"] = torch.get_device_module(device).get_rng_state(device)
-    return states
+class RandomStates(NamedTuple):
+    """The states of all random sources of a process, as they give them: taken at every batch."""
+
+    python: tuple[Any, ...]
+    numpy: tuple[Any, ...]
+    cpu: Tensor
+    device: Tensor | None
+
+    @classmethod
+    def now(cls, device: torch.device) -> "RandomStates":
+        """Take the states, of this device too."""
+        of_device = None
+        if device.type != "cpu":
+            of_device = torch.get_device_module(device).get_rng_state(device)
+        state = np.random.get_state(legacy=True)
+        return cls(random.getstate(), tuple(state), torch.get_rng_state(), of_device)
+
+    def plain(self) -> Plain:
+        """Give them as tensors and plain values, which is all that a checkpoint may hold."""
+        version, numbers, gauss = self.python
+        name, keys, *rest = self.numpy
+        return {
+            "python": [version, torch.tensor(numbers, dtype=torch.int64), gauss],
+            "numpy": [str(name), torch.from_numpy(keys.astype(np.int64)), *map(float, rest)],
+            "torch": self.cpu,
+            "device": self.device,
+        }
 
 
-def set_random_states(trainer: pl.Trainer, states: Plain) -> None:
-    """Put back what `random_states` gave; a device that was not there before keeps its own."""
+def set_random_states(device: torch.device, states: Plain) -> None:
+    """Put back what `RandomStates.plain` gave; a device that had none there keeps its own."""
     version, numbers, gauss = states["python"]
     random.setstate((version, tuple(numbers.tolist()), gauss))
-    name, keys, *rest = states["numpy"]
-    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
+    name, keys, position, has_gauss, cached = states["numpy"]
+    key = keys.numpy().astype(np.uint32)
+    np.random.set_state((name, key, int(position), int(has_gauss), cached))
     torch.set_rng_state(states["torch"].cpu())
-    device = trainer.strategy.root_device
-    if device.type != "cpu" and "device" in states:
+    if device.type != "cpu" and states["device"] is not None:
         torch.get_device_module(device).set_rng_state(states["device"].cpu(), device)
 
 
@@ -167,7 +177,7 @@ def _of_all_processes(states: Plain) -> list[Plain]:
 def _half_done_gradients(task: "NextFrameTask") -> dict[str, Tensor]:
     """Give what was accumulated for a step that is still to come."""
     trainer = task.trainer
-    done = trainer.fit_loop.epoch_loop.batch_progress.current.processed
+    done = trainer.fit_loop.epoch_loop.batch_progress.state_dict()["current"]["processed"]
     if task.automatic_optimization and done % trainer.accumulate_grad_batches == 0:
         return {}  # Lightning clears them just before it needs them
     return {
@@ -188,11 +198,12 @@ def _progress_between_batches(trainer: pl.Trainer, validation_due: bool) -> Plai
 
     An epoch that is over is the next one with none of its batches done.
     """
-    loop, epochs = trainer.fit_loop.epoch_loop, trainer.fit_loop.epoch_progress.current
-    batches, total = loop.batch_progress.current.processed, loop.batch_progress.total.processed
-    last = loop.batch_progress.is_last_batch or batches >= trainer.num_training_batches
-    epoch = epochs.processed
-    if epochs.processed == epochs.started:  # at the end of an epoch, or of a part of one
+    epochs = trainer.fit_loop.epoch_progress.state_dict()["current"]
+    progress = trainer.fit_loop.epoch_loop.batch_progress.state_dict()
+    batches, total = progress["current"]["processed"], progress["total"]["processed"]
+    last = progress["is_last_batch"] or batches >= trainer.num_training_batches
+    epoch = epochs["processed"]
+    if epochs["processed"] == epochs["started"]:  # at the end of an epoch, or of a part of one
         epoch, batches = (epoch, 0) if last else (epoch - 1, batches)
     return {
         "epoch_progress": _counts(epoch, begun=1),
