@@ -31,11 +31,7 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory, toy_root: Path) -> Pa
 
 
 def contents(run: Path) -> dict[str, bytes]:
-    return {
-        str(path): path.read_bytes()
-        for path in run.rglob("*")
-        if path.is_file() and path.suffix != ".lock"
-    }
+    return {str(path): path.read_bytes() for path in run.rglob("*") if path.is_file()}
 
 
 @pytest.fixture
