@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,14 +87,14 @@ class SentenceParser(LightningArgumentParser):
 class VidpredCLI(LightningCLI):
     """Lightning's command line around the tasks and data modules of vidpred."""
 
-    def __init__(self, args: ArgsType, held: ExitStack) -> None:
+    def __init__(self, args: ArgsType, hold: Callable[[Path], None]) -> None:
         """Parse and run.
 
         Args:
             args: Command line after the program's name, such as `["fit", "-c", "l2.yaml"]`.
-            held: Takes what is given back when the command is over, such as the run's folder.
+            hold: Keeps others from training in a folder until the command is over.
         """
-        self._held = held
+        self._hold = hold
         folder = packaged_configurations() / "trainer"
         training = [str(folder / "default.yaml")]
         scoring = [*training, str(folder / "scoring.yaml")]
@@ -174,7 +174,7 @@ class VidpredCLI(LightningCLI):
         run_dir = Path(self._get(self.config, "run_dir"))
         require_writable(run_dir)
         if self.subcommand == "fit" and getattr(rank_zero_only, "rank", 0) == 0:
-            self._held.enter_context(hold(run_dir))
+            self._hold(run_dir)
         kwargs.setdefault("default_root_dir", str(run_dir))
         kwargs.setdefault("plugins", [SafeCheckpointIO()])
         if self._get(self.config_init, "trainer")["logger"] is None:
@@ -266,7 +266,11 @@ def run_cli(arguments: Sequence[str]) -> VidpredCLI | int:
         sys.path.insert(0, os.getcwd())
     try:
         with ExitStack() as held:
-            return VidpredCLI(resolve_configurations(arguments), held)
+            # A function, because copies of the task copy all that hangs on it but these.
+            return VidpredCLI(
+                resolve_configurations(arguments),
+                lambda run_dir: held.enter_context(hold(run_dir)),
+            )
     except MisconfigurationException as error:
         raise VidpredError(str(error)) from error
     except SystemExit as stop:
