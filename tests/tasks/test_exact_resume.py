@@ -36,6 +36,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before"),
 ]
 
+SLOW = pytest.mark.slow
+
 BATCHES = 6
 EPOCHS = 2
 
@@ -111,10 +113,11 @@ def fit(
         *(toy_root,),
         batch_size=4,
         samples_per_epoch=4 * BATCHES,
-        mixed_clips=8,
+        mixed_videos=4,
+        clips_per_video=2,
         patches_per_clip=2,
         num_workers=options.pop("num_workers", 0),
-        max_val_videos=options.pop("max_val_videos", 1),
+        max_val_videos=2,
         seed=3,
     )
     resume = options.pop("ckpt_path", None)
@@ -149,7 +152,21 @@ def last(folder: Path) -> Path:
 CUTS = (4, 5, 7, 11)
 
 
-@pytest.mark.parametrize("make", [adversarial, reconstruction])
+@pytest.fixture
+def whole(tmp_path_factory: pytest.TempPathFactory, toy_root: Path) -> Path:
+    """The run that nothing happened to, made once."""
+    folder = tmp_path_factory.getbasetemp() / "whole_run"
+    if not folder.exists():
+        fit(folder, toy_root, adversarial())
+    return folder
+
+
+def require_same_run(whole: Path, other: Path) -> None:
+    require_same(last(whole), last(other))
+    assert (other / "metrics.csv").read_bytes() == (whole / "metrics.csv").read_bytes()
+
+
+@pytest.mark.parametrize("make", [adversarial, pytest.param(reconstruction, marks=SLOW)])
 def test_a_run_that_is_cut_off_again_and_again_comes_to_the_same_end(
     make: Any, tmp_path: Path, toy_root: Path
 ) -> None:
@@ -161,8 +178,7 @@ def test_a_run_that_is_cut_off_again_and_again_comes_to_the_same_end(
         fit(cut_off, toy_root, make(), cut=cut, ckpt_path=resume, **options)
         if cut is not None:  # the last checkpoint is of the batch before
             assert read_checkpoint(last(cut_off))["vidpred"]["batches_seen"] == cut - 1
-    require_same(last(whole), last(cut_off))
-    assert (cut_off / "metrics.csv").read_bytes() == (whole / "metrics.csv").read_bytes()
+    require_same_run(whole, cut_off)
     assert same_files(whole / "pictures", cut_off / "pictures")
 
 
@@ -170,31 +186,27 @@ def test_a_run_that_is_cut_off_again_and_again_comes_to_the_same_end(
 @pytest.mark.parametrize("workers", [0, 1])
 @pytest.mark.parametrize("cut", range(2, EPOCHS * BATCHES))
 def test_every_batch_is_one_to_resume_at(
-    cut: int, workers: int, tmp_path: Path, toy_root: Path
+    cut: int, workers: int, whole: Path, tmp_path: Path, toy_root: Path
 ) -> None:
-    whole, cut_off = tmp_path / "whole", tmp_path / "cut_off"
-    fit(whole, toy_root, adversarial(), num_workers=workers)
-    fit(cut_off, toy_root, adversarial(), cut=cut, num_workers=workers)
-    fit(cut_off, toy_root, adversarial(), ckpt_path=last(cut_off), num_workers=workers)
-    require_same(last(whole), last(cut_off))
-    assert (cut_off / "metrics.csv").read_bytes() == (whole / "metrics.csv").read_bytes()
+    fit(tmp_path, toy_root, adversarial(), cut=cut, num_workers=workers)
+    fit(tmp_path, toy_root, adversarial(), ckpt_path=last(tmp_path), num_workers=workers)
+    require_same_run(whole, tmp_path)
 
 
-@pytest.mark.parametrize("limit", [{"max_steps": 7, "max_epochs": -1}, {"max_epochs": 1}])
+@pytest.mark.parametrize(
+    "limit", [{"max_steps": 7, "max_epochs": -1}, pytest.param({"max_epochs": 1}, marks=SLOW)]
+)
 def test_a_run_that_ended_can_be_made_longer(
-    limit: dict[str, Any], tmp_path: Path, toy_root: Path
+    limit: dict[str, Any], whole: Path, tmp_path: Path, toy_root: Path
 ) -> None:
-    whole, longer = tmp_path / "whole", tmp_path / "longer"
-    fit(whole, toy_root, adversarial())
-    fit(longer, toy_root, adversarial(), **limit)
-    fit(longer, toy_root, adversarial(), ckpt_path=last(longer))
-    require_same(last(whole), last(longer))
-    assert (longer / "metrics.csv").read_bytes() == (whole / "metrics.csv").read_bytes()
+    fit(tmp_path, toy_root, adversarial(), **limit)
+    fit(tmp_path, toy_root, adversarial(), ckpt_path=last(tmp_path))
+    require_same_run(whole, tmp_path)
 
 
-def test_the_best_checkpoint_is_resumed_too(tmp_path: Path, toy_root: Path) -> None:
-    whole, back = tmp_path / "whole", tmp_path / "back"
-    fit(whole, toy_root, adversarial())
+@SLOW
+def test_the_best_checkpoint_is_resumed_too(whole: Path, tmp_path: Path, toy_root: Path) -> None:
+    back = tmp_path / "back"
     fit(back, toy_root, adversarial())
     best = back / "checkpoints" / "best.ckpt"
     assert read_checkpoint(best)["vidpred"]["batches_seen"] < EPOCHS * BATCHES
@@ -203,17 +215,18 @@ def test_the_best_checkpoint_is_resumed_too(tmp_path: Path, toy_root: Path) -> N
         if path != best:
             path.unlink()
     fit(back, toy_root, adversarial(), ckpt_path=back / "best.ckpt")
-    require_same(last(whole), last(back))
-    assert (back / "metrics.csv").read_bytes() == (whole / "metrics.csv").read_bytes()
+    require_same_run(whole, back)
 
 
-def test_a_folder_that_was_moved_keeps_its_best(tmp_path: Path, toy_root: Path) -> None:
-    whole, before, after = (tmp_path / name for name in ("whole", "before", "after"))
-    fit(whole, toy_root, adversarial())
+@SLOW
+def test_a_folder_that_was_moved_keeps_its_best(
+    whole: Path, tmp_path: Path, toy_root: Path
+) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
     fit(before, toy_root, adversarial(), cut=9)
     before.rename(after)
     fit(after, toy_root, adversarial(), ckpt_path=last(after))
-    require_same(last(whole), last(after))
+    require_same_run(whole, after)
 
 
 class Disturbance(pl.Callback):
@@ -239,31 +252,34 @@ def fit_disturbed(
     fit(folder, toy_root, adversarial(), callbacks=disturbed, **options)
 
 
-@pytest.mark.parametrize("where", ["training", "validation"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize(
+    ("number", "where"),
+    [
+        (signal.SIGINT, "training"),
+        (signal.SIGTERM, "validation"),
+        pytest.param(signal.SIGTERM, "training", marks=SLOW),
+        pytest.param(signal.SIGINT, "validation", marks=SLOW),
+        pytest.param(signal.SIGUSR1, "training", marks=SLOW),
+        pytest.param(signal.SIGUSR1, "validation", marks=SLOW),
+    ],
+)
 def test_a_signal_waits_for_the_end_of_the_batch(
-    number: signal.Signals, where: str, tmp_path: Path, toy_root: Path
+    number: signal.Signals, where: str, whole: Path, tmp_path: Path, toy_root: Path
 ) -> None:
     before = signal.getsignal(number)
-    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    options = {"max_val_videos": 2}
-    fit(whole, toy_root, adversarial(), **options)
     batch = 10 if where == "validation" else 7
     with pytest.raises(SystemExit) as stop:
-        fit_disturbed(
-            *(stopped, toy_root, batch, where, lambda: signal.raise_signal(number)), **options
-        )
+        fit_disturbed(tmp_path, toy_root, batch, where, lambda: signal.raise_signal(number))
     assert stop.value.code in (128 + number, None)  # Lightning's own at SIGTERM has none
-    saved = stopped / "checkpoints" / "interrupted.ckpt"
+    saved = tmp_path / "checkpoints" / "interrupted.ckpt"
     assert read_checkpoint(saved)["vidpred"]["batches_seen"] == (10 if where == "validation" else 8)
-    fit(stopped, toy_root, adversarial(), ckpt_path=saved, **options)
-    require_same(last(whole), last(stopped))
-    assert (stopped / "metrics.csv").read_bytes() == (whole / "metrics.csv").read_bytes()
+    fit(tmp_path, toy_root, adversarial(), ckpt_path=saved)
+    require_same_run(whole, tmp_path)
     # Lightning may have put the handler back: it finds out that it is not needed any more.
     signal.signal(number, before)
 
 
-@pytest.mark.parametrize("where", ["training", "validation"])
+@pytest.mark.parametrize("where", ["validation", pytest.param("training", marks=SLOW)])
 def test_half_a_batch_is_nothing_to_go_on_from(
     where: str, tmp_path: Path, toy_root: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -278,6 +294,7 @@ def test_half_a_batch_is_nothing_to_go_on_from(
     assert read_checkpoint(last(tmp_path))["vidpred"]["batches_seen"] == 8
 
 
+@SLOW
 @pytest.mark.filterwarnings("ignore:stopped within a batch, and there is no checkpoint")
 def test_signals_are_given_back(tmp_path: Path, toy_root: Path) -> None:
     heard: list[int] = []
@@ -314,6 +331,7 @@ def test_only_the_latest_are_kept(tmp_path: Path, toy_root: Path) -> None:
     assert last(tmp_path).samefile(folder / "batch_00000006.ckpt")
 
 
+@SLOW
 def test_the_clock_saves_as_well(tmp_path: Path, toy_root: Path) -> None:
     saving = RunCheckpoints(every_minutes=1e-9, keep=30)
     fit(tmp_path, toy_root, adversarial(), max_epochs=1, callbacks=[saving])
