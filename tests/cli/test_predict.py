@@ -19,7 +19,14 @@ from PIL import Image
 from saved_predictors import save_predictor
 
 from vidpred.cli.main import main
-from vidpred.models import CopyLastFrame, GeneratorScale, LinearExtrapolation, MultiScaleGenerator
+from vidpred.models import (
+    CopyLastFrame,
+    GeneratorScale,
+    LinearExtrapolation,
+    MultiScaleGenerator,
+    Predictor,
+)
+from vidpred.prediction.tiles import tiled_step
 from vidpred.video import read_clip_array, write_video
 from vidpred.video.playing import Look, play
 from vidpred.video.streaming import streaming
@@ -341,18 +348,30 @@ def test_damaged_positions_are_left_out_and_told(
 
 
 @pytest.mark.usefixtures("here")
-def test_tiles_batches_and_whole_frames_agree(tmp_path: Path, video: Path) -> None:
+def test_tiles_batches_and_whole_frames_agree(
+    tmp_path: Path, video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     torch.manual_seed(0)
-    scales = [GeneratorScale((32,), (3, 3)), GeneratorScale((64,), (3, 3))]
+    scales = [GeneratorScale((8,), (3, 3)), GeneratorScale((8,), (3, 3))]
     network = MultiScaleGenerator(scales, context_frames=2)
     checkpoint = save_predictor(network, tmp_path / "network.ckpt")
     large = tmp_path / "large.avi"
-    write_video(large, torch.randint(0, 256, (3, 3, 402, 703), dtype=torch.uint8), codec="ffv1")
-    for source, little in ((large, "1050MiB"), (video, "4GiB")):
-        options = (source, "--checkpoint", checkpoint, "--horizon", 2, "--overwrite")
-        every = () if source == large else ("--every", 3)
-        assert predict(*options, *every, "--batch_size", 1, "--output", "one.npy") == 0
-        assert predict(*options, *every, "--max-memory", little, "--output", "other.npy") == 0
+    write_video(large, torch.randint(0, 256, (3, 3, 101, 141), dtype=torch.uint8), codec="ffv1")
+    tiles: list[int] = []
+
+    def noted(predictor: Predictor, frames: list, rows: list, columns: list) -> torch.Tensor:
+        tiles.append(len(rows) * len(columns))
+        return tiled_step(predictor, frames, rows, columns)
+
+    monkeypatch.setattr("vidpred.prediction.rollout.tiled_step", noted)
+    for source, place, little in ((large, (), "904MiB"), (video, ("--every", 3), "4GiB")):
+        options = (source, *place, "--checkpoint", checkpoint, "--horizon", 2, "--overwrite")
+        assert predict(*options, "--batch_size", 1, "--output", "one.npy") == 0
+        assert set(tiles) == {1}
+        tiles.clear()
+        assert predict(*options, "--max-memory", little, "--output", "other.npy") == 0
+        assert (min(tiles) > 1) == (source == large)
+        tiles.clear()
         one, other = array("one.npy"), array("other.npy")
         assert one.shape == other.shape
         # A sum of floats in another order may round to the next of 256 levels.

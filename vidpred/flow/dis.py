@@ -4,7 +4,6 @@ from types import ModuleType
 from typing import Any, Literal, get_args
 
 import torch
-from kornia.color import rgb_to_grayscale
 from torch import Tensor
 
 from vidpred.errors import VidpredError
@@ -60,6 +59,9 @@ class DISFlow(FlowEstimator):
 
     def _pixels(self, frames: Tensor) -> Any:
         """Frames as OpenCV takes them: uint8, shape (N, H, W), large enough."""
+        # Here and not above: it takes a quarter of a second, which `vidpred predict` need not wait.
+        from kornia.color import rgb_to_grayscale
+
         side = MIN_SIDE[self.preset]
         grey = rgb_to_grayscale(frames) if frames.shape[1] == 3 else frames
         return unit_to_uint8(pad_to_size(grey, side, side))[:, 0].cpu().contiguous().numpy()
