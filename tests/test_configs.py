@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 import vidpred
-from vidpred.cli.main import main
+from vidpred.cli.main import _parser, main
 from vidpred.configurations import packaged_configurations
 from vidpred.data.moving_shapes import write_moving_shapes
 from vidpred.evaluation import available_protocols, read_result
@@ -102,6 +103,27 @@ def test_adam_takes_the_place_of_sgd(tmp_path: Path, toy_root: Path) -> None:
     assert configuration.count("class_path: torch.optim.Adam") == 1
 
 
+def test_adam_serves_rows_without_a_discriminator_too(tmp_path: Path, toy_root: Path) -> None:
+    files = ("-c", "experiment/gdl_l1.yaml", "-c", "model/adam.yaml")
+    assert fit_one_batch(tmp_path, toy_root, *files) == 0
+    configuration = (tmp_path / "run" / "config.yaml").read_text()
+    assert configuration.count("class_path: torch.optim.Adam") == 1
+
+
+def test_the_sweep_is_the_ablation() -> None:
+    sweep = yaml.safe_load((ROOT / "sweep" / "ablation.yaml").read_text())
+    parameters = sweep["parameters"]
+    assert tuple(parameters["rows"]["values"]) == ROWS
+    # What an agent makes of it: ${program}, then each parameter of one cell as --name=value.
+    assert sweep["command"][0] == "${program}"
+    assert sweep["command"][-1] == "${args}"
+    own = list(sweep["command"][1:-1])
+    for row in parameters["rows"]["values"]:
+        arguments = ["--root=data/ucf101", f"--rows={row}", "--seeds=3"]
+        parsed = _parser().parse_args([*own, *arguments])
+        assert (parsed.rows, parsed.seeds, parsed.train_only) == ([row], [3], True)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ROWS)
 def test_experiments_train_at_full_width(name: str, tmp_path: Path, toy_root: Path) -> None:
@@ -171,7 +193,8 @@ def test_protocols_score(name: str, tmp_path: Path, long_toy_root: Path) -> None
 def test_no_file_is_forgotten() -> None:
     covered = {f"experiment/{name}.yaml" for name in (*ROWS, "quickstart")}
     covered |= set(FULL_WIDTH.values()) | {f"data/{name}.yaml" for name in DATA}
-    covered |= {"model/adam_adversarial.yaml", "trainer/weight_average.yaml"}
+    covered |= {"model/adam.yaml", "model/adam_adversarial.yaml", "sweep/ablation.yaml"}
+    covered |= {"trainer/weight_average.yaml"}
     covered |= {"experiment/adv_gdl_finetuned.yaml"}
     covered |= {"trainer/default.yaml", "trainer/scoring.yaml"}  # read before every other file
     covered |= {f"protocol/{name}.yaml" for name in available_protocols()}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vidpred import __version__
-from vidpred.cli import compare, data, export, predict, quickstart, score, test
+from vidpred.cli import ablate, compare, data, export, predict, quickstart, score, test
 from vidpred.errors import VidpredError
 
 # Nothing above imports torch: `--help` has to answer at once.
@@ -111,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     score.add_score_parser(commands)
     compare.add_compare_parser(commands)
     export.add_export_parser(commands)
+    ablate.add_ablate_parser(commands)
     data.add_data_parser(commands)
     return parser
 

@@ -73,7 +73,7 @@ def _ranking(comparison: Comparison) -> str:
             sure = interval(score["gain_interval"], first, signed=True)
             cells.append(f"{number(score['gain'], first, signed=True)} {sure}".strip())
         rows.append(cells)
-    return _table(heads, rows)
+    return markdown_table(heads, rows)
 
 
 def _legend(comparison: Comparison) -> str:
@@ -99,7 +99,7 @@ def _as_coded(comparison: Comparison) -> str:
     return (
         f"As coded, clips at or above {skip['at_least']:g} in {metric_name(skip['measure'])} are "
         "skipped for each method alone, so methods are averaged over different clips:\n\n"
-        + _table(heads, rows)
+        + markdown_table(heads, rows)
     )
 
 
@@ -114,7 +114,8 @@ def _head(comparison: Comparison, key: str) -> str:
     return metric_name(key) + (f", {table['unit']}" if table["unit"] else "") + arrow
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Lay cells out as a Markdown table."""
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
