@@ -112,5 +112,5 @@ def test_what_cannot_be_predicted_is_told() -> None:
 def test_the_batch_fits_into_the_memory() -> None:
     copies = rollout(CopyLastFrame(context_frames=4))
     assert copies.windows_at_once(64, 64, horizon=8) == 4
-    assert copies.windows_at_once(2160, 3840, horizon=8) == 2
+    assert copies.windows_at_once(1080, 1920, horizon=64) == 3
     assert copies.windows_at_once(8192, 8192, horizon=8) == 1
