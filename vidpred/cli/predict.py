@@ -1,17 +1,14 @@
 """`vidpred predict`: the future of any video."""
 
 import argparse
-import re
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vidpred.cli.predict_options import add_predict_options, require_sense
+from vidpred.cli.predict_progress import prediction_progress
 from vidpred.cli.scoring import device_of, say
-from vidpred.cli.test import add_module_option, import_modules
+from vidpred.cli.test import import_modules
 from vidpred.errors import PredictionError, VidpredError
 
 if TYPE_CHECKING:
@@ -50,93 +47,7 @@ def add_predict_parser(
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "inputs", nargs="+", metavar="INPUT", type=Path, help="video, folder of frames, or -"
-    )
-    parser.add_argument(
-        "--checkpoint",
-        default="small",
-        metavar="FILE|NAME",
-        help="of `vidpred fit`, or the name of a predictor that comes along (default: small)",
-    )
-    parser.add_argument(
-        "--horizon", type=_count, default=8, metavar="N", help="frames to predict (default: 8)"
-    )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        metavar="OUT",
-        help="file in .mp4, .webm, .gif (50 frames per second at most) or .npy (uint8, T x H x W x "
-        "3), or a name without ending for a folder of PNG frames; for several inputs a folder "
-        "(default: future.mp4, or futures)",
-    )
-    parser.add_argument(
-        "--format",
-        choices=("mp4", "webm", "gif", "png", "npy"),
-        help="what goes into the folder of several inputs (default: mp4)",
-    )
-    place = parser.add_mutually_exclusive_group()
-    place.add_argument(
-        "--at",
-        type=_place,
-        metavar="PLACE",
-        help="predict from this place instead of the end: a time such as 12.5s or 1:02.5, or the "
-        "index of a frame, counted from 0, which is the last one known",
-    )
-    place.add_argument(
-        "--every",
-        type=_count,
-        nargs="?",
-        const=1,
-        metavar="N",
-        help="predict from every position, or every Nth; a video shows the last N frames of each "
-        "prediction, so that it runs on as the input does, PNG and .npy hold all",
-    )
-    parser.add_argument(
-        "--compare",
-        action="store_true",
-        help="show truth, prediction and difference side by side, and print metrics; without --at "
-        "and --every the last frames are held back and predicted",
-    )
-    parser.add_argument(
-        "--with_context", "--with-context", action="store_true", help="show the known frames first"
-    )
-    parser.add_argument(
-        "--size", type=_size, metavar="WxH", help="of raw pixels from the standard input"
-    )
-    parser.add_argument(
-        "--pixel_format",
-        "--pixel-format",
-        default="rgb24",
-        metavar="NAME",
-        help="of raw pixels, as FFmpeg calls it (default: rgb24)",
-    )
-    parser.add_argument(
-        "--fps",
-        type=_rate,
-        default=Fraction(25),
-        help="frames per second of what does not tell it: raw pixels, a folder (default: 25)",
-    )
-    parser.add_argument(
-        "--max_memory",
-        "--max-memory",
-        type=_memory,
-        default="4GiB",
-        metavar="AMOUNT",
-        help="large frames are predicted in tiles, with the same result, to stay below this "
-        "(default: 4GiB)",
-    )
-    parser.add_argument(
-        "--batch_size",
-        "--batch-size",
-        type=_count,
-        default=8,
-        metavar="N",
-        help="positions or inputs predicted at once, where memory allows (default: 8)",
-    )
-    add_module_option(parser)
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
-    parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
+    add_predict_options(parser)
     parser.set_defaults(run=run_predict)
 
 
@@ -153,7 +64,7 @@ def run_predict(arguments: argparse.Namespace) -> int:
     from vidpred.prediction.naming import output_paths, require_free
 
     inputs: list[Path] = arguments.inputs
-    _require_sense(arguments)
+    require_sense(arguments)
     output = arguments.output or Path("futures" if len(inputs) > 1 else "future.mp4")
     paths, form = output_paths(inputs, output, arguments.format)
     problems: list[VidpredError] = []
@@ -208,7 +119,7 @@ def _predict(
     scores, measure = _measuring(len(inputs)) if arguments.compare else (None, None)
 
     problems: list[VidpredError] = []
-    with _progress(None if several else len(inputs) * arguments.horizon) as progress:
+    with prediction_progress(None if several else len(inputs) * arguments.horizon) as progress:
         events = predict_inputs(inputs, place, rollout, arguments.horizon, measure=measure)
         known = predictor.context_frames if arguments.with_context else 0
         outputs = [_output(path, form, several, known + arguments.horizon) for _, path in wanted]
@@ -263,18 +174,6 @@ def _place_of(arguments: argparse.Namespace) -> "Place":
     return Last(truth)
 
 
-def _require_sense(arguments: argparse.Namespace) -> None:
-    """Refuse options that contradict each other."""
-    inputs = arguments.inputs
-    pipes = sum(str(source) == "-" for source in inputs)
-    if pipes > 1:
-        raise PredictionError("- is given twice; there is one standard input")
-    if arguments.with_context and arguments.every is not None:
-        raise PredictionError("--with_context is for one position, and --every asks for all")
-    if arguments.size is not None and not pipes:
-        raise PredictionError("--size is for raw pixels from the standard input; give - as INPUT")
-
-
 def _report(outcome: "Outcome", source: "Input") -> list[VidpredError]:
     """Print what came out of an input, and give what went wrong."""
     if outcome.path is not None:
@@ -314,100 +213,3 @@ def _print_scores(scores: "Scores") -> None:
     for line in scores.lines():
         print(line)
     sys.stdout.flush()
-
-
-class _Progress:
-    """A bar on stderr, and the rate at the end."""
-
-    def __init__(self, total: int | None) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-        console = Console(stderr=True)
-        self._bar = Progress(
-            TextColumn("Predicting frames"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._task = self._bar.add_task("", total=total, rate="")
-        self._start = time.perf_counter()
-        self.frames = 0
-
-    def advance(self) -> None:
-        """Count one frame."""
-        self.frames += 1
-        self._bar.start()
-        self._bar.update(self._task, advance=1, rate=f"{self.rate:.3g} frames/s")
-
-    def pause(self) -> None:
-        """Make room for lines on stdout, which may be the same screen."""
-        self._bar.stop()
-
-    @property
-    def rate(self) -> float:
-        """Frames per second until now: reading, predicting and writing."""
-        return self.frames / (time.perf_counter() - self._start)
-
-
-@contextmanager
-def _progress(total: int | None) -> Iterator[_Progress]:
-    progress = _Progress(total)
-    try:
-        yield progress
-    finally:
-        progress.pause()
-    if progress.frames:
-        say(
-            f"{progress.frames} frames, {progress.rate:.3g} frames per second "
-            "(reading, predicting and writing)"
-        )
-
-
-def _count(text: str) -> int:
-    number = int(text) if re.fullmatch(r"\d{1,9}", text) else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number that is at least 1")
-    return number
-
-
-def _place(text: str) -> tuple[Fraction | None, int | None]:
-    """Read a time, or the index of a frame."""
-    if re.fullmatch(r"\d{1,12}", text):
-        return None, int(text)
-    found = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)s?", text)
-    if found is None:
-        raise argparse.ArgumentTypeError(
-            f"{text!r}; expected a time such as 12.5s or 1:02.5, or the index of a frame"
-        )
-    hours, minutes, seconds = (Fraction(part or 0) for part in found.groups())
-    return (hours * 60 + minutes) * 60 + seconds, None
-
-
-def _size(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
-    if found is None:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected width x height, such as 320x240")
-    return int(found[1]), int(found[2])
-
-
-def _rate(text: str) -> Fraction:
-    try:
-        rate = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        rate = Fraction(0)
-    if rate <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected a rate such as 25 or 30000/1001")
-    return rate
-
-
-def _memory(text: str) -> int:
-    """Read an amount of memory such as 4GiB; letters count 1024 whatever they are called."""
-    found = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", text.strip().lower())
-    amount = 0 if found is None else int(float(found[1]) * 1024 ** " kmgt".index(found[2] or " "))
-    if amount == 0:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected an amount such as 4GiB or 800MiB")
-    return amount
