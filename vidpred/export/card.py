@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from vidpred.evaluation.common import describe_measure
-from vidpred.evaluation.wording import area_name, metric_name, number, variant_name
+from vidpred.evaluation.wording import METRIC_NAMES, area_name, metric_name, number, variant_name
 from vidpred.models import SavedPredictor
 
 _NOTHING_KNOWN = "not known"
+_FEW = 3
+"""Measures that are named; of more their number is told."""
 
 
 def model_card(saved: SavedPredictor, *, name: str, sha256: str) -> str:
@@ -83,8 +85,17 @@ def _score(score: Mapping[str, Any]) -> str:
             f"{clips['clips_scored']} clips, mean over {horizon} predicted frames; protocol "
             f"`{score['protocol_digest'][:10]}`; measured with {by}, "
             f"{str(measured.get('date', ''))[:10]}.",
+            *([_skipped(protocol["skip"])] if protocol["skip"] else []),
             _table(("measure", "of", "this", *names), rows),
         )
+    )
+
+
+def _skipped(skip: Mapping[str, Any]) -> str:
+    metric = skip["measure"]["metric"]
+    return (
+        f"As in the code that is followed, clips with {METRIC_NAMES.get(metric, metric)} "
+        f"{skip['at_least']:g} or more are left out, for each column alone."
     )
 
 
@@ -101,7 +112,9 @@ def _limits(saved: SavedPredictor) -> Iterator[str]:
                 if not _is_better(summary["mean"], copies[key]["mean"], key)
             ]
             if behind:
-                yield f"`{name}`: no better than copying the last frame in {', '.join(behind)}."
+                few = len(behind) <= _FEW
+                what = ", ".join(behind) if few else f"{len(behind)} of {len(copies)} measures"
+                yield f"`{name}`: no better than copying the last frame in {what}."
         expected = clips["videos_expected"]
         if expected is not None and clips["videos_scored"] < expected:
             yield (
