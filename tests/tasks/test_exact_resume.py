@@ -17,7 +17,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EMAWeightAveraging, ModelCheckpoint
 from same_checkpoints import require_same
-from worlds import small_networks, trainer
+from worlds import trainer
 
 from vidpred.batch import ClipBatch
 from vidpred.callbacks import FrameQuality, InterruptCheckpoint, Pictures, RunCheckpoints
@@ -25,6 +25,12 @@ from vidpred.data import UCF101DataModule
 from vidpred.errors import CheckpointError
 from vidpred.loggers import RunCSVLogger
 from vidpred.losses import MultiScaleLoss
+from vidpred.models import (
+    DiscriminatorScale,
+    GeneratorScale,
+    MultiScaleDiscriminator,
+    MultiScaleGenerator,
+)
 from vidpred.models.checkpoint import read_checkpoint
 from vidpred.tasks import AdversarialTask, NextFrameTask, ReconstructionTask
 from vidpred.tasks.checkpoint_io import SafeCheckpointIO
@@ -77,9 +83,17 @@ class NoisyData(UCF101DataModule):
         return {**batch, "frames": (batch["frames"] * (0.7 + 0.1 * noise)).to(torch.uint8)}
 
 
+def tiny_generator() -> MultiScaleGenerator:
+    torch.manual_seed(0)
+    return MultiScaleGenerator([GeneratorScale((4,), (3, 3)), GeneratorScale((4,), (3, 3))])
+
+
 def adversarial() -> NextFrameTask:
+    generator = tiny_generator()
+    scales = [DiscriminatorScale((4,), (3,), (8,)), DiscriminatorScale((4,), (3,), (8,))]
     return AdversarialTask(
-        *small_networks(),
+        *(generator, MultiScaleDiscriminator(scales, spectral_norm=True)),
+        instance_noise=0.1,
         loss=MultiScaleLoss(gradient_difference_weight=1),
         generator_optimizer=adam,
         discriminator_optimizer=adam,
@@ -91,7 +105,7 @@ def adversarial() -> NextFrameTask:
 
 
 def reconstruction() -> NextFrameTask:
-    return ReconstructionTask(small_networks()[0], optimizer=adam, lr_scheduler=halving)
+    return ReconstructionTask(tiny_generator(), optimizer=adam, lr_scheduler=halving)
 
 
 def standard_callbacks(every_n_batches: int) -> list[pl.Callback]:
