@@ -10,7 +10,7 @@ from vidpred.models.checkpoint import read_checkpoint
 
 
 def require_same(one: Path, other: Path) -> None:
-    """Compare every tensor and every plain value, but for the names of folders and of W&B runs."""
+    """Compare every tensor and plain value, but for names of folders, W&B runs and commits."""
     a, b = (leaves(_without_names(path)) for path in (one, other))
     differing = [key for key in sorted(a.keys() | b.keys()) if not _equal(a.get(key), b.get(key))]
     if differing:
@@ -40,6 +40,7 @@ def leaves(value: Any, name: str = "") -> dict[str, Any]:
 def _without_names(path: Path) -> dict[str, Any]:
     checkpoint = read_checkpoint(path)
     checkpoint["vidpred_resume"]["loggers"].pop("ResilientWandbLogger", None)
+    checkpoint["vidpred"]["training"].pop("commit")  # a checkout may be worked on meanwhile
     for key, state in checkpoint["callbacks"].items():
         if key.startswith("ModelCheckpoint"):
             assert Path(state.pop("dirpath")).resolve() == path.parent.resolve()

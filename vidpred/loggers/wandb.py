@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -21,6 +22,9 @@ Mode = Literal["auto", "online", "offline", "disabled"]
 
 STEP_KEY = "trainer/global_step"
 """Horizontal axis of all charts, named as Lightning's logger does; it holds our batch counter."""
+
+RECENT = 100
+"""Rows that a checkpoint keeps; W&B writes at least every few seconds."""
 
 _log = logging.getLogger(__name__)
 
@@ -83,6 +87,8 @@ class ResilientWandbLogger(WandbLogger):
             reinit="create_new",
         )
         del self._wandb_init["anonymous"]  # W&B warns of it, whatever its value
+        self._is_resumed = run_id is not None
+        self._recent: deque[tuple[int | None, dict[str, float]]] = deque(maxlen=RECENT)
         self._mode = mode
         self._init_timeout = init_timeout
         self._finish_timeout = finish_timeout
@@ -114,6 +120,8 @@ class ResilientWandbLogger(WandbLogger):
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log numbers and media at a batch counter; failures are reported once and swallowed."""
         self._attempt("metrics", lambda: WandbLogger.log_metrics(self, metrics, step))
+        numbers = {k: float(v) for k, v in metrics.items() if isinstance(v, int | float)}
+        self._recent.append((step, numbers))
 
     @rank_zero_only
     def alert(self, title: str, text: str) -> None:
@@ -121,11 +129,14 @@ class ResilientWandbLogger(WandbLogger):
         self._attempt("an alert", lambda: self.experiment.alert(title, text, level="WARN"))
 
     def state_dict(self) -> dict[str, Any]:
-        """Give the identity of the run, for `run_id`."""
-        return {"run_id": getattr(self._experiment, "id", self._id)}
+        """Give the identity of the run, for `run_id`, and the numbers that were logged last."""
+        return {"run_id": getattr(self._experiment, "id", self._id), "recent": list(self._recent)}
 
+    @rank_zero_only
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Do nothing: W&B has to know the run before it starts, by `run_id`."""
+        """Log the last numbers again: a kill takes with it what W&B has not written yet."""
+        for step, numbers in state_dict["recent"] if self._is_resumed else ():
+            self.log_metrics(numbers, step)
 
     def after_save_checkpoint(self, checkpoint_callback: ModelCheckpoint) -> None:
         """Remember the best checkpoint; `finalize` logs it."""
