@@ -135,7 +135,7 @@ class ResilientWandbLogger(WandbLogger):
     @rank_zero_only
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Log the last numbers again: a kill takes with it what W&B has not written yet."""
-        for step, numbers in state_dict["recent"] if self._is_resumed else ():
+        for step, numbers in state_dict.get("recent", ()) if self._is_resumed else ():
             self.log_metrics(numbers, step)
 
     def after_save_checkpoint(self, checkpoint_callback: ModelCheckpoint) -> None:
