@@ -56,26 +56,38 @@ class ExportError(VidpredError):
 
 
 class TrainingDivergedError(VidpredError):
-    """A loss term or a prediction became NaN or infinite."""
+    """A loss term or a prediction became NaN or infinite, or grew beyond all measure."""
 
-    def __init__(self, terms: Iterable[str], batch: int) -> None:
+    def __init__(
+        self,
+        terms: Iterable[str],
+        batch: int,
+        problem: str = "not finite",
+        well_before: int | None = None,
+    ) -> None:
         """Name the terms and when it happened.
 
         Args:
             terms: Names of the loss terms that are not finite, as they are logged.
             batch: Number of the training batch, counted from 0 over the whole run.
+            problem: What they are.
+            well_before: Batch before which all was as usual; None is `batch`.
         """
         names = ", ".join(terms)
         super().__init__(
-            f"not finite at batch {batch}: {names}. Lower the learning rate or clip the gradients, "
+            f"{problem} at batch {batch}: {names}. Lower the learning rate or clip the gradients, "
             "and go on from an earlier checkpoint (--ckpt_path); the rates of the configuration "
-            "apply to what is resumed"
+            "apply to what is resumed. -c trainer/recovery.yaml does so by itself"
         )
         self.terms = names
         self.batch = batch
+        self.problem = problem
+        self.well_before = batch if well_before is None else well_before
+        self.resume_from: Path | None = None
+        """Checkpoint from which `callbacks.DivergenceRecovery` wants the run to go on."""
 
-    def __reduce__(self) -> tuple[type["TrainingDivergedError"], tuple[list[str], int]]:
-        return type(self), (self.terms.split(", "), self.batch)
+    def __reduce__(self) -> tuple[type["TrainingDivergedError"], tuple[list[str], int, str, int]]:
+        return type(self), (self.terms.split(", "), self.batch, self.problem, self.well_before)
 
 
 class GradientError(VidpredError):

@@ -24,12 +24,13 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from vidpred.cli.configurations import resolve_configurations
+from vidpred.cli.recovering import arguments_to_go_on
 from vidpred.cli.resuming import find_checkpoint, say_changes, wandb_run_id
 from vidpred.cli.run_configuration import RunConfiguration
 from vidpred.cli.run_folder import hold, new_run_dir, require_writable, run_of
 from vidpred.configurations import packaged_configurations
 from vidpred.data import ClipDataModule, UCF101DataModule
-from vidpred.errors import VidpredError
+from vidpred.errors import TrainingDivergedError, VidpredError
 from vidpred.loggers import ResilientWandbLogger, RunCSVLogger
 from vidpred.models.checkpoint import read_checkpoint
 from vidpred.tasks import NextFrameTask
@@ -271,6 +272,10 @@ def run_cli(arguments: Sequence[str]) -> VidpredCLI | int:
                 resolve_configurations(arguments),
                 lambda run_dir: held.enter_context(hold(run_dir)),
             )
+    except TrainingDivergedError as error:
+        following = arguments_to_go_on(arguments, error)
+        if following is None:
+            raise
     except MisconfigurationException as error:
         raise VidpredError(str(error)) from error
     except SystemExit as stop:
@@ -281,6 +286,8 @@ def run_cli(arguments: Sequence[str]) -> VidpredCLI | int:
         if isinstance(stop, SIGTERMException):
             return TERMINATED
         return stop.code if isinstance(stop.code, int) else 0
+    # Out of reach of the exception, which holds the networks of the try before.
+    return run_cli(following)
 
 
 def _quieten_lightning() -> None:
