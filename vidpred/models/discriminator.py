@@ -10,6 +10,7 @@ from jsonargparse.typing import PositiveInt
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from vidpred.models.convolution import Convolution
 from vidpred.ops.checks import require_frames, require_positive
 from vidpred.ops.pyramid import pyramid
 
@@ -259,7 +260,7 @@ class MultiScaleDiscriminator(nn.Module):
         for (width_in, width_out), kernel in zip(
             pairwise([frames * self.channels, *scale.maps]), scale.kernels, strict=True
         ):
-            layers += [nn.Conv2d(width_in, width_out, kernel), nn.ReLU()]
+            layers += [Convolution(width_in, width_out, kernel), nn.ReLU()]
         if scale.pool:
             layers.append(nn.MaxPool2d(2))
         if self.head == "fully_connected":

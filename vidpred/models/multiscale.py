@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from jsonargparse.typing import PositiveInt
 from torch import Tensor, nn
 
+from vidpred.models.convolution import Convolution
 from vidpred.models.predictor import ScalePredictor
 from vidpred.ops.checks import require_frames, require_positive
 from vidpred.ops.pyramid import pyramid
@@ -177,13 +178,16 @@ class MultiScaleGenerator(ScalePredictor):
         guesses: list[Tensor] = []
         for past, network in zip(pyramid(context, self.num_scales), self.networks, strict=True):
             past = past.flatten(1, 2)
+            # Under autocast the convolutions alone are in half precision: a guess keeps the digits
+            # of the frames, through all the scales that add to it.
             if guesses:
                 enlarged = F.interpolate(
                     guesses[-1].flatten(1, 2), scale_factor=2, mode=self.upsampling
                 )
-                guess = torch.tanh(enlarged + network(torch.cat([past, enlarged], dim=1)))
+                correction = network(torch.cat([past, enlarged], dim=1))
+                guess = torch.tanh(enlarged + correction.to(past.dtype))
             else:
-                guess = torch.tanh(network(past))
+                guess = torch.tanh(network(past).to(past.dtype))
             guesses.append(torch.unflatten(guess, 1, frames_shape))
         return guesses
 
@@ -214,5 +218,5 @@ def _same_size_network(scale: GeneratorScale, in_channels: int, out_channels: in
     widths = [in_channels, *scale.hidden, out_channels]
     layers: list[nn.Module] = []
     for (width_in, width_out), kernel in zip(pairwise(widths), scale.kernels, strict=True):
-        layers += [nn.Conv2d(width_in, width_out, kernel, padding=kernel // 2), nn.ReLU()]
+        layers += [Convolution(width_in, width_out, kernel, padding=kernel // 2), nn.ReLU()]
     return nn.Sequential(*layers[:-1])

@@ -5,6 +5,7 @@ from vidpred.ops.motion import frame_difference_mask, known_frames
 from vidpred.ops.pyramid import downsample, pyramid
 from vidpred.ops.range import signed_to_unit, to_unit, unit_to_signed, unit_to_uint8
 from vidpred.ops.warp import warp
+from vidpred.ops.winograd import winograd_conv2d
 
 __all__ = [
     "downsample",
@@ -17,4 +18,5 @@ __all__ = [
     "unit_to_signed",
     "unit_to_uint8",
     "warp",
+    "winograd_conv2d",
 ]
