@@ -8,6 +8,7 @@ import torch
 from torch.utils.data import DataLoader, DistributedSampler
 
 from vidpred.batch import ClipBatch
+from vidpred.data.ahead import copied_ahead
 from vidpred.data.blocks import BlockPart, TrainingBlocks
 from vidpred.data.catalog import ClipSample, collate_clips
 from vidpred.errors import DataError, VidpredError
@@ -67,9 +68,17 @@ class TrainingLoader(DataLoader[Any]):
         blocks: The stream.
         sampler: Which parts of it.
         num_workers: Processes that make blocks.
+        gpu: Where batches are copied ahead; None leaves them where they are made.
     """
 
-    def __init__(self, blocks: TrainingBlocks, sampler: BlockSampler, *, num_workers: int) -> None:
+    def __init__(
+        self,
+        blocks: TrainingBlocks,
+        sampler: BlockSampler,
+        *,
+        num_workers: int,
+        gpu: torch.device | None = None,
+    ) -> None:
         super().__init__(
             blocks,
             batch_size=None,  # a block is made as a whole
@@ -83,6 +92,7 @@ class TrainingLoader(DataLoader[Any]):
             generator=torch.Generator(),
         )
         self.num_batches = sampler.num_batches
+        self._gpu = gpu
 
     def __len__(self) -> int:
         """Batches in an epoch of this process."""
@@ -90,6 +100,10 @@ class TrainingLoader(DataLoader[Any]):
 
     def __iter__(self) -> Iterator[ClipBatch]:  # type: ignore[override] # torch names its own class
         """Yield batches, or raise what a worker met."""
+        batches = self._batches()
+        return batches if self._gpu is None else copied_ahead(batches, self._gpu)
+
+    def _batches(self) -> Iterator[ClipBatch]:
         parts: Iterator[Any] = super().__iter__()
         for part in parts:
             if isinstance(part, VidpredError):

@@ -13,6 +13,7 @@ from jsonargparse.typing import ClosedUnitInterval, NonNegativeInt, PositiveInt
 from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities import rank_zero_info
 
+from vidpred.batch import ClipBatch
 from vidpred.data.blocks import TrainingBlocks, multiple_at_least
 from vidpred.data.catalog import (
     SPLITS,
@@ -31,6 +32,7 @@ from vidpred.data.loading import (
     collate_or_error,
     share_with_parent,
 )
+from vidpred.data.mirror import mirrored
 from vidpred.data.patches import PATCH_MOTION_THRESHOLD
 from vidpred.data.stream import describe_videos, plain, require_same_stream
 from vidpred.data.training import TrainingClips
@@ -75,6 +77,9 @@ class ClipDataModule(pl.LightningDataModule, ABC):
             `None`.
         max_test_videos: The same for test.
         frame_step: Distance between two frames of a clip.
+        flip_probability: How often a training clip is mirrored left to right, as a whole and on the
+            device; the paper does not mirror.
+        copy_ahead: Copy training batches to a GPU while the ones before them are learned from.
         max_damaged: Share of the training videos that may break while they are decoded; they go
             into the quarantine of the data set's index, and more than this is an error.
         num_workers: Processes that load; one for each core, at most 4, when `None`. 0 loads in the
@@ -103,6 +108,8 @@ class ClipDataModule(pl.LightningDataModule, ABC):
     max_val_videos: PositiveInt | None = None
     max_test_videos: PositiveInt | None = None
     frame_step: PositiveInt = 1
+    flip_probability: ClosedUnitInterval = 0.0
+    copy_ahead: bool = True
     max_damaged: ClosedUnitInterval = 0.2
     num_workers: NonNegativeInt | None = None
     seed: NonNegativeInt | None = None
@@ -197,7 +204,7 @@ class ClipDataModule(pl.LightningDataModule, ABC):
                 videos = (self.listings.get(split) or self.list_split(split)).videos
                 self._videos_described[f"{split}_videos"] = describe_videos(videos)
         trainer = self.trainer
-        without = ("num_workers", "eval_batch_size", "max_test_videos", "max_damaged")
+        without = ("num_workers", "eval_batch_size", "max_test_videos", "max_damaged", "copy_ahead")
         options = {f.name: getattr(self, f.name) for f in fields(ClipDataModule)}
         return {
             **{name: plain(value) for name, value in options.items() if name not in without},
@@ -249,7 +256,15 @@ class ClipDataModule(pl.LightningDataModule, ABC):
             # A whole epoch done means that the next one begins.
             skip=self._batches_done % batches,
         )
-        return TrainingLoader(self._train, sampler, num_workers=self._workers)
+        device = trainer.strategy.root_device if trainer else torch.device("cpu")
+        gpu = device if self.copy_ahead and device.type == "cuda" else None
+        return TrainingLoader(self._train, sampler, num_workers=self._workers, gpu=gpu)
+
+    def on_after_batch_transfer(self, batch: ClipBatch, dataloader_idx: int) -> ClipBatch:
+        """Mirror some of the training clips; see `flip_probability`."""
+        if self.flip_probability and self.trainer is not None and self.trainer.training:
+            return {**batch, "frames": mirrored(batch["frames"], self.flip_probability)}
+        return batch
 
     def val_dataloader(self) -> ClipLoader:
         """Give whole clips of the validation videos, frames of shape (B, T, C, H, W)."""
@@ -278,7 +293,7 @@ class ClipDataModule(pl.LightningDataModule, ABC):
             value = getattr(self, name)
             if value is not None:
                 require_positive(name, value)
-        for name in ("motion_threshold", "max_damaged"):
+        for name in ("motion_threshold", "max_damaged", "flip_probability"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected a number in [0, 1]")
         if (self.seed is not None and self.seed < 0) or (
