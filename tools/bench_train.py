@@ -1,0 +1,316 @@
+"""Time our training step against a plain port, option by option, side by side in one run.
+
+    python tools/bench_train.py                                # about three minutes on two cores
+    python tools/bench_train.py --data-root data/ucf101        # data and callbacks, too
+    python tools/bench_train.py --device cuda --batch-size 64 --seconds 10
+
+Each row is a fit by Lightning, between whose batches the port (`plain_port.py`) takes steps on the
+same clips: both meet the same disturbances, and the ratio is of medians. Ours includes all that
+Lightning does in a batch. FLOPs are counted on the port, so that utilisation means the same for all
+(algorithms with fewer products may exceed 100 %).
+"""
+
+import argparse
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from plain_port import PlainTraining
+from torch import Tensor
+from torch.utils.data import IterableDataset
+from torch.utils.flop_counter import FlopCounterMode
+
+from vidpred.callbacks import GradientCertificate
+from vidpred.data import UCF101DataModule
+from vidpred.losses import MultiScaleLoss
+from vidpred.models import MultiScaleDiscriminator, MultiScaleGenerator
+from vidpred.provenance import provenance
+from vidpred.tasks import AdversarialTask, NextFrameTask, ReconstructionTask, Speed
+
+PLAIN: dict[str, Any] = {
+    "channels_last": False,
+    "compile": "off",
+    "winograd": False,
+    "fused_optimizers": False,
+    "late_finite_check": False,
+}
+CPU_ROWS: dict[str, dict[str, Any]] = {
+    "ours, every option off": {},
+    "+ channels last": {"channels_last": True},
+    "+ Winograd": {"winograd": True},
+    "+ fused optimisers (the defaults)": {"fused_optimizers": True},
+}
+CUDA_ROWS: dict[str, dict[str, Any]] = {
+    "ours, every option off": {},
+    "+ bf16": {"precision": "bf16-mixed"},
+    "+ channels last": {"channels_last": True},
+    "+ compiled": {"compile": "default"},
+    "+ fused optimisers": {"fused_optimizers": True},
+    "+ late finite check (the defaults)": {"late_finite_check": True},
+    "+ CUDA graphs": {"compile": "reduce-overhead"},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--presets", nargs="+", default=["small", "paper"])
+    parser.add_argument("--batch-size", type=int, default=8, help="patches; `paper` on a CPU: half")
+    parser.add_argument("--seconds", type=float, default=8, help="for each row, at least 3 steps")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--data-root", type=Path, help="UCF101, or a part of it")
+    arguments = parser.parse_args()
+    device = torch.device(arguments.device)
+    _print_origin(device)
+    ceilings = {dtype: _ceiling(device, dtype) for dtype in _dtypes(device)}
+    for dtype, ceiling in ceilings.items():
+        print(f"matrix-product ceiling, {dtype}: {ceiling / 1e9:,.1f} GFLOP/s")
+    for preset in arguments.presets:
+        slow = preset == "paper" and device.type == "cpu"
+        batch_size = arguments.batch_size // 2 if slow else arguments.batch_size
+        rows = CUDA_ROWS if device.type == "cuda" else CPU_ROWS
+        for adversarial in (False, True):
+            table = _Table(preset, device, batch_size, ceilings, adversarial=adversarial)
+            options, precision = dict(PLAIN), "32-true"
+            for k, (name, more) in enumerate(rows.items()):
+                precision = more.get("precision", precision)
+                options |= {key: value for key, value in more.items() if key != "precision"}
+                if not slow or k == len(rows) - 1:  # minutes otherwise
+                    table.row(name, Speed(**options), precision, arguments.seconds)
+    if arguments.data_root is not None:
+        _data_and_callbacks(arguments.data_root, device, arguments.batch_size, arguments.seconds)
+
+
+class _Table:
+    """Rows of one preset, with or without discriminator."""
+
+    def __init__(
+        self,
+        preset: str,
+        device: torch.device,
+        batch_size: int,
+        ceilings: dict[torch.dtype, float],
+        *,
+        adversarial: bool,
+    ) -> None:
+        self.preset, self.adversarial = preset, adversarial
+        self.device, self.batch_size, self.ceilings = device, batch_size, ceilings
+        generator = torch.Generator().manual_seed(1)
+        shape = (batch_size, 5, 3, 32, 32)
+        self.frames = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
+        with FlopCounterMode(display=False) as counter:
+            PlainTraining(preset, device, adversarial=adversarial).step(self.frames.to(device))
+        self.flops = counter.get_total_flops()
+        what = "with D" if adversarial else "reconstruction"
+        print(f"\n{preset}, {what}, {batch_size} patches a batch, {self.flops / 1e9:.2f} GFLOP")
+        print("| | ms | patches/s | port: ms | ratio | of the ceiling | first step, s | differs |")
+        print("|---|---|---|---|---|---|---|---|")
+
+    def row(self, name: str, speed: Speed, precision: str, seconds: float) -> None:
+        torch.manual_seed(1)
+        task = _task(self.preset, adversarial=self.adversarial, speed=speed)
+        port = PlainTraining(self.preset, self.device, adversarial=self.adversarial)
+        _copy_weights(task, port)
+        steps = _Alternating(self.frames, self.device, port.step, seconds)
+        _fit(task, steps, self.device, precision)
+        ours, theirs = statistics.median(steps.ours), statistics.median(steps.theirs)
+        dtype = torch.bfloat16 if precision == "bf16-mixed" else torch.float32
+        share = self.flops / ours / self.ceilings[dtype]
+        port_share = self.flops / theirs / self.ceilings[torch.float32]
+        print(
+            f"| {name} | {ours * 1e3:.1f} | {self.batch_size / ours:.1f} | {theirs * 1e3:.1f} "
+            f"| **{theirs / ours:.2f}** | {share:.0%} (port {port_share:.0%}) "
+            f"| {steps.first:.1f} | {_difference(task, port):.0e} |",
+            flush=True,
+        )
+
+
+class _Alternating(IterableDataset[dict[str, Any]]):
+    """Gives a batch to Lightning, takes the time until it asks for the next, lets the port step."""
+
+    def __init__(
+        self, frames: Tensor, device: torch.device, port: Callable[[Tensor], None], seconds: float
+    ) -> None:
+        self.frames, self.device, self.port, self.seconds = frames, device, port, seconds
+        # A GPU is timed over many steps, since it works ahead; a CPU over each.
+        self.block = 20 if device.type == "cuda" else 1
+        self.ours: list[float] = []
+        self.theirs: list[float] = []
+        self.first = 0.0
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        on_device = self.frames.to(self.device)
+        for _ in range(4):  # it compiles, caches fill; Lightning asks for two before its first step
+            begun = time.perf_counter()
+            yield {"frames": self.frames}
+            self._wait()
+            self.first = max(self.first, time.perf_counter() - begun)
+            self.port(on_device)
+        begun = time.perf_counter()
+        while len(self.ours) < 3 or time.perf_counter() - begun < self.seconds:
+            self._wait()
+            mark = time.perf_counter()
+            for _ in range(self.block):
+                yield {"frames": self.frames}
+            self._wait()
+            self.ours.append((time.perf_counter() - mark) / self.block)
+            mark = time.perf_counter()
+            for _ in range(self.block):
+                self.port(on_device)
+            self._wait()
+            self.theirs.append((time.perf_counter() - mark) / self.block)
+
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+
+def _task(preset: Any, *, adversarial: bool, speed: Speed | None) -> NextFrameTask:
+    generator = MultiScaleGenerator.from_preset(preset)
+    loss = MultiScaleLoss(gradient_difference_weight=1)
+    if not adversarial:
+        return ReconstructionTask(generator, loss=loss, speed=speed)
+    discriminator = MultiScaleDiscriminator.from_preset(preset)
+    return AdversarialTask(generator, discriminator, loss=loss, speed=speed)
+
+
+def _fit(task: NextFrameTask, steps: _Alternating, device: torch.device, precision: Any) -> None:
+    loader = torch.utils.data.DataLoader(steps, batch_size=None)
+    trainer = pl.Trainer(
+        accelerator="gpu" if device.type == "cuda" else "cpu",
+        devices=[device.index or 0] if device.type == "cuda" else 1,
+        precision=precision,
+        max_epochs=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(task, loader)
+
+
+def _copy_weights(task: NextFrameTask, port: PlainTraining) -> None:
+    for ours, theirs in _pairs(task, port):
+        theirs.data.copy_(ours.data)
+
+
+def _difference(task: NextFrameTask, port: PlainTraining) -> float:
+    """How far the two are apart after as many steps, relative to the weights."""
+    pairs = [(a.detach().cpu(), b.detach().cpu()) for a, b in _pairs(task, port)]
+    apart = sum(float((a - b).square().sum()) for a, b in pairs)
+    return float((apart / sum(float(b.square().sum()) for _, b in pairs)) ** 0.5)
+
+
+def _pairs(task: NextFrameTask, port: PlainTraining) -> Iterator[tuple[Tensor, Tensor]]:
+    yield from zip(task.generator.parameters(), port.generator.parameters(), strict=True)
+    if isinstance(task, AdversarialTask):
+        yield from zip(
+            task.discriminator.parameters(), port.discriminator.parameters(), strict=True
+        )
+
+
+def _dtypes(device: torch.device) -> list[torch.dtype]:
+    return [torch.float32, torch.bfloat16] if device.type == "cuda" else [torch.float32]
+
+
+def _ceiling(device: torch.device, dtype: torch.dtype) -> float:
+    """The fastest product of two square matrices, FLOP/s."""
+    sizes = (4096, 8192) if device.type == "cuda" else (256, 512, 1024)
+    best = 0.0
+    for size in sizes:
+        a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+        for _ in range(20):
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            begun = time.perf_counter()
+            for _ in range(4):
+                a @ b
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            best = max(best, 4 * 2 * size**3 / (time.perf_counter() - begun))
+    return best
+
+
+class _HookTimes(pl.profilers.Profiler):
+    """Adds up the time of every named action of Lightning's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total: dict[str, float] = {}
+        self._begun: dict[str, float] = {}
+
+    def start(self, action_name: str) -> None:
+        self._begun[action_name] = time.perf_counter()
+
+    def stop(self, action_name: str) -> None:
+        if (begun := self._begun.pop(action_name, None)) is not None:
+            spent = time.perf_counter() - begun
+            self.total[action_name] = self.total.get(action_name, 0.0) + spent
+
+    def share(self, *parts: str, of: float) -> float:
+        return sum(v for k, v in self.total.items() if all(part in k for part in parts)) / of
+
+
+def _data_and_callbacks(root: Path, device: torch.device, batch_size: int, seconds: float) -> None:
+    """A fit on real clips with the callbacks that watch every batch."""
+    data = UCF101DataModule(root=str(root), batch_size=batch_size, max_val_videos=1, seed=1)
+    task = _task("small", adversarial=True, speed=None)
+    profiler = _HookTimes()
+    watched = _Span()
+    trainer = pl.Trainer(
+        accelerator="gpu" if device.type == "cuda" else "cpu",
+        devices=1,
+        profiler=profiler,
+        callbacks=[watched, GradientCertificate()],
+        max_steps=-1,
+        max_time={"seconds": max(30.0, 3 * seconds)},
+        limit_val_batches=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(task, data)
+    print(
+        f"\nsmall with D on real clips: {watched.batches} batches in {watched.seconds:.1f} s after "
+        f"the first, {watched.batches * batch_size / watched.seconds:.1f} patches/s; waiting for "
+        f"data {profiler.share('train_dataloader_next', of=watched.seconds):.1%} (the first batch "
+        f"included), callbacks that watch {profiler.share('GradientCertificate', of=1):.2f} s"
+    )
+
+
+class _Span(pl.Callback):
+    def __init__(self) -> None:
+        self.batches, self.seconds, self._begun = 0, 0.0, 0.0
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        if not self._begun:
+            self._begun = time.perf_counter()
+            return
+        self.batches += 1
+        self.seconds = time.perf_counter() - self._begun
+
+
+def _print_origin(device: torch.device) -> None:
+    origin = provenance()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
+    print(f"{datetime.now(UTC):%Y-%m-%d}, commit {origin['commit']}")
+    print(f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    if device.type == "cpu":
+        print(f"convolutions: {torch.backends.cpu.get_cpu_capability()}, oneDNN")
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    main()
