@@ -124,7 +124,8 @@ def test_mismatched_pairs_are_clips_of_others() -> None:
         lambda _, args: calls.append((args[0], args[1][-1].detach()))
     )
     fit(task)
-    (context, real), (_, fake), (again, strangers) = calls[:3]
+    contexts, candidates = calls[0]
+    (context, _, again), (real, fake, strangers) = contexts.chunk(3), candidates.chunk(3)
     assert torch.equal(context, again)
     assert torch.equal(strangers, real.roll(2, dims=0))
     assert not torch.equal(strangers, fake)

@@ -24,7 +24,7 @@ def test_it_learns() -> None:
     clips = moving_squares(8)
     losses = []
     for _ in range(2):
-        engine = trainer(max_epochs=15)
+        engine = trainer(max_epochs=15, log_every_n_steps=1)
         engine.fit(task, loader(clips, 8))
         losses.append(float(engine.logged_metrics["train/loss_g"]))
     assert losses[1] < 0.5 * losses[0]

@@ -35,6 +35,7 @@ from vidpred.loggers import ResilientWandbLogger, RunCSVLogger
 from vidpred.models.checkpoint import read_checkpoint
 from vidpred.tasks import NextFrameTask
 from vidpred.tasks.checkpoint_io import SafeCheckpointIO
+from vidpred.tasks.speed import default_precision
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as a shell gives it: 128 + SIGINT."""
@@ -178,8 +179,11 @@ class VidpredCLI(LightningCLI):
             self._hold(run_dir)
         kwargs.setdefault("default_root_dir", str(run_dir))
         kwargs.setdefault("plugins", [SafeCheckpointIO()])
-        if self._get(self.config_init, "trainer")["logger"] is None:
+        given = self._get(self.config_init, "trainer")
+        if given["logger"] is None:
             kwargs.setdefault("logger", self._loggers(run_dir))
+        if self.subcommand == "fit" and given["precision"] is None:
+            kwargs.setdefault("precision", default_precision(str(given["accelerator"])))
         self._send_logs_to_stderr()
         return super().instantiate_trainer(**kwargs)
 

@@ -32,7 +32,8 @@ def sum_over_scales(terms: Tensor, scale_weights: Sequence[float] | None) -> Ten
         raise ValueError(
             f"{len(scale_weights)} scale_weights for {len(terms)} scales; expected one a scale"
         )
-    return (terms * terms.new_tensor(scale_weights)).sum()
+    # Not by a tensor of weights: a GPU would wait for it to be copied.
+    return torch.stack([w * term for w, term in zip(scale_weights, terms, strict=True)]).sum()
 
 
 class MultiScaleLoss(nn.Module):

@@ -1,6 +1,6 @@
 """Training against a discriminator as well: the rows `adv` and `adv_gdl` of the paper."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import torch
@@ -24,6 +24,7 @@ from vidpred.ops.checks import require_positive, require_weight
 from vidpred.tasks.base import NextFrameTask
 from vidpred.tasks.draws import separate_draws
 from vidpred.tasks.reconstruction import sgd, without_metric
+from vidpred.tasks.speed import Decided, Speed, compiled, prepare
 
 
 class AdversarialTask(NextFrameTask):
@@ -67,6 +68,7 @@ class AdversarialTask(NextFrameTask):
         generator_gradient_clip: Largest norm of the generator's gradient; None clips nothing. The
             trainer's `gradient_clip_val` is refused.
         discriminator_gradient_clip: The same for the discriminator.
+        speed: How fast a step is computed; None is what suits the device.
 
     Raises:
         ValueError: When a weight is negative or NaN, a count below 1, options contradict each
@@ -95,8 +97,9 @@ class AdversarialTask(NextFrameTask):
         discriminator_accumulate_batches: PositiveInt = 1,
         generator_gradient_clip: PositiveFloat | None = None,
         discriminator_gradient_clip: PositiveFloat | None = None,
+        speed: Speed | None = None,
     ) -> None:
-        super().__init__(generator, loss or MultiScaleLoss())
+        super().__init__(generator, loss or MultiScaleLoss(), speed=speed)
         require_weight("adversarial_weight", adversarial_weight)
         require_weight("r1_weight", r1_weight)
         require_weight("instance_noise", instance_noise)
@@ -128,6 +131,7 @@ class AdversarialTask(NextFrameTask):
                 )
         self.automatic_optimization = False
         self.discriminator = discriminator
+        self._compiled_discriminator: Callable[..., list[Tensor]] | None = None
         self.adversarial_loss = adversarial_loss or AdversarialLoss()
         self.adversarial_weight = adversarial_weight
         self.mismatched_pairs = mismatched_pairs
@@ -179,11 +183,14 @@ class AdversarialTask(NextFrameTask):
         by_scale: dict[str, Tensor] = {}
         for draw in draws if self.adversarial else []:
             judged = self._discriminator_phase(draw)
-            losses["loss_d"] = judged.loss
-            by_scale |= {**judged.terms, **self._scores(judged)}
+            if self._logs_now:
+                losses["loss_d"] = judged.loss
+                by_scale |= {**judged.terms, **self._scores(judged)}
         predicted = self._generator_phase(generator_draw)
         self.batches_seen += 1
-        self._log_training({**losses, "loss_g": predicted.loss}, {**by_scale, **predicted.terms})
+        if self._logs_now:
+            losses["loss_g"] = predicted.loss
+            self._log_training(losses, {**by_scale, **predicted.terms})
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Give the generator's optimiser, then the discriminator's, with their schedulers."""
@@ -192,7 +199,7 @@ class AdversarialTask(NextFrameTask):
         for network, build, build_scheduler in zip(
             networks, self._build_optimizers, self._build_lr_schedulers, strict=True
         ):
-            optimizer = build(network.parameters())
+            optimizer = self._fused(build(network.parameters()))
             configs.append({"optimizer": optimizer})
             if build_scheduler is not None:
                 configs[-1]["lr_scheduler"] = without_metric(build_scheduler(optimizer))
@@ -205,19 +212,24 @@ class AdversarialTask(NextFrameTask):
             frames: Clips of one draw, uint8, shape (B, T, C, H, W).
         """
         context, targets = self._training_clip(frames)
-        preds = [pred.detach() for pred in self.generator.forward_scales(context)]
+        with torch.no_grad():
+            preds = self._predict_scales(context)
         real = self._noisy(targets)
         if self.r1_weight:
             real = [target.detach().requires_grad_() for target in real]
-        real_logits = self.discriminator(context, real)
-        fake_logits = self.discriminator(context, self._noisy(preds))
+        asked = [real, self._noisy(preds)]
+        if self.mismatched_pairs:
+            asked.append(self._noisy(self._strangers(targets)))
+        real_logits, fake_logits, *stranger_logits = self._judge(context, asked)
         terms = {
             "real_loss": torch.stack([self.adversarial_loss.real_loss(k) for k in real_logits]),
             "fake_loss": torch.stack([self.adversarial_loss.fake_loss(k) for k in fake_logits]),
         }
         weights = {"real_loss": 1.0, "fake_loss": 1.0}
-        if self.mismatched_pairs:
-            terms["mismatched_loss"] = self._mismatched_loss(context, targets)
+        for logits in stranger_logits:
+            terms["mismatched_loss"] = torch.stack(
+                [self.adversarial_loss.fake_loss(k) for k in logits]
+            )
             weights |= {"real_loss": 2.0, "mismatched_loss": 1.0}
         if self.r1_weight:
             terms["r1_penalty"] = r1_penalty(real_logits, real)
@@ -235,7 +247,7 @@ class AdversarialTask(NextFrameTask):
         objective = super().generator_objective(frames)
         if not self.adversarial:
             return objective
-        logits = self.discriminator(objective.context, self._noisy(objective.preds))
+        (logits,) = self._judge(objective.context, [self._noisy(objective.preds)])
         verdict = torch.stack([self.adversarial_loss.generator_loss(k) for k in logits])
         return GeneratorObjective(
             terms={**objective.terms, "adversarial_loss": verdict},
@@ -251,7 +263,7 @@ class AdversarialTask(NextFrameTask):
         optimizer = self._optimizer(1)
         with self.toggled_optimizer(optimizer):
             objective = self.discriminator_objective(frames)
-            self._require_finite(objective.terms)
+            self._require_finite(objective.terms, optimizer.optimizer)
             self._descend(optimizer, objective.loss, 1)
         return objective
 
@@ -260,7 +272,7 @@ class AdversarialTask(NextFrameTask):
         optimizer = self._optimizer(0)
         with self.toggled_optimizer(optimizer):
             objective = self.generator_objective(frames)
-            self._require_finite(objective.terms)
+            self._require_finite(objective.terms, optimizer.optimizer)
             self._descend(optimizer, objective.loss, 0)
         return objective
 
@@ -271,16 +283,32 @@ class AdversarialTask(NextFrameTask):
             "fake_score": torch.stack([score(logits) for logits in objective.fake_logits]),
         }
 
-    def _mismatched_loss(self, context: Tensor, targets: Sequence[Tensor]) -> Tensor:
-        if len(context) < 2:
+    def _judge(self, context: Tensor, asked: Sequence[Sequence[Tensor]]) -> list[list[Tensor]]:
+        """Ask about several candidates for the same past, in one call: larger batches are faster.
+
+        Args:
+            context: Past frames, shape (B, T, C, H, W).
+            asked: Candidates, each S tensors (B, T, C, h, w).
+
+        Returns:
+            Logits of each, S tensors (B, P).
+        """
+        if self.r1_weight:
+            # The second derivative is of the real frames alone, and compiled networks have none.
+            return [self.discriminator(context, candidates) for candidates in asked]
+        judge = self._compiled_discriminator or self.discriminator
+        together = [torch.cat(scale) for scale in zip(*asked, strict=True)]
+        logits = judge(context.repeat(len(asked), 1, 1, 1, 1), together)
+        return [list(part) for part in zip(*(k.chunk(len(asked)) for k in logits), strict=True)]
+
+    def _strangers(self, targets: Sequence[Tensor]) -> list[Tensor]:
+        if len(targets[0]) < 2:
             raise ValueError(
-                f"a draw of {len(context)} clips has no mismatched pairs; expected at least 2: "
+                f"a draw of {len(targets[0])} clips has no mismatched pairs; expected at least 2: "
                 f"set data.batch_size to {2 * (self.discriminator_steps + 1)} or more"
             )
         # By half a draw: patches of one video lie next to each other.
-        strangers = [target.roll(len(target) // 2, dims=0) for target in targets]
-        logits = self.discriminator(context, self._noisy(strangers))
-        return torch.stack([self.adversarial_loss.fake_loss(k) for k in logits])
+        return [target.roll(len(target) // 2, dims=0) for target in targets]
 
     def _noisy(self, candidates: Sequence[Tensor]) -> Sequence[Tensor]:
         deviation = self.instance_noise
@@ -300,12 +328,20 @@ class AdversarialTask(NextFrameTask):
         if (self.batches_seen + 1) % count:
             return
         if (clip := self._gradient_clips[k]) is not None:
-            self.clip_gradients(optimizer.optimizer, clip, gradient_clip_algorithm="norm")
+            weights = (p for group in optimizer.param_groups for p in group["params"])
+            torch.nn.utils.clip_grad_norm_(weights, clip)
         optimizer.step()
         optimizer.zero_grad()
         for config in self.trainer.lr_scheduler_configs:
             if config.scheduler.optimizer is optimizer.optimizer:
                 config.scheduler.step()  # type: ignore[call-arg]  # the one with a metric is refused
+
+    def _use(self, speed: Decided) -> None:
+        super()._use(speed)
+        prepare(self.discriminator, speed)
+        self._compiled_discriminator = None
+        if speed.compile != "off":
+            self._compiled_discriminator = compiled(self.discriminator.forward, speed.compile)
 
     def _networks(self) -> dict[str, Any]:
         return {**super()._networks(), "discriminator": self.discriminator.config()}

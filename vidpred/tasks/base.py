@@ -1,6 +1,6 @@
 """What all tasks share: clips, evaluation steps, the batch counter, checkpoints."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import pytorch_lightning as pl
@@ -9,6 +9,7 @@ from packaging.version import Version
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
+from torch.optim import Optimizer
 
 from vidpred import __version__
 from vidpred.batch import ClipBatch, Evaluation
@@ -19,8 +20,10 @@ from vidpred.models.checkpoint import CHECKPOINT_KEY
 from vidpred.models.description import describe_predictor
 from vidpred.ops import pyramid, to_unit, unit_to_signed
 from vidpred.provenance import provenance
+from vidpred.tasks.finite import FiniteCheck
 from vidpred.tasks.processes import share_gradients
 from vidpred.tasks.resume import ResumeState
+from vidpred.tasks.speed import Decided, Speed, compiled, fused, lay_out_alike, prepare
 
 
 @runtime_checkable
@@ -37,18 +40,25 @@ class NextFrameTask(pl.LightningModule):
     Args:
         generator: The network that is trained.
         loss: What it minimises against the true frames.
+        speed: How fast a step is computed; None is what suits the device.
 
     Attributes:
         batches_seen: Training batches so far, over all epochs and resumes; the axis of everything
             that is logged (Lightning's `global_step` counts the steps of all optimisers).
     """
 
-    def __init__(self, generator: ScalePredictor, loss: MultiScaleLoss) -> None:
+    def __init__(
+        self, generator: ScalePredictor, loss: MultiScaleLoss, *, speed: Speed | None = None
+    ) -> None:
         super().__init__()
         self.generator = generator
         self.loss = loss
         self.batches_seen = 0
         self._resume = ResumeState()
+        self._speed = speed or Speed()
+        self._reads_late = False
+        self._finite = FiniteCheck()
+        self._compiled_scales: Callable[[Tensor], list[Tensor]] | None = None
 
     def forward(self, context: Tensor, horizon: int) -> Tensor:
         """Predict `horizon` frames; see `vidpred.models.Predictor.forward`."""
@@ -62,7 +72,7 @@ class NextFrameTask(pl.LightningModule):
             frames: Clips, uint8, shape (B, T, C, H, W).
         """
         context, targets = self._training_clip(frames)
-        preds = self.generator.forward_scales(context)
+        preds = self._predict_scales(context)
         return GeneratorObjective(
             terms=self.loss.terms(preds, targets),
             weights=self.loss.weights,
@@ -77,6 +87,19 @@ class NextFrameTask(pl.LightningModule):
         share_gradients(self.trainer.strategy, in_phases=not self.automatic_optimization)
         return []
 
+    def setup(self, stage: str) -> None:
+        """Before a fit, bring networks and steps into the form that is fastest here.
+
+        Raises:
+            ValueError: When the device does not have what an option asks for.
+        """
+        if stage != "fit":
+            return
+        speed = self._speed.on(self.trainer.strategy.root_device)
+        self._reads_late = speed.late_finite_check
+        self._finite = FiniteCheck()
+        self._use(speed)
+
     def validation_step(self, batch: ClipBatch, batch_idx: int) -> Evaluation:
         """Predict every frame after the context, recursively, for callbacks to measure and show."""
         return self._evaluate(batch)
@@ -90,6 +113,7 @@ class NextFrameTask(pl.LightningModule):
 
         Otherwise a run that diverged could not go on with a lower rate.
         """
+        lay_out_alike(self.trainer.optimizers)
         scheduled = [config.scheduler.optimizer for config in self.trainer.lr_scheduler_configs]
         for optimizer in self.trainer.optimizers:
             if any(optimizer is other for other in scheduled):
@@ -107,9 +131,17 @@ class NextFrameTask(pl.LightningModule):
 
     def on_train_batch_start(self, batch: ClipBatch, batch_idx: int) -> None:
         """Log how many patches move enough, and are not just the last of the tries."""
-        if "accepted" in batch:
+        if "accepted" in batch and self._logs_now:
             share = batch["accepted"].float().mean()
             self.log("train/accepted_crops", share, sync_dist=self.trainer.world_size > 1)
+
+    def on_train_batch_end(self, outputs: Any, batch: ClipBatch, batch_idx: int) -> None:
+        """Read the answers that have arrived by now; see `FiniteCheck`."""
+        self._finite.read(before=self.batches_seen - 1)
+
+    def on_train_epoch_end(self) -> None:
+        """Wait for the last answers; see `FiniteCheck`."""
+        self._finite.read()
 
     def on_validation_model_zero_grad(self) -> None:
         """Keep gradients that manual optimisation accumulates over a validation."""
@@ -117,7 +149,8 @@ class NextFrameTask(pl.LightningModule):
             super().on_validation_model_zero_grad()
 
     def on_validation_start(self) -> None:
-        """Note where a resume would begin."""
+        """Wait for the last answers, and note where a resume would begin."""
+        self._finite.read()
         self._resume.begin_validation(self)
 
     def on_validation_epoch_end(self) -> None:
@@ -131,6 +164,7 @@ class NextFrameTask(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what is needed to rebuild the predictor, as plain values."""
+        self._finite.read()
         checkpoint[CHECKPOINT_KEY] = {
             "version": __version__,
             "batches_seen": self.batches_seen,
@@ -209,6 +243,26 @@ class NextFrameTask(pl.LightningModule):
         targets = pyramid(signed[:, context_frames:], self.generator.num_scales)
         return signed[:, :context_frames], targets
 
+    def _predict_scales(self, context: Tensor) -> list[Tensor]:
+        return (self._compiled_scales or self.generator.forward_scales)(context)
+
+    def _use(self, speed: Decided) -> None:
+        prepare(self.generator, speed)
+        self._compiled_scales = None
+        if speed.compile != "off":
+            self._compiled_scales = compiled(self.generator.forward_scales, speed.compile)
+
+    def _fused(self, optimizer: Optimizer) -> Optimizer:
+        return fused(optimizer) if self._speed.on(self.device).fused_optimizers else optimizer
+
+    @property
+    def _logs_now(self) -> bool:
+        """Whether what is logged in this batch goes to the loggers.
+
+        Naming a value costs tens of microseconds, even where Lightning then drops it.
+        """
+        return bool(self.trainer._logger_connector.should_update_logs)
+
     def _log_training(self, scalars: Mapping[str, Tensor], by_scale: Mapping[str, Tensor]) -> None:
         """Log under `train/`; a term of shape (S,) gets one name a scale: scale_8 to scale_1.
 
@@ -226,20 +280,18 @@ class NextFrameTask(pl.LightningModule):
             values = dict(zip(values, mean.unbind(), strict=True))
         self.log_dict({**values, "step": float(self.batches_seen)})
 
-    def _require_finite(self, by_scale: Mapping[str, Tensor]) -> None:
-        """Stop before a step that would put NaN into the weights.
-
-        One host synchronisation a call, whatever the number of terms.
-        """
-        names = [
-            f"{name} at scale 1/{2 ** (len(term) - 1 - k)}"
-            for name, term in by_scale.items()
-            for k in range(len(term))
-        ]
-        finite = torch.isfinite(torch.cat(list(by_scale.values()))).tolist()
-        if not all(finite):
-            bad = [name for name, ok in zip(names, finite, strict=True) if not ok]
-            raise TrainingDivergedError(bad, self.batches_seen)
+    def _require_finite(self, by_scale: Mapping[str, Tensor], optimizer: Optimizer) -> None:
+        """Stop before a step that would put NaN into the weights, or skip it; see `FiniteCheck`."""
+        # Only a fused optimiser can be told on the device to leave the weights alone; of several
+        # processes, only that of this one. At 16-mixed the scaler of the gradients tells it.
+        late = (
+            self._reads_late
+            and bool(optimizer.defaults.get("fused"))
+            and self.trainer.world_size == 1
+        )
+        self._finite.ask(by_scale, self.batches_seen, late=late)
+        if late and self.trainer.precision != "16-mixed":
+            setattr(optimizer, "found_inf", self._finite.found_inf)  # noqa: B010  unknown to types
 
 
 def _require_known_version(version: str) -> None:

@@ -13,6 +13,7 @@ from vidpred.batch import ClipBatch
 from vidpred.losses import MultiScaleLoss
 from vidpred.models import ScalePredictor
 from vidpred.tasks.base import NextFrameTask
+from vidpred.tasks.speed import Speed
 
 
 def sgd(parameters: Iterable[Tensor]) -> Optimizer:
@@ -45,6 +46,7 @@ class ReconstructionTask(NextFrameTask):
         optimizer: Builds the optimiser from the parameters; the default is the paper's SGD at 0.02.
         lr_scheduler: Builds a learning-rate scheduler from the optimiser; steps after every step of
             the optimiser.
+        speed: How fast a step is computed; None is what suits the device.
     """
 
     def __init__(
@@ -54,8 +56,9 @@ class ReconstructionTask(NextFrameTask):
         loss: MultiScaleLoss | None = None,
         optimizer: OptimizerCallable = sgd,
         lr_scheduler: LRSchedulerCallable | None = None,
+        speed: Speed | None = None,
     ) -> None:
-        super().__init__(generator, loss or MultiScaleLoss())
+        super().__init__(generator, loss or MultiScaleLoss(), speed=speed)
         if not any(self.loss.weights.values()):
             raise ValueError("every weight of the loss is 0; expected at least one above 0")
         self._build_optimizer: Callable[..., Optimizer] = optimizer
@@ -64,15 +67,19 @@ class ReconstructionTask(NextFrameTask):
     def training_step(self, batch: ClipBatch, batch_idx: int) -> Tensor:
         """Be accurate at every scale."""
         objective = self.generator_objective(batch["frames"])
-        self._require_finite(objective.terms)
+        self._require_finite(objective.terms, self.trainer.optimizers[0])
         self.batches_seen += 1
         loss = objective.loss
-        self._log_training({"loss_g": loss}, objective.terms)
+        if self._logs_now:
+            self._log_training({"loss_g": loss}, objective.terms)
         return loss
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Give the one optimiser, and its scheduler if there is one."""
         optimizer = self._build_optimizer(self.generator.parameters())
+        # Lightning does not clip under mixed precision what may unscale its gradients itself.
+        if not (self.trainer.gradient_clip_val and "mixed" in str(self.trainer.precision)):
+            optimizer = self._fused(optimizer)
         if self._build_lr_scheduler is None:
             return optimizer
         scheduler = without_metric(self._build_lr_scheduler(optimizer))

@@ -1,0 +1,84 @@
+"""Whether loss terms are finite, asked without making a device wait for the answer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vidpred.errors import TrainingDivergedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Question:
+    names: list[str]
+    batch: int
+    answers: Tensor
+    arrived: torch.cuda.Event | None
+
+
+class FiniteCheck:
+    """Stops a run whose loss terms are not finite, naming term, scale and batch.
+
+    A late answer travels to pinned memory while the GPU works on; it is read when the next batch
+    has been handed over, so that the GPU never idles for it and the run stops one batch late.
+
+    Attributes:
+        found_inf: Scalar on the terms' device: 1.0 from the first late term on that is not finite,
+            else 0.0. By it fused optimisers skip their step and keep the weights as they were. None
+            before the first late question.
+    """
+
+    def __init__(self) -> None:
+        self.found_inf: Tensor | None = None
+        self._questions: list[_Question] = []
+
+    def ask(self, by_scale: Mapping[str, Tensor], batch: int, *, late: bool) -> None:
+        """Ask about loss terms.
+
+        Args:
+            by_scale: Terms by name, shape (S,), coarsest first.
+            batch: Number of the training batch.
+            late: Whether the answer may wait for `read`.
+
+        Raises:
+            TrainingDivergedError: When one is not finite, and the answer may not wait.
+        """
+        names = [
+            f"{name} at scale 1/{2 ** (len(term) - 1 - k)}"
+            for name, term in by_scale.items()
+            for k in range(len(term))
+        ]
+        answers = torch.isfinite(torch.cat([term.detach() for term in by_scale.values()]))
+        arrived = None
+        if late:
+            wrong = (~answers).any().float()
+            self.found_inf = wrong if self.found_inf is None else self.found_inf.maximum(wrong)
+            if answers.is_cuda:
+                pinned = torch.empty(answers.shape, dtype=answers.dtype, pin_memory=True)
+                answers = pinned.copy_(answers, non_blocking=True)
+                arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+                arrived.record()
+        self._questions.append(
+            _Question(names=names, batch=batch, answers=answers, arrived=arrived)
+        )
+        if not late:
+            self.read()
+
+    def read(self, *, before: int | None = None) -> None:
+        """Wait for answers.
+
+        Args:
+            before: Those to earlier batches than this one; None is all.
+
+        Raises:
+            TrainingDivergedError: When a term was not finite.
+        """
+        while self._questions and (before is None or self._questions[0].batch < before):
+            question = self._questions.pop(0)
+            if question.arrived is not None:
+                question.arrived.synchronize()
+            finite = question.answers.tolist()
+            if not all(finite):
+                bad = [name for name, ok in zip(question.names, finite, strict=True) if not ok]
+                raise TrainingDivergedError(bad, question.batch)

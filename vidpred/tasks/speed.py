@@ -1,0 +1,150 @@
+"""How fast a step is computed: options that change no result beyond rounding."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from vidpred.models.convolution import Convolution
+
+CompileMode = Literal["off", "default", "reduce-overhead", "max-autotune"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speed:
+    """How training is computed; None is the fastest safe choice for the device at hand.
+
+    Half precision is the trainer's own option (`trainer.precision`); the losses are computed in
+    float32 under all of them.
+
+    Attributes:
+        channels_last: Keep weights and feature maps with the channels innermost, as tensor cores
+            and oneDNN want them. None: yes.
+        compile: `torch.compile` of the two networks, not of the task; `reduce-overhead` also
+            replays them as CUDA graphs, which pays where kernels are short: narrow networks, small
+            batches. None: `default` on CUDA, `off` on the CPU, where the convolutions that take the
+            time are the same and the compilation takes a minute.
+        winograd: Compute wide convolutions by `vidpred.ops.winograd`, with a fraction of the
+            products, where nothing is compiled. None: on the CPU, which it serves alone.
+        fused_optimizers: One kernel for all weights, for torch's own optimisers that have it. None:
+            on CPU and CUDA.
+        late_finite_check: Read a batch late whether the loss was finite, so that the device never
+            waits; see `FiniteCheck`. None: on CUDA.
+    """
+
+    channels_last: bool | None = None
+    compile: CompileMode | None = None
+    winograd: bool | None = None
+    fused_optimizers: bool | None = None
+    late_finite_check: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.compile is not None and self.compile not in get_args(CompileMode):
+            raise ValueError(
+                f"compile is {self.compile!r}; expected one of {', '.join(get_args(CompileMode))}"
+            )
+
+    def on(self, device: torch.device) -> "Decided":
+        """Decide every None for a device.
+
+        Raises:
+            ValueError: When the device does not have what is asked for.
+        """
+        cuda = device.type == "cuda"
+        if self.compile == "reduce-overhead" and not cuda:
+            raise ValueError(
+                f"speed.compile is reduce-overhead, but CUDA graphs do not run on {device.type}; "
+                "expected default or off"
+            )
+        known = device.type in ("cpu", "cuda")
+        return Decided(
+            channels_last=_first(self.channels_last, known),
+            compile=self.compile or ("default" if cuda else "off"),
+            winograd=_first(self.winograd, device.type == "cpu"),
+            fused_optimizers=_first(self.fused_optimizers, known),
+            late_finite_check=_first(self.late_finite_check, cuda),
+        )
+
+
+class Decided(NamedTuple):
+    """The options of `Speed` on a device."""
+
+    channels_last: bool
+    compile: CompileMode
+    winograd: bool
+    fused_optimizers: bool
+    late_finite_check: bool
+
+
+def _first(given: bool | None, choice: bool) -> bool:
+    return choice if given is None else given
+
+
+def default_precision(accelerator: str) -> Literal["bf16-mixed", "32-true"]:
+    """Give the precision of a fit whose configuration names none.
+
+    Autocast to bfloat16 on GPUs that compute in it (compute capability 8.0, Ampere, and later), as
+    its range is float32's and no gradient has to be scaled; float32 elsewhere.
+
+    Args:
+        accelerator: As the trainer takes it: "auto", "gpu", "cuda", "cpu" and so on.
+    """
+    gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    return "bf16-mixed" if gpu and torch.cuda.get_device_capability() >= (8, 0) else "32-true"
+
+
+def compiled(function: Callable[..., list[Tensor]], mode: CompileMode) -> Callable[..., Any]:
+    """Compile a function that gives a list of tensors."""
+    fast = torch.compile(function, mode=None if mode == "default" else mode)
+    if mode == "default":
+        return fast
+
+    def copied(*arguments: Any) -> list[Tensor]:
+        # A CUDA graph writes its next outputs over these, which phases and watchers still hold.
+        return [output.clone() for output in fast(*arguments)]
+
+    return copied
+
+
+def prepare(network: nn.Module, speed: Decided) -> None:
+    """Bring a network into the form that is wanted, in place; its state's names stay."""
+    if speed.channels_last:
+        network.to(memory_format=torch.channels_last)
+    for module in network.modules():
+        if isinstance(module, Convolution):
+            module.winograd = speed.winograd
+
+
+def fused(optimizer: Optimizer) -> Optimizer:
+    """Give the optimiser in its fused form, or itself where it has none or another was asked for.
+
+    Args:
+        optimizer: Freshly built.
+    """
+    options = optimizer.defaults
+    if not type(optimizer).__module__.startswith("torch.optim") or "fused" not in options:
+        return optimizer
+    if options["fused"] is not None or options["foreach"] or options["differentiable"]:
+        return optimizer
+    groups = [{**group, "fused": True} for group in optimizer.param_groups]
+    known = inspect.signature(type(optimizer)).parameters
+    kept = {name: value for name, value in options.items() if name in known}
+    return type(optimizer)(groups, **{**kept, "fused": True})
+
+
+def lay_out_alike(optimizers: Sequence[Optimizer]) -> None:
+    """Give the state of every weight the weight's own memory format.
+
+    Fused kernels go through weight and state in the order of the memory, and a checkpoint may come
+    from another format.
+    """
+    for optimizer in optimizers:
+        for weight, state in optimizer.state.items():
+            for name, value in state.items():
+                like = isinstance(value, Tensor) and value.shape == weight.shape
+                if like and value.stride() != weight.stride():
+                    state[name] = torch.empty_like(weight, dtype=value.dtype).copy_(value)
