@@ -31,7 +31,8 @@ PLAIN = {
 TOLERANCE = 1e-4
 """Of the weights' change in a batch; measured 1e-6 (1e-5 with the gradient difference loss, whose
 gradient is a sign). Where rounding puts a ReLU or a maximum on its other side, which it does for
-one seed in six, it is up to 2e-3: therefore the median of three seeds, and a bound for each."""
+one seed in six (in three for channels last and Winograd together), it is up to 2e-3: therefore the
+median of three seeds, and a bound for each."""
 
 ONE_SIDE = 3e-2
 
@@ -104,7 +105,7 @@ def test_reconstruction_is_the_same_under_the_defaults() -> None:
 def test_defaults_are_the_fastest_safe_choice_of_the_device() -> None:
     cpu, cuda = Speed().on(torch.device("cpu")), Speed().on(torch.device("cuda"))
     assert cpu == (True, "off", True, True, False)
-    assert cuda == (True, "default", False, True, True)
+    assert cuda == (True, "off", False, True, True)
     # Of a device that nobody tried, nothing is assumed.
     assert Speed().on(torch.device("mps")) == (False, "off", False, False, False)
     assert Speed(**PLAIN).on(torch.device("cuda")) == (False, "off", False, False, False)

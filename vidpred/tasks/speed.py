@@ -26,8 +26,8 @@ class Speed:
             and oneDNN want them. None: yes.
         compile: `torch.compile` of the two networks, not of the task; `reduce-overhead` also
             replays them as CUDA graphs, which pays where kernels are short: narrow networks, small
-            batches. None: `default` on CUDA, `off` on the CPU, where the convolutions that take the
-            time are the same and the compilation takes a minute.
+            batches. None: `off`, until it has been measured on a GPU; on a CPU the convolutions
+            that take the time are the same, and the compilation takes a minute.
         winograd: Compute wide convolutions by `vidpred.ops.winograd`, with a fraction of the
             products, where nothing is compiled. None: on the CPU, which it serves alone.
         fused_optimizers: One kernel for all weights, for torch's own optimisers that have it. None:
@@ -63,7 +63,7 @@ class Speed:
         known = device.type in ("cpu", "cuda")
         return Decided(
             channels_last=_first(self.channels_last, known),
-            compile=self.compile or ("default" if cuda else "off"),
+            compile=self.compile or "off",
             winograd=_first(self.winograd, device.type == "cpu"),
             fused_optimizers=_first(self.fused_optimizers, known),
             late_finite_check=_first(self.late_finite_check, cuda),
