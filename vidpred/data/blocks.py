@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 from vidpred.batch import ClipBatch
 from vidpred.data.catalog import ClipSample
 from vidpred.data.training import TrainingClips
+from vidpred.data.worker_memory import give_back_free_memory
 from vidpred.errors import VidpredError
 
 
@@ -63,7 +64,10 @@ class TrainingBlocks(Dataset[list[ClipBatch] | VidpredError]):
         except VidpredError as error:
             return error
         rng = np.random.default_rng((self.stream.seed, part.block, 1))
-        return mixed(samples, self.batch_size, rng)[part.first : part.end]
+        batches = mixed(samples, self.batch_size, rng)[part.first : part.end]
+        del samples
+        give_back_free_memory()
+        return batches
 
 
 def multiple_at_least(least: int, of: int) -> int:

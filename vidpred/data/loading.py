@@ -1,6 +1,5 @@
 """Loaders: which batches an epoch draws, and how errors leave a worker."""
 
-import gc
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from vidpred.batch import ClipBatch
 from vidpred.data.ahead import copied_ahead
 from vidpred.data.blocks import BlockPart, TrainingBlocks
 from vidpred.data.catalog import ClipSample, collate_clips
+from vidpred.data.worker_memory import share_with_parent
 from vidpred.errors import DataError, VidpredError
 
 
@@ -109,15 +109,6 @@ class TrainingLoader(DataLoader[Any]):
             if isinstance(part, VidpredError):
                 raise part
             yield from part
-
-
-def share_with_parent(worker: int) -> None:
-    """Leave what a forked worker has from its parent out of garbage collections.
-
-    It shares that memory as long as neither writes to it, and a collection writes to every object:
-    without this each worker would soon have a copy of some hundred MiB of its own.
-    """
-    gc.freeze()
 
 
 def _as_it_is(part: Any) -> Any:

@@ -30,12 +30,12 @@ from vidpred.data.loading import (
     ClipSampler,
     TrainingLoader,
     collate_or_error,
-    share_with_parent,
 )
 from vidpred.data.mirror import mirrored
 from vidpred.data.patches import PATCH_MOTION_THRESHOLD
 from vidpred.data.stream import describe_videos, plain, require_same_stream
 from vidpred.data.training import TrainingClips
+from vidpred.data.worker_memory import share_with_parent
 from vidpred.errors import DataError
 from vidpred.ops.checks import require_positive
 
