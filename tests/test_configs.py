@@ -96,6 +96,13 @@ def test_a_weight_average_joins_the_callbacks(tmp_path: Path, toy_root: Path) ->
     assert "averaging_state" in read_checkpoint(tmp_path / "run/checkpoints/last.ckpt")
 
 
+def test_recovery_joins_the_callbacks(tmp_path: Path, toy_root: Path) -> None:
+    files = ("-c", "experiment/l2.yaml", "-c", "trainer/recovery.yaml")
+    assert fit_one_batch(tmp_path, toy_root, *files) == 0
+    assert (tmp_path / "run" / "checkpoints" / "start.ckpt").is_file()  # to go back to, if need be
+    assert "DivergenceRecovery" in (tmp_path / "run" / "config.yaml").read_text()
+
+
 def test_adam_takes_the_place_of_sgd(tmp_path: Path, toy_root: Path) -> None:
     files = ("-c", "experiment/adv_gdl.yaml", "-c", "model/adam_adversarial.yaml")
     assert fit_one_batch(tmp_path, toy_root, *files) == 0
@@ -194,7 +201,7 @@ def test_no_file_is_forgotten() -> None:
     covered = {f"experiment/{name}.yaml" for name in (*ROWS, "quickstart")}
     covered |= set(FULL_WIDTH.values()) | {f"data/{name}.yaml" for name in DATA}
     covered |= {"model/adam.yaml", "model/adam_adversarial.yaml", "sweep/ablation.yaml"}
-    covered |= {"trainer/weight_average.yaml"}
+    covered |= {"trainer/weight_average.yaml", "trainer/recovery.yaml"}
     covered |= {"experiment/adv_gdl_finetuned.yaml"}
     covered |= {"trainer/default.yaml", "trainer/scoring.yaml"}  # read before every other file
     covered |= {f"protocol/{name}.yaml" for name in available_protocols()}

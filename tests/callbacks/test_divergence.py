@@ -106,6 +106,7 @@ def test_a_batch_that_is_hard_stops_nothing(tmp_path: Path) -> None:
     assert training.batches_seen == 30
 
 
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* is not empty:UserWarning")  # on purpose
 def test_it_goes_back_to_a_checkpoint_from_before_and_lowers_scheduled_rates(
     tmp_path: Path,
 ) -> None:
@@ -158,6 +159,7 @@ def rate_of(checkpoint: Path) -> float:
 
 
 @pytest.mark.filterwarnings("ignore:not finite at batch")
+@pytest.mark.slow
 def test_the_command_line_goes_on_at_lower_rates(tmp_path: Path, toy_root: Path) -> None:
     assert recovering(tmp_path, toy_root, 1e-31) == 0
     checkpoints = tmp_path / "run" / "checkpoints"
@@ -177,6 +179,7 @@ def test_the_command_line_goes_on_at_lower_rates(tmp_path: Path, toy_root: Path)
 
 
 @pytest.mark.filterwarnings("ignore:not finite at batch", "ignore:diverged after 2 retries")
+@pytest.mark.slow
 def test_the_command_line_gives_up_in_the_end(
     tmp_path: Path, toy_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

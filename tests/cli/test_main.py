@@ -259,7 +259,10 @@ def test_divergence_is_told_and_kept_apart(
     end = ["--data.num_workers=0", "--trainer.accelerator=cpu", f"--run_dir={run}", root]
     assert main([*FIT, *options, *end]) == 2
     assert "lp_loss at scale" in capsys.readouterr().err
-    assert {path.name for path in (run / "checkpoints").iterdir()} == {"diverged.ckpt"}
+    assert {path.name for path in (run / "checkpoints").iterdir()} == {
+        "diverged.ckpt",
+        "diverged_batch.pt",
+    }
 
 
 def test_a_wrong_path_leaves_nothing_behind(tmp_path: Path) -> None:

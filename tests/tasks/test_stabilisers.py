@@ -94,6 +94,7 @@ def test_instance_noise_has_its_strength_and_falls() -> None:
         adversarial_task(instance_noise_batches=10)
 
 
+@pytest.mark.slow
 def test_the_penalty_makes_the_discriminator_flatter() -> None:
     frames = torch.stack([clip["frames"] for clip in moving_squares(8)])
 
@@ -106,6 +107,7 @@ def test_the_penalty_makes_the_discriminator_flatter() -> None:
     assert steepness(10.0) < 0.5 * steepness(0.0)
 
 
+@pytest.mark.slow
 def test_smoothed_labels_keep_the_discriminator_from_growing_sure() -> None:
     frames = torch.stack([clip["frames"] for clip in moving_squares(4)])
 

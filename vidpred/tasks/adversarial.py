@@ -22,6 +22,7 @@ from vidpred.losses import (
 from vidpred.models import MultiScaleDiscriminator, ScalePredictor
 from vidpred.ops.checks import require_positive, require_weight
 from vidpred.tasks.base import NextFrameTask
+from vidpred.tasks.builders import Builders
 from vidpred.tasks.draws import separate_draws
 from vidpred.tasks.reconstruction import sgd, without_metric
 from vidpred.tasks.speed import Decided, Speed, compiled, prepare
@@ -140,8 +141,8 @@ class AdversarialTask(NextFrameTask):
         self.r1_weight = r1_weight
         self.instance_noise = instance_noise
         self.instance_noise_batches = instance_noise_batches
-        self._build_optimizers = (generator_optimizer, discriminator_optimizer)
-        self._build_lr_schedulers = (generator_lr_scheduler, discriminator_lr_scheduler)
+        self._build_optimizers = Builders((generator_optimizer, discriminator_optimizer))
+        self._build_lr_schedulers = Builders((generator_lr_scheduler, discriminator_lr_scheduler))
         self._accumulate_batches = (generator_accumulate_batches, discriminator_accumulate_batches)
         self._gradient_clips = (generator_gradient_clip, discriminator_gradient_clip)
 

@@ -1,6 +1,6 @@
 """Training against the true frames alone: the rows `l2`, `l1` and `gdl_l1` of the paper."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import torch
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
@@ -13,6 +13,7 @@ from vidpred.batch import ClipBatch
 from vidpred.losses import MultiScaleLoss
 from vidpred.models import ScalePredictor
 from vidpred.tasks.base import NextFrameTask
+from vidpred.tasks.builders import Builders
 from vidpred.tasks.speed import Speed
 
 
@@ -61,8 +62,7 @@ class ReconstructionTask(NextFrameTask):
         super().__init__(generator, loss or MultiScaleLoss(), speed=speed)
         if not any(self.loss.weights.values()):
             raise ValueError("every weight of the loss is 0; expected at least one above 0")
-        self._build_optimizer: Callable[..., Optimizer] = optimizer
-        self._build_lr_scheduler = lr_scheduler
+        self._builders = Builders((optimizer, lr_scheduler))
 
     def training_step(self, batch: ClipBatch, batch_idx: int) -> Tensor:
         """Be accurate at every scale."""
@@ -76,13 +76,14 @@ class ReconstructionTask(NextFrameTask):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Give the one optimiser, and its scheduler if there is one."""
-        optimizer = self._build_optimizer(self.generator.parameters())
+        build, build_lr_scheduler = self._builders
+        optimizer: Optimizer = build(self.generator.parameters())
         # Lightning does not clip under mixed precision what may unscale its gradients itself.
         if not (self.trainer.gradient_clip_val and "mixed" in str(self.trainer.precision)):
             optimizer = self._fused(optimizer)
-        if self._build_lr_scheduler is None:
+        if build_lr_scheduler is None:
             return optimizer
-        scheduler = without_metric(self._build_lr_scheduler(optimizer))
+        scheduler = without_metric(build_lr_scheduler(optimizer))
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
