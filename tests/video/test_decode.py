@@ -10,7 +10,7 @@ import torch
 from encoded_videos import flip_bits
 
 from vidpred.errors import VideoError
-from vidpred.video import check_clip, probe, read_clip, read_clip_array, write_video
+from vidpred.video import check_clip, count_frames, probe, read_clip, read_clip_array, write_video
 
 REAL_CLIPS = [
     "ucf101/UCF-101/Archery/v_Archery_g22_c05.avi",  # packed B-frames: time stamps out of order
@@ -73,7 +73,7 @@ def test_probe_agrees_with_decoding_on_real_clips(real_data: Path) -> None:
 
 def test_a_picture_that_is_not_coded_is_not_made_up(real_data: Path) -> None:
     path = real_data / "ucf101/UCF-101/Kayaking/v_Kayaking_g12_c03.avi"
-    assert probe(path).num_frames == 372
+    assert probe(path).num_frames == count_frames(path) == 371  # of 372 packets
     assert len(read_clip(path, 366, 5)) == 5
     with pytest.raises(VideoError, match="it has 371 frames"):
         read_clip(path, 367, 5)

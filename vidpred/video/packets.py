@@ -31,6 +31,7 @@ class PacketFacts:
         packed: Whether two pictures were met in one packet, the second of which takes the place of
             one that is not coded and follows.
         waiting: Whether such a second picture has not met its place yet.
+        unshown: Packets of which no picture is shown.
     """
 
     pts: list[int | None] = field(default_factory=list)
@@ -41,6 +42,7 @@ class PacketFacts:
     reordered: bool = False
     packed: bool = False
     waiting: bool = False
+    unshown: int = 0
 
     def add(self, packet: "av.Packet[av.VideoStream]", look_into: "LookInto | None", /) -> None:
         """Note one packet."""
@@ -50,7 +52,7 @@ class PacketFacts:
             self.hidden.add(len(self.pts))
         self.pts.append(packet.pts)
         self.dts.append(packet.dts)
-        if look_into is not None and not self.doubtful:
+        if look_into is not None:
             look_into(self, packet)
 
 
@@ -72,19 +74,22 @@ def _look_into_mpeg4(facts: PacketFacts, packet: "av.Packet[av.VideoStream]") ->
         return
     is_b = data[(at if second < 0 else second) + 4] >> 6 == _VOP_B
     if second >= 0:
-        facts.doubtful = facts.waiting or not is_b
+        facts.doubtful |= facts.waiting or not is_b
         facts.packed = facts.waiting = True
     elif len(data) - at <= _NOT_CODED_BYTES:
-        facts.doubtful, facts.waiting = not facts.waiting, False
+        facts.doubtful |= not facts.waiting
+        facts.unshown += not facts.waiting
+        facts.waiting = False
     else:
-        facts.doubtful = facts.waiting and not is_b
+        facts.doubtful |= facts.waiting and not is_b
     facts.reordered |= is_b
 
 
 def _look_into_vp8(facts: PacketFacts, packet: "av.Packet[av.VideoStream]") -> None:
     """Find a picture that is only there to be predicted from."""
     shown = memoryview(packet)[0] & 0x10
-    facts.doubtful = not shown
+    facts.doubtful |= not shown
+    facts.unshown += not shown
 
 
 def _look_into_vp9(facts: PacketFacts, packet: "av.Packet[av.VideoStream]") -> None:
@@ -95,7 +100,9 @@ def _look_into_vp9(facts: PacketFacts, packet: "av.Packet[av.VideoStream]") -> N
     profile_3 = (first & 0x30) == 0x30
     show_existing = first & (0x04 if profile_3 else 0x08)
     shown = first & (0x01 if profile_3 else 0x02)
-    facts.doubtful = first >> 6 != 2 or not (superframe or show_existing or shown)
+    hidden = not (superframe or show_existing or shown)
+    facts.doubtful |= first >> 6 != 2 or hidden
+    facts.unshown += hidden
 
 
 def _nothing(facts: PacketFacts, packet: "av.Packet[av.VideoStream]") -> None:

@@ -76,7 +76,7 @@ def probe(path: str | Path) -> VideoInfo:
         height, width = width, height
     return VideoInfo(
         path=path,
-        num_frames=len(facts.pts),
+        num_frames=max(1, len(facts.pts) - facts.unshown),
         height=height,
         width=width,
         fps=Fraction(fps) if fps else None,
