@@ -281,16 +281,18 @@ def test_every_start_of_twenty_real_clips(
 
 
 @pytest.mark.slow
-def test_every_start_of_all_packed_real_clips(
+def test_starts_of_all_packed_real_clips(
     real_data: Path, count_fallbacks: Callable[[], int]
 ) -> None:
     root = real_data / "ucf101" / "UCF-101"
     packed = {path: info for path in root.glob("*/*.avi") if (info := probe(path)).clock == "dts"}
     assert len(packed) == 37
-    for path, info in packed.items():
+    for number, (path, info) in enumerate(packed.items()):
         expected = decode_in_order(path)
         assert info.num_frames == len(expected)
-        for start in range(len(expected) - 4):
+        # Every start of some, every fifth of the others, which begin at different ones.
+        starts = range(number % 5, len(expected) - 4, 1 if number % 12 == 0 else 5)
+        for start in starts:
             clip = read_clip_array(path, start, 5, info=info)
             assert np.array_equal(clip, expected[start : start + 5]), (path, start)
     assert count_fallbacks() == 0
