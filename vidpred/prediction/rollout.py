@@ -68,17 +68,11 @@ class Rollout:
         return max(1, min(self.batch_size, (self.max_memory - PROCESS_BYTES) // one))
 
     @torch.inference_mode()
-    def _known(self, windows: Sequence[Window]) -> list[Tensor]:
-        """Give the past of windows of one size: `context_frames` of (B, C, H, W) in [0, 1]."""
-        known = [
-            np.stack([window.known[k] for window in windows]) for k in range(self.context_frames)
-        ]
-        frames = [
-            to_unit(torch.from_numpy(frame).to(self.device).permute(0, 3, 1, 2)) for frame in known
-        ]
-        if self._colour_by_colour:
-            frames = [frame.flatten(0, 1)[:, None] for frame in frames]
-        return frames
+    def _known(self, windows: Sequence[Window], k: int) -> Tensor:
+        """Give the past frames number k of windows of one size, (B, C, H, W) in [0, 1]."""
+        pixels = torch.from_numpy(np.stack([window.known[k] for window in windows]))
+        frame = to_unit(pixels.to(self.device).permute(0, 3, 1, 2))
+        return frame.flatten(0, 1)[:, None] if self._colour_by_colour else frame
 
     def __call__(self, windows: Sequence[Window], horizon: int) -> Iterator[Tensor]:
         """Predict from windows of one frame size.
@@ -94,8 +88,10 @@ class Rollout:
             PredictionError: When the memory does not suffice, or a prediction is not finite.
         """
         height, width = windows[0].look.height, windows[0].look.width
-        frames = self._known(windows)
-        following = self._steps(frames, horizon) if self._stepwise else self._whole(frames, horizon)
+        steps = self._steps if self._stepwise else self._whole
+        # One by one, so that large frames are not held in two forms.
+        known = (self._known(windows, k) for k in range(self.context_frames))
+        following = steps(known, height, width, horizon)
         for frame in _told(following):
             if self._colour_by_colour:
                 frame = frame.reshape(-1, COLOURS, height, width)
@@ -104,11 +100,12 @@ class Rollout:
                 raise PredictionError("the prediction is not finite; the checkpoint has diverged")
             yield frame
 
-    def _steps(self, frames: list[Tensor], horizon: int) -> Iterator[Tensor]:
-        rows_shown, columns_shown = frames[0].shape[-2:]
+    def _steps(
+        self, known: Iterator[Tensor], rows_shown: int, columns_shown: int, horizon: int
+    ) -> Iterator[Tensor]:
         border = self._border
         inner = (..., slice(border, border + rows_shown), slice(border, border + columns_shown))
-        frames = [self._bordered(frame) for frame in frames]
+        frames = [self._bordered(frame) for frame in known]
         batch, _, height, width = frames[0].shape
         left = self.max_memory - PROCESS_BYTES - batch * self._frame_bytes(height, width)
         rows, columns = tile_grid(
@@ -125,7 +122,10 @@ class Rollout:
             yield from step
             frames = [*frames, *map(self._bordered, step)][-self.context_frames :]
 
-    def _whole(self, frames: list[Tensor], horizon: int) -> Iterator[Tensor]:
+    def _whole(
+        self, known: Iterator[Tensor], height: int, width: int, horizon: int
+    ) -> Iterator[Tensor]:
+        frames = list(known)
         needed = (self.context_frames + 2 * horizon) * frames[0].nbytes
         if needed > self.max_memory - PROCESS_BYTES:
             raise PredictionError(

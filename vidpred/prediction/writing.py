@@ -1,6 +1,7 @@
 """Predicted frames to outputs: what is shown of each position, and what is said at the end."""
 
 import errno
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from vidpred.errors import PredictionError, VideoError, VidpredError
 from vidpred.ops import to_unit
@@ -18,6 +20,11 @@ from vidpred.video.clip import Pixels
 
 if TYPE_CHECKING:
     from vidpred.prediction.scores import Scores
+
+
+WIDEST_PANEL = 1280
+"""Frames wider than this, in pixels, are shown side by side reduced by a whole factor: few players
+take a video of three times their width."""
 
 
 class Pictures(Protocol):
@@ -73,7 +80,11 @@ def _panels(truth: Pixels, pred: Pixels, offset: int) -> Pixels:
     # Here and not above: whoever does not compare needs no drawing.
     from vidpred.viz import side_by_side_frame
 
-    frames = (to_unit(torch.from_numpy(pixels).permute(2, 0, 1)) for pixels in (truth, pred))
+    factor = math.ceil(pred.shape[1] / WIDEST_PANEL)
+    frames = (
+        F.avg_pool2d(to_unit(torch.from_numpy(pixels).permute(2, 0, 1)), factor, ceil_mode=True)
+        for pixels in (truth, pred)
+    )
     picture = side_by_side_frame(*frames, offset=offset)
     return np.ascontiguousarray(picture.permute(1, 2, 0).numpy())
 

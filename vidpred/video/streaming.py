@@ -19,6 +19,11 @@ from vidpred.video.playing import UNSPECIFIED, Look
 StreamSuffix = Literal[".mp4", ".webm", ".gif"]
 
 _X264 = {"crf": "18", "preset": "veryfast"}
+_FEW_FRAMES = {"libx264": {"tune": "zerolatency"}, "libvpx-vp9": {"lag-in-frames": "0"}}
+_LARGE = 2**22
+"""Pixels from which on an encoder may not look ahead: x264 holds dozens of frames to do so, which
+take more memory than a prediction of 4K frames."""
+
 _VP9 = {"crf": "24", "b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"}
 
 # FFmpeg numbers colour spaces in streams (AVCOL_SPC) otherwise than in its converter (SWS_CS).
@@ -179,6 +184,8 @@ class _GifSink:
 def _add_stream(
     container: av.container.OutputContainer, encoder: str, look: Look, options: dict[str, str]
 ) -> av.VideoStream:
+    if look.height * look.width >= _LARGE:
+        options = options | _FEW_FRAMES.get(encoder, {})
     stream = container.add_stream(encoder, rate=look.fps, options=options)
     assert isinstance(stream, av.VideoStream)  # for mypy: the name of an encoder tells it nothing
     stream.width, stream.height = look.width, look.height
