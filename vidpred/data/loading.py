@@ -10,7 +10,7 @@ from vidpred.batch import ClipBatch
 from vidpred.data.ahead import copied_ahead
 from vidpred.data.blocks import BlockPart, TrainingBlocks
 from vidpred.data.catalog import ClipSample, collate_clips
-from vidpred.data.worker_memory import share_with_parent
+from vidpred.data.worker_start import start_worker
 from vidpred.errors import DataError, VidpredError
 
 
@@ -85,7 +85,7 @@ class TrainingLoader(DataLoader[Any]):
             sampler=sampler,
             num_workers=num_workers,
             collate_fn=_as_it_is,
-            worker_init_fn=share_with_parent,
+            worker_init_fn=start_worker,
             persistent_workers=num_workers > 0,
             pin_memory=torch.cuda.is_available(),
             # Its own: seeds for workers, which need none, would be drawn from the model's.

@@ -35,7 +35,7 @@ from vidpred.data.mirror import mirrored
 from vidpred.data.patches import PATCH_MOTION_THRESHOLD
 from vidpred.data.stream import describe_videos, plain, require_same_stream
 from vidpred.data.training import TrainingClips
-from vidpred.data.worker_memory import share_with_parent
+from vidpred.data.worker_start import start_worker
 from vidpred.errors import DataError
 from vidpred.ops.checks import require_positive
 
@@ -397,7 +397,7 @@ class ClipDataModule(pl.LightningDataModule, ABC):
             batch_size=self.eval_batch_size,
             num_workers=self._workers,
             collate_fn=collate_or_error,
-            worker_init_fn=share_with_parent,
+            worker_init_fn=start_worker,
             persistent_workers=self._workers > 0,
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator(),  # as in `TrainingLoader`
