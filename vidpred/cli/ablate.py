@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from vidpred.cli.scoring import add_scoring_options, device_of, extras_of, say, scoring_progress
+from vidpred.cli.scoring import add_scoring_options, device_of, require_all_scored, say, score
 from vidpred.errors import VidpredError
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def _train(arguments: argparse.Namespace, cell: Cell) -> int:
 
 
 def _compare(arguments: argparse.Namespace, cells: Sequence[Cell]) -> int:
-    from vidpred.evaluation import evaluate, load_protocol
+    from vidpred.evaluation import load_protocol
     from vidpred.evaluation.ablation import ablation, ablation_markdown
     from vidpred.evaluation.checkpoints import checkpoint_methods
     from vidpred.evaluation.methods import BASELINES, baselines
@@ -183,21 +183,7 @@ def _compare(arguments: argparse.Namespace, cells: Sequence[Cell]) -> int:
         *checkpoint_methods(named, device, taken=set(BASELINES)),
     ]
     folder = arguments.output / "results" / protocol.protocol.name
-    with scoring_progress() as progress:
-        results = evaluate(
-            protocol,
-            source,
-            methods,
-            folder,
-            device=device,
-            workers=arguments.workers,
-            overwrite=arguments.overwrite,
-            extras=extras_of(arguments, device),
-            progress=progress,
-        )
-    failed = {clip for result in results for clip in result["clips"]["failed"]}
-    if failed:
-        say(f"{len(failed)} clips could not be scored, such as {min(failed)}")
+    results = score(arguments, protocol, source, methods, folder, device)
     content = ablation(_by_row(results, cells), **_facts(arguments))
     text = ablation_markdown(content)
     write_json(arguments.output / "ablation.json", content)
@@ -206,6 +192,7 @@ def _compare(arguments: argparse.Namespace, cells: Sequence[Cell]) -> int:
     print(text, end="")
     say(f"wrote {arguments.output / 'ablation.md'} and ablation.json; results: {folder}")
     say(f"next: vidpred compare {folder} --output report.html")
+    require_all_scored(results)
     return 0
 
 

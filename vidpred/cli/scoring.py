@@ -141,6 +141,31 @@ def scoring_progress() -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
+def score(
+    arguments: argparse.Namespace,
+    protocol: "NamedProtocol",
+    source: "ClipSource",
+    methods: "Sequence[ScoredMethod]",
+    folder: Path,
+    device: "torch.device",
+) -> "list[Result]":
+    """Score methods as the command line says, with progress."""
+    from vidpred.evaluation import evaluate
+
+    with scoring_progress() as progress:
+        return evaluate(
+            protocol,
+            source,
+            methods,
+            folder,
+            device=device,
+            workers=arguments.workers,
+            overwrite=arguments.overwrite,
+            extras=extras_of(arguments, device),
+            progress=progress,
+        )
+
+
 def score_all(
     arguments: argparse.Namespace,
     protocol: "NamedProtocol",
@@ -157,21 +182,7 @@ def score_all(
     Raises:
         VidpredError: When clips could not be scored.
     """
-    from vidpred.evaluation import evaluate
-
-    with scoring_progress() as progress:
-        results = evaluate(
-            protocol,
-            source,
-            methods,
-            folder,
-            device=device,
-            workers=arguments.workers,
-            overwrite=arguments.overwrite,
-            extras=extras_of(arguments, device),
-            progress=progress,
-        )
-    return publish(results, folder)
+    return publish(score(arguments, protocol, source, methods, folder, device), folder)
 
 
 def publish(results: "Sequence[Result]", folder: Path) -> int:
@@ -192,13 +203,23 @@ def publish(results: "Sequence[Result]", folder: Path) -> int:
         print(markdown(compare(scored)))
         say(f"results: {', '.join(str(folder / name) for name in scored)}")
         say(f"next: vidpred compare {folder} --output report.html")
+    require_all_scored(results)
+    return 0
+
+
+def require_all_scored(results: "Sequence[Result]") -> None:
+    """Name the first clips that could not be scored.
+
+    Raises:
+        VidpredError: When there are any.
+    """
     failures = {
         f"{clip}: {why}" if clip not in why else why
         for result in results
         for clip, why in result["clips"]["failed"].items()
     }
     if not failures:
-        return 0
+        return
     for failure in sorted(failures)[:SHOWN_FAILURES]:
         say(f"  {failure}")
     raise VidpredError(

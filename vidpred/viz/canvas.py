@@ -54,17 +54,7 @@ def prepared_clip(context: Tensor, target: Tensor, pred: Tensor) -> Clip:
         ValueError: For shapes that do not fit together.
     """
     require_same_shape(pred, target)
-    for name, frames in (("context", context), ("target", target)):
-        if frames.ndim != 4 or 0 in frames.shape or frames.shape[1] not in (1, 3):
-            raise ValueError(
-                f"{name} has shape {tuple(frames.shape)}; "
-                "expected one clip (T, C, H, W) with C 1 or 3"
-            )
-    if context.shape[1:] != target.shape[1:]:
-        raise ValueError(
-            f"context has frames of {tuple(context.shape[1:])}, target of "
-            f"{tuple(target.shape[1:])}; expected equal frames"
-        )
+    require_clips("target", context, target)
     difference = (pred.detach().float() - target.detach().float()).abs() * DIFFERENCE_GAIN
     return Clip(*(shown_frames(frames) for frames in (context, target, pred, difference)))
 
@@ -123,3 +113,18 @@ def outline(
 def to_tensor(canvas: Image.Image) -> Tensor:
     """Give the canvas as uint8, shape (3, H, W)."""
     return torch.from_numpy(np.array(canvas)).permute(2, 0, 1).contiguous()
+
+
+def require_clips(name: str, context: Tensor, frames: Tensor) -> None:
+    """Refuse known and future frames that are not one clip (T, C, H, W) each, of equal frames."""
+    for said, given in (("context", context), (name, frames)):
+        if given.ndim != 4 or 0 in given.shape or given.shape[1] not in (1, 3):
+            raise ValueError(
+                f"{said} has shape {tuple(given.shape)}; "
+                "expected one clip (T, C, H, W) with C 1 or 3"
+            )
+    if context.shape[1:] != frames.shape[1:]:
+        raise ValueError(
+            f"context has frames of {tuple(context.shape[1:])}, {name} of "
+            f"{tuple(frames.shape[1:])}; expected equal frames"
+        )

@@ -12,6 +12,7 @@ from vidpred.viz.canvas import (
     moment,
     outline,
     paste,
+    require_clips,
     shown_frames,
     text_size,
     to_tensor,
@@ -58,17 +59,7 @@ def future_video(context: Tensor, pred: Tensor) -> Tensor:
 
 
 def _prepared(context: Tensor, pred: Tensor) -> tuple[Tensor, Tensor]:
-    for name, frames in (("context", context), ("pred", pred)):
-        if frames.ndim != 4 or 0 in frames.shape or frames.shape[1] not in (1, 3):
-            raise ValueError(
-                f"{name} has shape {tuple(frames.shape)}; "
-                "expected one clip (T, C, H, W) with C 1 or 3"
-            )
-    if context.shape[1:] != pred.shape[1:]:
-        raise ValueError(
-            f"context has frames of {tuple(context.shape[1:])}, pred of {tuple(pred.shape[1:])}; "
-            "expected equal frames"
-        )
+    require_clips("pred", context, pred)
     return shown_frames(context), shown_frames(pred)
 
 
