@@ -280,8 +280,10 @@ def run_cli(arguments: Sequence[str]) -> VidpredCLI | int:
         following = arguments_to_go_on(arguments, error)
         if following is None:
             raise
-    except MisconfigurationException as error:
-        raise VidpredError(str(error)) from error
+    except (MisconfigurationException, ValueError) as error:
+        if not isinstance(error, MisconfigurationException) and not _is_from_lightning(error):
+            raise
+        raise VidpredError(str(error).strip()) from error
     except SystemExit as stop:
         # Lightning answers Ctrl-C with exit(1) and SIGTERM without a number, after its callbacks
         # have saved.
@@ -292,6 +294,15 @@ def run_cli(arguments: Sequence[str]) -> VidpredCLI | int:
         return stop.code if isinstance(stop.code, int) else 0
     # Out of reach of the exception, which holds the networks of the try before.
     return run_cli(following)
+
+
+def _is_from_lightning(error: Exception) -> bool:
+    """Say whether Lightning itself refused something, as it does some options with a ValueError."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    raised_in = "" if trace is None else str(trace.tb_frame.f_globals.get("__name__"))
+    return raised_in.partition(".")[0] in ("pytorch_lightning", "lightning_fabric")
 
 
 def _quieten_lightning() -> None:

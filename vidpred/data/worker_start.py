@@ -1,6 +1,8 @@
 """How a loader's worker begins."""
 
+import os
 import signal
+import threading
 
 from vidpred.data.worker_memory import share_with_parent
 
@@ -14,6 +16,16 @@ def start_worker(worker: int) -> None:
     Args:
         worker: Its number, which does not matter; loaders call this with it.
     """
-    for number in (signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):  # which tells who sent a signal; macOS has none
+        # Blocked in all threads that begin after this, so that the one that waits gets it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_when_parent_says, daemon=True).start()
     share_with_parent(worker)
+
+
+def _end_when_parent_says() -> None:
+    # The parent ends workers so when a loader is given up, and at its own exit waits for them.
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(128 + signal.SIGTERM)
