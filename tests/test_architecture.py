@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "vidpred"
-FOUNDATION = {"batch", "errors", "files", "configurations", "provenance"}
+FOUNDATION = {"allocator", "batch", "errors", "files", "configurations", "provenance"}
 ALLOWED = {
     "ops": FOUNDATION,
     "video": FOUNDATION | {"ops"},

@@ -26,6 +26,7 @@ PLAIN = {
     "compile": "off",
     "winograd": False,
     "fused_optimizers": False,
+    "keep_freed_memory": False,
     "late_finite_check": False,
 }
 TOLERANCE = 1e-4
@@ -104,11 +105,11 @@ def test_reconstruction_is_the_same_under_the_defaults() -> None:
 
 def test_defaults_are_the_fastest_safe_choice_of_the_device() -> None:
     cpu, cuda = Speed().on(torch.device("cpu")), Speed().on(torch.device("cuda"))
-    assert cpu == (True, "off", True, True, False)
-    assert cuda == (True, "off", False, True, True)
+    assert cpu == (True, "off", True, True, True, False)
+    assert cuda == (True, "off", False, True, False, True)
     # Of a device that nobody tried, nothing is assumed.
-    assert Speed().on(torch.device("mps")) == (False, "off", False, False, False)
-    assert Speed(**PLAIN).on(torch.device("cuda")) == (False, "off", False, False, False)
+    assert Speed().on(torch.device("mps")) == (False, "off", False, False, False, False)
+    assert Speed(**PLAIN).on(torch.device("cuda")) == (False, "off", False, False, False, False)
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from vidpred.allocator import give_back_freed_memory
 from vidpred.batch import ClipBatch
 from vidpred.data.catalog import ClipSample
 from vidpred.data.training import TrainingClips
-from vidpred.data.worker_memory import give_back_free_memory
 from vidpred.errors import VidpredError
 
 
@@ -66,7 +66,7 @@ class TrainingBlocks(Dataset[list[ClipBatch] | VidpredError]):
         rng = np.random.default_rng((self.stream.seed, part.block, 1))
         batches = mixed(samples, self.batch_size, rng)[part.first : part.end]
         del samples
-        give_back_free_memory()
+        give_back_freed_memory()
         return batches
 
 

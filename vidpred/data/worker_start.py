@@ -1,10 +1,9 @@
 """How a loader's worker begins."""
 
+import gc
 import os
 import signal
 import threading
-
-from vidpred.data.worker_memory import share_with_parent
 
 
 def start_worker(worker: int) -> None:
@@ -21,7 +20,9 @@ def start_worker(worker: int) -> None:
         # Blocked in all threads that begin after this, so that the one that waits gets it.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         threading.Thread(target=_end_when_parent_says, daemon=True).start()
-    share_with_parent(worker)
+    # A forked worker shares its parent's memory as long as neither writes to it, and a collection
+    # writes to every object.
+    gc.freeze()
 
 
 def _end_when_parent_says() -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from vidpred import __version__
+from vidpred.allocator import keep_freed_memory
 from vidpred.batch import ClipBatch, Evaluation
 from vidpred.errors import CheckpointError, TrainingDivergedError
 from vidpred.losses import GeneratorObjective, MultiScaleLoss
@@ -98,6 +99,8 @@ class NextFrameTask(pl.LightningModule):
         speed = self._speed.on(self.trainer.strategy.root_device)
         self._reads_late = speed.late_finite_check
         self._finite = FiniteCheck()
+        if speed.keep_freed_memory:
+            keep_freed_memory()
         self._use(speed)
 
     def validation_step(self, batch: ClipBatch, batch_idx: int) -> Evaluation:

@@ -32,6 +32,9 @@ class Speed:
             products, where nothing is compiled. None: on the CPU, which it serves alone.
         fused_optimizers: One kernel for all weights, for torch's own optimisers that have it. None:
             on CPU and CUDA.
+        keep_freed_memory: Keep memory for the next layer instead of giving it to the system and
+            having it zeroed again, in the whole process and for good; see `vidpred.allocator`.
+            None: on the CPU.
         late_finite_check: Read a batch late whether the loss was finite, so that the device never
             waits; see `FiniteCheck`. None: on CUDA.
     """
@@ -40,6 +43,7 @@ class Speed:
     compile: CompileMode | None = None
     winograd: bool | None = None
     fused_optimizers: bool | None = None
+    keep_freed_memory: bool | None = None
     late_finite_check: bool | None = None
 
     def __post_init__(self) -> None:
@@ -66,6 +70,7 @@ class Speed:
             compile=self.compile or "off",
             winograd=_first(self.winograd, device.type == "cpu"),
             fused_optimizers=_first(self.fused_optimizers, known),
+            keep_freed_memory=_first(self.keep_freed_memory, device.type == "cpu"),
             late_finite_check=_first(self.late_finite_check, cuda),
         )
 
@@ -77,6 +82,7 @@ class Decided(NamedTuple):
     compile: CompileMode
     winograd: bool
     fused_optimizers: bool
+    keep_freed_memory: bool
     late_finite_check: bool
 
 
