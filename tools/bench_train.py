@@ -5,19 +5,22 @@
     python tools/bench_train.py --device cuda --batch-size 64 --seconds 10
 
 Each row is a fit by Lightning, between whose batches the port (`plain_port.py`) takes steps on the
-same clips: both meet the same disturbances, and the ratio is of medians. Ours includes all that
+same clips, in a process of its own, since some options hold for a whole process: both meet the same
+disturbances, and the ratio is of medians. Ours includes all that
 Lightning does in a batch. FLOPs are counted on the port, so that utilisation means the same for all
 (algorithms with fewer products may exceed 100 %).
 """
 
 import argparse
+import multiprocessing
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytorch_lightning as pl
 import torch
@@ -38,13 +41,15 @@ PLAIN: dict[str, Any] = {
     "compile": "off",
     "winograd": False,
     "fused_optimizers": False,
+    "keep_freed_memory": False,
     "late_finite_check": False,
 }
 CPU_ROWS: dict[str, dict[str, Any]] = {
     "ours, every option off": {},
     "+ channels last": {"channels_last": True},
     "+ Winograd": {"winograd": True},
-    "+ fused optimisers (the defaults)": {"fused_optimizers": True},
+    "+ fused optimisers": {"fused_optimizers": True},
+    "+ freed memory is kept (the defaults)": {"keep_freed_memory": True},
 }
 CUDA_ROWS: dict[str, dict[str, Any]] = {
     "ours, every option off": {},
@@ -114,10 +119,12 @@ class _Table:
     def row(self, name: str, speed: Speed, precision: str, seconds: float) -> None:
         torch.manual_seed(1)
         task = _task(self.preset, adversarial=self.adversarial, speed=speed)
-        port = PlainTraining(self.preset, self.device, adversarial=self.adversarial)
-        _copy_weights(task, port)
-        steps = _Alternating(self.frames, self.device, port.step, seconds)
-        _fit(task, steps, self.device, precision)
+        names = dict(task.named_parameters())
+        before = [weight.detach().clone() for weight in names.values()]
+        with _PortProcess(self.preset, self.device, self.frames, before) as port:
+            steps = _Alternating(self.frames, self.device, port.steps, seconds)
+            _fit(task, steps, self.device, precision)
+            after = port.weights()
         ours, theirs = statistics.median(steps.ours), statistics.median(steps.theirs)
         dtype = torch.bfloat16 if precision == "bf16-mixed" else torch.float32
         share = self.flops / ours / self.ceilings[dtype]
@@ -125,16 +132,74 @@ class _Table:
         print(
             f"| {name} | {ours * 1e3:.1f} | {self.batch_size / ours:.1f} | {theirs * 1e3:.1f} "
             f"| **{theirs / ours:.2f}** | {share:.0%} (port {port_share:.0%}) "
-            f"| {steps.first:.1f} | {_difference(task, port):.0e} |",
+            f"| {steps.first:.1f} | {_difference(list(names.values()), after):.0e} |",
             flush=True,
         )
+
+
+class _PortProcess:
+    """The port in a process of its own, which steps when it is told to."""
+
+    def __init__(
+        self, preset: str, device: torch.device, frames: Tensor, weights: Sequence[Tensor]
+    ) -> None:
+        self._pipe, end = multiprocessing.Pipe()
+        # Numbers of CPU and float32 go through the pipe as arrays, not as shared memory.
+        arrays = [weight.cpu().numpy() for weight in weights]
+        arguments = (end, preset, str(device), frames.numpy(), arrays, torch.get_num_threads())
+        context = multiprocessing.get_context("spawn")
+        self._process = context.Process(target=_serve_port, args=arguments, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._process.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pipe.send(None)
+        self._process.join()
+
+    def steps(self, count: int) -> float:
+        """Take steps and give the seconds that each took."""
+        self._pipe.send(count)
+        seconds: float = self._pipe.recv()
+        return seconds
+
+    def weights(self) -> list[Tensor]:
+        self._pipe.send(0)
+        return [torch.from_numpy(array) for array in self._pipe.recv()]
+
+
+def _serve_port(
+    pipe: Connection, preset: str, device: str, frames: Any, weights: Sequence[Any], threads: int
+) -> None:
+    torch.set_num_threads(threads)
+    where = torch.device(device)
+    # With a discriminator there are more weights than the generator's.
+    generator = PlainTraining(preset, where, adversarial=False).generator
+    adversarial = len(weights) > len(list(generator.parameters()))
+    port = PlainTraining(preset, where, adversarial=adversarial)
+    parameters = list(port.generator.parameters())
+    if adversarial:
+        parameters += list(port.discriminator.parameters())
+    for parameter, array in zip(parameters, weights, strict=True):
+        parameter.data.copy_(torch.from_numpy(array))
+    clips = torch.from_numpy(frames).to(where)
+    while (count := pipe.recv()) is not None:
+        if not count:
+            pipe.send([parameter.detach().cpu().numpy() for parameter in parameters])
+            continue
+        begun = time.perf_counter()
+        for _ in range(count):
+            port.step(clips)
+        _wait(where)
+        pipe.send((time.perf_counter() - begun) / count)
 
 
 class _Alternating(IterableDataset[dict[str, Any]]):
     """Gives a batch to Lightning, takes the time until it asks for the next, lets the port step."""
 
     def __init__(
-        self, frames: Tensor, device: torch.device, port: Callable[[Tensor], None], seconds: float
+        self, frames: Tensor, device: torch.device, port: Callable[[int], float], seconds: float
     ) -> None:
         self.frames, self.device, self.port, self.seconds = frames, device, port, seconds
         # A GPU is timed over many steps, since it works ahead; a CPU over each.
@@ -144,30 +209,26 @@ class _Alternating(IterableDataset[dict[str, Any]]):
         self.first = 0.0
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        on_device = self.frames.to(self.device)
         for _ in range(4):  # it compiles, caches fill; Lightning asks for two before its first step
             begun = time.perf_counter()
             yield {"frames": self.frames}
-            self._wait()
+            _wait(self.device)
             self.first = max(self.first, time.perf_counter() - begun)
-            self.port(on_device)
+            self.port(1)
         begun = time.perf_counter()
         while len(self.ours) < 3 or time.perf_counter() - begun < self.seconds:
-            self._wait()
+            _wait(self.device)
             mark = time.perf_counter()
             for _ in range(self.block):
                 yield {"frames": self.frames}
-            self._wait()
+            _wait(self.device)
             self.ours.append((time.perf_counter() - mark) / self.block)
-            mark = time.perf_counter()
-            for _ in range(self.block):
-                self.port(on_device)
-            self._wait()
-            self.theirs.append((time.perf_counter() - mark) / self.block)
+            self.theirs.append(self.port(self.block))
 
-    def _wait(self) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def _task(preset: Any, *, adversarial: bool, speed: Speed | None) -> NextFrameTask:
@@ -194,24 +255,11 @@ def _fit(task: NextFrameTask, steps: _Alternating, device: torch.device, precisi
     trainer.fit(task, loader)
 
 
-def _copy_weights(task: NextFrameTask, port: PlainTraining) -> None:
-    for ours, theirs in _pairs(task, port):
-        theirs.data.copy_(ours.data)
-
-
-def _difference(task: NextFrameTask, port: PlainTraining) -> float:
+def _difference(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> float:
     """How far the two are apart after as many steps, relative to the weights."""
-    pairs = [(a.detach().cpu(), b.detach().cpu()) for a, b in _pairs(task, port)]
+    pairs = [(a.detach().cpu(), b) for a, b in zip(ours, theirs, strict=True)]
     apart = sum(float((a - b).square().sum()) for a, b in pairs)
     return float((apart / sum(float(b.square().sum()) for _, b in pairs)) ** 0.5)
-
-
-def _pairs(task: NextFrameTask, port: PlainTraining) -> Iterator[tuple[Tensor, Tensor]]:
-    yield from zip(task.generator.parameters(), port.generator.parameters(), strict=True)
-    if isinstance(task, AdversarialTask):
-        yield from zip(
-            task.discriminator.parameters(), port.discriminator.parameters(), strict=True
-        )
 
 
 def _dtypes(device: torch.device) -> list[torch.dtype]:

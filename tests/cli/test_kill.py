@@ -60,9 +60,9 @@ data:
 """
 
 
-@pytest.fixture
-def command(tmp_path: Path, toy_root: Path) -> Callable[..., list[str]]:
-    configuration = tmp_path / "small.yaml"
+@pytest.fixture(scope="module")
+def command(tmp_path_factory: pytest.TempPathFactory, toy_root: Path) -> Callable[..., list[str]]:
+    configuration = tmp_path_factory.mktemp("configuration") / "small.yaml"
     configuration.write_text(CONFIGURATION)
 
     def make(run: Path, *arguments: str) -> list[str]:
@@ -73,6 +73,15 @@ def command(tmp_path: Path, toy_root: Path) -> Callable[..., list[str]]:
         ]
 
     return make
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, command: Callable[..., list[str]]) -> Path:
+    """A run that nothing has broken off."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    status, told = run_to_end(command(run))
+    assert status == 0, told
+    return run
 
 
 def start(arguments: list[str], **options: object) -> "subprocess.Popen[str]":
@@ -110,10 +119,10 @@ def last(run: Path) -> Path:
     return run / "checkpoints" / "last.ckpt"
 
 
-def test_five_kills_change_nothing(tmp_path: Path, command: Callable[..., list[str]]) -> None:
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    status, told = run_to_end(command(whole))
-    assert status == 0, told
+def test_five_kills_change_nothing(
+    tmp_path: Path, whole: Path, command: Callable[..., list[str]]
+) -> None:
+    killed = tmp_path / "killed"
     seed = int(os.environ.get("VIDPRED_KILL_SEED", time.time_ns() % 1000))
     batches = sorted(random.Random(seed).sample(range(1, BATCHES), 5))
     print(f"VIDPRED_KILL_SEED={seed}: killed at the batches {batches}")
@@ -142,10 +151,13 @@ def test_five_kills_change_nothing(tmp_path: Path, command: Callable[..., list[s
     [(signal.SIGTERM, False), (signal.SIGTERM, True), (signal.SIGUSR1, False)],
 )
 def test_the_end_of_a_job_is_waited_for_between_two_batches(
-    number: signal.Signals, to_all: bool, tmp_path: Path, command: Callable[..., list[str]]
+    number: signal.Signals,
+    to_all: bool,
+    tmp_path: Path,
+    whole: Path,
+    command: Callable[..., list[str]],
 ) -> None:
-    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    assert run_to_end(command(whole))[0] == 0
+    stopped = tmp_path / "stopped"
     queue = tmp_path / "bin" / "scontrol"
     queue.parent.mkdir()
     queue.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path / "queued"}\n')
@@ -175,7 +187,7 @@ def test_the_end_of_a_job_is_waited_for_between_two_batches(
 def test_ctrl_c_twice_stops_at_once(tmp_path: Path, command: Callable[..., list[str]]) -> None:
     run = tmp_path / "run"
     # A batch that takes long.
-    large = ("--data.batch_size=512", "--data.samples_per_epoch=8192")
+    large = ("--data.batch_size=256", "--data.samples_per_epoch=4096")
     process = start(command(run, *large, "--trainer.val_check_interval=1.0"))
     wait_for_batch(process, run, 5)
     os.killpg(process.pid, signal.SIGINT)

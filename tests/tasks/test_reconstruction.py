@@ -1,4 +1,5 @@
 import math
+import resource
 from functools import partial
 from pathlib import Path
 
@@ -134,6 +135,18 @@ def test_predictions_that_are_not_finite_stop_a_validation() -> None:
         next(generator.parameters()).fill_(math.nan)
     with pytest.raises(TrainingDivergedError, match="prediction"):
         ReconstructionTask(generator).validation_step(next(iter(loader(moving_squares(2), 2))), 0)
+
+
+def test_a_checkpoint_that_cannot_be_written_says_why(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, before[1]))
+    try:
+        # Not what PyTorch makes of it: "unexpected pos".
+        with pytest.raises(OSError, match="File too large"):
+            SafeCheckpointIO().save_checkpoint({"x": torch.zeros(1 << 16)}, tmp_path / "x.ckpt")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_checkpoint_is_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -336,6 +336,8 @@ def test_values_are_logged_in_the_batches_that_log_and_in_no_other(tmp_path: Pat
 
 
 @pytest.mark.slow
+# A warning of PyTorch to itself while it looks at what the compiled discriminator is given.
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 def test_compiled_networks_train_alike() -> None:
     torch._dynamo.reset()
     counters = torch._dynamo.utils.counters

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vidpred.allocator import keep_freed_memory
 from vidpred.cli.predict_options import add_predict_options, require_sense
 from vidpred.cli.predict_progress import prediction_progress
 from vidpred.cli.scoring import device_of, say
@@ -99,6 +100,7 @@ def _predict(
     from vidpred.prediction.writing import write_outputs
     from vidpred.video.pipe import RawVideo
 
+    keep_freed_memory()
     device = device_of(arguments.device)
     predictor = load_predictor(arguments.checkpoint, modules=import_modules(arguments.module)).to(
         device

@@ -260,17 +260,17 @@ class MultiScaleDiscriminator(nn.Module):
         for (width_in, width_out), kernel in zip(
             pairwise([frames * self.channels, *scale.maps]), scale.kernels, strict=True
         ):
-            layers += [Convolution(width_in, width_out, kernel), nn.ReLU()]
+            layers += [Convolution(width_in, width_out, kernel), nn.ReLU(inplace=True)]
         if scale.pool:
             layers.append(nn.MaxPool2d(2))
         if self.head == "fully_connected":
             widths = [scale.maps[-1] * feature_size**2, *scale.fully_connected, 1]
             layers.append(nn.Flatten())
             for width_in, width_out in pairwise(widths):
-                layers += [nn.Linear(width_in, width_out), nn.ReLU()]
+                layers += [nn.Linear(width_in, width_out), nn.ReLU(inplace=True)]
         else:
             for width_in, width_out in pairwise([scale.maps[-1], *scale.fully_connected, 1]):
-                layers += [nn.Conv2d(width_in, width_out, 1), nn.ReLU()]
+                layers += [nn.Conv2d(width_in, width_out, 1), nn.ReLU(inplace=True)]
         if self.spectral_norm:
             layers = [
                 spectral_norm(layer) if isinstance(layer, nn.Conv2d | nn.Linear) else layer

@@ -218,5 +218,6 @@ def _same_size_network(scale: GeneratorScale, in_channels: int, out_channels: in
     widths = [in_channels, *scale.hidden, out_channels]
     layers: list[nn.Module] = []
     for (width_in, width_out), kernel in zip(pairwise(widths), scale.kernels, strict=True):
-        layers += [Convolution(width_in, width_out, kernel, padding=kernel // 2), nn.ReLU()]
+        convolution = Convolution(width_in, width_out, kernel, padding=kernel // 2)
+        layers += [convolution, nn.ReLU(inplace=True)]
     return nn.Sequential(*layers[:-1])

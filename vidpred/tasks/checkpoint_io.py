@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
@@ -38,7 +38,7 @@ class SafeCheckpointIO(TorchCheckpointIO):
         partial = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             with partial.open("wb") as file:
-                torch.save(checkpoint, file)
+                _write(checkpoint, file)
                 file.flush()
                 os.fsync(file.fileno())
             if unknown := torch.serialization.get_unsafe_globals_in_checkpoint(partial):
@@ -65,6 +65,16 @@ class SafeCheckpointIO(TorchCheckpointIO):
             CheckpointError: When the file is missing, damaged, unsafe or not ours.
         """
         return read_checkpoint(path, map_location or "cpu")
+
+
+def _write(checkpoint: dict[str, Any], file: BinaryIO) -> None:
+    try:
+        torch.save(checkpoint, file)
+    except RuntimeError as error:
+        # What PyTorch says of a file that it could not end hides why it could not write to it.
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise
 
 
 def _remove_partial(path: Path) -> None:
