@@ -13,7 +13,6 @@ Lightning does in a batch. FLOPs are counted on the port, so that utilisation me
 
 import argparse
 import multiprocessing
-import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +24,7 @@ from typing import Any, Self
 import pytorch_lightning as pl
 import torch
 from plain_port import PlainTraining
+from processor import describe_processor
 from torch import Tensor
 from torch.utils.data import IterableDataset
 from torch.utils.flop_counter import FlopCounterMode
@@ -345,19 +345,8 @@ class _Span(pl.Callback):
 
 
 def _print_origin(device: torch.device) -> None:
-    origin = provenance()
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
-    print(f"{datetime.now(UTC):%Y-%m-%d}, commit {origin['commit']}")
-    print(f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}")
-    if device.type == "cpu":
-        print(f"convolutions: {torch.backends.cpu.get_cpu_capability()}, oneDNN")
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or platform.machine()
+    print(f"{datetime.now(UTC):%Y-%m-%d}, commit {provenance()['commit']}")
+    print(f"{describe_processor(device)}, torch {torch.__version__}")
 
 
 if __name__ == "__main__":
