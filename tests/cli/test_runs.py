@@ -193,7 +193,7 @@ def test_a_wheel_works_away_from_a_checkout(toy_root: Path, tmp_path: Path) -> N
     )
     assert done.returncode == 0, done.stderr
     located = subprocess.run(
-        [sys.executable, "-c", "import vidpred; print(vidpred.__file__)"],
+        [sys.executable, "-c", "import vidpred; vidpred.load('small'); print(vidpred.__file__)"],
         **{"capture_output": True, "text": True, "cwd": elsewhere, "env": environment},
         check=True,
     )
