@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 import vidpred
+from vidpred.cli.main import main
 from vidpred.errors import VideoError
 from vidpred.models import GeneratorScale, LinearExtrapolation, MultiScaleGenerator, SavedPredictor
 from vidpred.models.description import describe_frames, describe_predictor
@@ -54,10 +55,26 @@ def test_a_path_is_its_last_frames(
     frames = torch.randint(0, 256, (6, 3, 24, 32), dtype=torch.uint8)
     path = tmp_path / "clip.avi"
     write_video(path, frames)
-    stored = read_clip(path, 4, 2).permute(0, 2, 3, 1).numpy()
     future = predictor(path, 4)
     assert (future.shape, future.dtype) == ((4, 24, 32, 3), np.uint8)
-    np.testing.assert_array_equal(future, predictor(stored, 4))
+    # To the byte what the command gives, border and all.
+    asked = [
+        "predict",
+        str(path),
+        "--horizon",
+        "4",
+        "--checkpoint",
+        str(tmp_path / "tiny.safetensors"),
+    ]
+    assert main([*asked, "--output", str(tmp_path / "future.npy")]) == 0
+    np.testing.assert_array_equal(future, np.load(tmp_path / "future.npy"))
+    # Away from the border it is what the frames as an array give.
+    stored = read_clip(path, 4, 2).permute(0, 2, 3, 1).numpy()
+    np.testing.assert_array_equal(future[:1, 8:-8, 8:-8], predictor(stored, 1)[:, 8:-8, 8:-8])
+    shown = predictor.show(path, 4).pred.permute(0, 2, 3, 1) * 255
+    np.testing.assert_array_equal(shown.round().byte().numpy(), future)
+    doubled = predictor.double()(path, 4).astype(int)
+    assert abs(doubled - future).max() <= 1
     monkeypatch.chdir(tmp_path)
     np.testing.assert_array_equal(predictor("clip.avi", 4), future)
     write_video(tmp_path / "short.avi", frames[:1])

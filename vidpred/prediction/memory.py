@@ -22,13 +22,16 @@ def in_words(amount: int) -> str:
     return f"{amount / 2**30:.1f} GiB" if amount >= 2**29 else f"{amount / 2**20:.0f} MiB"
 
 
-def bytes_a_pixel(predictor: Predictor, channels: int, device: torch.device) -> int:
+def bytes_a_pixel(
+    predictor: Predictor, channels: int, device: torch.device, dtype: torch.dtype = torch.float32
+) -> int:
     """Measure what one step takes for every pixel of a frame, by the largest layer of a small one.
 
     Args:
         predictor: In evaluation mode, on that device.
         channels: Colour channels of a frame.
         device: Where it runs.
+        dtype: Of its weights.
     """
     side = -(-_PROBE // predictor.size_multiple) * predictor.size_multiple
     largest = 0
@@ -43,7 +46,8 @@ def bytes_a_pixel(predictor: Predictor, channels: int, device: torch.device) -> 
         for module in predictor.modules()
         if not list(module.children())
     ]
-    frames = torch.zeros(1, predictor.context_frames, channels, side, side, device=device)
+    shape = (1, predictor.context_frames, channels, side, side)
+    frames = torch.zeros(shape, device=device, dtype=dtype)
     try:
         with torch.inference_mode():
             step = predictor.step(frames)

@@ -54,7 +54,8 @@ class Rollout:
         self._colour_by_colour = channels == 1
         # A predictor that rolls out by itself, as extrapolation does, has no step to be tiled.
         self._stepwise = type(predictor).rollout is Predictor.rollout
-        self._pixel_bytes = bytes_a_pixel(predictor, channels, device)
+        self._dtype = next(predictor.parameters(), torch.empty(0)).dtype
+        self._pixel_bytes = bytes_a_pixel(predictor, channels, device, self._dtype)
         multiple, radius = predictor.size_multiple, predictor.receptive_radius
         narrow = BORDER if radius is None else min(BORDER, radius)
         # A multiple: the network's coarser grids lie as they do without a border.
@@ -71,7 +72,7 @@ class Rollout:
     def _known(self, windows: Sequence[Window], k: int) -> Tensor:
         """Give the past frames number k of windows of one size, (B, C, H, W) in [0, 1]."""
         pixels = torch.from_numpy(np.stack([window.known[k] for window in windows]))
-        frame = to_unit(pixels.to(self.device).permute(0, 3, 1, 2))
+        frame = to_unit(pixels.to(self.device).permute(0, 3, 1, 2)).to(self._dtype)
         return frame.flatten(0, 1)[:, None] if self._colour_by_colour else frame
 
     def __call__(self, windows: Sequence[Window], horizon: int) -> Iterator[Tensor]:

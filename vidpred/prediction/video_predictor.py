@@ -10,10 +10,15 @@ from torch import Tensor
 
 from vidpred.models import Predictor
 from vidpred.ops import to_unit, unit_to_uint8
+from vidpred.ops.checks import require_positive
+from vidpred.prediction.rollout import Rollout
 from vidpred.prediction.shown import ShownPrediction
-from vidpred.prediction.windows import Input, Last, windows
+from vidpred.prediction.windows import Input, Last, Window, windows
 
 Array = npt.NDArray[Any]
+
+MAX_MEMORY = 4 * 2**30
+"""Bytes; videos of larger frames are predicted in tiles, as `vidpred predict` does by default."""
 
 
 class VideoPredictor(Predictor):
@@ -55,7 +60,9 @@ class VideoPredictor(Predictor):
 
         Returns:
             A tensor for a tensor, with gradients where they are on; for an array one of the same
-            layout and type; for a path uint8, shape (horizon, H, W, 3).
+            layout and type; for a path uint8, shape (horizon, H, W, 3), the frames of `vidpred
+            predict`: with a border at every step and in tiles where frames are large, see
+            `vidpred.prediction.rollout.Rollout`.
 
         Raises:
             TypeError: For frames of another type.
@@ -65,10 +72,12 @@ class VideoPredictor(Predictor):
         if isinstance(context, Tensor):
             pred: Tensor = super().__call__(context, horizon)
             return pred
-        array = self._read(context)
+        if not isinstance(context, np.ndarray):
+            future = self._follow(self._read(context), horizon)
+            return unit_to_uint8(future).permute(0, 2, 3, 1).cpu().numpy()
         with torch.inference_mode():
-            future = super().__call__(self._to_tensor(array), horizon)
-        return _like(array, future)
+            future = super().__call__(self._to_tensor(context), horizon)
+        return _like(context, future)
 
     def forward(self, context: Tensor, horizon: int) -> Tensor:
         """Predict from a tensor; see `Predictor.forward`."""
@@ -85,14 +94,19 @@ class VideoPredictor(Predictor):
         Returns:
             What a notebook shows as a picture and a video; `save` writes them.
         """
-        known = context if isinstance(context, Tensor) else self._to_tensor(self._read(context))
-        if known.ndim != 5 or len(known) != 1:
-            raise ValueError(
-                f"context has shape {tuple(known.shape)}; expected one clip, B = 1, to be shown"
-            )
-        with torch.inference_mode():
-            pred = self(known, horizon)
-        return ShownPrediction(known[0, -self.context_frames :].cpu(), pred[0].cpu())
+        if isinstance(context, str | Path):
+            window = self._read(context)
+            future = self._follow(window, horizon)
+            known = self._to_tensor(np.stack(window.known))
+        else:
+            known = context if isinstance(context, Tensor) else self._to_tensor(context)
+            if known.ndim != 5 or len(known) != 1:
+                raise ValueError(
+                    f"context has shape {tuple(known.shape)}; expected one clip, B = 1, to be shown"
+                )
+            with torch.inference_mode():
+                future = self(known, horizon)[0]
+        return ShownPrediction(known[0, -self.context_frames :].cpu(), future.cpu())
 
     def step(self, context: Tensor) -> Tensor:
         """Predict the next frames; see `Predictor.step`."""
@@ -106,20 +120,25 @@ class VideoPredictor(Predictor):
         """Give the network's arguments; see `Predictor.config`."""
         return self.network.config()
 
-    def _read(self, context: Array | str | Path) -> Array:
-        if isinstance(context, np.ndarray):
-            return context
-        if not isinstance(context, str | Path):
+    def _read(self, path: str | Path) -> Window:
+        if not isinstance(path, str | Path):
             raise TypeError(
-                f"context is a {type(context).__name__}; expected a tensor, a NumPy array, or the "
+                f"context is a {type(path).__name__}; expected a tensor, a NumPy array, or the "
                 "path of a video"
             )
-        source = Input(Path(context).expanduser())
+        source = Input(Path(path).expanduser())
         for window in windows(source, Last(), self.context_frames):
             if isinstance(window, Exception):
                 raise window
-            return np.stack(window.known)
+            return window
         raise AssertionError("windows from the last frames gives one or raises")
+
+    def _follow(self, window: Window, horizon: int) -> Tensor:
+        """Give (horizon, 3, H, W) in [0, 1]."""
+        require_positive("horizon", horizon)
+        device = next(self.parameters(), torch.empty(0)).device
+        rollout = Rollout(self.network, device=device, max_memory=MAX_MEMORY, batch_size=1)
+        return torch.cat(list(rollout([window], horizon)))
 
     def _to_tensor(self, array: Array) -> Tensor:
         """Give (B, T, C, H, W) in [0, 1] on the network's device."""
