@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy import stats
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
 from vidpred.data import TrainingClips, UCF101DataModule
@@ -337,28 +338,34 @@ def _many(root: Path, videos: list[Path], copies: int, scratch: Path) -> Path:
 
 
 def memory(root: Path, clips: int, workers: int) -> None:
-    """Draw many clips in real workers and see whether these grow."""
+    """Draw many clips in real workers and see whether these grow.
+
+    Within a block of videos memory goes up and down by tens of MiB, so that many points are taken,
+    and the slope is the median of those between all pairs (Theil and Sen).
+    """
     print(f"memory of a worker over {clips} clips, MiB (mean of {workers})")
     print("   clips   resident   its share (PSS)   its own (private)")
     data = UCF101DataModule(root, batch_size=BATCH, num_workers=workers, seed=1)
     data.setup("fit")
     loader = data.train_dataloader()
     loader.num_batches = loader.sampler.num_batches = 10**9  # type: ignore[attr-defined]
-    patches, step = clips * data.patches_per_clip, clips * data.patches_per_clip // 10
-    points: list[tuple[float, ...]] = []
+    patches, points = clips * data.patches_per_clip, 200
+    found: list[tuple[float, ...]] = []
     batches = iter(loader)
-    for done in range(0, patches + BATCH, BATCH):
-        if done // step > (done - BATCH) // step:
-            pids = [child.pid for child in multiprocessing.active_children() if child.pid]
-            found = (
-                np.mean([_memory_of(pid) for pid in pids[:workers]], axis=0) if pids else [0] * 3
-            )
-            points.append((done / data.patches_per_clip, *found))
-            print("  {:6.0f} {:10.1f} {:17.1f} {:19.1f}".format(*points[-1]), flush=True)
+    for done in range(BATCH, patches + BATCH, BATCH):
         next(batches)
-    later = np.array(points[2:])  # caches fill first
-    slope = np.polyfit(later[:, 0], later[:, 3], 1)[0] * 10_000
-    print(f"  slope of its own {slope:.2f} MiB per 10,000 clips\n")
+        if done * points // patches > (done - BATCH) * points // patches:
+            pids = [child.pid for child in multiprocessing.active_children() if child.pid]
+            now = np.mean([_memory_of(pid) for pid in pids[:workers]], axis=0)
+            found.append((done / data.patches_per_clip, *now))
+            if len(found) % (points // 10) == 0:
+                print("  {:6.0f} {:10.1f} {:17.1f} {:19.1f}".format(*found[-1]), flush=True)
+    later = np.array(found[points // 10 :])  # caches fill first
+    for name, column in (("resident", 1), ("its own", 3)):
+        slope = stats.theilslopes(later[:, column], later[:, 0])
+        middle, low, high = (10_000 * value for value in (slope[0], slope[2], slope[3]))
+        print(f"  {name}: {middle:+.2f} MiB per 10,000 clips ({low:+.2f} to {high:+.2f})")
+    print()
 
 
 def _memory_of(pid: int) -> tuple[float, float, float]:
