@@ -67,6 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--presets", nargs="+", default=["small", "paper"])
     parser.add_argument("--batch-size", type=int, default=8, help="patches; `paper` on a CPU: half")
+    parser.add_argument("--patch-size", type=int, default=32, help="height and width of a patch")
     parser.add_argument("--seconds", type=float, default=8, help="for each row, at least 3 steps")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--data-root", type=Path, help="UCF101, or a part of it")
@@ -81,7 +82,8 @@ def main() -> None:
         batch_size = arguments.batch_size // 2 if slow else arguments.batch_size
         rows = CUDA_ROWS if device.type == "cuda" else CPU_ROWS
         for adversarial in (False, True):
-            table = _Table(preset, device, batch_size, ceilings, adversarial=adversarial)
+            patches = (batch_size, arguments.patch_size)
+            table = _Table(preset, device, patches, ceilings, adversarial=adversarial)
             options, precision = dict(PLAIN), "32-true"
             for k, (name, more) in enumerate(rows.items()):
                 precision = more.get("precision", precision)
@@ -99,27 +101,32 @@ class _Table:
         self,
         preset: str,
         device: torch.device,
-        batch_size: int,
+        patches: tuple[int, int],
         ceilings: dict[torch.dtype, float],
         *,
         adversarial: bool,
     ) -> None:
         self.preset, self.adversarial = preset, adversarial
-        self.device, self.batch_size, self.ceilings = device, batch_size, ceilings
+        self.device, self.ceilings = device, ceilings
+        self.batch_size, self.patch_size = patches
         generator = torch.Generator().manual_seed(1)
-        shape = (batch_size, 5, 3, 32, 32)
+        shape = (self.batch_size, 5, 3, self.patch_size, self.patch_size)
         self.frames = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
         with FlopCounterMode(display=False) as counter:
-            PlainTraining(preset, device, adversarial=adversarial).step(self.frames.to(device))
+            port = PlainTraining(
+                preset, device, adversarial=adversarial, patch_size=self.patch_size
+            )
+            port.step(self.frames.to(device))
         self.flops = counter.get_total_flops()
         what = "with D" if adversarial else "reconstruction"
-        print(f"\n{preset}, {what}, {batch_size} patches a batch, {self.flops / 1e9:.2f} GFLOP")
+        size = f"{self.batch_size} patches of {self.patch_size} x {self.patch_size} a batch"
+        print(f"\n{preset}, {what}, {size}, {self.flops / 1e9:.2f} GFLOP")
         print("| | ms | patches/s | port: ms | ratio | of the ceiling | first step, s | differs |")
         print("|---|---|---|---|---|---|---|---|")
 
     def row(self, name: str, speed: Speed, precision: str, seconds: float) -> None:
         torch.manual_seed(1)
-        task = _task(self.preset, adversarial=self.adversarial, speed=speed)
+        task = _task(self.preset, self.patch_size, adversarial=self.adversarial, speed=speed)
         names = dict(task.named_parameters())
         before = [weight.detach().clone() for weight in names.values()]
         with _PortProcess(self.preset, self.device, self.frames, before) as port:
@@ -178,7 +185,8 @@ def _serve_port(
     # With a discriminator there are more weights than the generator's.
     generator = PlainTraining(preset, where, adversarial=False).generator
     adversarial = len(weights) > len(list(generator.parameters()))
-    port = PlainTraining(preset, where, adversarial=adversarial)
+    size = frames.shape[-1]
+    port = PlainTraining(preset, where, adversarial=adversarial, patch_size=size)
     parameters = list(port.generator.parameters())
     if adversarial:
         parameters += list(port.discriminator.parameters())
@@ -232,12 +240,12 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _task(preset: Any, *, adversarial: bool, speed: Speed | None) -> NextFrameTask:
+def _task(preset: Any, patch_size: int, *, adversarial: bool, speed: Speed | None) -> NextFrameTask:
     generator = MultiScaleGenerator.from_preset(preset)
     loss = MultiScaleLoss(gradient_difference_weight=1)
     if not adversarial:
         return ReconstructionTask(generator, loss=loss, speed=speed)
-    discriminator = MultiScaleDiscriminator.from_preset(preset)
+    discriminator = MultiScaleDiscriminator.from_preset(preset, patch_size=patch_size)
     return AdversarialTask(generator, discriminator, loss=loss, speed=speed)
 
 
@@ -308,7 +316,7 @@ class _HookTimes(pl.profilers.Profiler):
 def _data_and_callbacks(root: Path, device: torch.device, batch_size: int) -> None:
     """An epoch of 1000 batches on real clips, with the callbacks that are there by default."""
     data = UCF101DataModule(root=str(root), batch_size=batch_size, max_val_videos=4, seed=1)
-    task = _task("small", adversarial=True, speed=None)
+    task = _task("small", 32, adversarial=True, speed=None)
     profiler, span = _HookTimes(), _Span()
     watching = (GradientCertificate(), TrainingHealth(), DivergenceGuard(), Pictures())
     with tempfile.TemporaryDirectory() as folder:

@@ -116,10 +116,12 @@ def bce(logits: list[Tensor], label: float) -> Tensor:
 class PlainTraining:
     """Both networks and their optimisers; `step` trains them on uint8 clips (B, 5, 3, H, W)."""
 
-    def __init__(self, preset: str, device: torch.device, *, adversarial: bool) -> None:
+    def __init__(
+        self, preset: str, device: torch.device, *, adversarial: bool, patch_size: int = 32
+    ) -> None:
         self.adversarial = adversarial
         self.generator = Generator(preset).to(device)
-        self.discriminator = Discriminator(preset).to(device)
+        self.discriminator = Discriminator(preset, patch_size).to(device)
         self.generator_sgd = torch.optim.SGD(self.generator.parameters(), lr=0.02)
         self.discriminator_sgd = torch.optim.SGD(self.discriminator.parameters(), lr=0.02)
 
