@@ -64,6 +64,24 @@ def test_mistakes_are_told_in_a_sentence(
     assert "Traceback" not in error
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--trainer.val_check_interval=100", "`val_check_interval` (100) must be less than"),
+        ("--trainer.gradient_clip_algorithm=norms", "gradient_clip_algorithm"),
+    ],
+)
+def test_what_lightning_refuses_is_told_in_a_sentence(
+    option: str, message: str, toy_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = ("--data.batch_size=4", "--data.samples_per_epoch=8", "--data.num_workers=0")
+    run = (f"--data.root={toy_root}", f"--run_dir={tmp_path}", "--wandb.enabled=false")
+    assert main([*FIT, *small, *run, option]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+
+
 def test_keys_that_do_not_exist_in_a_file_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
