@@ -3,8 +3,9 @@
     python tools/bench_data.py --root data/ucf101
 
 Rows of TorchCodec need it and FFmpeg (`pip install torchcodec`, `apt-get install ffmpeg`) and are
-left out, with the reason, where one is missing. Rounds of all rows alternate, because machines are
-shared, and medians are printed with their ratio.
+left out, with the reason, where one is missing. Machines are shared and change their pace within
+seconds, so the workers of all rows live side by side, take short turns, and wait while others have
+theirs; medians over the turns are printed with their ratio.
 """
 
 import argparse
@@ -31,15 +32,16 @@ from vidpred.video import decode_clips, probe
 LENGTH = 5
 PATCH = 32
 BATCH = 16
-Rate = Callable[[], float]
+Row = Callable[[], Iterator[Any]]
+"""Starts its workers and gives batches without end."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", type=Path, required=True, help="UCF101, or a part of it")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=8, help="of a round of a row")
+    parser.add_argument("--rounds", type=int, default=6, help="turns of a row")
+    parser.add_argument("--seconds", type=float, default=2, help="of a turn")
     parser.add_argument("--clips", type=int, default=50_000, help="of the memory test; 0 skips it")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -47,38 +49,45 @@ def main() -> None:
     origin = measured_by(torch.device("cpu"))
     print(f"date {origin['date']}, commit {origin['commit']}")
     print(f"versions {origin['versions']}, {os.cpu_count()} cores, {arguments.workers} workers\n")
-    options = (arguments.root, arguments.workers, arguments.seconds)
-    side_by_side("motion patches of 5 x 32 x 32, patches/s", patch_rows(*options), arguments.rounds)
-    side_by_side("full clips of 5 frames, clips/s", clip_rows(*options), arguments.rounds)
+    options = (arguments.root, arguments.workers)
+    turns = (arguments.rounds, arguments.seconds)
+    side_by_side("motion patches of 5 x 32 x 32, patches/s", patch_rows(*options), *turns)
+    side_by_side("full clips of 5 frames, clips/s", clip_rows(*options), *turns)
     entries(arguments.root)
     if arguments.clips:
         memory(arguments.root, arguments.clips, arguments.workers)
 
 
-def side_by_side(title: str, rows: dict[str, Rate], rounds: int) -> None:
-    """Alternate the rows and print medians, and their ratio to the first."""
+def side_by_side(title: str, rows: dict[str, Row], rounds: int, seconds: float, ready: int) -> None:
+    """Let the rows take turns and print medians, and their ratio to the first.
+
+    Args:
+        title: What is counted.
+        rows: By name.
+        rounds: Turns of each.
+        seconds: Of a turn. As long is waited before, until what the workers had ready is used up
+            and those of the row before have made theirs.
+    """
+    running = {name: row() for name, row in rows.items()}
+    for batches in running.values():
+        next(batches)  # starts the workers
     rates: dict[str, list[float]] = {name: [] for name in rows}
     for _ in range(rounds):
-        for name, row in rows.items():
-            rates[name].append(row())
+        for name, batches in running.items():
+            begin = time.perf_counter()
+            while time.perf_counter() - begin < seconds:
+                next(batches)
+            begin, count = time.perf_counter(), 0
+            while time.perf_counter() - begin < seconds:
+                count += len(next(batches))
+            rates[name].append(count / (time.perf_counter() - begin))
     print(title)
-    first = statistics.median(next(iter(rates.values())))
+    first = rates[next(iter(rates))]
     for name, measured in rates.items():
-        median = statistics.median(measured)
+        ratio = statistics.median(m / f for m, f in zip(measured, first, strict=True))
         spread = f"{min(measured):.0f} to {max(measured):.0f}"
-        print(f"  {name:58s} {median:9.1f}  {median / first:6.2f}x  ({spread})")
+        print(f"  {name:58s} {statistics.median(measured):9.1f}  {ratio:6.2f}x  ({spread})")
     print(flush=True)
-
-
-def rate_of(batches: Iterator[Any], seconds: float) -> float:
-    """Count samples for a while, after the first batch, which starts the workers."""
-    next(batches)
-    begin, count = time.perf_counter(), 0
-    for batch in batches:
-        count += len(batch)
-        if time.perf_counter() - begin > seconds:
-            break
-    return count / (time.perf_counter() - begin)
 
 
 def videos_of(root: Path) -> list[Path]:
@@ -93,21 +102,21 @@ def missing_torchcodec() -> str | None:
     return None
 
 
-def patch_rows(root: Path, workers: int, seconds: float) -> dict[str, Rate]:
+def patch_rows(root: Path, workers: int) -> dict[str, Row]:
     """One patch of one clip an item as torchvision has it, and K x P: P patches of K clips."""
-    rows: dict[str, Rate] = {}
+    rows: dict[str, Row] = {}
     reason = missing_torchcodec()
     if reason is None:
-        rows["torchvision.datasets.UCF101, 1 x 1"] = torchvision_row(root, workers, seconds)
+        rows["torchvision.datasets.UCF101, 1 x 1"] = torchvision_row(root, workers)
         for clips, patches in ((1, 1), (4, 4), (8, 8)):
             rows[f"TorchCodec by hand, {clips} x {patches}"] = by_hand_row(
-                root, workers, seconds, clips, patches
+                root, workers, clips, patches
             )
     else:
         print(f"no row of TorchCodec: {reason}\n")
 
-    def ours(clips: int, patches: int) -> Rate:
-        def measure() -> float:
+    def ours(clips: int, patches: int) -> Row:
+        def begin() -> Iterator[Any]:
             data = UCF101DataModule(
                 root,
                 batch_size=BATCH,
@@ -117,9 +126,11 @@ def patch_rows(root: Path, workers: int, seconds: float) -> dict[str, Rate]:
                 seed=1,
             )
             data.setup("fit")
-            return rate_of((b["frames"] for b in data.train_dataloader()), seconds)
+            loader = data.train_dataloader()
+            loader.num_batches = loader.sampler.num_batches = 10**9  # type: ignore[attr-defined]
+            return (batch["frames"] for batch in loader)
 
-        return measure
+        return begin
 
     for clips, patches in ((1, 1), (1, 4), (4, 4), (8, 4), (8, 8), (16, 4)):
         rows[f"vidpred, {clips} x {patches}"] = ours(clips, patches)
@@ -164,22 +175,22 @@ class PatchesByHand(Dataset[torch.Tensor]):
         return torch.stack(cut)
 
 
-def by_hand_row(root: Path, workers: int, seconds: float, clips: int, patches: int) -> Rate:
+def by_hand_row(root: Path, workers: int, clips: int, patches: int) -> Row:
     dataset = PatchesByHand(root, clips, patches)
 
-    def measure() -> float:
+    def begin() -> Iterator[Any]:
         loader: DataLoader[Any] = DataLoader(
             dataset,
             batch_size=max(1, BATCH // (clips * patches)),
             num_workers=workers,
             collate_fn=torch.cat,
         )
-        return rate_of(iter(loader), seconds)
+        return iter(loader)
 
-    return measure
+    return begin
 
 
-def torchvision_row(root: Path, workers: int, seconds: float) -> Rate:
+def torchvision_row(root: Path, workers: int) -> Row:
     from torchvision.datasets import UCF101
 
     rng = np.random.default_rng(1)
@@ -195,7 +206,7 @@ def torchvision_row(root: Path, workers: int, seconds: float) -> Rate:
     lists = str(root / "ucfTrainTestlist")
     dataset = UCF101(str(root / "UCF-101"), lists, LENGTH, transform=crop, num_workers=workers)
 
-    def measure() -> float:
+    def begin() -> Iterator[Any]:
         loader: DataLoader[Any] = DataLoader(
             dataset,
             batch_size=BATCH,
@@ -203,9 +214,9 @@ def torchvision_row(root: Path, workers: int, seconds: float) -> Rate:
             num_workers=workers,
             collate_fn=lambda samples: torch.stack([sample[0] for sample in samples]),
         )
-        return rate_of(iter(loader), seconds)
+        return iter(loader)
 
-    return measure
+    return begin
 
 
 class Clips(Dataset[list[Any]]):
@@ -234,17 +245,15 @@ TOGETHER = 8
 """Clips of one video that the second kind of row reads in one pass."""
 
 
-def clip_rows(root: Path, workers: int, seconds: float) -> dict[str, Rate]:
+def clip_rows(root: Path, workers: int) -> dict[str, Row]:
     """One clip of a random video at a time, then several of one video in one pass."""
 
-    def row(read: Callable[[int, Path, list[int]], None], together: int) -> Rate:
-        def measure() -> float:
-            loader: DataLoader[Any] = DataLoader(
-                Clips(root, read, together), batch_size=None, num_workers=workers
-            )
-            return rate_of(iter(loader), seconds)
+    def row(read: Callable[[int, Path, list[int]], None], together: int) -> Row:
+        def begin() -> Iterator[Any]:
+            clips = Clips(root, read, together)
+            return iter(DataLoader(clips, batch_size=None, num_workers=workers))
 
-        return measure
+        return begin
 
     infos = [probe(path) for path in videos_of(root)]
     readers: dict[str, Callable[[int, Path, list[int]], Any]] = {}
