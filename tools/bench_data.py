@@ -58,7 +58,7 @@ def main() -> None:
         memory(arguments.root, arguments.clips, arguments.workers)
 
 
-def side_by_side(title: str, rows: dict[str, Row], rounds: int, seconds: float, ready: int) -> None:
+def side_by_side(title: str, rows: dict[str, Row], rounds: int, seconds: float) -> None:
     """Let the rows take turns and print medians, and their ratio to the first.
 
     Args:
