@@ -249,19 +249,22 @@ def _task(preset: Any, patch_size: int, *, adversarial: bool, speed: Speed | Non
     return AdversarialTask(generator, discriminator, loss=loss, speed=speed)
 
 
-def _fit(task: NextFrameTask, steps: _Alternating, device: torch.device, precision: Any) -> None:
-    loader = torch.utils.data.DataLoader(steps, batch_size=None)
-    trainer = pl.Trainer(
+def _trainer(device: torch.device, **options: Any) -> pl.Trainer:
+    return pl.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
         devices=[device.index or 0] if device.type == "cuda" else 1,
-        precision=precision,
         max_epochs=1,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
+        **options,
     )
-    trainer.fit(task, loader)
+
+
+def _fit(task: NextFrameTask, steps: _Alternating, device: torch.device, precision: Any) -> None:
+    loader = torch.utils.data.DataLoader(steps, batch_size=None)
+    _trainer(device, precision=precision).fit(task, loader)
 
 
 def _difference(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> float:
@@ -320,17 +323,8 @@ def _data_and_callbacks(root: Path, device: torch.device, batch_size: int) -> No
     profiler, span = _HookTimes(), _Span()
     watching = (GradientCertificate(), TrainingHealth(), DivergenceGuard(), Pictures())
     with tempfile.TemporaryDirectory() as folder:
-        trainer = pl.Trainer(
-            default_root_dir=folder,
-            accelerator="gpu" if device.type == "cuda" else "cpu",
-            devices=1,
-            profiler=profiler,
-            callbacks=[span, *watching],
-            max_epochs=1,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
+        trainer = _trainer(
+            device, default_root_dir=folder, profiler=profiler, callbacks=[span, *watching]
         )
         trainer.fit(task, data)
     print(
