@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vidpred.cli.scoring import add_scoring_options, device_of, say, score_all
+from vidpred.cli.scoring import add_scoring_options, device_of, publish, say, score
 from vidpred.errors import PredictionError
 
 
@@ -97,4 +97,4 @@ def run_score(arguments: argparse.Namespace) -> int:
         raise PredictionError(f"{name!r} is the name of a baseline; give another with --name")
     details = {"folder": arguments.pred.name, "value_range": list(value_range)}
     methods.append(FilesMethod(pred, {"name": name, "kind": "files", "details": details}))
-    return score_all(arguments, protocol, source, methods, folder, device)
+    return publish(score(arguments, protocol, source, methods, folder, device), folder)

@@ -166,25 +166,6 @@ def score(
         )
 
 
-def score_all(
-    arguments: argparse.Namespace,
-    protocol: "NamedProtocol",
-    source: "ClipSource",
-    methods: "Sequence[ScoredMethod]",
-    folder: Path,
-    device: "torch.device",
-) -> int:
-    """Score methods as the command line says, and publish what came out.
-
-    Returns:
-        Exit status.
-
-    Raises:
-        VidpredError: When clips could not be scored.
-    """
-    return publish(score(arguments, protocol, source, methods, folder, device), folder)
-
-
 def publish(results: "Sequence[Result]", folder: Path) -> int:
     """Print the comparison on stdout; say on stderr where results are and what is missing.
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from vidpred.cli.scoring import add_scoring_options, device_of, say, score_all
+from vidpred.cli.scoring import add_scoring_options, device_of, publish, say, score
 from vidpred.errors import VidpredError
 
 
@@ -73,7 +73,7 @@ def run_test(arguments: argparse.Namespace) -> int:
     modules = import_modules(arguments.module)
     methods += checkpoint_methods(arguments.checkpoints, device, taken=taken, modules=modules)
     folder = arguments.output or Path("results") / protocol.protocol.name
-    return score_all(arguments, protocol, source, methods, folder, device)
+    return publish(score(arguments, protocol, source, methods, folder, device), folder)
 
 
 def add_module_option(parser: argparse.ArgumentParser) -> None:
