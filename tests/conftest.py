@@ -6,6 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Processes of several threads each would fight over the cores, and be ten times as slow.
+    torch.set_num_threads(1)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # for those that tests start
+
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:

@@ -27,6 +27,9 @@ FULL_WIDTH = {
     "adv_gdl": "model/paper_adversarial.yaml",
 }
 
+SECOND_STAGES = {"adv_gdl_finetuned": "adv_gdl", "small_for_videos_finetuned": "small_for_videos"}
+"""Experiments that go on with the generator of another, by name."""
+
 
 def fit_one_batch(tmp_path: Path, toy_root: Path, *arguments: str) -> int:
     toy = ("--data.num_groups=3", "--data.clips_per_group=1", "--data.num_frames=8")
@@ -62,7 +65,7 @@ def require_results(run: Path) -> None:
 
 def test_there_is_an_experiment_for_every_row() -> None:
     names = {path.stem for path in (ROOT / "experiment").glob("*.yaml")}
-    assert names == {*ROWS, "adv_gdl_finetuned", "quickstart", "small_for_videos"}
+    assert names == {*ROWS, *SECOND_STAGES, "quickstart", "small_for_videos"}
 
 
 @pytest.mark.parametrize("name", [*ROWS, "quickstart", "small_for_videos"])
@@ -73,17 +76,23 @@ def test_experiments_train(name: str, tmp_path: Path, toy_root: Path) -> None:
     require_results(tmp_path / "run")
 
 
+@pytest.mark.parametrize("name", SECOND_STAGES)
 def test_fine_tuning_goes_on_with_the_generator_of_another_run(
-    tmp_path: Path, toy_root: Path
+    name: str, tmp_path: Path, toy_root: Path
 ) -> None:
-    assert fit_one_batch(tmp_path / "first", toy_root, "-c", "experiment/adv_gdl.yaml") == 0
+    # The toy world's frames are smaller than the patches of some.
+    small = "--data.patch_size=32"
+    files = ("-c", f"experiment/{SECOND_STAGES[name]}.yaml", small)
+    assert fit_one_batch(tmp_path / "first", toy_root, *files) == 0
     first = tmp_path / "first/run/checkpoints/last.ckpt"
-    files = ("-c", "experiment/adv_gdl_finetuned.yaml", f"--model.generator.path={first}")
-    # The toy's frames are smaller than its patches.
-    small = ("--data.patch_size=32", "--model.discriminator.patch_size=32")
+    files = ("-c", f"experiment/{name}.yaml", f"--model.generator.path={first}", small)
     # Without a step, the weights are still those of the first stage.
-    rates = [f"--model.{part}_optimizer.lr=0" for part in ("generator", "discriminator")]
-    assert fit_one_batch(tmp_path, toy_root, *files, *small, *rates) == 0
+    if name == "adv_gdl_finetuned":
+        rates = [f"--model.{part}_optimizer.lr=0" for part in ("generator", "discriminator")]
+        rates.append("--model.discriminator.patch_size=32")
+    else:
+        rates = ["--model.lr_scheduler.init_args.max_lr=0"]
+    assert fit_one_batch(tmp_path, toy_root, *files, *rates) == 0
     require_results(tmp_path / "run")
     old, new = (
         vidpred.load(path).state_dict() for path in (first, tmp_path / "run/checkpoints/last.ckpt")
@@ -204,7 +213,7 @@ def test_no_file_is_forgotten() -> None:
     covered |= set(FULL_WIDTH.values()) | {f"data/{name}.yaml" for name in DATA}
     covered |= {"model/adam.yaml", "model/adam_adversarial.yaml", "sweep/ablation.yaml"}
     covered |= {"trainer/weight_average.yaml", "trainer/recovery.yaml"}
-    covered |= {"experiment/adv_gdl_finetuned.yaml"}
+    covered |= {f"experiment/{name}.yaml" for name in SECOND_STAGES}
     covered |= {"trainer/default.yaml", "trainer/scoring.yaml"}  # read before every other file
     covered |= {f"protocol/{name}.yaml" for name in available_protocols()}
     for part in ("generator", "discriminator"):

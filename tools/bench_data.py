@@ -25,6 +25,7 @@ from scipy import stats
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
 from vidpred.data import TrainingClips, UCF101DataModule
+from vidpred.data.index import VideoIndex
 from vidpred.data.patches import PATCH_MOTION_THRESHOLD, choose_patches
 from vidpred.evaluation.run import measured_by
 from vidpred.video import decode_clips, probe
@@ -53,6 +54,7 @@ def main() -> None:
     turns = (arguments.rounds, arguments.seconds)
     side_by_side("motion patches of 5 x 32 x 32, patches/s", patch_rows(*options), *turns)
     side_by_side("full clips of 5 frames, clips/s", clip_rows(*options), *turns)
+    index(arguments.root)
     entries(arguments.root)
     if arguments.clips:
         memory(arguments.root, arguments.clips, arguments.workers)
@@ -301,6 +303,18 @@ def torchcodec_reader(mode: str) -> Callable[[int, Path, list[int]], list[torch.
         return list(decoder.get_frames_at(wanted).data.split(LENGTH))
 
     return read
+
+
+def index(root: Path) -> None:
+    """Build the index anew, in an empty cache."""
+    rates = []
+    for _ in range(5):
+        with tempfile.TemporaryDirectory() as cache, VideoIndex(root, cache=cache) as index:
+            begin = time.perf_counter()
+            total = index.refresh(workers=2).total
+            rates.append(total / (time.perf_counter() - begin))
+    median = statistics.median(rates)
+    print(f"cold index, files/s: {median:.0f} ({min(rates):.0f} to {max(rates):.0f})\n", flush=True)
 
 
 def entries(root: Path) -> None:

@@ -12,6 +12,10 @@ VIDEO_SUFFIXES = frozenset({
 })
 # fmt: on
 
+_PIECE = 2**20
+_AHEAD = 64 * _PIECE
+"""Bytes that are read ahead: the whole of most clips, and little of a system's memory."""
+
 Progress = Callable[[int, int], None]
 """Called with the number of files done and of all."""
 
@@ -83,6 +87,20 @@ def scan(root: Path) -> Scan:
 def state_of(path: Path) -> FileState:
     """Look at one file (or a folder of frames); `NOWHERE` when it is not there."""
     return _state(path)
+
+
+def read_ahead(path: Path) -> None:
+    """Let the system fetch the beginning of a file, so that who reads it next need not wait.
+
+    What cannot be read is left to that reader.
+    """
+    try:
+        with open(path, "rb", buffering=0) as file:
+            for _ in range(_AHEAD // _PIECE):
+                if len(file.read(_PIECE)) < _PIECE:
+                    return
+    except OSError:
+        return
 
 
 def _state(file: "os.DirEntry[str] | Path") -> FileState:
