@@ -7,9 +7,6 @@ from vidpred.ops.winograd import KERNELS, winograd_conv2d
 
 _FEWEST_CHANNELS = {3: 64, 5: 32}  # measured on two cores with AVX2; below, transforms cost more
 _SMALLEST_OUTPUT = 8
-_LARGEST = 128
-"""Rows or columns: whole frames, without gradients, are no faster (one thread, 240 x 240: 60 and 60
-ms from 32 to 64 maps, 62 and 84 ms from 64 to 32)."""
 
 
 class Convolution(nn.Conv2d):
@@ -25,7 +22,7 @@ class Convolution(nn.Conv2d):
         self, in_channels: int, out_channels: int, kernel_size: int, *, padding: int = 0
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, padding=padding)
-        self.winograd = False
+        self.winograd = True
 
     def forward(self, input: Tensor) -> Tensor:
         """Convolve; see `torch.nn.Conv2d`."""
@@ -42,6 +39,5 @@ class Convolution(nn.Conv2d):
             and not torch.compiler.is_compiling()
             and kernel in KERNELS
             and min(self.in_channels, self.out_channels) >= _FEWEST_CHANNELS[kernel]
-            and max(frames.shape[-2:]) <= _LARGEST
             and min(frames.shape[-2:]) + 2 * int(self.padding[0]) - kernel + 1 >= _SMALLEST_OUTPUT
         )

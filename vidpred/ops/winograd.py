@@ -14,6 +14,8 @@ TILE = 4
 KERNELS = (3, 5)
 """Kernel sizes; larger ones would need points at which float32 loses too many digits."""
 
+_TILES_OF_A_BAND = 320
+
 _POINTS = (0, 1, -1, 2, -2, Fraction(1, 2), Fraction(-1, 2))
 
 
@@ -21,8 +23,8 @@ def winograd_conv2d(frames: Tensor, weight: Tensor, bias: Tensor | None, padding
     """Convolve as `torch.nn.functional.conv2d` does at stride 1, to about 1e-5 of the output.
 
     Source: Winograd 1980; Lavin and Gray 2016 (arXiv 1509.09308): tiles of F(4 x 4, k x k), the
-    transforms as matrix products. A 5 x 5 kernel takes 64 products where 400 were, a 3 x 3 kernel
-    36 for 144; the transforms cost about as much as 64 channels more on either side.
+    transforms as matrix products, by rows and then by columns. A 5 x 5 kernel takes 64 products
+    where 400 were, a 3 x 3 kernel 36 for 144.
 
     Args:
         frames: Shape (B, C, H, W), float32 or float64; fastest with the channels innermost.
@@ -38,7 +40,10 @@ def winograd_conv2d(frames: Tensor, weight: Tensor, bias: Tensor | None, padding
 
 
 class _Winograd(torch.autograd.Function):
-    """All in the layout (tile row, tile column, ...): every transform is one matrix product."""
+    """All in the layout (tile row, tile column, ...), in which transforms are matrix products.
+
+    Bands of tiles go through all steps one after the other, so that they stay in the cache.
+    """
 
     @staticmethod
     def forward(ctx: Any, frames: Tensor, weight: Tensor, padding: int) -> Tensor:
@@ -51,19 +56,27 @@ class _Winograd(torch.autograd.Function):
         below, right = rows * TILE - height + padding, columns * TILE - width + padding
         padded = F.pad(frames.permute(0, 2, 3, 1), (0, 0, padding, right, padding, below))
         tiles = padded.unfold(1, side, TILE).unfold(2, side, TILE).permute(4, 5, 0, 1, 2, 3)
-        seen = (inputs @ tiles.reshape(side * side, -1)).view(side * side, -1, channels)
-        taps = weight.permute(2, 3, 1, 0).reshape(kernel * kernel, -1)
-        filters = (kernels @ taps).view(side * side, channels, -1)
-        products = torch.bmm(seen, filters).view(side * side, -1)
-        made = (outputs @ products).view(TILE, TILE, batch, rows, columns, -1)
-        whole = made.permute(2, 3, 0, 4, 1, 5).reshape(batch, rows * TILE, columns * TILE, -1)
-        ctx.save_for_backward(frames, weight, seen, filters)
+        taps = weight.permute(2, 3, 1, 0).reshape(kernel, kernel, -1)
+        filters = _on_both_axes(kernels, taps).view(side**2, channels, -1)
+        whole = frames.new_empty(batch, rows, TILE, columns, TILE, len(weight))
+        blocks = whole.permute(2, 4, 0, 1, 3, 5)
+        kept = []
+        for band in _bands(batch, rows, columns):
+            some = tiles[:, :, :, band]
+            seen = _on_both_axes(inputs, some.reshape(side, side, -1)).view(side**2, -1, channels)
+            products = torch.bmm(seen, filters).view(side, side, -1)
+            into = blocks[:, :, :, band]
+            into.copy_(_on_both_axes(outputs, products).view_as(into))
+            if any(ctx.needs_input_grad):
+                kept.append(seen)
+        ctx.save_for_backward(frames, weight, filters, *kept)
         ctx.padding = padding
-        return whole[:, :height, :width].permute(0, 3, 1, 2)
+        made = whole.view(batch, rows * TILE, columns * TILE, -1)
+        return made[:, :height, :width].permute(0, 3, 1, 2)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        frames, weight, seen, filters = ctx.saved_tensors
+        frames, weight, filters, *kept = ctx.saved_tensors
         wanted = ctx.needs_input_grad[:2]
         if torch.is_grad_enabled():  # a gradient of the gradient is wanted: by what has one
             return (*_direct_backward(gradient, frames, weight, ctx.padding, wanted), None)
@@ -76,34 +89,57 @@ class _Winograd(torch.autograd.Function):
         missing = (0, 0, 0, columns * TILE - width, 0, rows * TILE - height)
         padded = F.pad(gradient.permute(0, 2, 3, 1), missing)
         tiles = padded.view(batch, rows, TILE, columns, TILE, -1).permute(2, 4, 0, 1, 3, 5)
-        products = (outputs.T @ tiles.reshape(TILE * TILE, -1)).view(side * side, seen.shape[1], -1)
+        # A tile reaches from its own TILE rows and columns into the next, no further.
+        whole = gradient.new_zeros(batch, rows + 1, TILE, columns + 1, TILE, channels)
+        filter_gradient = torch.zeros_like(filters)
+        for band, seen in zip(_bands(batch, rows, columns), kept, strict=True):
+            some = tiles[:, :, :, band]
+            products = _on_both_axes(outputs.T, some.reshape(TILE, TILE, -1))
+            products = products.view(side**2, seen.shape[1], -1)
+            if wanted[0]:
+                seen_gradient = torch.bmm(products, filters.transpose(1, 2)).view(side, side, -1)
+                pieces = _on_both_axes(inputs.T, seen_gradient)
+                reached = whole[:, band.start : band.stop + 1]
+                _add_tiles(reached, pieces.view(side, side, batch, -1, columns, channels))
+            if wanted[1]:
+                filter_gradient.baddbmm_(seen.transpose(1, 2), products)
         to_frames = to_weight = None
         if wanted[0]:
-            seen_gradient = torch.bmm(products, filters.transpose(1, 2)).view(side * side, -1)
-            pieces = (inputs.T @ seen_gradient).view(side, side, batch, rows, columns, channels)
-            inside = _overlapped(pieces)[:, ctx.padding :, ctx.padding :]
-            to_frames = inside[:, : size[0], : size[1]].permute(0, 3, 1, 2)
+            made = whole.view(batch, (rows + 1) * TILE, (columns + 1) * TILE, channels)
+            inside = made[:, ctx.padding :, ctx.padding :][:, : size[0], : size[1]]
+            to_frames = inside.permute(0, 3, 1, 2)
         if wanted[1]:
-            filter_gradient = torch.bmm(seen.transpose(1, 2), products).view(side * side, -1)
-            taps = (kernels.T @ filter_gradient).view(kernel, kernel, channels, -1)
-            to_weight = taps.permute(3, 2, 0, 1)
+            taps = _on_both_axes(kernels.T, filter_gradient.view(side, side, -1))
+            to_weight = taps.view(kernel, kernel, channels, -1).permute(3, 2, 0, 1)
         return to_frames, to_weight, None
 
 
-def _overlapped(pieces: Tensor) -> Tensor:
-    """Add up tiles (t, t, B, rows, columns, C) where they overlap: (B, H, W, C).
+def _bands(batch: int, rows: int, columns: int) -> list[slice]:
+    """Share out the rows of tiles."""
+    height = max(1, _TILES_OF_A_BAND // (batch * columns))
+    return [slice(row, min(row + height, rows)) for row in range(0, rows, height)]
 
-    A tile reaches from its own TILE rows into those of the next, no further.
+
+def _on_both_axes(matrix: Tensor, values: Tensor) -> Tensor:
+    """Multiply rows and columns of (n, n, M) from the left: (m, m, M) for a matrix (m, n).
+
+    A quarter of the work of one product with both axes in one.
     """
-    side, _, batch, rows, columns, channels = pieces.shape
-    whole = pieces.new_zeros(batch, rows + 1, TILE, columns + 1, TILE, channels)
+    by_rows = torch.bmm(matrix.expand(len(values), -1, -1), values.transpose(0, 1))
+    return torch.bmm(matrix.expand(len(matrix), -1, -1), by_rows.transpose(0, 1))
+
+
+def _add_tiles(whole: Tensor, pieces: Tensor) -> None:
+    """Add tiles (t, t, B, rows, columns, C) where they belong, up to where they overlap.
+
+    `whole` has shape (B, rows + 1, TILE, columns + 1, TILE, C).
+    """
     blocks = whole.permute(2, 4, 0, 1, 3, 5)
-    beyond = side - TILE
-    blocks[:, :, :, :rows, :columns] += pieces[:TILE, :TILE]
-    blocks[:beyond, :, :, 1:, :columns] += pieces[TILE:, :TILE]
-    blocks[:, :beyond, :, :rows, 1:] += pieces[:TILE, TILE:]
+    beyond = len(pieces) - TILE
+    blocks[:, :, :, :-1, :-1] += pieces[:TILE, :TILE]
+    blocks[:beyond, :, :, 1:, :-1] += pieces[TILE:, :TILE]
+    blocks[:, :beyond, :, :-1, 1:] += pieces[:TILE, TILE:]
     blocks[:beyond, :beyond, :, 1:, 1:] += pieces[TILE:, TILE:]
-    return whole.view(batch, (rows + 1) * TILE, (columns + 1) * TILE, channels)
 
 
 def _direct_backward(
@@ -120,9 +156,8 @@ def _direct_backward(
 def _transforms(kernel: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
     """Give what turns products into outputs, taps into filters and inputs into what they meet.
 
-    Of shapes (16, t * t), (t * t, k * k) and (t * t, t * t) with t = 4 + k - 1, for tiles that are
-    laid out in a row: polynomials evaluated at t - 1 points and at infinity (Toom and Cook), by
-    rows and by columns.
+    Of shapes (4, t), (t, k) and (t, t) with t = 4 + k - 1: polynomials evaluated at t - 1 points
+    and at infinity (Toom and Cook).
     """
     side = TILE + kernel - 1
     points = [Fraction(point) for point in _POINTS[: side - 1]]
@@ -143,9 +178,7 @@ def _transforms(kernel: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor
     )
     # What one side of a product loses in size the other gains: both stay near 1, for precision.
     balance = (kernels_t.abs().amax(1) / inputs_t.abs().amax(1)).sqrt().unsqueeze(1)
-    matrices = (outputs_t, kernels_t / balance, inputs_t * balance)
-    outputs_f, kernels_f, inputs_f = (torch.kron(m, m).to(dtype) for m in matrices)
-    return outputs_f, kernels_f, inputs_f
+    return outputs_t.to(dtype), (kernels_t / balance).to(dtype), (inputs_t * balance).to(dtype)
 
 
 def _with_roots(roots: list[Fraction]) -> list[Fraction]:
