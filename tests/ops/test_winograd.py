@@ -6,8 +6,11 @@ from torch.nn import functional as F
 
 from vidpred.ops import winograd_conv2d
 
-# Tiles that fit, tiles that hang over the edge, no padding, and the sizes of the networks.
-CASES = [(3, 1, 8, 12), (3, 0, 7, 9), (5, 2, 9, 32), (5, 0, 12, 16), (5, 2, 16, 16)]
+# Tiles that fit, tiles that hang over the edge, no padding, the sizes of the networks, and bands.
+CASES = [
+    *[(3, 1, 8, 12), (3, 0, 7, 9), (5, 2, 9, 32), (5, 0, 12, 16), (5, 2, 16, 16)],
+    *[(3, 1, 70, 66), (5, 2, 61, 90), (5, 0, 70, 150)],
+]
 
 
 def example(kernel: int, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:

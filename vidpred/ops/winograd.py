@@ -35,49 +35,67 @@ def winograd_conv2d(frames: Tensor, weight: Tensor, bias: Tensor | None, padding
     Returns:
         Shape (B, D, H + 2 * padding - k + 1, W + 2 * padding - k + 1), channels innermost.
     """
-    convolved: Tensor = _Winograd.apply(frames, weight, padding)
-    return convolved if bias is None else convolved + bias.view(1, -1, 1, 1)
+    if not torch.is_grad_enabled():
+        return _convolve(frames, weight, bias, padding, None)[0]
+    convolved: Tensor = _Winograd.apply(frames, weight, bias, padding)
+    return convolved
+
+
+def _convolve(
+    frames: Tensor, weight: Tensor, bias: Tensor | None, padding: int, seen: list[Tensor] | None
+) -> tuple[Tensor, Tensor]:
+    """Give the convolution and the transformed filters; add what each band saw to `seen`.
+
+    All in the layout (tile row, tile column, ...), in which transforms are matrix products. Bands
+    of tiles go through all steps one after the other, so that they stay in the cache.
+    """
+    kernel = weight.shape[-1]
+    outputs, kernels, inputs = _transforms(kernel, frames.dtype)
+    side = TILE + kernel - 1
+    batch, channels, *size = frames.shape
+    height, width = (length + 2 * padding - kernel + 1 for length in size)
+    rows, columns = -(-height // TILE), -(-width // TILE)
+    taps = weight.permute(2, 3, 1, 0).reshape(kernel, kernel, -1)
+    filters = _on_both_axes(kernels, taps).view(side**2, channels, -1)
+    whole = torch.empty(
+        (batch, len(weight), rows * TILE, columns * TILE),
+        dtype=frames.dtype,
+        device=frames.device,
+        memory_format=torch.channels_last,
+    )
+    pixels = whole.permute(0, 2, 3, 1).view(batch, rows, TILE, columns, TILE, -1)
+    blocks = pixels.permute(2, 4, 0, 1, 3, 5)
+    for band in _bands(batch, rows, columns):
+        padded = _padded_band(frames.permute(0, 2, 3, 1), band, columns, kernel, padding)
+        tiles = padded.unfold(1, side, TILE).unfold(2, side, TILE).permute(4, 5, 0, 1, 2, 3)
+        met = _on_both_axes(inputs, tiles.reshape(side, side, -1)).view(side**2, -1, channels)
+        products = torch.bmm(met, filters).view(side, side, -1)
+        into = blocks[:, :, :, band]
+        made = _on_both_axes(outputs, products).view_as(into)
+        into.copy_(made if bias is None else made.add_(bias))
+        if seen is not None:
+            seen.append(met)
+    if whole.shape[2:] != (height, width):
+        # What follows may write into it, which autograd does not allow for a view.
+        whole = whole[..., :height, :width].clone(memory_format=torch.channels_last)
+    return whole, filters
 
 
 class _Winograd(torch.autograd.Function):
-    """All in the layout (tile row, tile column, ...), in which transforms are matrix products.
-
-    Bands of tiles go through all steps one after the other, so that they stay in the cache.
-    """
-
     @staticmethod
-    def forward(ctx: Any, frames: Tensor, weight: Tensor, padding: int) -> Tensor:
-        kernel = weight.shape[-1]
-        outputs, kernels, inputs = _transforms(kernel, frames.dtype)
-        side = TILE + kernel - 1
-        batch, channels, *size = frames.shape
-        height, width = (length + 2 * padding - kernel + 1 for length in size)
-        rows, columns = -(-height // TILE), -(-width // TILE)
-        below, right = rows * TILE - height + padding, columns * TILE - width + padding
-        padded = F.pad(frames.permute(0, 2, 3, 1), (0, 0, padding, right, padding, below))
-        tiles = padded.unfold(1, side, TILE).unfold(2, side, TILE).permute(4, 5, 0, 1, 2, 3)
-        taps = weight.permute(2, 3, 1, 0).reshape(kernel, kernel, -1)
-        filters = _on_both_axes(kernels, taps).view(side**2, channels, -1)
-        whole = frames.new_empty(batch, rows, TILE, columns, TILE, len(weight))
-        blocks = whole.permute(2, 4, 0, 1, 3, 5)
-        kept = []
-        for band in _bands(batch, rows, columns):
-            some = tiles[:, :, :, band]
-            seen = _on_both_axes(inputs, some.reshape(side, side, -1)).view(side**2, -1, channels)
-            products = torch.bmm(seen, filters).view(side, side, -1)
-            into = blocks[:, :, :, band]
-            into.copy_(_on_both_axes(outputs, products).view_as(into))
-            if any(ctx.needs_input_grad):
-                kept.append(seen)
-        ctx.save_for_backward(frames, weight, filters, *kept)
+    def forward(
+        ctx: Any, frames: Tensor, weight: Tensor, bias: Tensor | None, padding: int
+    ) -> Tensor:
+        seen: list[Tensor] = []
+        convolved, filters = _convolve(frames, weight, bias, padding, seen)
+        ctx.save_for_backward(frames, weight, filters, *seen)
         ctx.padding = padding
-        made = whole.view(batch, rows * TILE, columns * TILE, -1)
-        return made[:, :height, :width].permute(0, 3, 1, 2)
+        return convolved
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        frames, weight, filters, *kept = ctx.saved_tensors
-        wanted = ctx.needs_input_grad[:2]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        frames, weight, filters, *seen = ctx.saved_tensors
+        wanted = ctx.needs_input_grad[:3]
         if torch.is_grad_enabled():  # a gradient of the gradient is wanted: by what has one
             return (*_direct_backward(gradient, frames, weight, ctx.padding, wanted), None)
         kernel = weight.shape[-1]
@@ -92,18 +110,18 @@ class _Winograd(torch.autograd.Function):
         # A tile reaches from its own TILE rows and columns into the next, no further.
         whole = gradient.new_zeros(batch, rows + 1, TILE, columns + 1, TILE, channels)
         filter_gradient = torch.zeros_like(filters)
-        for band, seen in zip(_bands(batch, rows, columns), kept, strict=True):
+        for band, met in zip(_bands(batch, rows, columns), seen, strict=True):
             some = tiles[:, :, :, band]
             products = _on_both_axes(outputs.T, some.reshape(TILE, TILE, -1))
-            products = products.view(side**2, seen.shape[1], -1)
+            products = products.view(side**2, met.shape[1], -1)
             if wanted[0]:
                 seen_gradient = torch.bmm(products, filters.transpose(1, 2)).view(side, side, -1)
                 pieces = _on_both_axes(inputs.T, seen_gradient)
                 reached = whole[:, band.start : band.stop + 1]
                 _add_tiles(reached, pieces.view(side, side, batch, -1, columns, channels))
             if wanted[1]:
-                filter_gradient.baddbmm_(seen.transpose(1, 2), products)
-        to_frames = to_weight = None
+                filter_gradient.baddbmm_(met.transpose(1, 2), products)
+        to_frames = to_weight = to_bias = None
         if wanted[0]:
             made = whole.view(batch, (rows + 1) * TILE, (columns + 1) * TILE, channels)
             inside = made[:, ctx.padding :, ctx.padding :][:, : size[0], : size[1]]
@@ -111,7 +129,20 @@ class _Winograd(torch.autograd.Function):
         if wanted[1]:
             taps = _on_both_axes(kernels.T, filter_gradient.view(side, side, -1))
             to_weight = taps.view(kernel, kernel, channels, -1).permute(3, 2, 0, 1)
-        return to_frames, to_weight, None
+        if wanted[2]:
+            to_bias = gradient.sum((0, 2, 3))
+        return to_frames, to_weight, to_bias, None
+
+
+def _padded_band(frames: Tensor, band: slice, columns: int, kernel: int, padding: int) -> Tensor:
+    """Cut out what a band of tiles sees of frames (B, H, W, C), with zeros beyond their edges."""
+    _, height, width, _ = frames.shape
+    begin = band.start * TILE - padding
+    end = band.stop * TILE + kernel - 1 - padding
+    seen = frames[:, max(begin, 0) : min(end, height)]
+    right = columns * TILE + kernel - 1 - padding - width
+    above, below = max(-begin, 0), end - max(begin, 0) - seen.shape[1]
+    return F.pad(seen, (0, 0, padding, right, above, below))
 
 
 def _bands(batch: int, rows: int, columns: int) -> list[slice]:
@@ -143,13 +174,17 @@ def _add_tiles(whole: Tensor, pieces: Tensor) -> None:
 
 
 def _direct_backward(
-    gradient: Tensor, frames: Tensor, weight: Tensor, padding: int, wanted: tuple[bool, bool]
-) -> tuple[Tensor | None, Tensor | None]:
-    to_frames, to_weight, _ = torch.ops.aten.convolution_backward(
-        *(gradient, frames, weight, None),
-        *([1, 1], [padding] * 2, [1, 1], False, [0, 0], 1, [*wanted, False]),
+    gradient: Tensor,
+    frames: Tensor,
+    weight: Tensor,
+    padding: int,
+    wanted: tuple[bool, bool, bool],
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    to_frames, to_weight, to_bias = torch.ops.aten.convolution_backward(
+        *(gradient, frames, weight, [len(weight)] if wanted[2] else None),
+        *([1, 1], [padding] * 2, [1, 1], False, [0, 0], 1, list(wanted)),
     )
-    return to_frames, to_weight
+    return to_frames, to_weight, to_bias
 
 
 @cache
