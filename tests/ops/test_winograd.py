@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import Tensor
@@ -60,3 +63,26 @@ def test_first_and_second_derivatives_by_differences() -> None:
 
     assert gradcheck(convolved, inputs)
     assert gradgradcheck(convolved, inputs)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_without_gradients_it_holds_little_more_than_its_output() -> None:
+    code = """
+import re, torch
+from vidpred.ops import winograd_conv2d
+
+def peak():
+    return int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1]) / 1024
+
+frames = torch.ones(1, 32, 512, 512).to(memory_format=torch.channels_last)
+weight = torch.ones(64, 32, 5, 5, requires_grad=True)
+with torch.inference_mode():
+    winograd_conv2d(frames[..., :64, :64], weight, None, 2)  # libraries load
+    before = peak()
+    made = winograd_conv2d(frames, weight, None, 2)
+print(peak() - before, made.numel() * 4 / 2**20)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    more, made = map(float, done.stdout.split())
+    assert made <= more < 1.5 * made
