@@ -184,6 +184,28 @@ def test_the_end_of_a_job_is_waited_for_between_two_batches(
     assert (stopped / "metrics.csv").read_bytes() == (whole / "metrics.csv").read_bytes()
 
 
+@pytest.mark.parametrize("to_all", [False, True])
+def test_two_processes_end_at_the_same_batch(
+    to_all: bool, tmp_path: Path, command: Callable[..., list[str]]
+) -> None:
+    run = tmp_path / "run"
+    two = (
+        *("--trainer.devices=2", "--trainer.strategy=ddp", "--wandb.enabled=false"),
+        "--data.samples_per_epoch=320",
+    )
+    process = start(command(run, *two))
+    wait_for_batch(process, run, 7)
+    (os.killpg if to_all else os.kill)(process.pid, signal.SIGTERM)
+    _, told = process.communicate(timeout=100)
+    assert process.returncode == 128 + signal.SIGTERM, told
+    assert "Traceback" not in told
+    saved = read_checkpoint(run / "checkpoints" / "interrupted.ckpt")
+    assert 7 <= saved["vidpred"]["batches_seen"] < BATCHES
+    status, told = run_to_end(command(run, *two))
+    assert status == 0, told
+    assert read_checkpoint(last(run))["vidpred"]["batches_seen"] == BATCHES
+
+
 def test_ctrl_c_twice_stops_at_once(tmp_path: Path, command: Callable[..., list[str]]) -> None:
     run = tmp_path / "run"
     # A batch that takes long.

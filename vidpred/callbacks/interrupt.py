@@ -21,11 +21,7 @@ from vidpred.errors import CheckpointError, TrainingDivergedError
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 """Ctrl-C, the end of a job, and the warning before it that SLURM can be told to give."""
 
-
 STANDARD_ERROR = 2
-
-AGREE_EVERY = 16
-"""Batches after which several processes ask each other; SIGTERM is Lightning's at every batch."""
 
 
 class StopRequest(SystemExit):
@@ -70,8 +66,13 @@ class InterruptCheckpoint(Callback):
             signal.signal(number, handler)
         self._given = {}
 
+    def on_sanity_check_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Listen before the first validation too."""
+        self._answer_alone(trainer)
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Hear of workers that end as well, now that they are there."""
+        self._answer_alone(trainer)
         if self._listening and callable(signal.getsignal(signal.SIGCHLD)):
             self._listen(signal.SIGCHLD, self._on_worker_end)
 
@@ -80,9 +81,7 @@ class InterruptCheckpoint(Callback):
     ) -> None:
         """Stop between two batches, when it was asked for."""
         asked = self._requested is not None
-        if trainer.world_size > 1:  # all at the same batch
-            if batch_idx % AGREE_EVERY:
-                return
+        if trainer.world_size > 1:  # all at the same batch; Lightning waits there for all as well
             asked = trainer.strategy.reduce_boolean_decision(asked, all=False)
         if asked:
             raise StopRequest(self._requested or signal.SIGTERM)
@@ -146,6 +145,15 @@ class InterruptCheckpoint(Callback):
         rank_zero_info(f"go on with: vidpred fit -c {configuration} --ckpt_path {path}")
         if self._requested == signal.SIGUSR1 and trainer.is_global_zero:
             _queue_again()
+
+    def _answer_alone(self, trainer: pl.Trainer) -> None:
+        """Take SIGTERM back from Lightning, where there are several processes.
+
+        Lightning 2.6 sends a tensor to the others from within the handler, wherever this process
+        happens to be; in the middle of their gradients they wait for each other for ever.
+        """
+        if self._listening and trainer.world_size > 1:
+            self._listen(signal.SIGTERM, self._on_signal)
 
     def _listen(self, number: int, handler: Any) -> None:
         before = signal.signal(number, handler)
