@@ -98,17 +98,19 @@ def mixed(
         for turn in range(patches)
         for draw in rng.permutation(len(samples))
     ]
+    chosen = [(samples[draw], patch) for draw, patch in order]
+    # Batches are views of one tensor of each kind, as each tensor that leaves a worker costs the
+    # loading process a connection, about as long as the decoding of a batch.
+    frames, start, accepted = (
+        torch.stack([sample[name][patch] for sample, patch in chosen])
+        for name in ("frames", "start", "accepted")
+    )
     return [
-        _batch(samples, order[first : first + batch_size])
+        ClipBatch(
+            frames=frames[first : first + batch_size],
+            video_id=[sample["video_id"] for sample, _ in chosen[first : first + batch_size]],
+            start=start[first : first + batch_size],
+            accepted=accepted[first : first + batch_size],
+        )
         for first in range(0, len(order), batch_size)
     ]
-
-
-def _batch(samples: Sequence[ClipSample], members: Sequence[tuple[int, int]]) -> ClipBatch:
-    chosen = [(samples[draw], patch) for draw, patch in members]
-    return ClipBatch(
-        frames=torch.stack([sample["frames"][patch] for sample, patch in chosen]),
-        video_id=[sample["video_id"] for sample, _ in chosen],
-        start=torch.stack([sample["start"][patch] for sample, patch in chosen]),
-        accepted=torch.stack([sample["accepted"][patch] for sample, patch in chosen]),
-    )

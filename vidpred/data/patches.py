@@ -3,6 +3,7 @@
 import math
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -47,9 +48,9 @@ def motion_of_crop(
         Root mean square difference over the crop's pixels and channels in [0, 1] of full scale.
     """
     crop = slice(top, top + size), slice(left, left + size)
-    # In whole numbers: nothing is rounded.
-    difference = np.subtract(after[crop], before[crop], dtype=np.int64).ravel()
-    return math.sqrt(int(np.dot(difference, difference)) / len(difference)) / 255
+    # The sum is a whole number: nothing is rounded.
+    squares = cv2.norm(after[crop], before[crop], cv2.NORM_L2SQR)
+    return math.sqrt(squares / after[crop].size) / 255
 
 
 def choose_patches(
