@@ -11,6 +11,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from torch.utils.data import DataLoader
 from worlds import loader, trainer
 
 from vidpred.callbacks import DivergenceGuard, DivergenceRecovery
@@ -76,6 +77,16 @@ def test_the_batch_of_a_nan_is_kept_as_plain_data(tmp_path: Path) -> None:
     assert torch.equal(kept["frames"], torch.stack([clip["frames"] for clip in clips]))
     assert kept["batch"] == number
     assert "lp_loss at scale" in kept["terms"]
+
+
+def test_a_batch_that_is_a_view_is_kept_alone(tmp_path: Path) -> None:
+    many = torch.stack([clip["frames"] for clip in grey_clips(60)])
+    batches = [{"frames": many[k : k + 2]} for k in range(0, 60, 2)]
+    engine = trainer(callbacks=[DivergenceGuard()], default_root_dir=tmp_path)
+    with pytest.raises(TrainingDivergedError):
+        engine.fit(task(lr=1e30, layers=4), DataLoader(batches, batch_size=None))
+    kept = torch.load(tmp_path / "checkpoints" / "diverged_batch.pt", weights_only=True)["frames"]
+    assert kept.untyped_storage().nbytes() == kept.numel()
 
 
 def test_an_explosion_without_nan_stops_the_training(tmp_path: Path) -> None:

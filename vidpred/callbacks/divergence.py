@@ -146,7 +146,8 @@ class DivergenceGuard(Callback):
 
     def _save(self, exception: TrainingDivergedError, batch: dict[str, Any]) -> None:
         content = {
-            **{k: v.cpu() if isinstance(v, Tensor) else v for k, v in batch.items()},
+            # A batch may be a view of many, and what is saved is all that it looks at.
+            **{k: v.cpu().clone() if isinstance(v, Tensor) else v for k, v in batch.items()},
             "batch": exception.batch,
             "terms": exception.terms,
             "problem": exception.problem,

@@ -15,6 +15,8 @@ KERNELS = (3, 5)
 """Kernel sizes; larger ones would need points at which float32 loses too many digits."""
 
 _TILES_OF_A_BAND = 320
+"""At most, where a row of tiles has fewer. With 80 to 640 of them layers of 32 and 64 maps take the
+same time on 240 x 320 but for a tenth; all of a frame at once, about a fifth more."""
 
 _POINTS = (0, 1, -1, 2, -2, Fraction(1, 2), Fraction(-1, 2))
 
