@@ -259,16 +259,17 @@ def test_13320_videos_are_known_within_a_second(root: Path, tmp_path: Path) -> N
     assert time.process_time() - began < 1
 
 
-def test_a_cold_index_reads_at_least_400_files_a_second(real_data: Path, tmp_path: Path) -> None:
+def test_a_cold_index_takes_at_most_5_ms_of_a_core_for_a_file(
+    real_data: Path, tmp_path: Path
+) -> None:
     probe(next((real_data / "ucf101").rglob("*.avi")))  # loads FFmpeg
-    fastest = 0.0
+    seconds = []
     for attempt in range(8):  # a shared machine slows down for seconds, and is never too fast
         with VideoIndex(real_data / "ucf101", cache=tmp_path / str(attempt)) as index:
             began = time.process_time()  # of both threads; other programs do not count
             report = index.refresh(workers=2)
-            seconds_of_two_cores = (time.process_time() - began) / 2
+            seconds.append((time.process_time() - began) / report.total)
         assert report.broken == 0
-        fastest = max(fastest, report.total / seconds_of_two_cores)
-        if fastest > 400:
+        if seconds[-1] <= 0.005:
             break
-    assert fastest > 400
+    assert min(seconds) <= 0.005
