@@ -15,20 +15,22 @@ import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import torch
+from av.codec.context import ThreadType
 from scipy import stats
-from torch.utils.data import DataLoader, Dataset, RandomSampler
+from torch.utils.data import DataLoader, Dataset, WeightedRandomSampler
 
 from vidpred.data import TrainingClips, UCF101DataModule
 from vidpred.data.index import VideoIndex
 from vidpred.data.patches import PATCH_MOTION_THRESHOLD, choose_patches
 from vidpred.evaluation.run import measured_by
-from vidpred.video import decode_clips, probe
+from vidpred.video import VideoInfo, decode_clips, probe
 
 LENGTH = 5
 PATCH = 32
@@ -105,14 +107,18 @@ def missing_torchcodec() -> str | None:
 
 
 def patch_rows(root: Path, workers: int) -> dict[str, Row]:
-    """One patch of one clip an item as torchvision has it, and K x P: P patches of K clips."""
+    """One patch of one clip an item as torchvision has it, and K x P: P patches of K clips.
+
+    All rows draw alike: a class, a video of it, a start, each uniformly.
+    """
     rows: dict[str, Row] = {}
     reason = missing_torchcodec()
     if reason is None:
         rows["torchvision.datasets.UCF101, 1 x 1"] = torchvision_row(root, workers)
         for clips, patches in ((1, 1), (4, 4), (8, 8)):
-            rows[f"TorchCodec by hand, {clips} x {patches}"] = by_hand_row(
-                root, workers, clips, patches
+            by_hand = PatchesByHand(stream_of(root), clips, patches)
+            rows[f"TorchCodec by hand, {clips} x {patches}"] = loader_row(
+                by_hand, clips * patches, workers
             )
     else:
         print(f"no row of TorchCodec: {reason}\n")
@@ -136,14 +142,27 @@ def patch_rows(root: Path, workers: int) -> dict[str, Row]:
 
     for clips, patches in ((1, 1), (1, 4), (4, 4), (8, 4), (8, 8), (16, 4)):
         rows[f"vidpred, {clips} x {patches}"] = ours(clips, patches)
+    for kept in (False, True):
+        bare = BareDecoding(stream_of(root), kept=kept)
+        how = "all files kept open" if kept else "a file opened for each clip"
+        rows[f"FFmpeg decoding alone, 1 x 1, {how}"] = loader_row(bare, 1, workers)
     return rows
+
+
+def stream_of(root: Path) -> TrainingClips:
+    """Give draws of videos, one a position."""
+    data = UCF101DataModule(root, batch_size=BATCH, clips_per_video=1, patches_per_clip=1, seed=2)
+    data.setup("fit")
+    stream: TrainingClips = data.train_dataloader().dataset.stream  # type: ignore[attr-defined]
+    return stream
 
 
 class PatchesByHand(Dataset[torch.Tensor]):
     """What a user of TorchCodec would write: decoders kept, several clips a call, same rule."""
 
-    def __init__(self, root: Path, clips: int, patches: int) -> None:
-        self.paths = videos_of(root)
+    def __init__(self, stream: TrainingClips, clips: int, patches: int) -> None:
+        self.draws = stream.draws
+        self.paths = [video.path for video in stream.videos]
         self.counts = [probe(path).num_frames for path in self.paths]
         self.clips, self.patches = clips, patches
         self.decoders: dict[int, Any] = {}
@@ -155,12 +174,12 @@ class PatchesByHand(Dataset[torch.Tensor]):
         from torchcodec.decoders import VideoDecoder
 
         rng = np.random.default_rng((7, index))
-        video = int(rng.integers(len(self.paths)))
+        video = next(self.draws.candidates(index))
         if video not in self.decoders:
             self.decoders[video] = VideoDecoder(
                 self.paths[video], dimension_order="NHWC", num_ffmpeg_threads=1
             )
-        possible = self.counts[video] - LENGTH  # a header may count one frame too many
+        possible = self.counts[video] - LENGTH + 1
         starts = np.sort(rng.choice(possible, self.clips, replace=possible < self.clips))
         wanted = [int(start) + k for start in starts for k in range(LENGTH)]
         frames = self.decoders[video].get_frames_at(wanted).data
@@ -177,13 +196,68 @@ class PatchesByHand(Dataset[torch.Tensor]):
         return torch.stack(cut)
 
 
-def by_hand_row(root: Path, workers: int, clips: int, patches: int) -> Row:
-    dataset = PatchesByHand(root, clips, patches)
+class BareDecoding(Dataset[torch.Tensor]):
+    """The limit of a clip a draw: its frames and those before them are decoded, and thrown away.
 
+    Nothing is checked, converted or cut out.
+
+    Args:
+        stream: Draws of videos.
+        kept: Whether all files stay open, and decoding goes on where it stood when that is between
+            the key frame and the clip.
+    """
+
+    def __init__(self, stream: TrainingClips, *, kept: bool) -> None:
+        self.draws, self.kept = stream.draws, kept
+        self.infos = [probe(video.path) for video in stream.videos]
+        self.opened: dict[int, OpenedVideo] = {}
+
+    def __len__(self) -> int:
+        return 10**6
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        video = next(self.draws.candidates(index))
+        info = self.infos[video]
+        opened = self.opened.pop(video, None) or OpenedVideo(info)
+        start = int(np.random.default_rng((7, index)).integers(info.num_frames - LENGTH + 1))
+        opened.decode([start])
+        if self.kept:
+            self.opened[video] = opened
+        else:
+            opened.container.close()
+        return torch.zeros(1, LENGTH, PATCH, PATCH, 3, dtype=torch.uint8)
+
+
+class OpenedVideo:
+    """A decoder, and the number of the frame that it gives next."""
+
+    def __init__(self, info: VideoInfo) -> None:
+        self.keys = np.asarray(info.key_frames)
+        self.container = av.open(str(info.path))
+        self.stream = self.container.streams.video[0]
+        self.stream.codec_context.thread_type = ThreadType.NONE
+        self.frames = self.container.decode(self.stream)
+        self.next = 0
+
+    def decode(self, starts: Sequence[int]) -> None:
+        """Decode what ascending clips need, each from its key frame on or from where this is."""
+        decoded = 0
+        for start in starts:
+            key = int(self.keys[np.searchsorted(self.keys, start, side="right") - 1])
+            if not key <= self.next <= max(start, decoded):
+                self.container.seek(key, stream=self.stream)  # AVI counts frames
+                self.frames, self.next = self.container.decode(self.stream), key
+            while self.next < start + LENGTH:
+                next(self.frames, None)
+                self.next += 1
+            decoded = self.next
+
+
+def loader_row(dataset: Dataset[torch.Tensor], patches: int, workers: int) -> Row:
     def begin() -> Iterator[Any]:
         loader: DataLoader[Any] = DataLoader(
             dataset,
-            batch_size=max(1, BATCH // (clips * patches)),
+            batch_size=max(1, BATCH // patches),
             num_workers=workers,
             collate_fn=torch.cat,
         )
@@ -207,12 +281,18 @@ def torchvision_row(root: Path, workers: int) -> Row:
 
     lists = str(root / "ucfTrainTestlist")
     dataset = UCF101(str(root / "UCF-101"), lists, LENGTH, transform=crop, num_workers=workers)
+    classes = [Path(path).parent.name for path in dataset.video_clips.video_paths]
+    weights = [
+        1 / (classes.count(name) * len(clips))
+        for name, clips in zip(classes, dataset.video_clips.clips, strict=True)
+        for _ in clips
+    ]
 
     def begin() -> Iterator[Any]:
         loader: DataLoader[Any] = DataLoader(
             dataset,
             batch_size=BATCH,
-            sampler=RandomSampler(dataset, num_samples=10**6),
+            sampler=WeightedRandomSampler(weights, num_samples=10**6),
             num_workers=workers,
             collate_fn=lambda samples: torch.stack([sample[0] for sample in samples]),
         )
@@ -262,23 +342,30 @@ def clip_rows(root: Path, workers: int) -> dict[str, Row]:
     if missing_torchcodec() is None:
         for mode in ("exact", "approximate"):
             readers[f"TorchCodec, a decoder a file, {mode} seeks"] = torchcodec_reader(mode)
-    readers["vidpred"] = lambda video, path, starts: list(
-        torch.from_numpy(
-            np.stack(
-                [
-                    clip.frame(k)
-                    for clip in decode_clips(path, starts, LENGTH, info=infos[video])
-                    for k in range(LENGTH)
-                ]
-            )
-        ).split(LENGTH)
-    )
-    readers["FFmpeg alone, no conversion: with our seeks"] = lambda video, path, starts: [
-        len(clip) for clip in decode_clips(path, starts, LENGTH, info=infos[video])
-    ]
-    readers["FFmpeg alone, no conversion: from the beginning"] = lambda video, path, starts: [
-        len(clip) for clip in decode_clips(path, starts, LENGTH)
-    ]
+
+    def whole(video: int, path: Path, starts: list[int]) -> list[torch.Tensor]:
+        clips = np.empty(
+            (len(starts), LENGTH, infos[video].height, infos[video].width, 3), np.uint8
+        )
+        for number, clip in enumerate(decode_clips(path, starts, LENGTH, info=infos[video])):
+            for k in range(LENGTH):
+                clips[number, k] = clip.frame(k)
+        return list(torch.from_numpy(clips))
+
+    def unconverted(video: int, path: Path, starts: list[int]) -> list[int]:
+        return [len(clip) for clip in decode_clips(path, starts, LENGTH, info=infos[video])]
+
+    opened: dict[int, OpenedVideo] = {}
+
+    def bare(video: int, path: Path, starts: list[int]) -> list[int]:
+        if video not in opened:
+            opened[video] = OpenedVideo(infos[video])
+        opened[video].decode(starts)
+        return starts
+
+    readers["vidpred"] = whole
+    readers["vidpred, without conversion"] = unconverted
+    readers["FFmpeg decoding alone, files kept open"] = bare
     return {
         f"{'1 clip' if together == 1 else f'{together} clips of a video'}: {name}": row(
             read, together

@@ -9,8 +9,10 @@ Skipped frames are decoded but not converted to RGB.
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 import av
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -51,8 +53,12 @@ def read_clip(
         ValueError: When `start` is negative, or `length` or `frame_step` is below 1.
         VideoError: When the file is missing, empty, damaged, no video, or shorter than asked.
     """
-    frames = torch.from_numpy(read_clip_array(path, start, length, frame_step, info=info))
-    return frames.permute(0, 3, 1, 2).contiguous()
+    planes: npt.NDArray[np.uint8] | None = None
+    for number, frame in enumerate(_frames(path, start, length, frame_step, info)):
+        if planes is None:
+            planes = np.empty((length, 3, *frame.shape[:2]), np.uint8)
+        cv2.split(frame, list(planes[number]))  # five times as fast as torch's copy by strides
+    return torch.from_numpy(cast(npt.NDArray[np.uint8], planes))
 
 
 def read_clip_array(
@@ -64,15 +70,12 @@ def read_clip_array(
     info: VideoInfo | None = None,
 ) -> npt.NDArray[np.uint8]:
     """Read as `read_clip` does, with the channels last: shape (T, H, W, 3), to crop first."""
-    require_clip(start, length, frame_step)
-    path = Path(path)
-    if path.is_dir():
-        return _read_folder(path, start, length, frame_step)
-    convert = RgbConverter(path)
-    # Converted one by one, so that a long clip is not held in two forms.
-    return np.stack(
-        [convert(frame) for frame in _stored_frames(path, start, length, frame_step, info)]
-    )
+    clip: npt.NDArray[np.uint8] | None = None
+    for number, frame in enumerate(_frames(path, start, length, frame_step, info)):
+        if clip is None:
+            clip = np.empty((length, *frame.shape), np.uint8)
+        clip[number] = frame
+    return cast(npt.NDArray[np.uint8], clip)
 
 
 def decode_clip(
@@ -169,6 +172,22 @@ def check_clip(
         if orientation_of(frame).transposed:
             height, width = width, height
     return height, width
+
+
+def _frames(
+    path: str | Path, start: int, length: int, frame_step: int, info: VideoInfo | None
+) -> Iterator[npt.NDArray[np.uint8]]:
+    """Yield RGB frames of shape (H, W, 3), each to be copied before the next is asked for.
+
+    One is converted at a time, so a long clip is not held in two forms, and all conversions take
+    the same piece of memory.
+    """
+    require_clip(start, length, frame_step)
+    path = Path(path)
+    if path.is_dir():
+        yield from _read_folder(path, start, length, frame_step)
+        return
+    yield from map(RgbConverter(path), _stored_frames(path, start, length, frame_step, info))
 
 
 def _stored_frames(
