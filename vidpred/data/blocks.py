@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 from vidpred.allocator import give_back_freed_memory
 from vidpred.batch import ClipBatch
 from vidpred.data.catalog import ClipSample
+from vidpred.data.sending import share
 from vidpred.data.training import TrainingClips
 from vidpred.errors import VidpredError
 
@@ -59,13 +60,14 @@ class TrainingBlocks(Dataset[list[ClipBatch] | VidpredError]):
     def __getitem__(self, part: BlockPart) -> list[ClipBatch] | VidpredError:
         """Make batches; an error travels as a value, see `vidpred.data.loading`."""
         first = part.block * self.videos
+        rng = np.random.default_rng((self.stream.seed, part.block, 1))
         try:
             samples = [self.stream[first + number] for number in range(self.videos)]
+            batches = mixed(samples, self.batch_size, rng)[part.first : part.end]
+            del samples
+            share(batches)
         except VidpredError as error:
             return error
-        rng = np.random.default_rng((self.stream.seed, part.block, 1))
-        batches = mixed(samples, self.batch_size, rng)[part.first : part.end]
-        del samples
         give_back_freed_memory()
         return batches
 
