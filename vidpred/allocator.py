@@ -33,20 +33,9 @@ def keep_freed_memory() -> bool:
     return bool(library.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)) and in_heap
 
 
-def give_back_freed_memory() -> None:
-    """Give memory that was freed so far to the system.
-
-    Frames of many sizes come and go, and what is free between what is held is kept by glibc: some
-    24 MiB more after every 10,000 clips, while what is in use does not grow.
-    """
-    library = _glibc()
-    if library is not None:
-        library.malloc_trim(0)
-
-
 def _glibc() -> ctypes.CDLL | None:
     if sys.platform != "linux":
         return None
     library = ctypes.CDLL(None)
-    # Other C libraries of Linux, such as musl, have neither.
-    return library if hasattr(library, "malloc_trim") and hasattr(library, "mallopt") else None
+    # Other C libraries of Linux, such as musl, have none.
+    return library if hasattr(library, "mallopt") else None

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from vidpred.batch import ClipBatch
 from vidpred.data import (
     BlockPart,
     ClipSample,
@@ -15,7 +16,7 @@ from vidpred.data import (
     UCF101DataModule,
     Video,
 )
-from vidpred.data.blocks import mixed, multiple_at_least
+from vidpred.data.blocks import Block, mixed, multiple_at_least
 from vidpred.errors import DataError
 
 MakeVideo = Callable[..., Path]
@@ -34,6 +35,15 @@ def samples(count: int, patches: int) -> list[ClipSample]:
         )
         for clip in range(count)
     ]
+
+
+def batches_of(draws: list[ClipSample], size: int) -> list[ClipBatch]:
+    patches = len(draws[0]["frames"])
+    block = Block(range(len(draws) * patches))
+    places = mixed(len(draws), patches, np.random.default_rng(0))
+    for sample, found in zip(draws, places, strict=True):
+        block.take(sample, found)
+    return block.batches(size)
 
 
 def stream_of(
@@ -59,7 +69,7 @@ def videos(tmp_path: Path, make_video: MakeVideo) -> list[Video]:
 
 
 def test_every_patch_comes_once_and_no_batch_takes_a_draw_twice() -> None:
-    batches = mixed(samples(12, 5), 4, np.random.default_rng(0))
+    batches = batches_of(samples(12, 5), 4)
     assert len(batches) == 12 * 5 // 4
     marks = [int(frames[0, 0, 0, 0]) for batch in batches for frames in batch["frames"]]
     assert sorted(marks) == sorted(10 * clip + k for clip in range(12) for k in range(5))
@@ -73,7 +83,7 @@ def test_every_patch_comes_once_and_no_batch_takes_a_draw_twice() -> None:
 
 
 def test_draws_come_back_in_another_order() -> None:
-    batches = mixed(samples(12, 2), 4, np.random.default_rng(0))
+    batches = batches_of(samples(12, 2), 4)
     first, second = batches[:3], batches[3:]
     assert [b["video_id"] for b in first] != [b["video_id"] for b in second]
     # Not all first patches before all second ones.

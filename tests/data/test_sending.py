@@ -29,7 +29,7 @@ except DataError as error:
 def test_no_room_in_shared_memory_ends_the_loop_with_the_reason(toy_root: Path, stage: str) -> None:
     child = [sys.executable, "-c", LIMITED, str(toy_root), stage]
     done = subprocess.run(child, check=True, capture_output=True, text=True, timeout=60)
-    assert "cannot hand its batches over" in done.stdout
+    assert "has no room for its batches" in done.stdout
     assert "File too large" in done.stdout
     assert "a batch" not in done.stdout
     assert "Traceback" not in done.stderr

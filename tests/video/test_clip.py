@@ -1,7 +1,9 @@
 """Patches that are converted alone have the bits of whole frames."""
 
+import gc
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from encoded_videos import Kind, write
@@ -68,3 +70,22 @@ def test_patches_of_real_clips(real_data: Path, monkeypatch: pytest.MonkeyPatch)
         corners = [(int(rng.integers(209)), int(rng.integers(289))) for _ in range(8)]
         expected = np.stack([whole[:, y : y + 32, x : x + 32] for y, x in corners])
         assert np.array_equal(decode_clip(path, 0, 5).patches(corners, 32), expected), path
+
+
+def test_no_frame_waits_for_the_garbage_collection(tmp_path: Path) -> None:
+    path = write(tmp_path, KINDS[0], count=6)
+
+    def frames() -> int:
+        return sum(type(held) is av.VideoFrame for held in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        clip = decode_clip(path, 1, 3)
+        clip.frame(0)
+        assert frames() >= 3
+        del clip
+        read_clip_array(path, 1, 3)
+        assert frames() == 0
+    finally:
+        gc.enable()

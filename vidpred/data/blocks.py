@@ -1,16 +1,16 @@
 """Many patches from one decode, mixed so that a batch still comes from many videos."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
+from torch import Tensor
 from torch.utils.data import Dataset
 
-from vidpred.allocator import give_back_freed_memory
 from vidpred.batch import ClipBatch
 from vidpred.data.catalog import ClipSample
-from vidpred.data.sending import share
+from vidpred.data.sending import room
 from vidpred.data.training import TrainingClips
 from vidpred.errors import VidpredError
 
@@ -59,17 +59,16 @@ class TrainingBlocks(Dataset[list[ClipBatch] | VidpredError]):
 
     def __getitem__(self, part: BlockPart) -> list[ClipBatch] | VidpredError:
         """Make batches; an error travels as a value, see `vidpred.data.loading`."""
-        first = part.block * self.videos
         rng = np.random.default_rng((self.stream.seed, part.block, 1))
+        places = mixed(self.videos, self.stream.patches, rng)
+        wanted = range(part.first * self.batch_size, part.end * self.batch_size)
+        block = Block(wanted)
         try:
-            samples = [self.stream[first + number] for number in range(self.videos)]
-            batches = mixed(samples, self.batch_size, rng)[part.first : part.end]
-            del samples
-            share(batches)
+            for number, found in enumerate(places):
+                block.take(self.stream[part.block * self.videos + number], found)
         except VidpredError as error:
             return error
-        give_back_freed_memory()
-        return batches
+        return block.batches(self.batch_size)
 
 
 def multiple_at_least(least: int, of: int) -> int:
@@ -77,42 +76,65 @@ def multiple_at_least(least: int, of: int) -> int:
     return of * -(-max(least, of) // of)
 
 
-def mixed(
-    samples: Sequence[ClipSample], batch_size: int, rng: np.random.Generator
-) -> list[ClipBatch]:
-    """Mix the patches of draws into batches, none of which takes two patches of one draw.
+def mixed(draws: int, patches: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Mix the patches of draws, so that among `draws` neighbours no two are of one draw.
 
     The draws are gone through once for each of their patches, every time in another order.
 
     Args:
-        samples: Draws with P patches each; their number is a multiple of `batch_size`.
-        batch_size: Patches in a batch.
+        draws: D.
+        patches: P, of each draw.
         rng: Random source.
 
     Returns:
-        Batches that hold every patch once.
+        The place of each patch, shape (D, P), from 0 to D * P - 1.
     """
-    patches = samples[0]["frames"].shape[0]
     # Each draw gives its patches in an order of its own: the first are not all of first clips.
-    turns = rng.permuted(np.tile(np.arange(patches), (len(samples), 1)), axis=1)
-    order = [
-        (int(draw), int(turns[draw, turn]))
-        for turn in range(patches)
-        for draw in rng.permutation(len(samples))
-    ]
-    chosen = [(samples[draw], patch) for draw, patch in order]
-    # Batches are views of one tensor of each kind, as each tensor that leaves a worker costs the
-    # loading process a connection, about as long as the decoding of a batch.
-    frames, start, accepted = (
-        torch.stack([sample[name][patch] for sample, patch in chosen])
-        for name in ("frames", "start", "accepted")
-    )
-    return [
-        ClipBatch(
-            frames=frames[first : first + batch_size],
-            video_id=[sample["video_id"] for sample, _ in chosen[first : first + batch_size]],
-            start=start[first : first + batch_size],
-            accepted=accepted[first : first + batch_size],
-        )
-        for first in range(0, len(order), batch_size)
-    ]
+    turns = rng.permuted(np.tile(np.arange(patches), (draws, 1)), axis=1)
+    places = np.empty((draws, patches), np.int64)
+    for turn in range(patches):
+        order = rng.permutation(draws)
+        places[order, turns[order, turn]] = turn * draws + np.arange(draws)
+    return places
+
+
+class Block:
+    """Batches while they are filled.
+
+    Batches are views of one tensor of each kind, as each tensor that leaves a worker costs the
+    loading process a connection, about as long as the decoding of a batch. Patches go to their
+    place in it as they come.
+
+    Args:
+        wanted: Places that are wanted.
+    """
+
+    def __init__(self, wanted: range) -> None:
+        self._wanted = wanted
+        self._tensors: dict[str, Tensor] = {}
+        self._names = [""] * len(wanted)
+
+    def take(self, sample: ClipSample, places: npt.NDArray[np.int64]) -> None:
+        """Put the patches of a draw to their places."""
+        kept = [(k, place) for k, place in enumerate(places.tolist()) if place in self._wanted]
+        chosen = torch.tensor([k for k, _ in kept], dtype=torch.int64)
+        target = torch.tensor([self._wanted.index(place) for _, place in kept], dtype=torch.int64)
+        for name in ("frames", "start", "accepted"):
+            found = sample[name]
+            if name not in self._tensors:
+                self._tensors[name] = room((len(self._wanted), *found.shape[1:]), found.dtype)
+            self._tensors[name].index_copy_(0, target, found[chosen])
+        for place in target.tolist():
+            self._names[place] = sample["video_id"]
+
+    def batches(self, size: int) -> list[ClipBatch]:
+        """Give them."""
+        return [
+            ClipBatch(
+                frames=self._tensors["frames"][first : first + size],
+                video_id=self._names[first : first + size],
+                start=self._tensors["start"][first : first + size],
+                accepted=self._tensors["accepted"][first : first + size],
+            )
+            for first in range(0, len(self._wanted), size)
+        ]

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypedDict
 
-import torch
 from torch import Tensor
 
 from vidpred.batch import ClipBatch
+from vidpred.data.sending import joined
 from vidpred.errors import DataError
 
 Split = Literal["train", "val", "test"]
@@ -65,7 +65,7 @@ def collate_clips(samples: Sequence[ClipSample]) -> ClipBatch:
     """Join draws into a batch; the patches of one draw stay next to each other.
 
     Raises:
-        DataError: When frame sizes differ.
+        DataError: When frame sizes differ, or a worker has no room for the batch.
     """
     sizes = {tuple(sample["frames"].shape[-2:]): sample["video_id"] for sample in samples}
     if len(sizes) > 1:
@@ -76,10 +76,10 @@ def collate_clips(samples: Sequence[ClipSample]) -> ClipBatch:
         )
     names = [name for sample in samples for name in [sample["video_id"]] * len(sample["frames"])]
     return ClipBatch(
-        frames=torch.cat([sample["frames"] for sample in samples]),
+        frames=joined([sample["frames"] for sample in samples]),
         video_id=names,
-        start=torch.cat([sample["start"] for sample in samples]),
-        accepted=torch.cat([sample["accepted"] for sample in samples]),
+        start=joined([sample["start"] for sample in samples]),
+        accepted=joined([sample["accepted"] for sample in samples]),
     )
 
 

@@ -10,7 +10,6 @@ from vidpred.batch import ClipBatch
 from vidpred.data.ahead import copied_ahead
 from vidpred.data.blocks import BlockPart, TrainingBlocks
 from vidpred.data.catalog import ClipSample, collate_clips
-from vidpred.data.sending import share
 from vidpred.data.worker_start import start_worker
 from vidpred.errors import DataError, VidpredError
 
@@ -169,8 +168,6 @@ def collate_or_error(samples: Sequence[ClipSample] | VidpredError) -> ClipBatch 
     if isinstance(samples, VidpredError):
         return samples
     try:
-        batch = collate_clips(samples)
-        share([batch])
+        return collate_clips(samples)
     except VidpredError as error:
         return error
-    return batch

@@ -1,36 +1,51 @@
-"""How batches leave a loader's worker."""
+"""Memory for what leaves a loader's worker."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 from torch.utils.data import get_worker_info
 
-from vidpred.batch import ClipBatch
 from vidpred.errors import DataError
 
 
-def share(batches: Iterable[ClipBatch]) -> None:
-    """Move a worker's batches into shared memory; in the loading process itself do nothing.
+def room(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    """Give a tensor to be filled, in a worker in memory that the loading process shares.
 
-    torch would do it later in a thread of its queue, whose errors are printed while the loading
-    process waits for ever.
+    Else torch would copy what a worker hands over, in a thread of its queue whose errors are
+    printed while the loading process waits for ever.
+
+    Args:
+        shape: Its shape.
+        dtype: Its type.
 
     Raises:
-        DataError: When there is no room for them.
+        DataError: When there is no room for it.
     """
     if get_worker_info() is None:
-        return
-    tensors = [value for batch in batches for value in batch.values() if isinstance(value, Tensor)]
+        return torch.empty(*shape, dtype=dtype)
+    size = math.prod(shape) * dtype.itemsize
     try:
-        for tensor in tensors:
-            tensor.share_memory_()  # batches that are views of one tensor are moved once
+        # As torch's `default_collate` does.
+        storage = torch.UntypedStorage._new_shared(size)  # type: ignore[no-untyped-call] # torch
     except RuntimeError as error:
-        storages = {tensor.untyped_storage().data_ptr(): tensor for tensor in tensors}
-        size = sum(tensor.untyped_storage().nbytes() for tensor in storages.values())
         raise DataError(
-            f"a worker that loads data cannot hand its batches over, {size / 2**20:.0f} MiB of "
+            f"a worker that loads data has no room for its batches, {size / 2**20:.1f} MiB of "
             f"shared memory ({error}). Give more of it (/dev/shm; `docker run --shm-size 2g`), "
             "lift a limit on file sizes (`ulimit -f`), draw fewer patches from a video "
             "(--data.clips_per_video, --data.patches_per_clip) or load without workers "
             "(--data.num_workers 0)"
         ) from error
+    return torch.empty(0, dtype=dtype).set_(storage).view(*shape)
+
+
+def joined(tensors: Sequence[Tensor]) -> Tensor:
+    """Join tensors along their first axis in such memory.
+
+    Raises:
+        DataError: As `room`.
+    """
+    first = tensors[0]
+    whole = room((sum(map(len, tensors)), *first.shape[1:]), first.dtype)
+    return torch.cat(list(tensors), out=whole)

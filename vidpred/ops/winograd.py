@@ -88,9 +88,10 @@ class _Winograd(torch.autograd.Function):
     def forward(
         ctx: Any, frames: Tensor, weight: Tensor, bias: Tensor | None, padding: int
     ) -> Tensor:
-        seen: list[Tensor] = []
+        # The filters alone want to know it again, and not while they are frozen.
+        seen: list[Tensor] | None = [] if ctx.needs_input_grad[1] else None
         convolved, filters = _convolve(frames, weight, bias, padding, seen)
-        ctx.save_for_backward(frames, weight, filters, *seen)
+        ctx.save_for_backward(frames, weight, filters, *(seen or ()))
         ctx.padding = padding
         return convolved
 
@@ -112,17 +113,17 @@ class _Winograd(torch.autograd.Function):
         # A tile reaches from its own TILE rows and columns into the next, no further.
         whole = gradient.new_zeros(batch, rows + 1, TILE, columns + 1, TILE, channels)
         filter_gradient = torch.zeros_like(filters)
-        for band, met in zip(_bands(batch, rows, columns), seen, strict=True):
+        for number, band in enumerate(_bands(batch, rows, columns)):
             some = tiles[:, :, :, band]
             products = _on_both_axes(outputs.T, some.reshape(TILE, TILE, -1))
-            products = products.view(side**2, met.shape[1], -1)
+            products = products.view(side**2, -1, filters.shape[2])
             if wanted[0]:
                 seen_gradient = torch.bmm(products, filters.transpose(1, 2)).view(side, side, -1)
                 pieces = _on_both_axes(inputs.T, seen_gradient)
                 reached = whole[:, band.start : band.stop + 1]
                 _add_tiles(reached, pieces.view(side, side, batch, -1, columns, channels))
             if wanted[1]:
-                filter_gradient.baddbmm_(met.transpose(1, 2), products)
+                filter_gradient.baddbmm_(seen[number].transpose(1, 2), products)
         to_frames = to_weight = to_bias = None
         if wanted[0]:
             made = whole.view(batch, (rows + 1) * TILE, (columns + 1) * TILE, channels)

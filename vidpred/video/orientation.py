@@ -2,7 +2,6 @@
 
 import struct
 from dataclasses import dataclass
-from typing import cast
 
 import av
 import numpy as np
@@ -55,8 +54,9 @@ UPRIGHT = Orientation()
 
 def orientation_of(frame: av.VideoFrame) -> Orientation:
     """Read a frame's display matrix; angles between quarter turns go to the nearest one."""
-    # PyAV's annotation of `side_data` knows no types of it.
-    matrix = cast(SideDataContainer, frame.side_data).get(Type.DISPLAYMATRIX)
+    # Not `frame.side_data`: that and its frame hold on to each other, so that the frame's pixels
+    # stay until Python looks for cycles, which it hardly ever does in a loader's worker.
+    matrix = SideDataContainer(frame).get(Type.DISPLAYMATRIX)  # type: ignore[call-arg]
     if matrix is None:
         return UPRIGHT
     # 3 x 3, by rows; a point (x, y) is shown at (a x + c y, b x + d y).
