@@ -54,13 +54,14 @@ def main() -> None:
     print(f"date {origin['date']}, commit {origin['commit']}")
     print(f"versions {origin['versions']}, {os.cpu_count()} cores, {arguments.workers} workers\n")
     options = (arguments.root, arguments.workers)
+    if arguments.clips:
+        # First: workers begin with their parent's memory, and a training's has not seen the rest.
+        memory(arguments.root, arguments.clips, arguments.workers)
     turns = (arguments.rounds, arguments.seconds)
     side_by_side("motion patches of 5 x 32 x 32, patches/s", patch_rows(*options), *turns)
     side_by_side("full clips of 5 frames, clips/s", clip_rows(*options), *turns)
     index(arguments.root)
     entries(arguments.root)
-    if arguments.clips:
-        memory(arguments.root, arguments.clips, arguments.workers)
 
 
 def side_by_side(title: str, rows: dict[str, Row], rounds: int, seconds: float) -> None:
@@ -478,8 +479,8 @@ def _many(root: Path, videos: list[Path], copies: int, scratch: Path) -> Path:
 def memory(root: Path, clips: int, workers: int) -> None:
     """Draw many clips in real workers and see whether these grow.
 
-    Within a block of videos memory goes up and down by tens of MiB, so that many points are taken,
-    and the slope is the median of those between all pairs (Theil and Sen).
+    Within a block of videos memory goes up and down, so that many points are taken, at random, and
+    the slope is the median of those between all pairs (Theil and Sen).
     """
     print(f"memory of a worker over {clips} clips, MiB (mean of {workers})")
     print("   clips   resident   its share (PSS)   its own (private)")
@@ -487,15 +488,17 @@ def memory(root: Path, clips: int, workers: int) -> None:
     data.setup("fit")
     loader = data.train_dataloader()
     loader.num_batches = loader.sampler.num_batches = 10**9  # type: ignore[attr-defined]
-    patches, points = clips * data.patches_per_clip, 200
+    rounds, points = clips * data.patches_per_clip // BATCH, 200
+    rng = np.random.default_rng(0)
+    chosen = set(rng.choice(rounds, points, replace=False).tolist())
     found: list[tuple[float, ...]] = []
     batches = iter(loader)
-    for done in range(BATCH, patches + BATCH, BATCH):
+    for number in range(rounds):
         next(batches)
-        if done * points // patches > (done - BATCH) * points // patches:
+        if number in chosen:
             pids = [child.pid for child in multiprocessing.active_children() if child.pid]
             now = np.mean([_memory_of(pid) for pid in pids[:workers]], axis=0)
-            found.append((done / data.patches_per_clip, *now))
+            found.append(((number + 1) * BATCH / data.patches_per_clip, *now))
             if len(found) % (points // 10) == 0:
                 print("  {:6.0f} {:10.1f} {:17.1f} {:19.1f}".format(*found[-1]), flush=True)
     later = np.array(found[points // 10 :])  # caches fill first
