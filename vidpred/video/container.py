@@ -20,9 +20,10 @@ MAX_PIXELS = 2**27
 def open_video(path: Path) -> Iterator[tuple[InputContainer, av.VideoStream]]:
     """Open a file and its default video stream; both are closed at the end.
 
-    Containers are not kept between clips: opening one of UCF101 takes 0.5 ms, a twelfth of what a
-    clip takes, and a training that draws from thousands of files would hardly ever meet one of a
-    few open files again.
+    Containers are not kept between passes through a video. Of 257 videos 32 open ones would be met
+    again by an eighth of the clips and save 3 % of the frames that are decoded, at 0.9 MiB each;
+    of the thousands of a whole data set, by hardly any. Opening one of UCF101 takes 0.5 ms, a
+    twelfth of what a clip takes.
 
     Raises:
         VideoError: When the file is missing, empty or no video, and for every error of FFmpeg's
