@@ -9,9 +9,7 @@ others have theirs; medians over the turns are printed with their ratio.
 """
 
 import argparse
-import multiprocessing
 import os
-import signal
 import statistics
 import tempfile
 import time
@@ -24,8 +22,9 @@ import av
 import numpy as np
 import torch
 from av.codec.context import ThreadType
-from scipy import stats
 from torch.utils.data import DataLoader, Dataset, WeightedRandomSampler
+from turns import Row, side_by_side
+from worker_memory import memory
 
 from vidpred.data import TrainingClips, UCF101DataModule
 from vidpred.data.index import VideoIndex
@@ -36,8 +35,6 @@ from vidpred.video import VideoInfo, decode_clips, probe
 LENGTH = 5
 PATCH = 32
 BATCH = 16
-Row = Callable[[], Iterator[Any]]
-"""Starts its workers and gives batches without end."""
 
 
 def main() -> None:
@@ -62,65 +59,6 @@ def main() -> None:
     side_by_side("full clips of 5 frames, clips/s", clip_rows(*options), *turns)
     index(arguments.root)
     entries(arguments.root)
-
-
-def side_by_side(title: str, rows: dict[str, Row], rounds: int, seconds: float) -> None:
-    """Let the rows take turns and print medians, and their ratio to the first.
-
-    Args:
-        title: What is counted.
-        rows: By name.
-        rounds: Turns of each.
-        seconds: Of a turn. As long is waited before, until what the workers had ready is used up.
-    """
-    running = {name: Running(row) for name, row in rows.items()}
-    rates: dict[str, list[float]] = {name: [] for name in rows}
-    for _ in range(rounds):
-        for name, turn in running.items():
-            with turn as batches:
-                begin = time.perf_counter()
-                while time.perf_counter() - begin < seconds:
-                    next(batches)
-                begin, count = time.perf_counter(), 0
-                while time.perf_counter() - begin < seconds:
-                    count += len(next(batches))
-                rates[name].append(count / (time.perf_counter() - begin))
-    for turn in running.values():
-        turn.end()
-    print(title)
-    first = rates[next(iter(rates))]
-    for name, measured in rates.items():
-        ratio = statistics.median(m / f for m, f in zip(measured, first, strict=True))
-        spread = f"{min(measured):.0f} to {max(measured):.0f}"
-        print(f"  {name:58s} {statistics.median(measured):9.1f}  {ratio:6.2f}x  ({spread})")
-    print(flush=True)
-
-
-class Running:
-    """A row whose workers are stopped while it is not its turn: they would go on to work ahead."""
-
-    def __init__(self, row: Row) -> None:
-        before = multiprocessing.active_children()
-        self._batches = row()
-        next(self._batches)  # starts the workers
-        self._workers = [w for w in multiprocessing.active_children() if w not in before]
-        self._signal(signal.SIGSTOP)
-
-    def __enter__(self) -> Iterator[Any]:
-        self._signal(signal.SIGCONT)
-        return self._batches
-
-    def __exit__(self, *_: object) -> None:
-        self._signal(signal.SIGSTOP)
-
-    def end(self) -> None:
-        """Let the workers end as they are used to."""
-        self._signal(signal.SIGCONT)
-
-    def _signal(self, number: int) -> None:
-        for worker in self._workers:
-            if worker.pid:
-                os.kill(worker.pid, number)
 
 
 def videos_of(root: Path) -> list[Path]:
@@ -474,47 +412,6 @@ def _many(root: Path, videos: list[Path], copies: int, scratch: Path) -> Path:
         text = "\n".join(chosen if kind == "train" else ["None/none_g01_c01.avi"])
         (scratch / "ucfTrainTestlist" / f"{kind}list01.txt").write_text(text + "\n")
     return scratch
-
-
-def memory(root: Path, clips: int, workers: int) -> None:
-    """Draw many clips in real workers and see whether these grow.
-
-    Within a block of videos memory goes up and down, so that many points are taken, at random, and
-    the slope is the median of those between all pairs (Theil and Sen).
-    """
-    print(f"memory of a worker over {clips} clips, MiB (mean of {workers})")
-    print("   clips   resident   its share (PSS)   its own (private)")
-    data = UCF101DataModule(root, batch_size=BATCH, num_workers=workers, seed=1)
-    data.setup("fit")
-    loader = data.train_dataloader()
-    loader.num_batches = loader.sampler.num_batches = 10**9  # type: ignore[attr-defined]
-    rounds, points = clips * data.patches_per_clip // BATCH, 200
-    rng = np.random.default_rng(0)
-    chosen = set(rng.choice(rounds, points, replace=False).tolist())
-    found: list[tuple[float, ...]] = []
-    batches = iter(loader)
-    for number in range(rounds):
-        next(batches)
-        if number in chosen:
-            pids = [child.pid for child in multiprocessing.active_children() if child.pid]
-            now = np.mean([_memory_of(pid) for pid in pids[:workers]], axis=0)
-            found.append(((number + 1) * BATCH / data.patches_per_clip, *now))
-            if len(found) % (points // 10) == 0:
-                print("  {:6.0f} {:10.1f} {:17.1f} {:19.1f}".format(*found[-1]), flush=True)
-    later = np.array(found[points // 10 :])  # caches fill first
-    for name, column in (("resident", 1), ("its own", 3)):
-        slope = stats.theilslopes(later[:, column], later[:, 0])
-        middle, low, high = (10_000 * value for value in (slope[0], slope[2], slope[3]))
-        print(f"  {name}: {middle:+.2f} MiB per 10,000 clips ({low:+.2f} to {high:+.2f})")
-    print()
-
-
-def _memory_of(pid: int) -> tuple[float, float, float]:
-    """Give resident, proportional and private memory of a process in MiB."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
-    kilobytes = {name: int(rest.split()[0]) for name, _, rest in (r.partition(":") for r in lines)}
-    private = kilobytes["Private_Clean"] + kilobytes["Private_Dirty"]
-    return kilobytes["Rss"] / 1024, kilobytes["Pss"] / 1024, private / 1024
 
 
 if __name__ == "__main__":
