@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there, and the folder of those that can be made again."""
 
 import hashlib
 import json
@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import platformdirs
 
 
 @contextmanager
@@ -52,3 +54,11 @@ def file_sha256(path: Path) -> str:
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def cache_folder() -> Path:
+    """Give the folder of everything that can be made again: `VIDPRED_CACHE`, or the user's."""
+    chosen = os.environ.get("VIDPRED_CACHE")
+    if chosen:
+        return Path(chosen).expanduser()
+    return platformdirs.user_cache_path("vidpred", appauthor=False)

@@ -78,6 +78,7 @@ frames = torch.ones(1, 32, 512, 512).to(memory_format=torch.channels_last)
 weight = torch.ones(64, 32, 5, 5, requires_grad=True)
 with torch.inference_mode():
     winograd_conv2d(frames[..., :64, :64], weight, None, 2)  # libraries load
+    open("/proc/self/clear_refs", "w").write("5")  # the peak begins anew
     before = peak()
     made = winograd_conv2d(frames, weight, None, 2)
 print(peak() - before, made.numel() * 4 / 2**20)

@@ -12,7 +12,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
 
-import platformdirs
 from jsonargparse.typing import PositiveInt
 
 from vidpred.data.index_files import NOWHERE, FileState, Progress, read_ahead, scan, state_of
@@ -20,6 +19,7 @@ from vidpred.data.index_layout import LAYOUT, facts_from_text, facts_to_text
 from vidpred.data.index_store import IndexStore
 from vidpred.data.index_types import IndexReport, Mark, Quarantined, Source
 from vidpred.errors import DataError, VideoError
+from vidpred.files import cache_folder
 from vidpred.ops.checks import require_positive
 from vidpred.video import VideoInfo, probe
 
@@ -314,14 +314,6 @@ class VideoIndex:
             state, result = state_of(path), self._probe(name)
             self._save([(name, state, result)])
             return result
-
-
-def cache_folder() -> Path:
-    """Give the folder of everything that can be made again: `VIDPRED_CACHE`, or the user's."""
-    chosen = os.environ.get("VIDPRED_CACHE")
-    if chosen:
-        return Path(chosen).expanduser()
-    return platformdirs.user_cache_path("vidpred", appauthor=False)
 
 
 def _name(key: object) -> str:

@@ -1,0 +1,134 @@
+"""Convolution by Winograd's minimal filtering, and its gradients."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vidpred.ops.winograd.filtering import filtering, on_both_axes
+from vidpred.ops.winograd.native import NativeTransforms, kernels
+from vidpred.ops.winograd.products import MatrixTransforms
+from vidpred.ops.winograd.tiling import Room, Tiling, Transforms
+
+
+def winograd_conv2d(
+    frames: Tensor, weight: Tensor, bias: Tensor | None, padding: int, *, native: bool = True
+) -> Tensor:
+    """Convolve as `torch.nn.functional.conv2d` does at stride 1, to about 1e-5 of the output.
+
+    Source: Winograd 1980; Lavin and Gray 2016 (arXiv 1509.09308): tiles of F(4 x 4, k x k), whose
+    transforms go by rows and then by columns. A 5 x 5 kernel takes 64 products where 400 were, a
+    3 x 3 kernel 36 for 144.
+
+    Args:
+        frames: Shape (B, C, H, W), float32 or float64; fastest with the channels innermost.
+        weight: Shape (D, C, k, k), k one of `KERNELS`.
+        bias: Shape (D,), or None.
+        padding: Zeros around the frames.
+        native: Transform float32 on the CPU by kernels in C where they can be compiled
+            (`vidpred.ops.winograd.native`), instead of matrix products; both round differently.
+
+    Returns:
+        Shape (B, D, H + 2 * padding - k + 1, W + 2 * padding - k + 1), channels innermost.
+    """
+    if not torch.is_grad_enabled():
+        return _convolve(frames, weight, bias, padding, native)[0]
+    convolved: Tensor = _Winograd.apply(frames, weight, bias, padding, native)
+    return convolved
+
+
+def _convolve(
+    frames: Tensor, weight: Tensor, bias: Tensor | None, padding: int, native: bool
+) -> tuple[Tensor, Tensor]:
+    """Give the convolution and the transformed filters, (side * side, C, D)."""
+    kernel = weight.shape[-1]
+    tiling = _tiling(frames, kernel, padding)
+    transforms = _transforms(tiling, frames, native)
+    taps = weight.permute(2, 3, 1, 0).reshape(kernel, kernel, -1)
+    filters = on_both_axes(filtering(kernel, frames.dtype).kernels, taps)
+    filters = filters.view(tiling.side**2, *weight.shape[1::-1])
+    inputs = frames.permute(0, 2, 3, 1).contiguous()
+    # No view, which what follows could not write into.
+    convolved = torch.empty(
+        (tiling.batch, len(weight), *tiling.made),
+        dtype=frames.dtype,
+        device=frames.device,
+        memory_format=torch.channels_last,
+    )
+    made = convolved.permute(0, 2, 3, 1)
+    room = Room(tiling, made)
+    for band in tiling.bands():
+        products = room.of(band)
+        torch.bmm(transforms.see(inputs, band), filters, out=products)
+        transforms.make(products, bias, band, made)
+    return convolved, filters
+
+
+class _Winograd(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, frames: Tensor, weight: Tensor, bias: Tensor | None, padding: int, native: bool
+    ) -> Tensor:
+        convolved, filters = _convolve(frames, weight, bias, padding, native)
+        ctx.save_for_backward(frames, weight, filters)
+        ctx.padding, ctx.native = padding, native
+        return convolved
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        frames, weight, filters = ctx.saved_tensors
+        wanted = ctx.needs_input_grad[:3]
+        if torch.is_grad_enabled():  # a gradient of the gradient is wanted: by what has one
+            return *_direct_backward(gradient, frames, weight, ctx.padding, wanted), None, None
+        kernel = weight.shape[-1]
+        tiling = _tiling(frames, kernel, ctx.padding)
+        transforms = _transforms(tiling, frames, ctx.native)
+        inputs, upstream = (x.permute(0, 2, 3, 1).contiguous() for x in (frames, gradient))
+        to_inputs, to_filters = torch.zeros_like(inputs), torch.zeros_like(filters)
+        room = Room(tiling, inputs)
+        for band in tiling.bands() if wanted[0] or wanted[1] else ():
+            products = transforms.spread(upstream, band)
+            if wanted[0]:
+                to_seen = room.of(band)
+                torch.bmm(products, filters.transpose(1, 2), out=to_seen)
+                transforms.collect(to_seen, band, to_inputs)
+            if wanted[1]:
+                # Kept from the forward pass it would come out of memory, later than out of frames.
+                to_filters.baddbmm_(transforms.see(inputs, band).transpose(1, 2), products)
+        to_frames = to_weight = to_bias = None
+        if wanted[0]:
+            to_frames = to_inputs.permute(0, 3, 1, 2)
+        if wanted[1]:
+            evaluated = to_filters.view(tiling.side, tiling.side, -1)
+            taps = on_both_axes(filtering(kernel, frames.dtype).kernels.T, evaluated)
+            to_weight = taps.view(kernel, kernel, *weight.shape[1::-1]).permute(3, 2, 0, 1)
+        if wanted[2]:
+            to_bias = gradient.sum((0, 2, 3))
+        return to_frames, to_weight, to_bias, None, None
+
+
+def _tiling(frames: Tensor, kernel: int, padding: int) -> Tiling:
+    batch, _, height, width = frames.shape
+    return Tiling(batch, height, width, kernel, padding)
+
+
+def _transforms(tiling: Tiling, frames: Tensor, native: bool) -> Transforms:
+    if native and frames.dtype == torch.float32 and frames.device.type == "cpu":
+        library = kernels(tiling.kernel)
+        if library is not None:
+            return NativeTransforms(tiling, library)
+    return MatrixTransforms(tiling, frames.dtype)
+
+
+def _direct_backward(
+    gradient: Tensor,
+    frames: Tensor,
+    weight: Tensor,
+    padding: int,
+    wanted: tuple[bool, bool, bool],
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    to_frames, to_weight, to_bias = torch.ops.aten.convolution_backward(
+        *(gradient, frames, weight, [len(weight)] if wanted[2] else None),
+        *([1, 1], [padding] * 2, [1, 1], False, [0, 0], 1, list(wanted)),
+    )
+    return to_frames, to_weight, to_bias

@@ -1,0 +1,83 @@
+"""The matrices of minimal filtering F(4 x 4, k x k)."""
+
+from fractions import Fraction
+from functools import cache
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+TILE = 4
+"""Rows and columns of outputs that are computed together."""
+
+KERNELS = (3, 5)
+"""Kernel sizes; larger ones would need points at which float32 loses too many digits."""
+
+_POINTS = (0, 1, -1, 2, -2, Fraction(1, 2), Fraction(-1, 2))
+
+
+class Filtering(NamedTuple):
+    """What makes outputs of products, filters of taps, and what is seen of inputs.
+
+    With t = 4 + k - 1 points; rows of `kernels` and `inputs` and columns of `outputs` belong to 0,
+    then to points and their negatives in turn, then to infinity.
+
+    Attributes:
+        outputs: Shape (4, t).
+        kernels: Shape (t, k).
+        inputs: Shape (t, t).
+    """
+
+    outputs: Tensor
+    kernels: Tensor
+    inputs: Tensor
+
+
+@cache
+def filtering(kernel: int, dtype: torch.dtype) -> Filtering:
+    """Evaluate polynomials at t - 1 points and at infinity (Toom and Cook).
+
+    Args:
+        kernel: One of `KERNELS`.
+        dtype: Of the matrices.
+    """
+    side = TILE + kernel - 1
+    points = [Fraction(point) for point in _POINTS[: side - 1]]
+    outputs = [[p**k for p in points] + [Fraction(k == TILE - 1)] for k in range(TILE)]
+    kernels, inputs = [], []
+    for p in points:
+        others = [q for q in points if q != p]
+        scale = Fraction(1)
+        for q in others:
+            scale *= p - q
+        kernels.append([p**k / scale for k in range(kernel)])
+        inputs.append([*_with_roots(others), Fraction(0)])
+    kernels.append([Fraction(k == kernel - 1) for k in range(kernel)])
+    inputs.append(_with_roots(points))
+    outputs_t, kernels_t, inputs_t = (
+        torch.tensor([[float(value) for value in row] for row in matrix], dtype=torch.float64)
+        for matrix in (outputs, kernels, inputs)
+    )
+    # What one side of a product loses in size the other gains: both stay near 1, for precision.
+    balance = (kernels_t.abs().amax(1) / inputs_t.abs().amax(1)).sqrt().unsqueeze(1)
+    return Filtering(
+        outputs_t.to(dtype), (kernels_t / balance).to(dtype), (inputs_t * balance).to(dtype)
+    )
+
+
+def on_both_axes(matrix: Tensor, values: Tensor) -> Tensor:
+    """Multiply rows and columns of (n, n, M) from the left: (m, m, M) for a matrix (m, n).
+
+    A quarter of the work of one product with both axes in one.
+    """
+    by_rows = torch.bmm(matrix.expand(len(values), -1, -1), values.transpose(0, 1))
+    return torch.bmm(matrix.expand(len(matrix), -1, -1), by_rows.transpose(0, 1))
+
+
+def _with_roots(roots: list[Fraction]) -> list[Fraction]:
+    """Multiply out the polynomial with these roots; coefficients from the constant on."""
+    polynomial = [Fraction(1)]
+    for root in roots:
+        raised = [Fraction(0), *polynomial]
+        polynomial = [a - root * b for a, b in zip(raised, [*polynomial, Fraction(0)], strict=True)]
+    return polynomial

@@ -1,0 +1,266 @@
+/* Winograd's transforms of tiles: each tile goes once through the registers.
+ *
+ * The command line defines SIDE, the inputs that a tile sees along an axis, and the matrices INPUTS
+ * (SIDE x SIDE) and OUTPUTS (SIDE x TILE). Their rows belong to points: 0, then pairs +p, -p, then
+ * infinity. In a pair even columns are equal and odd ones opposite, which halves the work.
+ *
+ * Frames are (batch, height, width, channels), transformed tiles (SIDE * SIDE, tiles, channels).
+ */
+#include <stddef.h>
+#include <string.h>
+
+#define TILE 4
+#define LANES 8   /* channels in a register */
+#define WIDTH 2   /* registers side by side: channels that are a line of the cache */
+#define BLOCK (LANES * WIDTH)
+#define INLINE static inline __attribute__((always_inline))
+#define UNROLLED _Pragma("GCC unroll 8")
+
+typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
+typedef float lanes_anywhere __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
+
+static const float inputs[SIDE * SIDE] = {INPUTS};
+static const float outputs[SIDE * TILE] = {OUTPUTS};
+
+/* The rows of tiles from `first` on, `rows` of them, of all frames. */
+typedef struct {
+    ptrdiff_t batch, height, width, channels, columns, padding, first, rows;
+} band;
+
+/* Where a tile of a band begins; `frame` is the offset of its frame. */
+typedef struct {
+    ptrdiff_t frame, top, left;
+} place;
+
+INLINE place place_of(const band *b, ptrdiff_t tile)
+{
+    const ptrdiff_t row = tile / b->columns, n = row / b->rows;
+    return (place){n * b->height * b->width * b->channels,
+                   (b->first + row % b->rows) * TILE - b->padding,
+                   tile % b->columns * TILE - b->padding};
+}
+
+INLINE ptrdiff_t tiles_of(const band *b) { return b->batch * b->rows * b->columns; }
+
+/* The part of SIDE rows or columns of a frame's `size`, from `begin` on, that lies inside. */
+INLINE int begin_inside(ptrdiff_t begin) { return begin < 0 ? (int)-begin : 0; }
+INLINE int end_inside(ptrdiff_t begin, ptrdiff_t size, int side)
+{
+    return begin + side <= size ? side : (int)(size - begin);
+}
+
+/* Registers from memory and back, whole where `count` is BLOCK. By memcpy alone they would go in
+ * halves, for which the loads that follow have to wait. */
+INLINE void get(lanes *to, const float *from, int count)
+{
+    for (int v = 0; v < WIDTH; v++) {
+        if (count == BLOCK) to[v] = *(const lanes_anywhere *)(from + v * LANES);
+        else to[v] = (lanes){0};
+    }
+    if (count != BLOCK) memcpy(to, from, count * sizeof(float));
+}
+
+INLINE void put(float *to, const lanes *from, int count)
+{
+    if (count != BLOCK) memcpy(to, from, count * sizeof(float));
+    else for (int v = 0; v < WIDTH; v++) *(lanes_anywhere *)(to + v * LANES) = from[v];
+}
+
+/* row @ from, in two parts; `step` registers from one number to the next. */
+INLINE void sums(const float *row, int n, const lanes *from, int step, lanes *even, lanes *odd)
+{
+    *even = *odd = (lanes){0};
+    UNROLLED for (int i = 0; i < n; i++)
+        if (row[i] != 0) {
+            if (i % 2) *odd += row[i] * from[i * step];
+            else *even += row[i] * from[i * step];
+        }
+}
+
+/* matrix @ from: the polynomial with these n coefficients at all points. */
+INLINE void evaluate(const float *matrix, int n, const lanes *from, int step, lanes *to, int to_step)
+{
+    step *= WIDTH, to_step *= WIDTH;
+    for (int v = 0; v < WIDTH; v++, from++, to++) {
+        lanes even, odd;
+        sums(matrix, n, from, step, &even, &odd);
+        to[0] = even + odd;
+        UNROLLED for (int r = 1; r < SIDE - 1; r += 2) {
+            sums(matrix + r * n, n, from, step, &even, &odd);
+            to[r * to_step] = even + odd;
+            to[(r + 1) * to_step] = even - odd;
+        }
+        sums(matrix + (SIDE - 1) * n, n, from, step, &even, &odd);
+        to[(SIDE - 1) * to_step] = even + odd;
+    }
+}
+
+/* matrix.T @ from. */
+INLINE void combine(const float *matrix, int n, const lanes *from, int step, lanes *to, int to_step)
+{
+    step *= WIDTH, to_step *= WIDTH;
+    for (int v = 0; v < WIDTH; v++, from++, to++) {
+        lanes even[SIDE / 2], odd[SIDE / 2];
+        UNROLLED for (int p = 1; p < SIDE / 2; p++) {
+            even[p] = from[(2 * p - 1) * step] + from[2 * p * step];
+            odd[p] = from[(2 * p - 1) * step] - from[2 * p * step];
+        }
+        UNROLLED for (int i = 0; i < n; i++) {
+            lanes sum = {0};
+            if (matrix[i] != 0) sum += matrix[i] * from[0];
+            UNROLLED for (int p = 1; p < SIDE / 2; p++)
+                if (matrix[(2 * p - 1) * n + i] != 0)
+                    sum += matrix[(2 * p - 1) * n + i] * (i % 2 ? odd[p] : even[p]);
+            if (matrix[(SIDE - 1) * n + i] != 0)
+                sum += matrix[(SIDE - 1) * n + i] * from[(SIDE - 1) * step];
+            to[i * to_step] = sum;
+        }
+    }
+}
+
+/* What a tile sees of a frame, zero beyond its edges: side x side inputs. */
+INLINE void look(const band *b, const float *frames, place at, int side, int count, lanes *seen)
+{
+    const int top = begin_inside(at.top), bottom = end_inside(at.top, b->height, side);
+    const int left = begin_inside(at.left), right = end_inside(at.left, b->width, side);
+    if (top > 0 || left > 0 || bottom < side || right < side)
+        for (int k = 0; k < side * side * WIDTH; k++) seen[k] = (lanes){0};
+    for (int y = top; y < bottom; y++) {
+        const float *row = frames + at.frame + ((at.top + y) * b->width + at.left) * b->channels;
+        for (int x = left; x < right; x++)
+            get(seen + (y * side + x) * WIDTH, row + x * b->channels, count);
+    }
+}
+
+INLINE void see_block(const band *b, const float *frames, place at, int count, float *seen)
+{
+    const ptrdiff_t next = tiles_of(b) * b->channels;
+    lanes tile[SIDE * SIDE * WIDTH], half[SIDE * SIDE * WIDTH], row[SIDE * WIDTH];
+    look(b, frames, at, SIDE, count, tile);
+    for (int x = 0; x < SIDE; x++)
+        evaluate(inputs, SIDE, tile + x * WIDTH, SIDE, half + x * WIDTH, SIDE);
+    for (int y = 0; y < SIDE; y++) {
+        evaluate(inputs, SIDE, half + y * SIDE * WIDTH, 1, row, 1);
+        for (int x = 0; x < SIDE; x++) put(seen + (y * SIDE + x) * next, row + x * WIDTH, count);
+    }
+}
+
+INLINE void spread_block(const band *b, const float *gradient, place at, int count, float *products)
+{
+    const ptrdiff_t next = tiles_of(b) * b->channels;
+    lanes tile[TILE * TILE * WIDTH], half[SIDE * TILE * WIDTH], row[SIDE * WIDTH];
+    look(b, gradient, at, TILE, count, tile);
+    for (int x = 0; x < TILE; x++)
+        evaluate(outputs, TILE, tile + x * WIDTH, TILE, half + x * WIDTH, TILE);
+    for (int y = 0; y < SIDE; y++) {
+        evaluate(outputs, TILE, half + y * TILE * WIDTH, 1, row, 1);
+        for (int x = 0; x < SIDE; x++)
+            put(products + (y * SIDE + x) * next, row + x * WIDTH, count);
+    }
+}
+
+INLINE void make_block(const band *b, const float *products, const float *bias, place at, int count,
+                       float *made)
+{
+    const ptrdiff_t next = tiles_of(b) * b->channels;
+    const int bottom = end_inside(at.top, b->height, TILE);
+    const int right = end_inside(at.left, b->width, TILE);
+    lanes column[SIDE * WIDTH], half[TILE * SIDE * WIDTH], row[TILE * WIDTH], more[WIDTH] = {{0}};
+    if (bias) get(more, bias, count);
+    for (int x = 0; x < SIDE; x++) {
+        for (int y = 0; y < SIDE; y++)
+            get(column + y * WIDTH, products + (y * SIDE + x) * next, count);
+        combine(outputs, TILE, column, 1, half + x * WIDTH, SIDE);
+    }
+    for (int y = 0; y < bottom; y++) {
+        float *pixel = made + at.frame + ((at.top + y) * b->width + at.left) * b->channels;
+        combine(outputs, TILE, half + y * SIDE * WIDTH, 1, row, 1);
+        for (int x = 0; x < right; x++, pixel += b->channels) {
+            for (int v = 0; v < WIDTH; v++) row[x * WIDTH + v] += more[v];
+            put(pixel, row + x * WIDTH, count);
+        }
+    }
+}
+
+INLINE void collect_block(const band *b, const float *seen, place at, int count, float *gradient)
+{
+    const ptrdiff_t next = tiles_of(b) * b->channels;
+    const int bottom = end_inside(at.top, b->height, SIDE);
+    const int left = begin_inside(at.left), right = end_inside(at.left, b->width, SIDE);
+    lanes column[SIDE * WIDTH], half[SIDE * SIDE * WIDTH], row[SIDE * WIDTH], sum[WIDTH];
+    for (int x = 0; x < SIDE; x++) {
+        for (int y = 0; y < SIDE; y++)
+            get(column + y * WIDTH, seen + (y * SIDE + x) * next, count);
+        combine(inputs, SIDE, column, 1, half + x * WIDTH, SIDE);
+    }
+    for (int y = begin_inside(at.top); y < bottom; y++) {
+        float *begin = gradient + at.frame + ((at.top + y) * b->width + at.left) * b->channels;
+        combine(inputs, SIDE, half + y * SIDE * WIDTH, 1, row, 1);
+        for (int x = left; x < right; x++) {
+            get(sum, begin + x * b->channels, count);
+            for (int v = 0; v < WIDTH; v++) sum[v] += row[x * WIDTH + v];
+            put(begin + x * b->channels, sum, count);
+        }
+    }
+}
+
+/* Call `part` for all channels, most of the time with a number that the compiler knows. */
+#define EACH_BLOCK(b, part)                                \
+    for (ptrdiff_t c = 0; c < (b)->channels; c += BLOCK) { \
+        const ptrdiff_t count = (b)->channels - c;         \
+        if (count >= BLOCK) part(BLOCK);                   \
+        else part((int)count);                             \
+    }
+
+void winograd_see(const band *b, const float *frames, float *seen, int threads)
+{
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (ptrdiff_t t = 0; t < tiles_of(b); t++) {
+        const place at = place_of(b, t);
+#define PART(count) see_block(b, frames + c, at, count, seen + t * b->channels + c)
+        EACH_BLOCK(b, PART)
+#undef PART
+    }
+}
+
+void winograd_make(const band *b, const float *products, const float *bias, float *made, int threads)
+{
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (ptrdiff_t t = 0; t < tiles_of(b); t++) {
+        const place at = place_of(b, t);
+#define PART(count) \
+    make_block(b, products + t * b->channels + c, bias ? bias + c : NULL, at, count, made + c)
+        EACH_BLOCK(b, PART)
+#undef PART
+    }
+}
+
+void winograd_spread(const band *b, const float *gradient, float *products, int threads)
+{
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (ptrdiff_t t = 0; t < tiles_of(b); t++) {
+        const place at = place_of(b, t);
+#define PART(count) spread_block(b, gradient + c, at, count, products + t * b->channels + c)
+        EACH_BLOCK(b, PART)
+#undef PART
+    }
+}
+
+/* Adjoining rows of tiles overlap: first the even ones, then the odd ones, in any number of threads
+ * the same sums. */
+void winograd_collect(const band *b, const float *seen, float *gradient, int threads)
+{
+    for (ptrdiff_t odd = 0; odd < 2; odd++) {
+        const ptrdiff_t rows = (b->rows + 1 - odd) / 2;
+#pragma omp parallel for schedule(static) num_threads(threads)
+        for (ptrdiff_t r = 0; r < b->batch * rows; r++) {
+            const ptrdiff_t first = (r / rows * b->rows + r % rows * 2 + odd) * b->columns;
+            for (ptrdiff_t t = first; t < first + b->columns; t++) {
+                const place at = place_of(b, t);
+#define PART(count) collect_block(b, seen + t * b->channels + c, at, count, gradient + c)
+                EACH_BLOCK(b, PART)
+#undef PART
+            }
+        }
+    }
+}

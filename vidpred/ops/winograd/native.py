@@ -1,0 +1,115 @@
+"""The transforms of tiles by kernels in C, compiled on this machine for its processor."""
+
+import ctypes
+import logging
+import threading
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from vidpred.ops.winograd.compiler import CompilerError, compile_c
+from vidpred.ops.winograd.filtering import TILE, filtering
+from vidpred.ops.winograd.tiling import Room, Tiling
+
+_SOURCE = Path(__file__).with_name("kernels.c")
+
+_compiling = threading.Lock()
+
+_log = logging.getLogger(__name__)
+
+
+class _Band(ctypes.Structure):
+    _fields_ = tuple(
+        (name, ctypes.c_ssize_t)
+        for name in (
+            *("batch", "height", "width", "channels", "columns"),
+            *("padding", "first", "rows"),
+        )
+    )
+
+
+@cache
+def kernels(kernel: int) -> ctypes.CDLL | None:
+    """Compile the kernels for a kernel size, or load those of an earlier process.
+
+    Returns:
+        The library, or None where none can be had; why is logged.
+    """
+    side = TILE + kernel - 1
+    outputs, _, inputs = filtering(kernel, torch.float64)
+    numbers = {"SIDE": str(side), "INPUTS": _listed(inputs), "OUTPUTS": _listed(outputs.T)}
+    try:
+        with _compiling:
+            library = compile_c(_SOURCE, numbers)
+    except CompilerError as problem:
+        _log.info("Winograd's transforms are matrix products, which is slower: %s", problem)
+        return None
+    pointer, number = ctypes.c_void_p, ctypes.c_int
+    band = ctypes.POINTER(_Band)
+    library.winograd_see.argtypes = (band, pointer, pointer, number)
+    library.winograd_make.argtypes = (band, pointer, pointer, pointer, number)
+    library.winograd_spread.argtypes = (band, pointer, pointer, number)
+    library.winograd_collect.argtypes = (band, pointer, pointer, number)
+    for name in ("see", "make", "spread", "collect"):
+        getattr(library, f"winograd_{name}").restype = None
+    return library
+
+
+class NativeTransforms:
+    """See `Transforms`; float32 on the CPU.
+
+    Args:
+        tiling: How frames are cut.
+        library: The kernels for its kernel size.
+    """
+
+    def __init__(self, tiling: Tiling, library: ctypes.CDLL) -> None:
+        self._tiling = tiling
+        self._library = library
+        self._threads = torch.get_num_threads()
+        self._seen: Room | None = None
+        self._products: Room | None = None
+
+    def see(self, frames: Tensor, band: slice) -> Tensor:
+        """See `Transforms.see`."""
+        self._seen = self._seen or Room(self._tiling, frames)
+        seen = self._seen.of(band)
+        where = self._band(frames, band, self._tiling.padding)
+        self._library.winograd_see(where, frames.data_ptr(), seen.data_ptr(), self._threads)
+        return seen
+
+    def make(self, products: Tensor, bias: Tensor | None, band: slice, made: Tensor) -> None:
+        """See `Transforms.make`."""
+        more = None if bias is None else bias.contiguous()
+        self._library.winograd_make(
+            self._band(made, band, 0),
+            products.data_ptr(),
+            None if more is None else more.data_ptr(),
+            made.data_ptr(),
+            self._threads,
+        )
+
+    def spread(self, gradient: Tensor, band: slice) -> Tensor:
+        """See `Transforms.spread`."""
+        self._products = self._products or Room(self._tiling, gradient)
+        products = self._products.of(band)
+        where = self._band(gradient, band, 0)
+        self._library.winograd_spread(
+            where, gradient.data_ptr(), products.data_ptr(), self._threads
+        )
+        return products
+
+    def collect(self, seen: Tensor, band: slice, gradient: Tensor) -> None:
+        """See `Transforms.collect`."""
+        where = self._band(gradient, band, self._tiling.padding)
+        self._library.winograd_collect(where, seen.data_ptr(), gradient.data_ptr(), self._threads)
+
+    def _band(self, frames: Tensor, band: slice, padding: int) -> _Band:
+        columns = self._tiling.columns
+        return _Band(*frames.shape, columns, padding, band.start, band.stop - band.start)
+
+
+def _listed(matrix: Tensor) -> str:
+    return ",".join(f"{value!r}f" for value in matrix.flatten().tolist())
