@@ -41,6 +41,7 @@ PLAIN: dict[str, Any] = {
     "channels_last": False,
     "compile": "off",
     "winograd": False,
+    "native_kernels": False,
     "fused_optimizers": False,
     "keep_freed_memory": False,
     "late_finite_check": False,
@@ -49,6 +50,7 @@ CPU_ROWS: dict[str, dict[str, Any]] = {
     "ours, every option off": {},
     "+ channels last": {"channels_last": True},
     "+ Winograd": {"winograd": True},
+    "+ its transforms in C": {"native_kernels": True},
     "+ fused optimisers": {"fused_optimizers": True},
     "+ freed memory is kept (the defaults)": {"keep_freed_memory": True},
 }

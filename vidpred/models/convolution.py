@@ -3,9 +3,13 @@
 import torch
 from torch import Tensor, nn
 
-from vidpred.ops.winograd import KERNELS, winograd_conv2d
+from vidpred.ops.winograd import has_native_kernels, winograd_conv2d
 
-_FEWEST_CHANNELS = {3: 64, 5: 32}  # measured on two cores with AVX2; below, transforms cost more
+# Channels in times channels out, by kernel; measured on two cores with AVX2, forward and backward.
+# Below, transforms cost more than products are saved.
+_FEWEST_NATIVE = {3: 32 * 64, 5: 16 * 32}
+_FEWEST = {3: 64 * 64, 5: 32 * 32}
+_FEWEST_ON_A_SIDE = 16
 _SMALLEST_OUTPUT = 8
 
 
@@ -16,6 +20,8 @@ class Convolution(nn.Conv2d):
         winograd: Compute by `vidpred.ops.winograd` where that is faster: on the CPU, in float32 and
             for enough channels; equal to about 1e-5 of the output. Not in graphs that are compiled
             or exported.
+        native_kernels: Do its transforms in C, where a compiler can be had; it pays for more layers
+            then.
     """
 
     def __init__(
@@ -23,21 +29,29 @@ class Convolution(nn.Conv2d):
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, padding=padding)
         self.winograd = True
+        self.native_kernels = True
 
     def forward(self, input: Tensor) -> Tensor:
         """Convolve; see `torch.nn.Conv2d`."""
         if self.winograd and self._pays(input):
-            return winograd_conv2d(input, self.weight, self.bias, int(self.padding[0]))
+            padding = int(self.padding[0])
+            native = self.native_kernels
+            return winograd_conv2d(input, self.weight, self.bias, padding, native=native)
         return super().forward(input)
 
     def _pays(self, frames: Tensor) -> bool:
         kernel = self.kernel_size[0]
-        return (
-            frames.device.type == "cpu"
-            and frames.dtype == torch.float32
-            and not torch.is_autocast_enabled("cpu")
-            and not torch.compiler.is_compiling()
-            and kernel in KERNELS
-            and min(self.in_channels, self.out_channels) >= _FEWEST_CHANNELS[kernel]
-            and min(frames.shape[-2:]) + 2 * int(self.padding[0]) - kernel + 1 >= _SMALLEST_OUTPUT
-        )
+        sides = (self.in_channels, self.out_channels)
+        if (
+            frames.device.type != "cpu"
+            or frames.dtype != torch.float32
+            or torch.is_autocast_enabled("cpu")
+            or torch.compiler.is_compiling()
+            or kernel not in _FEWEST
+            or min(sides) < _FEWEST_ON_A_SIDE
+            or sides[0] * sides[1] < _FEWEST_NATIVE[kernel]
+            or min(frames.shape[-2:]) + 2 * int(self.padding[0]) - kernel + 1 < _SMALLEST_OUTPUT
+        ):
+            return False
+        native = self.native_kernels and has_native_kernels(kernel)
+        return native or sides[0] * sides[1] >= _FEWEST[kernel]

@@ -30,6 +30,9 @@ class Speed:
             that take the time are the same, and the compilation takes a minute.
         winograd: Compute wide convolutions by `vidpred.ops.winograd`, with a fraction of the
             products, where nothing is compiled. None: on the CPU, which it serves alone.
+        native_kernels: Let the system's C compiler build Winograd's transforms for this processor,
+            a second or two, once; without one they are matrix products, which take about twice the
+            time. None: on the CPU.
         fused_optimizers: One kernel for all weights, for torch's own optimisers that have it. None:
             on CPU and CUDA.
         keep_freed_memory: Keep memory for the next layer instead of giving it to the system and
@@ -42,6 +45,7 @@ class Speed:
     channels_last: bool | None = None
     compile: CompileMode | None = None
     winograd: bool | None = None
+    native_kernels: bool | None = None
     fused_optimizers: bool | None = None
     keep_freed_memory: bool | None = None
     late_finite_check: bool | None = None
@@ -69,6 +73,7 @@ class Speed:
             channels_last=_first(self.channels_last, known),
             compile=self.compile or "off",
             winograd=_first(self.winograd, device.type == "cpu"),
+            native_kernels=_first(self.native_kernels, device.type == "cpu"),
             fused_optimizers=_first(self.fused_optimizers, known),
             keep_freed_memory=_first(self.keep_freed_memory, device.type == "cpu"),
             late_finite_check=_first(self.late_finite_check, cuda),
@@ -81,6 +86,7 @@ class Decided(NamedTuple):
     channels_last: bool
     compile: CompileMode
     winograd: bool
+    native_kernels: bool
     fused_optimizers: bool
     keep_freed_memory: bool
     late_finite_check: bool
@@ -123,6 +129,7 @@ def prepare(network: nn.Module, speed: Decided) -> None:
     for module in network.modules():
         if isinstance(module, Convolution):
             module.winograd = speed.winograd
+            module.native_kernels = speed.native_kernels
 
 
 def fused(optimizer: Optimizer) -> Optimizer:

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vidpred.ops.winograd.filtering import filtering, on_both_axes
+from vidpred.ops.winograd.filtering import KERNELS, filtering, on_both_axes
 from vidpred.ops.winograd.native import NativeTransforms, kernels
 from vidpred.ops.winograd.products import MatrixTransforms
 from vidpred.ops.winograd.tiling import Room, Tiling, Transforms
@@ -30,18 +30,31 @@ def winograd_conv2d(
 
     Returns:
         Shape (B, D, H + 2 * padding - k + 1, W + 2 * padding - k + 1), channels innermost.
+
+    Raises:
+        ValueError: When no filtering is known for the kernel's size.
     """
     if not torch.is_grad_enabled():
-        return _convolve(frames, weight, bias, padding, native)[0]
+        return _convolve(frames, weight, bias, padding, native, None)[0]
     convolved: Tensor = _Winograd.apply(frames, weight, bias, padding, native)
     return convolved
 
 
 def _convolve(
-    frames: Tensor, weight: Tensor, bias: Tensor | None, padding: int, native: bool
+    frames: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    padding: int,
+    native: bool,
+    seen: list[Tensor] | None,
 ) -> tuple[Tensor, Tensor]:
-    """Give the convolution and the transformed filters, (side * side, C, D)."""
+    """Give the convolution and the transformed filters, (side * side, C, D).
+
+    Bands go through all steps one after the other; what each saw is added to `seen`.
+    """
     kernel = weight.shape[-1]
+    if kernel not in KERNELS:
+        raise ValueError(f"the kernel has {kernel} rows; expected one of {KERNELS}")
     tiling = _tiling(frames, kernel, padding)
     transforms = _transforms(tiling, frames, native)
     taps = weight.permute(2, 3, 1, 0).reshape(kernel, kernel, -1)
@@ -58,9 +71,11 @@ def _convolve(
     made = convolved.permute(0, 2, 3, 1)
     room = Room(tiling, made)
     for band in tiling.bands():
-        products = room.of(band)
-        torch.bmm(transforms.see(inputs, band), filters, out=products)
+        met, products = transforms.see(inputs, band), room.of(band)
+        torch.bmm(met, filters, out=products)
         transforms.make(products, bias, band, made)
+        if seen is not None:
+            seen.append(met)
     return convolved, filters
 
 
@@ -69,39 +84,43 @@ class _Winograd(torch.autograd.Function):
     def forward(
         ctx: Any, frames: Tensor, weight: Tensor, bias: Tensor | None, padding: int, native: bool
     ) -> Tensor:
-        convolved, filters = _convolve(frames, weight, bias, padding, native)
-        ctx.save_for_backward(frames, weight, filters)
+        # The filters alone want to know it again, and not while they are frozen.
+        seen: list[Tensor] | None = [] if ctx.needs_input_grad[1] else None
+        convolved, filters = _convolve(frames, weight, bias, padding, native, seen)
+        ctx.save_for_backward(frames, weight, filters, *(seen or ()))
         ctx.padding, ctx.native = padding, native
         return convolved
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        frames, weight, filters = ctx.saved_tensors
+        frames, weight, filters, *seen = ctx.saved_tensors
         wanted = ctx.needs_input_grad[:3]
         if torch.is_grad_enabled():  # a gradient of the gradient is wanted: by what has one
             return *_direct_backward(gradient, frames, weight, ctx.padding, wanted), None, None
         kernel = weight.shape[-1]
         tiling = _tiling(frames, kernel, ctx.padding)
         transforms = _transforms(tiling, frames, ctx.native)
-        inputs, upstream = (x.permute(0, 2, 3, 1).contiguous() for x in (frames, gradient))
-        to_inputs, to_filters = torch.zeros_like(inputs), torch.zeros_like(filters)
-        room = Room(tiling, inputs)
-        for band in tiling.bands() if wanted[0] or wanted[1] else ():
+        upstream = gradient.permute(0, 2, 3, 1).contiguous()
+        channels = weight.shape[1]
+        to_frames = to_weight = to_bias = None
+        if wanted[0]:
+            to_inputs = frames.new_zeros(tiling.batch, tiling.height, tiling.width, channels)
+            room = Room(tiling, to_inputs)
+            to_frames = to_inputs.permute(0, 3, 1, 2)
+        if wanted[1]:
+            to_filters = torch.zeros_like(filters)
+        for number, band in enumerate(tiling.bands() if wanted[0] or wanted[1] else ()):
             products = transforms.spread(upstream, band)
             if wanted[0]:
                 to_seen = room.of(band)
                 torch.bmm(products, filters.transpose(1, 2), out=to_seen)
                 transforms.collect(to_seen, band, to_inputs)
             if wanted[1]:
-                # Kept from the forward pass it would come out of memory, later than out of frames.
-                to_filters.baddbmm_(transforms.see(inputs, band).transpose(1, 2), products)
-        to_frames = to_weight = to_bias = None
-        if wanted[0]:
-            to_frames = to_inputs.permute(0, 3, 1, 2)
+                to_filters.baddbmm_(seen[number].transpose(1, 2), products)
         if wanted[1]:
             evaluated = to_filters.view(tiling.side, tiling.side, -1)
             taps = on_both_axes(filtering(kernel, frames.dtype).kernels.T, evaluated)
-            to_weight = taps.view(kernel, kernel, *weight.shape[1::-1]).permute(3, 2, 0, 1)
+            to_weight = taps.view(kernel, kernel, channels, -1).permute(3, 2, 0, 1)
         if wanted[2]:
             to_bias = gradient.sum((0, 2, 3))
         return to_frames, to_weight, to_bias, None, None

@@ -57,6 +57,11 @@ def kernels(kernel: int) -> ctypes.CDLL | None:
     return library
 
 
+def has_native_kernels(kernel: int) -> bool:
+    """Tell whether the kernels for a kernel size can be had, compiling them where need be."""
+    return kernels(kernel) is not None
+
+
 class NativeTransforms:
     """See `Transforms`; float32 on the CPU.
 
@@ -69,13 +74,12 @@ class NativeTransforms:
         self._tiling = tiling
         self._library = library
         self._threads = torch.get_num_threads()
-        self._seen: Room | None = None
         self._products: Room | None = None
 
     def see(self, frames: Tensor, band: slice) -> Tensor:
         """See `Transforms.see`."""
-        self._seen = self._seen or Room(self._tiling, frames)
-        seen = self._seen.of(band)
+        tiles = self._tiling.tiles(band)
+        seen = frames.new_empty(self._tiling.side**2, tiles, frames.shape[-1])
         where = self._band(frames, band, self._tiling.padding)
         self._library.winograd_see(where, frames.data_ptr(), seen.data_ptr(), self._threads)
         return seen
