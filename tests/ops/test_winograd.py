@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import torch
@@ -7,20 +8,36 @@ from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 from torch.nn import functional as F
 
-from vidpred.ops import winograd_conv2d
+from vidpred.ops.winograd import has_native_kernels, winograd_conv2d
 
 # Tiles that fit, tiles that hang over the edge, no padding, the sizes of the networks, and bands.
 CASES = [
     *[(3, 1, 8, 12), (3, 0, 7, 9), (5, 2, 9, 32), (5, 0, 12, 16), (5, 2, 16, 16)],
-    *[(3, 1, 70, 66), (5, 2, 61, 90), (5, 0, 70, 150)],
+    *[(3, 1, 70, 66), (5, 2, 61, 90), (5, 0, 70, 150), (3, 3, 9, 10), (5, 4, 11, 8)],
 ]
+# Fewer than the 16 channels that the kernels take at a time, as many, and some left over.
+CHANNELS = [(6, 4), (16, 32), (35, 19)]
+SINGLE = 1e-4
+"""Of the standard deviation; measured up to 5e-5."""
 
 
-def example(kernel: int, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
+def example(
+    kernel: int, height: int, width: int, channels: tuple[int, int] = (6, 4)
+) -> tuple[Tensor, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(kernel)
-    frames = torch.randn(2, 6, height, width, generator=generator, dtype=torch.float64)
-    weight = torch.randn(4, 6, kernel, kernel, generator=generator, dtype=torch.float64)
-    return frames, weight, torch.randn(4, generator=generator, dtype=torch.float64)
+    many = partial(torch.randn, generator=generator, dtype=torch.float64)
+    before, after = channels
+    return (
+        many(2, before, height, width),
+        many(after, before, kernel, kernel),
+        many(after),
+    )
+
+
+def require_close(found: Tensor, expected: Tensor) -> None:
+    assert found.dtype == torch.float32
+    assert found.shape == expected.shape
+    assert (found - expected).abs().max() < SINGLE * expected.std()
 
 
 @pytest.mark.parametrize(("kernel", "padding", "height", "width"), CASES)
@@ -32,10 +49,6 @@ def test_it_is_a_convolution(
     frames = frames.to(memory_format=layout)
     expected = F.conv2d(frames, weight, bias, padding=padding)
     torch.testing.assert_close(winograd_conv2d(frames, weight, bias, padding), expected)
-    single = winograd_conv2d(frames.float(), weight.float(), bias.float(), padding)
-    assert single.shape == expected.shape
-    assert single.is_contiguous(memory_format=torch.channels_last)
-    assert (single - expected).abs().max() < 1e-4 * expected.std()
     without = winograd_conv2d(frames, weight, None, padding)
     torch.testing.assert_close(without, expected - bias.view(1, -1, 1, 1))
 
@@ -52,6 +65,48 @@ def test_its_gradients_are_a_convolutions(
     found = torch.autograd.grad(winograd_conv2d(*inputs, padding), inputs, upstream)
     for ours, theirs in zip(found, wanted, strict=True):
         torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize(("kernel", "padding", "height", "width"), CASES)
+@pytest.mark.parametrize("channels", CHANNELS)
+@pytest.mark.parametrize("native", [False, True])
+def test_single_precision_loses_few_digits(
+    kernel: int, padding: int, height: int, width: int, channels: tuple[int, int], native: bool
+) -> None:
+    if native and not has_native_kernels(kernel):
+        pytest.skip("no C compiler here")
+    exact = example(kernel, height, width, channels)
+    single = [x.float().requires_grad_() for x in exact]
+    inputs = [x.requires_grad_() for x in exact]
+    expected = F.conv2d(*inputs, padding=padding)
+    upstream = torch.rand_like(expected) - 0.5
+    wanted = torch.autograd.grad(expected, inputs, upstream)
+    found = winograd_conv2d(*single, padding, native=native)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    require_close(found, expected)
+    without = winograd_conv2d(single[0], single[1], None, padding, native=native)
+    require_close(without, expected - exact[2].view(1, -1, 1, 1))
+    for ours, theirs in zip(
+        torch.autograd.grad(found, single, upstream.float()), wanted, strict=True
+    ):
+        require_close(ours, theirs)
+
+
+def test_what_is_not_asked_for_is_not_computed() -> None:
+    frames, weight, bias = (x.float() for x in example(5, 16, 16, (16, 32)))
+    expected = F.conv2d(frames, weight, bias, padding=2)
+    for wanted in ((frames,), (weight,), (bias,), (frames, weight)):
+        for tensor in (frames, weight, bias):
+            tensor.requires_grad_(any(tensor is one for one in wanted))
+        total = winograd_conv2d(frames, weight, bias, 2).sum()
+        gradients = torch.autograd.grad(total, wanted)
+        assert [g.shape for g in gradients] == [x.shape for x in wanted]
+        torch.testing.assert_close(total.detach(), expected.sum(), rtol=1e-3, atol=0.1)
+
+
+def test_other_kernels_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"the kernel has 7 rows; expected one of \(3, 5\)"):
+        winograd_conv2d(torch.zeros(1, 2, 9, 9), torch.zeros(2, 2, 7, 7), None, 3)
 
 
 def test_first_and_second_derivatives_by_differences() -> None:

@@ -18,6 +18,7 @@ from worlds import adversarial_task, fit, loader, moving_squares, small_networks
 from vidpred.errors import TrainingDivergedError
 from vidpred.losses import AdversarialLoss, MultiScaleLoss
 from vidpred.models import MultiScaleDiscriminator, MultiScaleGenerator
+from vidpred.ops.winograd import has_native_kernels
 from vidpred.tasks import AdversarialTask, NextFrameTask, ReconstructionTask, Speed
 from vidpred.tasks.speed import default_precision, fused, lay_out_alike
 
@@ -25,6 +26,7 @@ PLAIN = {
     "channels_last": False,
     "compile": "off",
     "winograd": False,
+    "native_kernels": False,
     "fused_optimizers": False,
     "keep_freed_memory": False,
     "late_finite_check": False,
@@ -88,6 +90,7 @@ def require_equal(found: list[Tensor], expected: list[Tensor]) -> None:
     [
         {"channels_last": True},
         {"winograd": True},
+        {"winograd": True, "native_kernels": True},
         {"fused_optimizers": True},
         {"fused_optimizers": True, "late_finite_check": True},
         None,
@@ -105,11 +108,11 @@ def test_reconstruction_is_the_same_under_the_defaults() -> None:
 
 def test_defaults_are_the_fastest_safe_choice_of_the_device() -> None:
     cpu, cuda = Speed().on(torch.device("cpu")), Speed().on(torch.device("cuda"))
-    assert cpu == (True, "off", True, True, True, False)
-    assert cuda == (True, "off", False, True, False, True)
+    assert cpu == (True, "off", True, True, True, True, False)
+    assert cuda == (True, "off", False, False, True, False, True)
     # Of a device that nobody tried, nothing is assumed.
-    assert Speed().on(torch.device("mps")) == (False, "off", False, False, False, False)
-    assert Speed(**PLAIN).on(torch.device("cuda")) == (False, "off", False, False, False, False)
+    assert Speed().on(torch.device("mps")) == (False, "off", *[False] * 5)
+    assert Speed(**PLAIN).on(torch.device("cuda")) == (False, "off", *[False] * 5)
 
 
 @pytest.mark.parametrize(
@@ -153,15 +156,20 @@ def test_channels_last_lays_out_both_networks(wanted: bool) -> None:
     assert list(task.state_dict()) == names
 
 
-def test_winograd_takes_fewer_products() -> None:
+def test_winograd_takes_fewer_products_and_native_kernels_fewer_still() -> None:
+    if not has_native_kernels(5):
+        pytest.skip("no C compiler here")
     counted = []
-    for wanted in (False, True):
-        task = ReconstructionTask(small_networks()[0], speed=Speed(winograd=wanted))
+    for winograd, native in ((False, False), (True, False), (True, True)):
+        speed = Speed(winograd=winograd, native_kernels=native)
+        task = ReconstructionTask(small_networks()[0], speed=speed)
         fit(task)
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             task.generator.forward_scales(torch.rand(2, 4, 3, 32, 32))
         counted.append(counter.get_total_flops())
     assert counted[1] < 0.8 * counted[0]
+    # Transforms in C are no products, and more layers gain.
+    assert counted[2] < 0.8 * counted[1]
 
 
 @pytest.mark.parametrize("wanted", [True, False])

@@ -41,11 +41,17 @@ def compile_c(source: Path, numbers: Mapping[str, str]) -> ctypes.CDLL:
     compiler = _compiler()
     command = [*compiler, *_FLAGS, *(f"-D{name}={value}" for name, value in numbers.items())]
     file = cache_folder() / "native" / f"{source.stem}-{_digest(source, command)}.so"
+    if file.exists():
+        try:
+            return ctypes.CDLL(str(file))
+        except OSError:
+            pass  # damaged: it is made again
     try:
-        if not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(file) as temporary:
-                _run([*command, str(source), "-o", str(temporary)])
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(file) as temporary:
+            _run([*command, str(source), "-o", str(temporary)])
+            with temporary.open("rb") as whole:
+                os.fsync(whole.fileno())  # loading one that lost its end would kill the process
         return ctypes.CDLL(str(file))
     except OSError as error:
         raise CompilerError(f"{file}: {error}") from error

@@ -70,7 +70,7 @@ def _convolve(
     )
     made = convolved.permute(0, 2, 3, 1)
     room = Room(tiling, made)
-    for band in tiling.bands():
+    for band in tiling.bands:
         met, products = transforms.see(inputs, band), room.of(band)
         torch.bmm(met, filters, out=products)
         transforms.make(products, bias, band, made)
@@ -109,7 +109,7 @@ class _Winograd(torch.autograd.Function):
             to_frames = to_inputs.permute(0, 3, 1, 2)
         if wanted[1]:
             to_filters = torch.zeros_like(filters)
-        for number, band in enumerate(tiling.bands() if wanted[0] or wanted[1] else ()):
+        for number, band in enumerate(tiling.bands if wanted[0] or wanted[1] else ()):
             products = transforms.spread(upstream, band)
             if wanted[0]:
                 to_seen = room.of(band)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 from torch import Tensor
@@ -31,23 +32,23 @@ class Tiling:
     kernel: int
     padding: int
 
-    @property
+    @cached_property
     def side(self) -> int:
         """Rows and columns of inputs that a tile sees."""
         return TILE + self.kernel - 1
 
-    @property
+    @cached_property
     def made(self) -> tuple[int, int]:
         """Height and width of an output frame."""
         beyond = 2 * self.padding - self.kernel + 1
         return self.height + beyond, self.width + beyond
 
-    @property
+    @cached_property
     def rows(self) -> int:
         """Rows of tiles."""
         return -(-self.made[0] // TILE)
 
-    @property
+    @cached_property
     def columns(self) -> int:
         """Columns of tiles."""
         return -(-self.made[1] // TILE)
@@ -57,8 +58,9 @@ class Tiling:
         rows: int = band.stop - band.start
         return self.batch * rows * self.columns
 
+    @cached_property
     def bands(self) -> list[slice]:
-        """Share out the rows of tiles, so that a band of all frames stays in the cache."""
+        """Rows of tiles, in parts that stay in the cache; a part of all frames is a band."""
         height = max(1, _TILES_OF_A_BAND // (self.batch * self.columns))
         return [slice(row, min(row + height, self.rows)) for row in range(0, self.rows, height)]
 
@@ -74,7 +76,7 @@ class Room:
     def __init__(self, tiling: Tiling, like: Tensor) -> None:
         self._tiling = tiling
         self._channels = like.shape[-1]
-        largest = max(map(tiling.tiles, tiling.bands()))
+        largest = max(map(tiling.tiles, tiling.bands))
         self._flat = like.new_empty(tiling.side**2 * largest * self._channels)
 
     def of(self, band: slice) -> Tensor:
