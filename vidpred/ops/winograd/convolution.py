@@ -109,7 +109,9 @@ class _Winograd(torch.autograd.Function):
             to_frames = to_inputs.permute(0, 3, 1, 2)
         if wanted[1]:
             to_filters = torch.zeros_like(filters)
-        for number, band in enumerate(tiling.bands if wanted[0] or wanted[1] else ()):
+        if wanted[2]:
+            to_bias = gradient.new_zeros(len(weight))
+        for number, band in enumerate(tiling.bands):
             products = transforms.spread(upstream, band)
             if wanted[0]:
                 to_seen = room.of(band)
@@ -117,12 +119,12 @@ class _Winograd(torch.autograd.Function):
                 transforms.collect(to_seen, band, to_inputs)
             if wanted[1]:
                 to_filters.baddbmm_(seen[number].transpose(1, 2), products)
+            if to_bias is not None:
+                to_bias += products[tiling.side + 1].sum(0)  # at the point 1 a tile is its sum
         if wanted[1]:
             evaluated = to_filters.view(tiling.side, tiling.side, -1)
             taps = on_both_axes(filtering(kernel, frames.dtype).kernels.T, evaluated)
             to_weight = taps.view(kernel, kernel, channels, -1).permute(3, 2, 0, 1)
-        if wanted[2]:
-            to_bias = gradient.sum((0, 2, 3))
         return to_frames, to_weight, to_bias, None, None
 
 
