@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vidpred.ops.winograd.filtering import KERNELS, filtering, on_both_axes
+from vidpred.ops.winograd.filtering import KERNELS
 from vidpred.ops.winograd.native import NativeTransforms, kernels
 from vidpred.ops.winograd.products import MatrixTransforms
 from vidpred.ops.winograd.tiling import Room, Tiling, Transforms
@@ -48,7 +48,7 @@ def _convolve(
     native: bool,
     seen: list[Tensor] | None,
 ) -> tuple[Tensor, Tensor]:
-    """Give the convolution and the transformed filters, (side * side, C, D).
+    """Give the convolution and the filters, (side * side, D, C).
 
     Bands go through all steps one after the other; what each saw is added to `seen`.
     """
@@ -57,9 +57,7 @@ def _convolve(
         raise ValueError(f"the kernel has {kernel} rows; expected one of {KERNELS}")
     tiling = _tiling(frames, kernel, padding)
     transforms = _transforms(tiling, frames, native)
-    taps = weight.permute(2, 3, 1, 0).reshape(kernel, kernel, -1)
-    filters = on_both_axes(filtering(kernel, frames.dtype).kernels, taps)
-    filters = filters.view(tiling.side**2, *weight.shape[1::-1])
+    filters = transforms.filter(weight)
     inputs = frames.permute(0, 2, 3, 1).contiguous()
     # No view, which what follows could not write into.
     convolved = torch.empty(
@@ -72,7 +70,7 @@ def _convolve(
     room = Room(tiling, made)
     for band in tiling.bands:
         met, products = transforms.see(inputs, band), room.of(band)
-        torch.bmm(met, filters, out=products)
+        torch.bmm(met, filters.transpose(1, 2), out=products)
         transforms.make(products, bias, band, made)
         if seen is not None:
             seen.append(met)
@@ -97,34 +95,31 @@ class _Winograd(torch.autograd.Function):
         wanted = ctx.needs_input_grad[:3]
         if torch.is_grad_enabled():  # a gradient of the gradient is wanted: by what has one
             return *_direct_backward(gradient, frames, weight, ctx.padding, wanted), None, None
-        kernel = weight.shape[-1]
-        tiling = _tiling(frames, kernel, ctx.padding)
+        tiling = _tiling(frames, weight.shape[-1], ctx.padding)
         transforms = _transforms(tiling, frames, ctx.native)
         upstream = gradient.permute(0, 2, 3, 1).contiguous()
-        channels = weight.shape[1]
         to_frames = to_weight = to_bias = None
         if wanted[0]:
-            to_inputs = frames.new_zeros(tiling.batch, tiling.height, tiling.width, channels)
+            to_inputs = frames.new_zeros(tiling.batch, tiling.height, tiling.width, weight.shape[1])
             room = Room(tiling, to_inputs)
             to_frames = to_inputs.permute(0, 3, 1, 2)
         if wanted[1]:
-            to_filters = torch.zeros_like(filters)
+            to_filters = torch.empty_like(filters)
         if wanted[2]:
             to_bias = gradient.new_zeros(len(weight))
         for number, band in enumerate(tiling.bands):
             products = transforms.spread(upstream, band)
             if wanted[0]:
                 to_seen = room.of(band)
-                torch.bmm(products, filters.transpose(1, 2), out=to_seen)
+                torch.bmm(products, filters, out=to_seen)
                 transforms.collect(to_seen, band, to_inputs)
             if wanted[1]:
-                to_filters.baddbmm_(seen[number].transpose(1, 2), products)
+                # The first overwrites what happens to be there.
+                to_filters.baddbmm_(products.transpose(1, 2), seen[number], beta=min(number, 1))
             if to_bias is not None:
                 to_bias += products[tiling.side + 1].sum(0)  # at the point 1 a tile is its sum
         if wanted[1]:
-            evaluated = to_filters.view(tiling.side, tiling.side, -1)
-            taps = on_both_axes(filtering(kernel, frames.dtype).kernels.T, evaluated)
-            to_weight = taps.view(kernel, kernel, channels, -1).permute(3, 2, 0, 1)
+            to_weight = transforms.weigh(to_filters)
         return to_frames, to_weight, to_bias, None, None
 
 

@@ -1,15 +1,18 @@
 /* Winograd's transforms of tiles: each tile goes once through the registers.
  *
  * The command line defines SIDE, the inputs that a tile sees along an axis, and the matrices INPUTS
- * (SIDE x SIDE) and OUTPUTS (SIDE x TILE). Their rows belong to points: 0, then pairs +p, -p, then
- * infinity. In a pair even columns are equal and odd ones opposite, which halves the work.
+ * (SIDE x SIDE), OUTPUTS (SIDE x TILE) and KERNELS (SIDE x TAPS). Their rows belong to points: 0,
+ * then pairs +p, -p, then infinity. In a pair even columns are equal and odd ones opposite, which
+ * halves the work.
  *
  * Frames are (batch, height, width, channels), transformed tiles (SIDE * SIDE, tiles, channels).
+ * Weights are frames of TAPS x TAPS pixels with one tile each.
  */
 #include <stddef.h>
 #include <string.h>
 
 #define TILE 4
+#define TAPS (SIDE - TILE + 1)
 #define LANES 8   /* channels in a register */
 #define WIDTH 2   /* registers side by side: channels that are a line of the cache */
 #define BLOCK (LANES * WIDTH)
@@ -21,6 +24,7 @@ typedef float lanes_anywhere __attribute__((vector_size(LANES * sizeof(float)), 
 
 static const float inputs[SIDE * SIDE] = {INPUTS};
 static const float outputs[SIDE * TILE] = {OUTPUTS};
+static const float kernels[SIDE * TAPS] = {KERNELS};
 
 /* The rows of tiles from `first` on, `rows` of them, of all frames. */
 typedef struct {
@@ -132,49 +136,36 @@ INLINE void look(const band *b, const float *frames, place at, int side, int cou
     }
 }
 
-INLINE void see_block(const band *b, const float *frames, place at, int count, float *seen)
+/* n x n pixels to their values at all points, by a matrix (SIDE x n). */
+INLINE void spread_block(const float *matrix, int n, const band *b, const float *frames, place at,
+                         int count, float *values)
 {
     const ptrdiff_t next = tiles_of(b) * b->channels;
     lanes tile[SIDE * SIDE * WIDTH], half[SIDE * SIDE * WIDTH], row[SIDE * WIDTH];
-    look(b, frames, at, SIDE, count, tile);
-    for (int x = 0; x < SIDE; x++)
-        evaluate(inputs, SIDE, tile + x * WIDTH, SIDE, half + x * WIDTH, SIDE);
+    look(b, frames, at, n, count, tile);
+    for (int x = 0; x < n; x++) evaluate(matrix, n, tile + x * WIDTH, n, half + x * WIDTH, n);
     for (int y = 0; y < SIDE; y++) {
-        evaluate(inputs, SIDE, half + y * SIDE * WIDTH, 1, row, 1);
-        for (int x = 0; x < SIDE; x++) put(seen + (y * SIDE + x) * next, row + x * WIDTH, count);
+        evaluate(matrix, n, half + y * n * WIDTH, 1, row, 1);
+        for (int x = 0; x < SIDE; x++) put(values + (y * SIDE + x) * next, row + x * WIDTH, count);
     }
 }
 
-INLINE void spread_block(const band *b, const float *gradient, place at, int count, float *products)
+/* Its transpose: values at all points to n x n pixels, to which `bias` is added. */
+INLINE void make_block(const float *matrix, int n, const band *b, const float *values,
+                       const float *bias, place at, int count, float *frames)
 {
     const ptrdiff_t next = tiles_of(b) * b->channels;
-    lanes tile[TILE * TILE * WIDTH], half[SIDE * TILE * WIDTH], row[SIDE * WIDTH];
-    look(b, gradient, at, TILE, count, tile);
-    for (int x = 0; x < TILE; x++)
-        evaluate(outputs, TILE, tile + x * WIDTH, TILE, half + x * WIDTH, TILE);
-    for (int y = 0; y < SIDE; y++) {
-        evaluate(outputs, TILE, half + y * TILE * WIDTH, 1, row, 1);
-        for (int x = 0; x < SIDE; x++)
-            put(products + (y * SIDE + x) * next, row + x * WIDTH, count);
-    }
-}
-
-INLINE void make_block(const band *b, const float *products, const float *bias, place at, int count,
-                       float *made)
-{
-    const ptrdiff_t next = tiles_of(b) * b->channels;
-    const int bottom = end_inside(at.top, b->height, TILE);
-    const int right = end_inside(at.left, b->width, TILE);
-    lanes column[SIDE * WIDTH], half[TILE * SIDE * WIDTH], row[TILE * WIDTH], more[WIDTH] = {{0}};
+    const int bottom = end_inside(at.top, b->height, n), right = end_inside(at.left, b->width, n);
+    lanes column[SIDE * WIDTH], half[SIDE * SIDE * WIDTH], row[SIDE * WIDTH], more[WIDTH] = {{0}};
     if (bias) get(more, bias, count);
     for (int x = 0; x < SIDE; x++) {
         for (int y = 0; y < SIDE; y++)
-            get(column + y * WIDTH, products + (y * SIDE + x) * next, count);
-        combine(outputs, TILE, column, 1, half + x * WIDTH, SIDE);
+            get(column + y * WIDTH, values + (y * SIDE + x) * next, count);
+        combine(matrix, n, column, 1, half + x * WIDTH, SIDE);
     }
     for (int y = 0; y < bottom; y++) {
-        float *pixel = made + at.frame + ((at.top + y) * b->width + at.left) * b->channels;
-        combine(outputs, TILE, half + y * SIDE * WIDTH, 1, row, 1);
+        float *pixel = frames + at.frame + ((at.top + y) * b->width + at.left) * b->channels;
+        combine(matrix, n, half + y * SIDE * WIDTH, 1, row, 1);
         for (int x = 0; x < right; x++, pixel += b->channels) {
             for (int v = 0; v < WIDTH; v++) row[x * WIDTH + v] += more[v];
             put(pixel, row + x * WIDTH, count);
@@ -204,7 +195,7 @@ INLINE void collect_block(const band *b, const float *seen, place at, int count,
     }
 }
 
-/* Call `part` for all channels, most of the time with a number that the compiler knows. */
+/* Call `part` for all channels of a tile, most of the time with a number that the compiler knows. */
 #define EACH_BLOCK(b, part)                                \
     for (ptrdiff_t c = 0; c < (b)->channels; c += BLOCK) { \
         const ptrdiff_t count = (b)->channels - c;         \
@@ -212,44 +203,60 @@ INLINE void collect_block(const band *b, const float *seen, place at, int count,
         else part((int)count);                             \
     }
 
+/* A macro, since matrices that enter a parallel region as arguments are no constants in it. */
+#define EACH_TILE(b, threads, part)                                       \
+    _Pragma("omp parallel for schedule(static) num_threads(threads)")     \
+    for (ptrdiff_t t = 0; t < tiles_of(b); t++) {                         \
+        const place at = place_of(b, t);                                  \
+        EACH_BLOCK(b, part)                                               \
+    }
+
 void winograd_see(const band *b, const float *frames, float *seen, int threads)
 {
-#pragma omp parallel for schedule(static) num_threads(threads)
-    for (ptrdiff_t t = 0; t < tiles_of(b); t++) {
-        const place at = place_of(b, t);
-#define PART(count) see_block(b, frames + c, at, count, seen + t * b->channels + c)
-        EACH_BLOCK(b, PART)
+#define PART(count) \
+    spread_block(inputs, SIDE, b, frames + c, at, count, seen + t * b->channels + c)
+    EACH_TILE(b, threads, PART)
 #undef PART
-    }
 }
 
 void winograd_make(const band *b, const float *products, const float *bias, float *made, int threads)
 {
-#pragma omp parallel for schedule(static) num_threads(threads)
-    for (ptrdiff_t t = 0; t < tiles_of(b); t++) {
-        const place at = place_of(b, t);
-#define PART(count) \
-    make_block(b, products + t * b->channels + c, bias ? bias + c : NULL, at, count, made + c)
-        EACH_BLOCK(b, PART)
+#define PART(count)                                                                       \
+    make_block(outputs, TILE, b, products + t * b->channels + c, bias ? bias + c : NULL, \
+               at, count, made + c)
+    EACH_TILE(b, threads, PART)
 #undef PART
-    }
 }
 
 void winograd_spread(const band *b, const float *gradient, float *products, int threads)
 {
-#pragma omp parallel for schedule(static) num_threads(threads)
-    for (ptrdiff_t t = 0; t < tiles_of(b); t++) {
-        const place at = place_of(b, t);
-#define PART(count) spread_block(b, gradient + c, at, count, products + t * b->channels + c)
-        EACH_BLOCK(b, PART)
+#define PART(count) \
+    spread_block(outputs, TILE, b, gradient + c, at, count, products + t * b->channels + c)
+    EACH_TILE(b, threads, PART)
 #undef PART
-    }
+}
+
+void winograd_filter(const band *b, const float *weights, float *filters, int threads)
+{
+#define PART(count) \
+    spread_block(kernels, TAPS, b, weights + c, at, count, filters + t * b->channels + c)
+    EACH_TILE(b, threads, PART)
+#undef PART
+}
+
+void winograd_weigh(const band *b, const float *filters, float *weights, int threads)
+{
+#define PART(count) \
+    make_block(kernels, TAPS, b, filters + t * b->channels + c, NULL, at, count, weights + c)
+    EACH_TILE(b, threads, PART)
+#undef PART
 }
 
 /* Adjoining rows of tiles overlap: first the even ones, then the odd ones, in any number of threads
  * the same sums. */
 void winograd_collect(const band *b, const float *seen, float *gradient, int threads)
 {
+#define PART(count) collect_block(b, seen + t * b->channels + c, at, count, gradient + c)
     for (ptrdiff_t odd = 0; odd < 2; odd++) {
         const ptrdiff_t rows = (b->rows + 1 - odd) / 2;
 #pragma omp parallel for schedule(static) num_threads(threads)
@@ -257,10 +264,9 @@ void winograd_collect(const band *b, const float *seen, float *gradient, int thr
             const ptrdiff_t first = (r / rows * b->rows + r % rows * 2 + odd) * b->columns;
             for (ptrdiff_t t = first; t < first + b->columns; t++) {
                 const place at = place_of(b, t);
-#define PART(count) collect_block(b, seen + t * b->channels + c, at, count, gradient + c)
                 EACH_BLOCK(b, PART)
-#undef PART
             }
         }
     }
+#undef PART
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vidpred.ops.winograd.compiler import CompilerError, compile_c
+from vidpred.ops.compiler import CompilerError, compile_c
 from vidpred.ops.winograd.filtering import TILE, filtering
 from vidpred.ops.winograd.tiling import Room, Tiling
 
@@ -38,8 +38,13 @@ def kernels(kernel: int) -> ctypes.CDLL | None:
         The library, or None where none can be had; why is logged.
     """
     side = TILE + kernel - 1
-    outputs, _, inputs = filtering(kernel, torch.float64)
-    numbers = {"SIDE": str(side), "INPUTS": _listed(inputs), "OUTPUTS": _listed(outputs.T)}
+    outputs, taps, inputs = filtering(kernel, torch.float64)
+    numbers = {
+        "SIDE": str(side),
+        "INPUTS": _listed(inputs),
+        "OUTPUTS": _listed(outputs.T),
+        "KERNELS": _listed(taps),
+    }
     try:
         with _compiling:
             library = compile_c(_SOURCE, numbers)
@@ -48,11 +53,10 @@ def kernels(kernel: int) -> ctypes.CDLL | None:
         return None
     pointer, number = ctypes.c_void_p, ctypes.c_int
     band = ctypes.POINTER(_Band)
-    library.winograd_see.argtypes = (band, pointer, pointer, number)
     library.winograd_make.argtypes = (band, pointer, pointer, pointer, number)
-    library.winograd_spread.argtypes = (band, pointer, pointer, number)
-    library.winograd_collect.argtypes = (band, pointer, pointer, number)
-    for name in ("see", "make", "spread", "collect"):
+    for name in ("see", "spread", "collect", "filter", "weigh"):
+        getattr(library, f"winograd_{name}").argtypes = (band, pointer, pointer, number)
+    for name in ("see", "make", "spread", "collect", "filter", "weigh"):
         getattr(library, f"winograd_{name}").restype = None
     return library
 
@@ -75,6 +79,22 @@ class NativeTransforms:
         self._library = library
         self._threads = torch.get_num_threads()
         self._products: Room | None = None
+
+    def filter(self, weight: Tensor) -> Tensor:
+        """See `Transforms.filter`."""
+        filters = weight.new_empty(self._tiling.side**2, *weight.shape[:2])
+        pixels = weight.permute(0, 2, 3, 1).contiguous()
+        where = self._weights(pixels)
+        self._library.winograd_filter(where, pixels.data_ptr(), filters.data_ptr(), self._threads)
+        return filters
+
+    def weigh(self, gradient: Tensor) -> Tensor:
+        """See `Transforms.weigh`."""
+        kernel, (_, after, before) = self._tiling.kernel, gradient.shape
+        pixels = gradient.new_empty(after, kernel, kernel, before)
+        where = self._weights(pixels)
+        self._library.winograd_weigh(where, gradient.data_ptr(), pixels.data_ptr(), self._threads)
+        return pixels.permute(0, 3, 1, 2)
 
     def see(self, frames: Tensor, band: slice) -> Tensor:
         """See `Transforms.see`."""
@@ -109,6 +129,9 @@ class NativeTransforms:
         """See `Transforms.collect`."""
         where = self._band(gradient, band, self._tiling.padding)
         self._library.winograd_collect(where, seen.data_ptr(), gradient.data_ptr(), self._threads)
+
+    def _weights(self, pixels: Tensor) -> _Band:
+        return _Band(*pixels.shape, 1, 0, 0, 1)
 
     def _band(self, frames: Tensor, band: slice, padding: int) -> _Band:
         columns = self._tiling.columns

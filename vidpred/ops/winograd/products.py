@@ -13,7 +13,20 @@ class MatrixTransforms:
 
     def __init__(self, tiling: Tiling, dtype: torch.dtype) -> None:
         self._tiling = tiling
-        self._outputs, _, self._inputs = filtering(tiling.kernel, dtype)
+        self._outputs, self._kernels, self._inputs = filtering(tiling.kernel, dtype)
+
+    def filter(self, weight: Tensor) -> Tensor:
+        """See `Transforms.filter`."""
+        kernel = self._tiling.kernel
+        taps = weight.permute(2, 3, 0, 1).reshape(kernel, kernel, -1)
+        filters = on_both_axes(self._kernels, taps)
+        return filters.view(self._tiling.side**2, *weight.shape[:2])
+
+    def weigh(self, gradient: Tensor) -> Tensor:
+        """See `Transforms.weigh`."""
+        kernel, side = self._tiling.kernel, self._tiling.side
+        taps = on_both_axes(self._kernels.T, gradient.view(side, side, -1))
+        return taps.view(kernel, kernel, *gradient.shape[1:]).permute(2, 3, 0, 1)
 
     def see(self, frames: Tensor, band: slice) -> Tensor:
         """See `Transforms.see`."""

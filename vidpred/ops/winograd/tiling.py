@@ -91,6 +91,14 @@ class Transforms(Protocol):
     Frames are (B, H, W, channels) without gaps; transformed ones are (side * side, N, channels).
     """
 
+    def filter(self, weight: Tensor) -> Tensor:
+        """Transform weights (D, C, k, k) into filters (side * side, D, C)."""
+        ...
+
+    def weigh(self, gradient: Tensor) -> Tensor:
+        """Give the gradient of the weights from that of the filters; the transpose of `filter`."""
+        ...
+
     def see(self, frames: Tensor, band: slice) -> Tensor:
         """Transform what the tiles see of the inputs."""
         ...
