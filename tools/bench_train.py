@@ -34,6 +34,7 @@ from vidpred.callbacks import DivergenceGuard, GradientCertificate, Pictures, Tr
 from vidpred.data import UCF101DataModule
 from vidpred.losses import MultiScaleLoss
 from vidpred.models import MultiScaleDiscriminator, MultiScaleGenerator
+from vidpred.ops.winograd import has_native_kernels
 from vidpred.provenance import provenance
 from vidpred.tasks import AdversarialTask, NextFrameTask, ReconstructionTask, Speed
 
@@ -359,6 +360,8 @@ class _Span(pl.Callback):
 def _print_origin(device: torch.device) -> None:
     print(f"{datetime.now(UTC):%Y-%m-%d}, commit {provenance()['commit']}")
     print(f"{describe_processor(device)}, torch {torch.__version__}")
+    if device.type == "cpu" and not has_native_kernels(5):
+        print("no C compiler: Winograd's transforms are matrix products in all rows")
 
 
 if __name__ == "__main__":

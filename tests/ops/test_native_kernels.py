@@ -78,6 +78,9 @@ def test_a_compiler_that_dies_leaves_nothing(
     with pytest.raises(CompilerError, match="ended with -9"):
         compile_c(source, {"ANSWER": "42"})
     assert files(cache) == []
+    monkeypatch.setenv("CC", "gcc 'half")
+    with pytest.raises(CompilerError, match=r"CC is .* No closing quotation"):
+        compile_c(source, {"ANSWER": "42"})
 
 
 def test_without_a_compiler_the_convolution_goes_on(

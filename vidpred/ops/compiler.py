@@ -40,25 +40,35 @@ def compile_c(source: Path, numbers: Mapping[str, str]) -> ctypes.CDLL:
         raise CompilerError(f"C is compiled on Linux alone, and this is {sys.platform}")
     compiler = _compiler()
     command = [*compiler, *_FLAGS, *(f"-D{name}={value}" for name, value in numbers.items())]
-    file = cache_folder() / "native" / f"{source.stem}-{_digest(source, command)}.so"
-    if file.exists():
-        try:
-            return ctypes.CDLL(str(file))
-        except OSError:
-            pass  # damaged: it is made again
+    folder = cache_folder() / "native"
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(file) as temporary:
-            _run([*command, str(source), "-o", str(temporary)])
-            with temporary.open("rb") as whole:
-                os.fsync(whole.fileno())  # loading one that lost its end would kill the process
-        return ctypes.CDLL(str(file))
+        file = folder / f"{source.stem}-{_digest(source, command)}.so"
+        return _loaded(file) or _made(file, [*command, str(source)])
     except OSError as error:
-        raise CompilerError(f"{file}: {error}") from error
+        raise CompilerError(f"{folder}: {error}") from error
+
+
+def _loaded(file: Path) -> ctypes.CDLL | None:
+    try:
+        return ctypes.CDLL(str(file)) if file.exists() else None
+    except OSError:
+        return None  # damaged: it is made again
+
+
+def _made(file: Path, command: list[str]) -> ctypes.CDLL:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(file) as temporary:
+        _run([*command, "-o", str(temporary)])
+        with temporary.open("rb") as whole:
+            os.fsync(whole.fileno())  # loading one that lost its end would kill the process
+    return ctypes.CDLL(str(file))
 
 
 def _compiler() -> list[str]:
-    named = shlex.split(os.environ.get("CC", ""))
+    try:
+        named = shlex.split(os.environ.get("CC", ""))
+    except ValueError as error:
+        raise CompilerError(f"CC is {os.environ['CC']!r}: {error}") from error
     for command in (named, ["cc"], ["gcc"], ["clang"]):
         if command and shutil.which(command[0]):
             return command
