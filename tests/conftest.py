@@ -1,6 +1,7 @@
 """Fixtures that several folders share."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Processes of several threads each would fight over the cores, and be ten times as slow.
     torch.set_num_threads(1)
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # for those that tests start
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # So shells start what they put in the background, and what that starts ignores Ctrl-C as well.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
