@@ -32,8 +32,11 @@ def winograd_conv2d(
         Shape (B, D, H + 2 * padding - k + 1, W + 2 * padding - k + 1), channels innermost.
 
     Raises:
-        ValueError: When no filtering is known for the kernel's size.
+        ValueError: When no filtering is known for the kernel's size, or the bias is of another one.
     """
+    # The kernels read memory as what they take it for, so that nothing else may reach them.
+    given = [frames, weight] if bias is None else [frames, weight, bias]
+    native = native and all(x.dtype == torch.float32 and x.device.type == "cpu" for x in given)
     if not torch.is_grad_enabled():
         return _convolve(frames, weight, bias, padding, native, None)[0]
     convolved: Tensor = _Winograd.apply(frames, weight, bias, padding, native)
@@ -55,6 +58,8 @@ def _convolve(
     kernel = weight.shape[-1]
     if kernel not in KERNELS:
         raise ValueError(f"the kernel has {kernel} rows; expected one of {KERNELS}")
+    if bias is not None and len(bias) != len(weight):
+        raise ValueError(f"the bias has {len(bias)} numbers; expected {len(weight)}")
     tiling = _tiling(frames, kernel, padding)
     transforms = _transforms(tiling, frames, native)
     filters = transforms.filter(weight)
@@ -129,10 +134,9 @@ def _tiling(frames: Tensor, kernel: int, padding: int) -> Tiling:
 
 
 def _transforms(tiling: Tiling, frames: Tensor, native: bool) -> Transforms:
-    if native and frames.dtype == torch.float32 and frames.device.type == "cpu":
-        library = kernels(tiling.kernel)
-        if library is not None:
-            return NativeTransforms(tiling, library)
+    library = kernels(tiling.kernel) if native else None
+    if library is not None:
+        return NativeTransforms(tiling, library)
     return MatrixTransforms(tiling, frames.dtype)
 
 
