@@ -7,9 +7,9 @@ from vidpred.ops.winograd import has_native_kernels, winograd_conv2d
 
 # Channels in times channels out, by kernel; measured on two cores with AVX2, forward and backward.
 # Below, transforms cost more than products are saved.
-_FEWEST_NATIVE = {3: 32 * 64, 5: 16 * 32}
-_FEWEST = {3: 64 * 64, 5: 32 * 32}
-_FEWEST_ON_A_SIDE = 16
+_FEWEST_NATIVE = {3: 32 * 64, 5: 16 * 32, 7: 15 * 16}
+_FEWEST = {3: 64 * 64, 5: 32 * 32, 7: 64 * 64}
+_FEWEST_ON_A_SIDE = 12
 _SMALLEST_OUTPUT = 8
 
 

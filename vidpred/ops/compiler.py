@@ -83,7 +83,7 @@ def _run(command: list[str]) -> None:
     except subprocess.TimeoutExpired as error:
         raise CompilerError(f"{command[0]} took more than {_SECONDS} s") from error
     if done.returncode:
-        raise CompilerError(f"{command[0]} ended with {done.returncode}: {done.stderr[-500:]}")
+        raise CompilerError(f"{command[0]} ended with {done.returncode}: {done.stderr[:500]}")
 
 
 def _digest(source: Path, command: list[str]) -> str:

@@ -1,12 +1,14 @@
 """Convolution by Winograd's minimal filtering, and its gradients."""
 
+from functools import lru_cache
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from vidpred.ops.winograd.filtering import KERNELS
-from vidpred.ops.winograd.native import NativeTransforms, kernels
+from vidpred.ops.winograd.filtering import TAPS
+from vidpred.ops.winograd.native import BLOCK, NativeTransforms, kernels
 from vidpred.ops.winograd.products import MatrixTransforms
 from vidpred.ops.winograd.tiling import Room, Tiling, Transforms
 
@@ -18,11 +20,11 @@ def winograd_conv2d(
 
     Source: Winograd 1980; Lavin and Gray 2016 (arXiv 1509.09308): tiles of F(4 x 4, k x k), whose
     transforms go by rows and then by columns. A 5 x 5 kernel takes 64 products where 400 were, a
-    3 x 3 kernel 36 for 144.
+    3 x 3 kernel 36 for 144, a 7 x 7 kernel, cut into four, 196 for 784.
 
     Args:
         frames: Shape (B, C, H, W), float32 or float64; fastest with the channels innermost.
-        weight: Shape (D, C, k, k), k one of `KERNELS`.
+        weight: Shape (D, C, k, k), k one of `TAPS`.
         bias: Shape (D,), or None.
         padding: Zeros around the frames.
         native: Transform float32 on the CPU by kernels in C where they can be compiled
@@ -37,6 +39,10 @@ def winograd_conv2d(
     # The kernels read memory as what they take it for, so that nothing else may reach them.
     given = [frames, weight] if bias is None else [frames, weight, bias]
     native = native and all(x.dtype == torch.float32 and x.device.type == "cpu" for x in given)
+    missing = -frames.shape[1] % BLOCK
+    if native and 0 < missing <= BLOCK // 4:  # part of a block takes longer than a whole one
+        frames = F.pad(frames.permute(0, 2, 3, 1), (0, missing)).permute(0, 3, 1, 2)
+        weight = F.pad(weight, (0, 0, 0, 0, 0, missing))
     if not torch.is_grad_enabled():
         return _convolve(frames, weight, bias, padding, native, None)[0]
     convolved: Tensor = _Winograd.apply(frames, weight, bias, padding, native)
@@ -51,13 +57,13 @@ def _convolve(
     native: bool,
     seen: list[Tensor] | None,
 ) -> tuple[Tensor, Tensor]:
-    """Give the convolution and the filters, (side * side, D, C).
+    """Give the convolution and the filters, (side * side, D, P * C).
 
     Bands go through all steps one after the other; what each saw is added to `seen`.
     """
     kernel = weight.shape[-1]
-    if kernel not in KERNELS:
-        raise ValueError(f"the kernel has {kernel} rows; expected one of {KERNELS}")
+    if kernel not in TAPS:
+        raise ValueError(f"the kernel has {kernel} rows; expected one of {tuple(TAPS)}")
     if bias is not None and len(bias) != len(weight):
         raise ValueError(f"the bias has {len(bias)} numbers; expected {len(weight)}")
     tiling = _tiling(frames, kernel, padding)
@@ -72,7 +78,7 @@ def _convolve(
         memory_format=torch.channels_last,
     )
     made = convolved.permute(0, 2, 3, 1)
-    room = Room(tiling, made)
+    room = Room(tiling, len(weight), made)
     for band in tiling.bands:
         met, products = transforms.see(inputs, band), room.of(band)
         torch.bmm(met, filters.transpose(1, 2), out=products)
@@ -106,12 +112,10 @@ class _Winograd(torch.autograd.Function):
         to_frames = to_weight = to_bias = None
         if wanted[0]:
             to_inputs = frames.new_zeros(tiling.batch, tiling.height, tiling.width, weight.shape[1])
-            room = Room(tiling, to_inputs)
+            room = Room(tiling, filters.shape[-1], to_inputs)
             to_frames = to_inputs.permute(0, 3, 1, 2)
         if wanted[1]:
             to_filters = torch.empty_like(filters)
-        if wanted[2]:
-            to_bias = gradient.new_zeros(len(weight))
         for number, band in enumerate(tiling.bands):
             products = transforms.spread(upstream, band)
             if wanted[0]:
@@ -121,16 +125,20 @@ class _Winograd(torch.autograd.Function):
             if wanted[1]:
                 # The first overwrites what happens to be there.
                 to_filters.baddbmm_(products.transpose(1, 2), seen[number], beta=min(number, 1))
-            if to_bias is not None:
-                to_bias += products[tiling.side + 1].sum(0)  # at the point 1 a tile is its sum
+            if wanted[2]:
+                of_band = products[tiling.side + 1].sum(0)  # at the point 1 a tile is its sum
+                to_bias = of_band if to_bias is None else to_bias.add_(of_band)
         if wanted[1]:
             to_weight = transforms.weigh(to_filters)
         return to_frames, to_weight, to_bias, None, None
 
 
+_tiling_of = lru_cache(Tiling)  # what it computes is kept with it
+
+
 def _tiling(frames: Tensor, kernel: int, padding: int) -> Tiling:
     batch, _, height, width = frames.shape
-    return Tiling(batch, height, width, kernel, padding)
+    return _tiling_of(batch, height, width, kernel, padding)
 
 
 def _transforms(tiling: Tiling, frames: Tensor, native: bool) -> Transforms:

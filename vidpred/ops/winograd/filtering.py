@@ -1,4 +1,4 @@
-"""The matrices of minimal filtering F(4 x 4, k x k)."""
+"""The matrices of minimal filtering F(4 x 4, n x n)."""
 
 from fractions import Fraction
 from functools import cache
@@ -10,8 +10,12 @@ from torch import Tensor
 TILE = 4
 """Rows and columns of outputs that are computed together."""
 
-KERNELS = (3, 5)
-"""Kernel sizes; larger ones would need points at which float32 loses too many digits."""
+TAPS = {3: 3, 5: 5, 7: 4}
+"""Rows and columns n that are filtered together, by kernel size.
+
+All 7 rows would need points at which float32 loses a digit more; they are cut into 4 and 3, which
+takes 12.25 products an output where 49 were.
+"""
 
 _POINTS = (0, 1, -1, 2, -2, Fraction(1, 2), Fraction(-1, 2))
 
@@ -19,12 +23,12 @@ _POINTS = (0, 1, -1, 2, -2, Fraction(1, 2), Fraction(-1, 2))
 class Filtering(NamedTuple):
     """What makes outputs of products, filters of taps, and what is seen of inputs.
 
-    With t = 4 + k - 1 points; rows of `kernels` and `inputs` and columns of `outputs` belong to 0,
-    then to points and their negatives in turn, then to infinity.
+    With t = 4 + n - 1 points; rows of `kernels` and `inputs` and columns of `outputs` belong to 0,
+    then to points and their negatives in turn, then, where t is even, to infinity.
 
     Attributes:
         outputs: Shape (4, t).
-        kernels: Shape (t, k).
+        kernels: Shape (t, n).
         inputs: Shape (t, t).
     """
 
@@ -34,26 +38,32 @@ class Filtering(NamedTuple):
 
 
 @cache
-def filtering(kernel: int, dtype: torch.dtype) -> Filtering:
-    """Evaluate polynomials at t - 1 points and at infinity (Toom and Cook).
+def filtering(taps: int, dtype: torch.dtype) -> Filtering:
+    """Evaluate polynomials at t points (Toom and Cook).
 
     Args:
-        kernel: One of `KERNELS`.
+        taps: n, one of the values of `TAPS`.
         dtype: Of the matrices.
     """
-    side = TILE + kernel - 1
-    points = [Fraction(point) for point in _POINTS[: side - 1]]
-    outputs = [[p**k for p in points] + [Fraction(k == TILE - 1)] for k in range(TILE)]
+    side = TILE + taps - 1
+    infinity = side % 2 == 0
+    points = [Fraction(point) for point in _POINTS[: side - infinity]]
+    outputs = [[p**k for p in points] for k in range(TILE)]
     kernels, inputs = [], []
     for p in points:
         others = [q for q in points if q != p]
         scale = Fraction(1)
         for q in others:
             scale *= p - q
-        kernels.append([p**k / scale for k in range(kernel)])
-        inputs.append([*_with_roots(others), Fraction(0)])
-    kernels.append([Fraction(k == kernel - 1) for k in range(kernel)])
-    inputs.append(_with_roots(points))
+        kernels.append([p**k / scale for k in range(taps)])
+        inputs.append(_with_roots(others))
+    if infinity:
+        for k, row in enumerate(outputs):
+            row.append(Fraction(k == TILE - 1))
+        for row in inputs:
+            row.append(Fraction(0))
+        kernels.append([Fraction(k == taps - 1) for k in range(taps)])
+        inputs.append(_with_roots(points))
     outputs_t, kernels_t, inputs_t = (
         torch.tensor([[float(value) for value in row] for row in matrix], dtype=torch.float64)
         for matrix in (outputs, kernels, inputs)

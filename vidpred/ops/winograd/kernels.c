@@ -1,18 +1,22 @@
 /* Winograd's transforms of tiles: each tile goes once through the registers.
  *
- * The command line defines SIDE, the inputs that a tile sees along an axis, and the matrices INPUTS
- * (SIDE x SIDE), OUTPUTS (SIDE x TILE) and KERNELS (SIDE x TAPS). Their rows belong to points: 0,
- * then pairs +p, -p, then infinity. In a pair even columns are equal and odd ones opposite, which
- * halves the work.
+ * The command line defines SIDE, the inputs that a tile sees along an axis, PARTS, into which a
+ * kernel is cut along an axis, and the matrices INPUTS (SIDE x SIDE), OUTPUTS (SIDE x TILE) and
+ * KERNELS (SIDE x TAPS). Their rows belong to points: 0, then pairs +p, -p, then infinity where SIDE
+ * is even. In a pair even columns are equal and odd ones opposite, which halves the work.
  *
- * Frames are (batch, height, width, channels), transformed tiles (SIDE * SIDE, tiles, channels).
- * Weights are frames of TAPS x TAPS pixels with one tile each.
+ * Frames are (batch, height, width, channels). Transformed tiles are (SIDE * SIDE, tiles, channels)
+ * of outputs and (SIDE * SIDE, tiles, PARTS * PARTS, channels) of inputs: what each part of the
+ * kernel sees. Weights are frames with one tile each, whose pixels the parts share.
  */
 #include <stddef.h>
 #include <string.h>
 
 #define TILE 4
 #define TAPS (SIDE - TILE + 1)
+#define PAIRS ((SIDE - 1) / 2)
+#define ALL_PARTS (PARTS * PARTS)
+_Static_assert(PARTS == 1 || TAPS == TILE, "parts see the inputs of other tiles");
 #define LANES 8   /* channels in a register */
 #define WIDTH 2   /* registers side by side: channels that are a line of the cache */
 #define BLOCK (LANES * WIDTH)
@@ -44,7 +48,33 @@ INLINE place place_of(const band *b, ptrdiff_t tile)
                    tile % b->columns * TILE - b->padding};
 }
 
+INLINE place part_of(place tile, int part)
+{
+    tile.top += part / PARTS * TAPS, tile.left += part % PARTS * TAPS;
+    return tile;
+}
+
 INLINE ptrdiff_t tiles_of(const band *b) { return b->batch * b->rows * b->columns; }
+
+/* SIDE x SIDE inputs, and which tiles see them with which parts of the kernel: that part `used[k]`
+ * of all parts of all tiles. */
+typedef struct {
+    place at;
+    int uses;
+    ptrdiff_t used[ALL_PARTS];
+} sight;
+
+INLINE sight sight_of(const band *b, ptrdiff_t n, ptrdiff_t row, ptrdiff_t column)
+{
+    sight s = {.at = {n * b->height * b->width * b->channels,
+                      (b->first + row) * TILE - b->padding, column * TILE - b->padding}};
+    UNROLLED for (int part = 0; part < ALL_PARTS; part++) {
+        const ptrdiff_t y = row - part / PARTS, x = column - part % PARTS;
+        if (PARTS == 1 || (y >= 0 && y < b->rows && x >= 0 && x < b->columns))
+            s.used[s.uses++] = ((n * b->rows + y) * b->columns + x) * ALL_PARTS + part;
+    }
+    return s;
+}
 
 /* The part of SIDE rows or columns of a frame's `size`, from `begin` on, that lies inside. */
 INLINE int begin_inside(ptrdiff_t begin) { return begin < 0 ? (int)-begin : 0; }
@@ -89,13 +119,15 @@ INLINE void evaluate(const float *matrix, int n, const lanes *from, int step, la
         lanes even, odd;
         sums(matrix, n, from, step, &even, &odd);
         to[0] = even + odd;
-        UNROLLED for (int r = 1; r < SIDE - 1; r += 2) {
+        UNROLLED for (int r = 1; r < 2 * PAIRS; r += 2) {
             sums(matrix + r * n, n, from, step, &even, &odd);
             to[r * to_step] = even + odd;
             to[(r + 1) * to_step] = even - odd;
         }
-        sums(matrix + (SIDE - 1) * n, n, from, step, &even, &odd);
-        to[(SIDE - 1) * to_step] = even + odd;
+        if (SIDE % 2 == 0) {
+            sums(matrix + (SIDE - 1) * n, n, from, step, &even, &odd);
+            to[(SIDE - 1) * to_step] = even + odd;
+        }
     }
 }
 
@@ -104,18 +136,18 @@ INLINE void combine(const float *matrix, int n, const lanes *from, int step, lan
 {
     step *= WIDTH, to_step *= WIDTH;
     for (int v = 0; v < WIDTH; v++, from++, to++) {
-        lanes even[SIDE / 2], odd[SIDE / 2];
-        UNROLLED for (int p = 1; p < SIDE / 2; p++) {
+        lanes even[PAIRS + 1], odd[PAIRS + 1];
+        UNROLLED for (int p = 1; p <= PAIRS; p++) {
             even[p] = from[(2 * p - 1) * step] + from[2 * p * step];
             odd[p] = from[(2 * p - 1) * step] - from[2 * p * step];
         }
         UNROLLED for (int i = 0; i < n; i++) {
             lanes sum = {0};
             if (matrix[i] != 0) sum += matrix[i] * from[0];
-            UNROLLED for (int p = 1; p < SIDE / 2; p++)
+            UNROLLED for (int p = 1; p <= PAIRS; p++)
                 if (matrix[(2 * p - 1) * n + i] != 0)
                     sum += matrix[(2 * p - 1) * n + i] * (i % 2 ? odd[p] : even[p]);
-            if (matrix[(SIDE - 1) * n + i] != 0)
+            if (SIDE % 2 == 0 && matrix[(SIDE - 1) * n + i] != 0)
                 sum += matrix[(SIDE - 1) * n + i] * from[(SIDE - 1) * step];
             to[i * to_step] = sum;
         }
@@ -136,25 +168,27 @@ INLINE void look(const band *b, const float *frames, place at, int side, int cou
     }
 }
 
-/* n x n pixels to their values at all points, by a matrix (SIDE x n). */
+/* n x n pixels to their values at all points, by a matrix (SIDE x n). They are `next` numbers from
+ * each other, and written as often as they are used. */
 INLINE void spread_block(const float *matrix, int n, const band *b, const float *frames, place at,
-                         int count, float *values)
+                         int count, float *values, ptrdiff_t next, const ptrdiff_t *used, int uses)
 {
-    const ptrdiff_t next = tiles_of(b) * b->channels;
     lanes tile[SIDE * SIDE * WIDTH], half[SIDE * SIDE * WIDTH], row[SIDE * WIDTH];
     look(b, frames, at, n, count, tile);
     for (int x = 0; x < n; x++) evaluate(matrix, n, tile + x * WIDTH, n, half + x * WIDTH, n);
     for (int y = 0; y < SIDE; y++) {
         evaluate(matrix, n, half + y * n * WIDTH, 1, row, 1);
-        for (int x = 0; x < SIDE; x++) put(values + (y * SIDE + x) * next, row + x * WIDTH, count);
+        for (int k = 0; k < uses; k++) {
+            float *to = values + used[k] * b->channels + y * SIDE * next;
+            for (int x = 0; x < SIDE; x++) put(to + x * next, row + x * WIDTH, count);
+        }
     }
 }
 
 /* Its transpose: values at all points to n x n pixels, to which `bias` is added. */
 INLINE void make_block(const float *matrix, int n, const band *b, const float *values,
-                       const float *bias, place at, int count, float *frames)
+                       ptrdiff_t next, const float *bias, place at, int count, float *frames)
 {
-    const ptrdiff_t next = tiles_of(b) * b->channels;
     const int bottom = end_inside(at.top, b->height, n), right = end_inside(at.left, b->width, n);
     lanes column[SIDE * WIDTH], half[SIDE * SIDE * WIDTH], row[SIDE * WIDTH], more[WIDTH] = {{0}};
     if (bias) get(more, bias, count);
@@ -173,15 +207,23 @@ INLINE void make_block(const float *matrix, int n, const band *b, const float *v
     }
 }
 
-INLINE void collect_block(const band *b, const float *seen, place at, int count, float *gradient)
+/* The transpose of `spread_block` for what tiles see: added to what lies there. */
+INLINE void collect_block(const band *b, const float *seen, ptrdiff_t next, const sight *s,
+                          int count, float *gradient)
 {
-    const ptrdiff_t next = tiles_of(b) * b->channels;
+    const place at = s->at;
     const int bottom = end_inside(at.top, b->height, SIDE);
     const int left = begin_inside(at.left), right = end_inside(at.left, b->width, SIDE);
     lanes column[SIDE * WIDTH], half[SIDE * SIDE * WIDTH], row[SIDE * WIDTH], sum[WIDTH];
     for (int x = 0; x < SIDE; x++) {
-        for (int y = 0; y < SIDE; y++)
-            get(column + y * WIDTH, seen + (y * SIDE + x) * next, count);
+        for (int y = 0; y < SIDE; y++) {
+            const float *from = seen + (y * SIDE + x) * next;
+            get(column + y * WIDTH, from + s->used[0] * b->channels, count);
+            for (int k = 1; k < s->uses; k++) {
+                get(sum, from + s->used[k] * b->channels, count);
+                for (int v = 0; v < WIDTH; v++) column[y * WIDTH + v] += sum[v];
+            }
+        }
         combine(inputs, SIDE, column, 1, half + x * WIDTH, SIDE);
     }
     for (int y = begin_inside(at.top); y < bottom; y++) {
@@ -195,78 +237,87 @@ INLINE void collect_block(const band *b, const float *seen, place at, int count,
     }
 }
 
-/* Call `part` for all channels of a tile, most of the time with a number that the compiler knows. */
-#define EACH_BLOCK(b, part)                                \
+/* Call `block` for all channels, most of the time with a number that the compiler knows. */
+#define EACH_BLOCK(b, block)                               \
     for (ptrdiff_t c = 0; c < (b)->channels; c += BLOCK) { \
         const ptrdiff_t count = (b)->channels - c;         \
-        if (count >= BLOCK) part(BLOCK);                   \
-        else part((int)count);                             \
+        if (count >= BLOCK) block(BLOCK);                  \
+        else block((int)count);                            \
     }
 
-/* A macro, since matrices that enter a parallel region as arguments are no constants in it. */
-#define EACH_TILE(b, threads, part)                                       \
-    _Pragma("omp parallel for schedule(static) num_threads(threads)")     \
-    for (ptrdiff_t t = 0; t < tiles_of(b); t++) {                         \
-        const place at = place_of(b, t);                                  \
-        EACH_BLOCK(b, part)                                               \
+/* A macro, since matrices that enter a parallel region as arguments are no constants in it. Parts of
+ * the weights lie side by side: `used` tells which one of all. */
+#define EACH_PART(b, threads, parts, block)                           \
+    const ptrdiff_t next = tiles_of(b) * parts * (b)->channels;       \
+    _Pragma("omp parallel for schedule(static) num_threads(threads)") \
+    for (ptrdiff_t used = 0; used < tiles_of(b) * parts; used++) {    \
+        const place at = part_of(place_of(b, used / parts), (int)(used % parts)); \
+        EACH_BLOCK(b, block)                                          \
+    }
+
+/* All that is seen in a row; `row` counts rows of all frames. */
+#define EACH_SIGHT(b, n, row, block)                                     \
+    for (ptrdiff_t x = 0; x < (b)->columns + PARTS - 1; x++) {           \
+        const sight s = sight_of(b, n, row, x);                          \
+        EACH_BLOCK(b, block)                                             \
     }
 
 void winograd_see(const band *b, const float *frames, float *seen, int threads)
 {
-#define PART(count) \
-    spread_block(inputs, SIDE, b, frames + c, at, count, seen + t * b->channels + c)
-    EACH_TILE(b, threads, PART)
-#undef PART
+#define PIXELS(count) \
+    spread_block(inputs, SIDE, b, frames + c, s.at, count, seen + c, next, s.used, s.uses)
+    const ptrdiff_t next = tiles_of(b) * ALL_PARTS * b->channels, rows = b->rows + PARTS - 1;
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (ptrdiff_t r = 0; r < b->batch * rows; r++)
+        EACH_SIGHT(b, r / rows, r % rows, PIXELS)
+#undef PIXELS
+}
+
+/* Rows overlap with the next one alone, so that even and odd ones take turns: in any number of
+ * threads the same sums. */
+void winograd_collect(const band *b, const float *seen, float *gradient, int threads)
+{
+#define PIXELS(count) collect_block(b, seen + c, next, &s, count, gradient + c)
+    const ptrdiff_t next = tiles_of(b) * ALL_PARTS * b->channels;
+    for (ptrdiff_t odd = 0; odd < 2; odd++) {
+        const ptrdiff_t rows = (b->rows + PARTS - odd) / 2;
+#pragma omp parallel for schedule(static) num_threads(threads)
+        for (ptrdiff_t r = 0; r < b->batch * rows; r++)
+            EACH_SIGHT(b, r / rows, r % rows * 2 + odd, PIXELS)
+    }
+#undef PIXELS
 }
 
 void winograd_make(const band *b, const float *products, const float *bias, float *made, int threads)
 {
-#define PART(count)                                                                       \
-    make_block(outputs, TILE, b, products + t * b->channels + c, bias ? bias + c : NULL, \
+#define PIXELS(count)                                                                             \
+    make_block(outputs, TILE, b, products + used * b->channels + c, next, bias ? bias + c : NULL, \
                at, count, made + c)
-    EACH_TILE(b, threads, PART)
-#undef PART
+    EACH_PART(b, threads, 1, PIXELS)
+#undef PIXELS
 }
 
 void winograd_spread(const band *b, const float *gradient, float *products, int threads)
 {
-#define PART(count) \
-    spread_block(outputs, TILE, b, gradient + c, at, count, products + t * b->channels + c)
-    EACH_TILE(b, threads, PART)
-#undef PART
+#define PIXELS(count) \
+    spread_block(outputs, TILE, b, gradient + c, at, count, products + c, next, &used, 1)
+    EACH_PART(b, threads, 1, PIXELS)
+#undef PIXELS
 }
 
 void winograd_filter(const band *b, const float *weights, float *filters, int threads)
 {
-#define PART(count) \
-    spread_block(kernels, TAPS, b, weights + c, at, count, filters + t * b->channels + c)
-    EACH_TILE(b, threads, PART)
-#undef PART
+#define PIXELS(count) \
+    spread_block(kernels, TAPS, b, weights + c, at, count, filters + c, next, &used, 1)
+    EACH_PART(b, threads, ALL_PARTS, PIXELS)
+#undef PIXELS
 }
 
 void winograd_weigh(const band *b, const float *filters, float *weights, int threads)
 {
-#define PART(count) \
-    make_block(kernels, TAPS, b, filters + t * b->channels + c, NULL, at, count, weights + c)
-    EACH_TILE(b, threads, PART)
-#undef PART
-}
-
-/* Adjoining rows of tiles overlap: first the even ones, then the odd ones, in any number of threads
- * the same sums. */
-void winograd_collect(const band *b, const float *seen, float *gradient, int threads)
-{
-#define PART(count) collect_block(b, seen + t * b->channels + c, at, count, gradient + c)
-    for (ptrdiff_t odd = 0; odd < 2; odd++) {
-        const ptrdiff_t rows = (b->rows + 1 - odd) / 2;
-#pragma omp parallel for schedule(static) num_threads(threads)
-        for (ptrdiff_t r = 0; r < b->batch * rows; r++) {
-            const ptrdiff_t first = (r / rows * b->rows + r % rows * 2 + odd) * b->columns;
-            for (ptrdiff_t t = first; t < first + b->columns; t++) {
-                const place at = place_of(b, t);
-                EACH_BLOCK(b, PART)
-            }
-        }
-    }
-#undef PART
+#define PIXELS(count)                                                                           \
+    make_block(kernels, TAPS, b, filters + used * b->channels + c, next, NULL, at, count, \
+               weights + c)
+    EACH_PART(b, threads, ALL_PARTS, PIXELS)
+#undef PIXELS
 }

@@ -10,8 +10,11 @@ import torch
 from torch import Tensor
 
 from vidpred.ops.compiler import CompilerError, compile_c
-from vidpred.ops.winograd.filtering import TILE, filtering
+from vidpred.ops.winograd.filtering import TAPS, filtering
 from vidpred.ops.winograd.tiling import Room, Tiling
+
+BLOCK = 16
+"""Channels that go through the registers together, as the source has it."""
 
 _SOURCE = Path(__file__).with_name("kernels.c")
 
@@ -37,13 +40,13 @@ def kernels(kernel: int) -> ctypes.CDLL | None:
     Returns:
         The library, or None where none can be had; why is logged.
     """
-    side = TILE + kernel - 1
-    outputs, taps, inputs = filtering(kernel, torch.float64)
+    outputs, parts, inputs = filtering(TAPS[kernel], torch.float64)
     numbers = {
-        "SIDE": str(side),
+        "SIDE": str(len(inputs)),
+        "PARTS": str(-(-kernel // TAPS[kernel])),
         "INPUTS": _listed(inputs),
         "OUTPUTS": _listed(outputs.T),
-        "KERNELS": _listed(taps),
+        "KERNELS": _listed(parts),
     }
     try:
         with _compiling:
@@ -77,12 +80,14 @@ class NativeTransforms:
     def __init__(self, tiling: Tiling, library: ctypes.CDLL) -> None:
         self._tiling = tiling
         self._library = library
+        self._parts = len(tiling.parts)
         self._threads = torch.get_num_threads()
         self._products: Room | None = None
 
     def filter(self, weight: Tensor) -> Tensor:
         """See `Transforms.filter`."""
-        filters = weight.new_empty(self._tiling.side**2, *weight.shape[:2])
+        after, before = weight.shape[:2]
+        filters = weight.new_empty(self._tiling.side**2, after, self._parts * before)
         pixels = weight.permute(0, 2, 3, 1).contiguous()
         where = self._weights(pixels)
         self._library.winograd_filter(where, pixels.data_ptr(), filters.data_ptr(), self._threads)
@@ -90,8 +95,8 @@ class NativeTransforms:
 
     def weigh(self, gradient: Tensor) -> Tensor:
         """See `Transforms.weigh`."""
-        kernel, (_, after, before) = self._tiling.kernel, gradient.shape
-        pixels = gradient.new_empty(after, kernel, kernel, before)
+        kernel, (_, after, of_parts) = self._tiling.kernel, gradient.shape
+        pixels = gradient.new_empty(after, kernel, kernel, of_parts // self._parts)
         where = self._weights(pixels)
         self._library.winograd_weigh(where, gradient.data_ptr(), pixels.data_ptr(), self._threads)
         return pixels.permute(0, 3, 1, 2)
@@ -99,7 +104,7 @@ class NativeTransforms:
     def see(self, frames: Tensor, band: slice) -> Tensor:
         """See `Transforms.see`."""
         tiles = self._tiling.tiles(band)
-        seen = frames.new_empty(self._tiling.side**2, tiles, frames.shape[-1])
+        seen = frames.new_empty(self._tiling.side**2, tiles, self._parts * frames.shape[-1])
         where = self._band(frames, band, self._tiling.padding)
         self._library.winograd_see(where, frames.data_ptr(), seen.data_ptr(), self._threads)
         return seen
@@ -117,7 +122,7 @@ class NativeTransforms:
 
     def spread(self, gradient: Tensor, band: slice) -> Tensor:
         """See `Transforms.spread`."""
-        self._products = self._products or Room(self._tiling, gradient)
+        self._products = self._products or Room(self._tiling, gradient.shape[-1], gradient)
         products = self._products.of(band)
         where = self._band(gradient, band, 0)
         self._library.winograd_spread(

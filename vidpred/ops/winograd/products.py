@@ -13,31 +13,27 @@ class MatrixTransforms:
 
     def __init__(self, tiling: Tiling, dtype: torch.dtype) -> None:
         self._tiling = tiling
-        self._outputs, self._kernels, self._inputs = filtering(tiling.kernel, dtype)
+        self._outputs, self._kernels, self._inputs = filtering(tiling.taps, dtype)
 
     def filter(self, weight: Tensor) -> Tensor:
         """See `Transforms.filter`."""
-        kernel = self._tiling.kernel
-        taps = weight.permute(2, 3, 0, 1).reshape(kernel, kernel, -1)
-        filters = on_both_axes(self._kernels, taps)
-        return filters.view(self._tiling.side**2, *weight.shape[:2])
+        return torch.cat([self._filter(part) for part in self._parts_of(weight)], -1)
 
     def weigh(self, gradient: Tensor) -> Tensor:
         """See `Transforms.weigh`."""
         kernel, side = self._tiling.kernel, self._tiling.side
-        taps = on_both_axes(self._kernels.T, gradient.view(side, side, -1))
-        return taps.view(kernel, kernel, *gradient.shape[1:]).permute(2, 3, 0, 1)
+        after, of_parts = gradient.shape[1:]
+        before = of_parts // len(self._tiling.parts)
+        weight = gradient.new_empty(after, before, kernel, kernel)
+        for part, some in zip(self._parts_of(weight), gradient.split(before, -1), strict=True):
+            taps = on_both_axes(self._kernels.T, some.reshape(side, side, -1))
+            rows, columns = part.shape[2:]
+            part.copy_(taps[:rows, :columns].view(rows, columns, after, before).permute(2, 3, 0, 1))
+        return weight
 
     def see(self, frames: Tensor, band: slice) -> Tensor:
         """See `Transforms.see`."""
-        side = self._tiling.side
-        top, bottom, left, right = self._reach(band)
-        seen = frames[:, max(top, 0) : bottom]
-        above, below = max(-top, 0), bottom - max(top, 0) - seen.shape[1]
-        padded = F.pad(seen, (0, 0, -left, right - self._tiling.width, above, below))
-        tiles = padded.unfold(1, side, TILE).unfold(2, side, TILE).permute(4, 5, 0, 1, 2, 3)
-        met = on_both_axes(self._inputs, tiles.reshape(side, side, -1))
-        return met.view(side**2, -1, frames.shape[-1])
+        return torch.cat([self._see(frames, band, part) for part in self._tiling.parts], -1)
 
     def make(self, products: Tensor, bias: Tensor | None, band: slice, made: Tensor) -> None:
         """See `Transforms.make`."""
@@ -66,8 +62,33 @@ class MatrixTransforms:
 
     def collect(self, seen: Tensor, band: slice, gradient: Tensor) -> None:
         """See `Transforms.collect`."""
+        parts = self._tiling.parts
+        for part, some in zip(parts, seen.split(gradient.shape[-1], -1), strict=True):
+            self._collect(some, band, part, gradient)
+
+    def _filter(self, part: Tensor) -> Tensor:
+        rows, columns = part.shape[2:]
+        taps = part.permute(2, 3, 0, 1).reshape(rows, columns, -1)
+        missing = (0, 0, 0, self._tiling.taps - columns, 0, self._tiling.taps - rows)
+        filters = on_both_axes(self._kernels, F.pad(taps, missing))
+        return filters.view(self._tiling.side**2, *part.shape[:2])
+
+    def _see(self, frames: Tensor, band: slice, part: tuple[int, int]) -> Tensor:
+        side = self._tiling.side
+        (top, bottom), (left, right) = self._reach(band, part)
+        seen = frames[:, max(top, 0) : max(bottom, 0)]
+        above = min(max(-top, 0), bottom - top)
+        below = bottom - top - above - seen.shape[1]
+        padded = F.pad(seen, (0, 0, -left, right - self._tiling.width, above, below))
+        tiles = padded.unfold(1, side, TILE).unfold(2, side, TILE).permute(4, 5, 0, 1, 2, 3)
+        met = on_both_axes(self._inputs, tiles.reshape(side, side, -1))
+        return met.view(side**2, -1, frames.shape[-1])
+
+    def _collect(
+        self, seen: Tensor, band: slice, part: tuple[int, int], gradient: Tensor
+    ) -> None:
         tiling, side = self._tiling, self._tiling.side
-        pieces = on_both_axes(self._inputs.T, seen.view(side, side, -1))
+        pieces = on_both_axes(self._inputs.T, seen.reshape(side, side, -1))
         channels, height = gradient.shape[-1], band.stop - band.start
         pieces = pieces.view(side, side, tiling.batch, height, tiling.columns, channels)
         # A tile reaches from its own TILE rows and columns into the next, no further.
@@ -81,20 +102,25 @@ class MatrixTransforms:
         blocks[:, :beyond, :, :-1, 1:] += pieces[:TILE, TILE:]
         blocks[:beyond, :beyond, :, 1:, 1:] += pieces[TILE:, TILE:]
         reached = whole.flatten(3, 4).flatten(1, 2)
-        top, _, left, _ = self._reach(band)
-        inside = gradient[:, max(top, 0) : top + reached.shape[1]]
-        above = max(-top, 0)
-        inside += reached[:, above : above + inside.shape[1], -left : tiling.width - left]
+        (top, _), (left, _) = self._reach(band, part)
+        inside = gradient[:, max(top, 0) : max(top + reached.shape[1], 0), max(left, 0) :]
+        inside = inside[:, :, : max(reached.shape[2] + min(left, 0), 0)]
+        above, before = max(-top, 0), max(-left, 0)
+        inside += reached[:, above : above + inside.shape[1], before : before + inside.shape[2]]
 
-    def _reach(self, band: slice) -> tuple[int, int, int, int]:
-        """Give the first and last row and column that the tiles see, the last excluded.
+    def _reach(self, band: slice, part: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Give the first and last row, then column, that a part sees, the last excluded.
 
         Those beyond the edges included.
         """
         tiling = self._tiling
-        more = tiling.kernel - 1 - tiling.padding
-        top, left = band.start * TILE - tiling.padding, -tiling.padding
-        return top, band.stop * TILE + more, left, tiling.columns * TILE + more
+        top, left = (first - tiling.padding for first in part)
+        rows = (band.start * TILE + top, band.stop * TILE + top + tiling.taps - 1)
+        return rows, (left, tiling.columns * TILE + left + tiling.taps - 1)
+
+    def _parts_of(self, weight: Tensor) -> list[Tensor]:
+        taps = self._tiling.taps
+        return [weight[:, :, y : y + taps, x : x + taps] for y, x in self._tiling.parts]
 
 
 def _tiles(frames: Tensor) -> Tensor:

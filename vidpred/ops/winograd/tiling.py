@@ -1,13 +1,12 @@
 """How frames are cut into tiles, and what is done with the tiles."""
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
 from torch import Tensor
 
-from vidpred.ops.winograd.filtering import TILE
+from vidpred.ops.winograd.filtering import TAPS, TILE
 
 _TILES_OF_A_BAND = 256
 """At most, where a row of tiles has fewer. A step of `small` on eight 32 x 32 or 64 x 64 patches
@@ -16,7 +15,7 @@ takes the same time, within the noise of 5 %, with 128 to 384, and more with few
 
 @dataclass(frozen=True)
 class Tiling:
-    """Tiles of the outputs of a convolution, each of which sees `side` x `side` inputs.
+    """Tiles of the outputs of a convolution, and of the inputs that parts of the kernel see.
 
     Attributes:
         batch: Frames.
@@ -33,9 +32,20 @@ class Tiling:
     padding: int
 
     @cached_property
+    def taps(self) -> int:
+        """Rows and columns of a part of the kernel."""
+        return TAPS[self.kernel]
+
+    @cached_property
+    def parts(self) -> list[tuple[int, int]]:
+        """First row and column of every part of the kernel."""
+        first = range(0, self.kernel, self.taps)
+        return [(row, column) for row in first for column in first]
+
+    @cached_property
     def side(self) -> int:
-        """Rows and columns of inputs that a tile sees."""
-        return TILE + self.kernel - 1
+        """Rows and columns of inputs that a part of the kernel sees for a tile."""
+        return TILE + self.taps - 1
 
     @cached_property
     def made(self) -> tuple[int, int]:
@@ -70,29 +80,33 @@ class Room:
 
     Args:
         tiling: How frames are cut.
-        like: Has the channels of what is transformed last, its type and device.
+        channels: Of a transformed tile.
+        like: Of its type and on its device.
     """
 
-    def __init__(self, tiling: Tiling, like: Tensor) -> None:
+    def __init__(self, tiling: Tiling, channels: int, like: Tensor) -> None:
         self._tiling = tiling
-        self._channels = like.shape[-1]
-        largest = max(map(tiling.tiles, tiling.bands))
-        self._flat = like.new_empty(tiling.side**2 * largest * self._channels)
+        # The first band has as many tiles as any.
+        self._first = like.new_empty(tiling.side**2, tiling.tiles(tiling.bands[0]), channels)
 
     def of(self, band: slice) -> Tensor:
         """Give (side * side, N, channels); what was there is lost."""
-        shape = (self._tiling.side**2, self._tiling.tiles(band), self._channels)
-        return self._flat[: math.prod(shape)].view(shape)
+        points, tiles, channels = self._first.shape
+        wanted = self._tiling.tiles(band)
+        if wanted == tiles:
+            return self._first
+        return self._first.flatten()[: points * wanted * channels].view(points, wanted, channels)
 
 
 class Transforms(Protocol):
     """The transforms of a band of N tiles, by frames, then rows, then columns.
 
-    Frames are (B, H, W, channels) without gaps; transformed ones are (side * side, N, channels).
+    Frames are (B, H, W, channels) without gaps; transformed ones are (side * side, N, channels) for
+    outputs, and (side * side, N, P * channels) for inputs, with P parts of the kernel.
     """
 
     def filter(self, weight: Tensor) -> Tensor:
-        """Transform weights (D, C, k, k) into filters (side * side, D, C)."""
+        """Transform weights (D, C, k, k) into filters (side * side, D, P * C)."""
         ...
 
     def weigh(self, gradient: Tensor) -> Tensor:
