@@ -108,7 +108,7 @@ def test_a_cache_that_cannot_be_written_is_told(
         compile_c(source, {"ANSWER": "42"})
 
 
-@pytest.mark.parametrize("kernel", [3, 5])
+@pytest.mark.parametrize("kernel", [3, 5, 7])
 def test_threads_change_no_bit(kernel: int) -> None:
     library = native.kernels(kernel)
     if library is None:
@@ -122,15 +122,20 @@ def test_threads_change_no_bit(kernel: int) -> None:
             torch.set_num_threads(threads)
             transforms = native.NativeTransforms(tiling, library)
             made, gradient = torch.zeros_like(frames), torch.zeros_like(frames)
+            results = [made, gradient]
             for band in tiling.bands:
-                transforms.make(transforms.see(frames, band), None, band, made)
-                transforms.collect(transforms.spread(frames, band), band, gradient)
-            found.append(torch.stack([made, gradient]))
+                seen = transforms.see(frames, band)
+                transforms.collect(seen, band, gradient)
+                products = seen[..., : frames.shape[-1]].contiguous()
+                transforms.make(products, None, band, made, rectified=False)
+                results += [seen, transforms.spread(frames, band, frames).clone()]
+            found.append(results)
     finally:
         torch.set_num_threads(before)
-    assert found[0].count_nonzero() > 0.99 * found[0].numel()
-    for other in found[1:]:
-        assert torch.equal(other, found[0])
+    assert all(result.count_nonzero() > 0.3 * result.numel() for result in found[0])
+    for others in found[1:]:
+        for one, other in zip(found[0], others, strict=True):
+            assert torch.equal(one, other)
 
 
 def test_small_numbers_stay_numbers() -> None:
@@ -142,5 +147,6 @@ def test_small_numbers_stay_numbers() -> None:
 def test_numbers_that_are_none_stay_none() -> None:
     frames = torch.zeros(1, 16, 16, 16)
     frames[0, 0, 8, 8] = torch.nan
-    made = winograd_conv2d(frames, torch.ones(32, 16, 5, 5), None, 2)
-    assert made[..., 6:11, 6:11].isnan().all()
+    for rectified in (False, True):
+        made = winograd_conv2d(frames, torch.ones(32, 16, 5, 5), None, 2, rectified=rectified)
+        assert made[..., 6:11, 6:11].isnan().all()

@@ -14,9 +14,11 @@ from vidpred.ops.winograd import has_native_kernels, winograd_conv2d
 CASES = [
     *[(3, 1, 8, 12), (3, 0, 7, 9), (5, 2, 9, 32), (5, 0, 12, 16), (5, 2, 16, 16)],
     *[(3, 1, 70, 66), (5, 2, 61, 90), (5, 0, 70, 150), (3, 3, 9, 10), (5, 4, 11, 8)],
+    *[(7, 0, 32, 32), (7, 3, 9, 33), (7, 0, 7, 8), (7, 3, 70, 66), (7, 6, 11, 8), (7, 9, 7, 7)],
 ]
-# Fewer than the 16 channels that the kernels take at a time, as many, and some left over.
-CHANNELS = [(6, 4), (16, 32), (35, 19)]
+# Fewer than the 16 channels that the kernels take at a time, as many, nearly as many (with channels
+# of zeros added), and some left over.
+CHANNELS = [(6, 4), (16, 32), (15, 14), (35, 19)]
 SINGLE = 1e-4
 """Of the standard deviation; measured up to 5e-5."""
 
@@ -92,6 +94,24 @@ def test_single_precision_loses_few_digits(
         require_close(ours, theirs)
 
 
+@pytest.mark.parametrize("native", [False, True])
+@pytest.mark.parametrize(("kernel", "height"), [(3, 17), (5, 70), (7, 21)])
+def test_rectified_it_is_followed_by_a_relu(kernel: int, height: int, native: bool) -> None:
+    exact = [x.requires_grad_() for x in example(kernel, height, height, (15, 20))]
+    single = [x.detach().float().requires_grad_() for x in exact]
+    convolved = F.conv2d(*exact, padding=1)
+    found = winograd_conv2d(*single, 1, rectified=True, native=native)
+    # What is near zero may be rounded to its other side.
+    upstream = torch.rand_like(convolved) * (convolved.abs() > 1e-3)
+    require_close(found, convolved.relu())
+    wanted = torch.autograd.grad(convolved.relu(), exact, upstream)
+    gradients = torch.autograd.grad(found, single, upstream.float())
+    for ours, theirs in zip(gradients, wanted, strict=True):
+        require_close(ours, theirs)
+    with torch.no_grad():
+        assert torch.equal(winograd_conv2d(*single, 1, rectified=True, native=native), found)
+
+
 def test_some_gradients_without_the_others() -> None:
     frames, weight, bias = (x.float() for x in example(5, 16, 16, (16, 32)))
     for wanted in ((frames,), (weight,), (bias,), (frames, weight)):
@@ -114,16 +134,17 @@ def test_types_that_differ_are_an_error_and_no_memory_read_wrongly(other: torch.
 
 
 def test_other_kernels_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"the kernel has 7 rows; expected one of \(3, 5\)"):
-        winograd_conv2d(torch.zeros(1, 2, 9, 9), torch.zeros(2, 2, 7, 7), None, 3)
+    with pytest.raises(ValueError, match=r"the kernel has 9 rows; expected one of \(3, 5, 7\)"):
+        winograd_conv2d(torch.zeros(1, 2, 9, 9), torch.zeros(2, 2, 9, 9), None, 4)
 
 
-def test_first_and_second_derivatives_by_differences() -> None:
+@pytest.mark.parametrize("rectified", [False, True])
+def test_first_and_second_derivatives_by_differences(rectified: bool) -> None:
     frames, weight, _ = example(3, 5, 5)
     inputs = (frames[:1, :2].detach().requires_grad_(), weight[:2, :2].detach().requires_grad_())
 
     def convolved(frames: Tensor, weight: Tensor) -> Tensor:
-        return winograd_conv2d(frames, weight, None, 1)
+        return winograd_conv2d(frames, weight, None, 1, rectified=rectified)
 
     assert gradcheck(convolved, inputs)
     assert gradgradcheck(convolved, inputs)

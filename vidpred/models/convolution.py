@@ -1,6 +1,7 @@
 """Convolutions of stride 1 that can be computed with fewer products."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidpred.ops.winograd import has_native_kernels, winograd_conv2d
@@ -31,13 +32,18 @@ class Convolution(nn.Conv2d):
         self.winograd = True
         self.native_kernels = True
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Convolve; see `torch.nn.Conv2d`."""
+    def forward(self, input: Tensor, *, rectified: bool = False) -> Tensor:
+        """Convolve; see `torch.nn.Conv2d`.
+
+        Args:
+            input: Frames.
+            rectified: With a ReLU after it.
+        """
         if self.winograd and self._pays(input):
-            padding = int(self.padding[0])
-            native = self.native_kernels
-            return winograd_conv2d(input, self.weight, self.bias, padding, native=native)
-        return super().forward(input)
+            options = {"rectified": rectified, "native": self.native_kernels}
+            return winograd_conv2d(input, self.weight, self.bias, int(self.padding[0]), **options)
+        convolved = super().forward(input)
+        return F.relu(convolved, inplace=True) if rectified else convolved
 
     def _pays(self, frames: Tensor) -> bool:
         kernel = self.kernel_size[0]
@@ -55,3 +61,19 @@ class Convolution(nn.Conv2d):
             return False
         native = self.native_kernels and has_native_kernels(kernel)
         return native or sides[0] * sides[1] >= _FEWEST[kernel]
+
+
+class Layers(nn.Sequential):
+    """Layers one after the other; a ReLU right after a `Convolution` is computed with it."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply all layers."""
+        layers = list(self)
+        while layers:
+            layer = layers.pop(0)
+            if isinstance(layer, Convolution) and layers and isinstance(layers[0], nn.ReLU):
+                layers.pop(0)
+                input = layer(input, rectified=True)
+            else:
+                input = layer(input)
+        return input

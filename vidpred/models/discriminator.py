@@ -10,7 +10,7 @@ from jsonargparse.typing import PositiveInt
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from vidpred.models.convolution import Convolution
+from vidpred.models.convolution import Convolution, Layers
 from vidpred.ops.checks import require_frames, require_positive
 from vidpred.ops.pyramid import pyramid
 
@@ -254,7 +254,7 @@ class MultiScaleDiscriminator(nn.Module):
             )
         return size
 
-    def _network(self, scale: DiscriminatorScale, feature_size: int) -> nn.Sequential:
+    def _network(self, scale: DiscriminatorScale, feature_size: int) -> Layers:
         frames = self.context_frames + self.output_frames
         layers: list[nn.Module] = []
         for (width_in, width_out), kernel in zip(
@@ -276,4 +276,4 @@ class MultiScaleDiscriminator(nn.Module):
                 spectral_norm(layer) if isinstance(layer, nn.Conv2d | nn.Linear) else layer
                 for layer in layers
             ]
-        return nn.Sequential(*layers[:-1])
+        return Layers(*layers[:-1])

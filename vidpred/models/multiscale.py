@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jsonargparse.typing import PositiveInt
 from torch import Tensor, nn
 
-from vidpred.models.convolution import Convolution
+from vidpred.models.convolution import Convolution, Layers
 from vidpred.models.predictor import ScalePredictor
 from vidpred.ops.checks import require_frames, require_positive
 from vidpred.ops.pyramid import pyramid
@@ -214,10 +214,10 @@ class MultiScaleGenerator(ScalePredictor):
         return cls(**{**config, "scales": scales})
 
 
-def _same_size_network(scale: GeneratorScale, in_channels: int, out_channels: int) -> nn.Sequential:
+def _same_size_network(scale: GeneratorScale, in_channels: int, out_channels: int) -> Layers:
     widths = [in_channels, *scale.hidden, out_channels]
     layers: list[nn.Module] = []
     for (width_in, width_out), kernel in zip(pairwise(widths), scale.kernels, strict=True):
         convolution = Convolution(width_in, width_out, kernel, padding=kernel // 2)
         layers += [convolution, nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers[:-1])
+    return Layers(*layers[:-1])

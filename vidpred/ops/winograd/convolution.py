@@ -14,7 +14,13 @@ from vidpred.ops.winograd.tiling import Room, Tiling, Transforms
 
 
 def winograd_conv2d(
-    frames: Tensor, weight: Tensor, bias: Tensor | None, padding: int, *, native: bool = True
+    frames: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    padding: int,
+    *,
+    rectified: bool = False,
+    native: bool = True,
 ) -> Tensor:
     """Convolve as `torch.nn.functional.conv2d` does at stride 1, to about 1e-5 of the output.
 
@@ -27,6 +33,7 @@ def winograd_conv2d(
         weight: Shape (D, C, k, k), k one of `TAPS`.
         bias: Shape (D,), or None.
         padding: Zeros around the frames.
+        rectified: Put a ReLU on it, which takes no time of its own here.
         native: Transform float32 on the CPU by kernels in C where they can be compiled
             (`vidpred.ops.winograd.native`), instead of matrix products; both round differently.
 
@@ -44,8 +51,8 @@ def winograd_conv2d(
         frames = F.pad(frames.permute(0, 2, 3, 1), (0, missing)).permute(0, 3, 1, 2)
         weight = F.pad(weight, (0, 0, 0, 0, 0, missing))
     if not torch.is_grad_enabled():
-        return _convolve(frames, weight, bias, padding, native, None)[0]
-    convolved: Tensor = _Winograd.apply(frames, weight, bias, padding, native)
+        return _convolve(frames, weight, bias, padding, rectified, native, None)[0]
+    convolved: Tensor = _Winograd.apply(frames, weight, bias, padding, rectified, native)
     return convolved
 
 
@@ -54,6 +61,7 @@ def _convolve(
     weight: Tensor,
     bias: Tensor | None,
     padding: int,
+    rectified: bool,
     native: bool,
     seen: list[Tensor] | None,
 ) -> tuple[Tensor, Tensor]:
@@ -82,7 +90,7 @@ def _convolve(
     for band in tiling.bands:
         met, products = transforms.see(inputs, band), room.of(band)
         torch.bmm(met, filters.transpose(1, 2), out=products)
-        transforms.make(products, bias, band, made)
+        transforms.make(products, bias, band, made, rectified=rectified)
         if seen is not None:
             seen.append(met)
     return convolved, filters
@@ -91,24 +99,34 @@ def _convolve(
 class _Winograd(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, frames: Tensor, weight: Tensor, bias: Tensor | None, padding: int, native: bool
+        ctx: Any,
+        frames: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        padding: int,
+        rectified: bool,
+        native: bool,
     ) -> Tensor:
         # The filters alone want to know it again, and not while they are frozen.
         seen: list[Tensor] | None = [] if ctx.needs_input_grad[1] else None
-        convolved, filters = _convolve(frames, weight, bias, padding, native, seen)
-        ctx.save_for_backward(frames, weight, filters, *(seen or ()))
+        convolved, filters = _convolve(frames, weight, bias, padding, rectified, native, seen)
+        made = convolved if rectified else None
+        ctx.save_for_backward(frames, weight, filters, made, *(seen or ()))
         ctx.padding, ctx.native = padding, native
         return convolved
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        frames, weight, filters, *seen = ctx.saved_tensors
+        frames, weight, filters, made, *seen = ctx.saved_tensors
         wanted = ctx.needs_input_grad[:3]
         if torch.is_grad_enabled():  # a gradient of the gradient is wanted: by what has one
-            return *_direct_backward(gradient, frames, weight, ctx.padding, wanted), None, None
+            if made is not None:
+                gradient = torch.ops.aten.threshold_backward(gradient, made, 0)
+            return *_direct_backward(gradient, frames, weight, ctx.padding, wanted), *[None] * 3
         tiling = _tiling(frames, weight.shape[-1], ctx.padding)
         transforms = _transforms(tiling, frames, ctx.native)
         upstream = gradient.permute(0, 2, 3, 1).contiguous()
+        rectified = None if made is None else made.permute(0, 2, 3, 1)
         to_frames = to_weight = to_bias = None
         if wanted[0]:
             to_inputs = frames.new_zeros(tiling.batch, tiling.height, tiling.width, weight.shape[1])
@@ -117,7 +135,7 @@ class _Winograd(torch.autograd.Function):
         if wanted[1]:
             to_filters = torch.empty_like(filters)
         for number, band in enumerate(tiling.bands):
-            products = transforms.spread(upstream, band)
+            products = transforms.spread(upstream, band, rectified)
             if wanted[0]:
                 to_seen = room.of(band)
                 torch.bmm(products, filters, out=to_seen)
@@ -130,7 +148,7 @@ class _Winograd(torch.autograd.Function):
                 to_bias = of_band if to_bias is None else to_bias.add_(of_band)
         if wanted[1]:
             to_weight = transforms.weigh(to_filters)
-        return to_frames, to_weight, to_bias, None, None
+        return to_frames, to_weight, to_bias, None, None, None
 
 
 _tiling_of = lru_cache(Tiling)  # what it computes is kept with it

@@ -24,6 +24,7 @@ _Static_assert(PARTS == 1 || TAPS == TILE, "parts see the inputs of other tiles"
 #define UNROLLED _Pragma("GCC unroll 8")
 
 typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
+typedef int bits __attribute__((vector_size(LANES * sizeof(int))));
 typedef float lanes_anywhere __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
 
 static const float inputs[SIDE * SIDE] = {INPUTS};
@@ -100,6 +101,12 @@ INLINE void put(float *to, const lanes *from, int count)
     else for (int v = 0; v < WIDTH; v++) *(lanes_anywhere *)(to + v * LANES) = from[v];
 }
 
+/* Values where others are above zero or no numbers, as torch has it; zero elsewhere. */
+INLINE lanes kept(lanes values, lanes others)
+{
+    return (lanes)((bits)values & ~(bits)(others <= (lanes){0}));
+}
+
 /* row @ from, in two parts; `step` registers from one number to the next. */
 INLINE void sums(const float *row, int n, const lanes *from, int step, lanes *even, lanes *odd)
 {
@@ -169,12 +176,17 @@ INLINE void look(const band *b, const float *frames, place at, int side, int cou
 }
 
 /* n x n pixels to their values at all points, by a matrix (SIDE x n). They are `next` numbers from
- * each other, and written as often as they are used. */
-INLINE void spread_block(const float *matrix, int n, const band *b, const float *frames, place at,
-                         int count, float *values, ptrdiff_t next, const ptrdiff_t *used, int uses)
+ * each other, and written as often as they are used. Pixels where `rectified` is zero are zero. */
+INLINE void spread_block(const float *matrix, int n, const band *b, const float *frames,
+                         const float *rectified, place at, int count, float *values,
+                         ptrdiff_t next, const ptrdiff_t *used, int uses)
 {
     lanes tile[SIDE * SIDE * WIDTH], half[SIDE * SIDE * WIDTH], row[SIDE * WIDTH];
     look(b, frames, at, n, count, tile);
+    if (rectified) {
+        look(b, rectified, at, n, count, half);
+        for (int k = 0; k < n * n * WIDTH; k++) tile[k] = kept(tile[k], half[k]);
+    }
     for (int x = 0; x < n; x++) evaluate(matrix, n, tile + x * WIDTH, n, half + x * WIDTH, n);
     for (int y = 0; y < SIDE; y++) {
         evaluate(matrix, n, half + y * n * WIDTH, 1, row, 1);
@@ -185,9 +197,11 @@ INLINE void spread_block(const float *matrix, int n, const band *b, const float 
     }
 }
 
-/* Its transpose: values at all points to n x n pixels, to which `bias` is added. */
+/* Its transpose: values at all points to n x n pixels, to which `bias` is added, and whose negative
+ * ones become zero where `rectified` is set. */
 INLINE void make_block(const float *matrix, int n, const band *b, const float *values,
-                       ptrdiff_t next, const float *bias, place at, int count, float *frames)
+                       ptrdiff_t next, const float *bias, int rectified, place at, int count,
+                       float *frames)
 {
     const int bottom = end_inside(at.top, b->height, n), right = end_inside(at.left, b->width, n);
     lanes column[SIDE * WIDTH], half[SIDE * SIDE * WIDTH], row[SIDE * WIDTH], more[WIDTH] = {{0}};
@@ -201,7 +215,11 @@ INLINE void make_block(const float *matrix, int n, const band *b, const float *v
         float *pixel = frames + at.frame + ((at.top + y) * b->width + at.left) * b->channels;
         combine(matrix, n, half + y * SIDE * WIDTH, 1, row, 1);
         for (int x = 0; x < right; x++, pixel += b->channels) {
-            for (int v = 0; v < WIDTH; v++) row[x * WIDTH + v] += more[v];
+            for (int v = 0; v < WIDTH; v++) {
+                lanes *const value = row + x * WIDTH + v;
+                *value += more[v];
+                if (rectified) *value = kept(*value, *value);
+            }
             put(pixel, row + x * WIDTH, count);
         }
     }
@@ -265,7 +283,7 @@ INLINE void collect_block(const band *b, const float *seen, ptrdiff_t next, cons
 void winograd_see(const band *b, const float *frames, float *seen, int threads)
 {
 #define PIXELS(count) \
-    spread_block(inputs, SIDE, b, frames + c, s.at, count, seen + c, next, s.used, s.uses)
+    spread_block(inputs, SIDE, b, frames + c, NULL, s.at, count, seen + c, next, s.used, s.uses)
     const ptrdiff_t next = tiles_of(b) * ALL_PARTS * b->channels, rows = b->rows + PARTS - 1;
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (ptrdiff_t r = 0; r < b->batch * rows; r++)
@@ -288,19 +306,22 @@ void winograd_collect(const band *b, const float *seen, float *gradient, int thr
 #undef PIXELS
 }
 
-void winograd_make(const band *b, const float *products, const float *bias, float *made, int threads)
+void winograd_make(const band *b, const float *products, const float *bias, int rectified,
+                   float *made, int threads)
 {
 #define PIXELS(count)                                                                             \
     make_block(outputs, TILE, b, products + used * b->channels + c, next, bias ? bias + c : NULL, \
-               at, count, made + c)
+               rectified, at, count, made + c)
     EACH_PART(b, threads, 1, PIXELS)
 #undef PIXELS
 }
 
-void winograd_spread(const band *b, const float *gradient, float *products, int threads)
+void winograd_spread(const band *b, const float *gradient, const float *rectified, float *products,
+                     int threads)
 {
-#define PIXELS(count) \
-    spread_block(outputs, TILE, b, gradient + c, at, count, products + c, next, &used, 1)
+#define PIXELS(count)                                                                              \
+    spread_block(outputs, TILE, b, gradient + c, rectified ? rectified + c : NULL, at, count, \
+                 products + c, next, &used, 1)
     EACH_PART(b, threads, 1, PIXELS)
 #undef PIXELS
 }
@@ -308,7 +329,7 @@ void winograd_spread(const band *b, const float *gradient, float *products, int 
 void winograd_filter(const band *b, const float *weights, float *filters, int threads)
 {
 #define PIXELS(count) \
-    spread_block(kernels, TAPS, b, weights + c, at, count, filters + c, next, &used, 1)
+    spread_block(kernels, TAPS, b, weights + c, NULL, at, count, filters + c, next, &used, 1)
     EACH_PART(b, threads, ALL_PARTS, PIXELS)
 #undef PIXELS
 }
@@ -316,7 +337,7 @@ void winograd_filter(const band *b, const float *weights, float *filters, int th
 void winograd_weigh(const band *b, const float *filters, float *weights, int threads)
 {
 #define PIXELS(count)                                                                           \
-    make_block(kernels, TAPS, b, filters + used * b->channels + c, next, NULL, at, count, \
+    make_block(kernels, TAPS, b, filters + used * b->channels + c, next, NULL, 0, at, count, \
                weights + c)
     EACH_PART(b, threads, ALL_PARTS, PIXELS)
 #undef PIXELS

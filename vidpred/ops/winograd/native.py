@@ -56,8 +56,9 @@ def kernels(kernel: int) -> ctypes.CDLL | None:
         return None
     pointer, number = ctypes.c_void_p, ctypes.c_int
     band = ctypes.POINTER(_Band)
-    library.winograd_make.argtypes = (band, pointer, pointer, pointer, number)
-    for name in ("see", "spread", "collect", "filter", "weigh"):
+    library.winograd_make.argtypes = (band, pointer, pointer, number, pointer, number)
+    library.winograd_spread.argtypes = (band, pointer, pointer, pointer, number)
+    for name in ("see", "collect", "filter", "weigh"):
         getattr(library, f"winograd_{name}").argtypes = (band, pointer, pointer, number)
     for name in ("see", "make", "spread", "collect", "filter", "weigh"):
         getattr(library, f"winograd_{name}").restype = None
@@ -109,24 +110,31 @@ class NativeTransforms:
         self._library.winograd_see(where, frames.data_ptr(), seen.data_ptr(), self._threads)
         return seen
 
-    def make(self, products: Tensor, bias: Tensor | None, band: slice, made: Tensor) -> None:
+    def make(
+        self, products: Tensor, bias: Tensor | None, band: slice, made: Tensor, *, rectified: bool
+    ) -> None:
         """See `Transforms.make`."""
         more = None if bias is None else bias.contiguous()
         self._library.winograd_make(
             self._band(made, band, 0),
             products.data_ptr(),
             None if more is None else more.data_ptr(),
+            rectified,
             made.data_ptr(),
             self._threads,
         )
 
-    def spread(self, gradient: Tensor, band: slice) -> Tensor:
+    def spread(self, gradient: Tensor, band: slice, rectified: Tensor | None) -> Tensor:
         """See `Transforms.spread`."""
         self._products = self._products or Room(self._tiling, gradient.shape[-1], gradient)
         products = self._products.of(band)
         where = self._band(gradient, band, 0)
         self._library.winograd_spread(
-            where, gradient.data_ptr(), products.data_ptr(), self._threads
+            where,
+            gradient.data_ptr(),
+            None if rectified is None else rectified.data_ptr(),
+            products.data_ptr(),
+            self._threads,
         )
         return products
 

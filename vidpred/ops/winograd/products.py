@@ -25,7 +25,9 @@ class MatrixTransforms:
         after, of_parts = gradient.shape[1:]
         before = of_parts // len(self._tiling.parts)
         weight = gradient.new_empty(after, before, kernel, kernel)
-        for part, some in zip(self._parts_of(weight), gradient.split(before, -1), strict=True):
+        for part, some in zip(
+            self._parts_of(weight), torch.split(gradient, before, -1), strict=True
+        ):
             taps = on_both_axes(self._kernels.T, some.reshape(side, side, -1))
             rows, columns = part.shape[2:]
             part.copy_(taps[:rows, :columns].view(rows, columns, after, before).permute(2, 3, 0, 1))
@@ -35,12 +37,16 @@ class MatrixTransforms:
         """See `Transforms.see`."""
         return torch.cat([self._see(frames, band, part) for part in self._tiling.parts], -1)
 
-    def make(self, products: Tensor, bias: Tensor | None, band: slice, made: Tensor) -> None:
+    def make(
+        self, products: Tensor, bias: Tensor | None, band: slice, made: Tensor, *, rectified: bool
+    ) -> None:
         """See `Transforms.make`."""
         tiling, side = self._tiling, self._tiling.side
         tiles = on_both_axes(self._outputs, products.view(side, side, -1))
         if bias is not None:
             tiles.view(-1, len(bias)).add_(bias)
+        if rectified:
+            tiles.relu_()
         parts = tiles.view(TILE, TILE, tiling.batch, -1, tiling.columns, made.shape[-1])
         into = made[:, band.start * TILE : band.stop * TILE]
         rows = parts.permute(2, 3, 0, 4, 1, 5)
@@ -50,10 +56,12 @@ class MatrixTransforms:
             whole = rows.flatten(3, 4).flatten(1, 2)
             into.copy_(whole[:, : into.shape[1], : into.shape[2]])
 
-    def spread(self, gradient: Tensor, band: slice) -> Tensor:
+    def spread(self, gradient: Tensor, band: slice, rectified: Tensor | None) -> Tensor:
         """See `Transforms.spread`."""
-        tiling = self._tiling
-        some = gradient[:, band.start * TILE : band.stop * TILE]
+        tiling, rows = self._tiling, slice(band.start * TILE, band.stop * TILE)
+        some = gradient[:, rows]
+        if rectified is not None:
+            some = torch.ops.aten.threshold_backward(some, rectified[:, rows], 0)
         below = (band.stop - band.start) * TILE - some.shape[1]
         padded = F.pad(some, (0, 0, 0, tiling.columns * TILE - some.shape[2], 0, below))
         tiles = _tiles(padded).permute(2, 4, 0, 1, 3, 5).reshape(TILE, TILE, -1)
@@ -63,7 +71,7 @@ class MatrixTransforms:
     def collect(self, seen: Tensor, band: slice, gradient: Tensor) -> None:
         """See `Transforms.collect`."""
         parts = self._tiling.parts
-        for part, some in zip(parts, seen.split(gradient.shape[-1], -1), strict=True):
+        for part, some in zip(parts, torch.split(seen, gradient.shape[-1], -1), strict=True):
             self._collect(some, band, part, gradient)
 
     def _filter(self, part: Tensor) -> Tensor:
@@ -84,9 +92,7 @@ class MatrixTransforms:
         met = on_both_axes(self._inputs, tiles.reshape(side, side, -1))
         return met.view(side**2, -1, frames.shape[-1])
 
-    def _collect(
-        self, seen: Tensor, band: slice, part: tuple[int, int], gradient: Tensor
-    ) -> None:
+    def _collect(self, seen: Tensor, band: slice, part: tuple[int, int], gradient: Tensor) -> None:
         tiling, side = self._tiling, self._tiling.side
         pieces = on_both_axes(self._inputs.T, seen.reshape(side, side, -1))
         channels, height = gradient.shape[-1], band.stop - band.start

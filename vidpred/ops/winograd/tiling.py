@@ -117,14 +117,16 @@ class Transforms(Protocol):
         """Transform what the tiles see of the inputs."""
         ...
 
-    def make(self, products: Tensor, bias: Tensor | None, band: slice, made: Tensor) -> None:
+    def make(
+        self, products: Tensor, bias: Tensor | None, band: slice, made: Tensor, *, rectified: bool
+    ) -> None:
         """Transform products into outputs, and write those of the band into `made`."""
         ...
 
-    def spread(self, gradient: Tensor, band: slice) -> Tensor:
+    def spread(self, gradient: Tensor, band: slice, rectified: Tensor | None) -> Tensor:
         """Give the gradient of the products from that of the outputs; the transpose of `make`.
 
-        The next band may overwrite it.
+        Where outputs were rectified, these are given. The next band may overwrite the result.
         """
         ...
 
