@@ -1,17 +1,32 @@
 """Convolutions of stride 1 that can be computed with fewer products."""
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidpred.ops.winograd import has_native_kernels, winograd_conv2d
 
-# Channels in times channels out, by kernel; measured on two cores with AVX2, forward and backward.
-# Below, transforms cost more than products are saved.
-_FEWEST_NATIVE = {3: 32 * 64, 5: 16 * 32, 7: 15 * 16}
-_FEWEST = {3: 64 * 64, 5: 32 * 32, 7: 64 * 64}
-_FEWEST_ON_A_SIDE = 12
-_SMALLEST_OUTPUT = 8
+
+class _Least(NamedTuple):
+    """What a layer must have for its transforms to cost less than the products that they save.
+
+    Measured on two cores with AVX2, forward and backward.
+
+    Attributes:
+        channels: Those in times those out, by kernel.
+        on_a_side: The smaller number of the two.
+        output: Rows and columns.
+    """
+
+    channels: dict[int, int]
+    on_a_side: int
+    output: int
+
+
+_NATIVE = _Least({3: 32 * 64, 5: 16 * 32, 7: 15 * 16}, on_a_side=12, output=4)
+_BY_MATRICES = _Least({3: 64 * 64, 5: 32 * 32, 7: 64 * 64}, on_a_side=16, output=8)
 
 
 class Convolution(nn.Conv2d):
@@ -46,21 +61,27 @@ class Convolution(nn.Conv2d):
         return F.relu(convolved, inplace=True) if rectified else convolved
 
     def _pays(self, frames: Tensor) -> bool:
-        kernel = self.kernel_size[0]
-        sides = (self.in_channels, self.out_channels)
         if (
             frames.device.type != "cpu"
             or frames.dtype != torch.float32
             or torch.is_autocast_enabled("cpu")
             or torch.compiler.is_compiling()
-            or kernel not in _FEWEST
-            or min(sides) < _FEWEST_ON_A_SIDE
-            or sides[0] * sides[1] < _FEWEST_NATIVE[kernel]
-            or min(frames.shape[-2:]) + 2 * int(self.padding[0]) - kernel + 1 < _SMALLEST_OUTPUT
         ):
             return False
-        native = self.native_kernels and has_native_kernels(kernel)
-        return native or sides[0] * sides[1] >= _FEWEST[kernel]
+        if self._has(frames, _BY_MATRICES):
+            return True
+        kernel = self.kernel_size[0]
+        return self.native_kernels and self._has(frames, _NATIVE) and has_native_kernels(kernel)
+
+    def _has(self, frames: Tensor, least: _Least) -> bool:
+        kernel, sides = self.kernel_size[0], (self.in_channels, self.out_channels)
+        beyond = 2 * int(self.padding[0]) - kernel + 1
+        return (
+            kernel in least.channels
+            and sides[0] * sides[1] >= least.channels[kernel]
+            and min(sides) >= least.on_a_side
+            and min(frames.shape[-2:]) + beyond >= least.output
+        )
 
 
 class Layers(nn.Sequential):
