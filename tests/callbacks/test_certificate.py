@@ -383,3 +383,21 @@ def test_training_is_the_same_without_it(dead: bool) -> None:
         task.state_dict().items(), other.state_dict().values(), strict=True
     ):
         assert torch.equal(mine, theirs), name
+
+
+class CountsThreads(AdversarialTask):
+    def generator_objective(self, frames: Tensor) -> GeneratorObjective:
+        self.threads = [*getattr(self, "threads", []), torch.get_num_threads()]
+        return super().generator_objective(frames)
+
+
+def test_it_computes_in_one_thread_and_gives_the_others_back() -> None:
+    before = torch.get_num_threads()
+    task = of(CountsThreads)
+    torch.set_num_threads(3)
+    try:
+        certified(task)
+        assert task.threads == [1, 3]
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)

@@ -235,6 +235,7 @@ def test_an_error_in_validation_leaves_a_checkpoint(
     assert (tmp_path / "run" / "checkpoints" / "interrupted.ckpt").is_file()
 
 
+@pytest.mark.slow
 def test_a_network_of_ones_own_is_found_here(tmp_path: Path, toy_root: Path) -> None:
     (tmp_path / "mine.py").write_text(
         "from vidpred.models import MultiScaleGenerator\n\n\n"

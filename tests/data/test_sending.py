@@ -25,7 +25,7 @@ except DataError as error:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit of file sizes on Windows")
-@pytest.mark.parametrize("stage", ["fit", "validate"])
+@pytest.mark.parametrize("stage", ["fit", pytest.param("validate", marks=pytest.mark.slow)])
 def test_no_room_in_shared_memory_ends_the_loop_with_the_reason(toy_root: Path, stage: str) -> None:
     child = [sys.executable, "-c", LIMITED, str(toy_root), stage]
     done = subprocess.run(child, check=True, capture_output=True, text=True, timeout=60)

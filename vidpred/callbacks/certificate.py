@@ -1,8 +1,11 @@
 """Proof, before the first step, that the gradients go where they must."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import torch
 from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
@@ -124,7 +127,7 @@ class GradientCertificate(Callback):
         batches_seen = task.batches_seen
         task.batches_seen = max(batches_seen, getattr(task, "reconstruction_batches", 0))
         try:
-            with undisturbed(trainer):
+            with undisturbed(trainer), one_thread():
                 for phase in todo:
                     found = certify_phase(phase, frames, others=[p for p in todo if p is not phase])
                     self.paths[phase.name] = found.paths
@@ -141,3 +144,18 @@ class GradientCertificate(Callback):
             for phase, paths in self.paths.items()
         )
         return f"gradients are certified ({self.seconds:.2f} s): at every scale {moved}"
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute in this thread alone.
+
+    Two clips need no more, and the loader's workers, which begin at the same time, would keep
+    several waiting for each other: a third of the time.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
