@@ -57,8 +57,8 @@ INLINE place part_of(place tile, int part)
 
 INLINE ptrdiff_t tiles_of(const band *b) { return b->batch * b->rows * b->columns; }
 
-/* SIDE x SIDE inputs, and which tiles see them with which parts of the kernel: that part `used[k]`
- * of all parts of all tiles. */
+/* SIDE x SIDE inputs, and the parts of tiles that see them: the tile's number times ALL_PARTS, and
+ * the part's. */
 typedef struct {
     place at;
     int uses;
@@ -265,19 +265,19 @@ INLINE void collect_block(const band *b, const float *seen, ptrdiff_t next, cons
 
 /* A macro, since matrices that enter a parallel region as arguments are no constants in it. Parts of
  * the weights lie side by side: `used` tells which one of all. */
-#define EACH_PART(b, threads, parts, block)                           \
-    const ptrdiff_t next = tiles_of(b) * parts * (b)->channels;       \
-    _Pragma("omp parallel for schedule(static) num_threads(threads)") \
-    for (ptrdiff_t used = 0; used < tiles_of(b) * parts; used++) {    \
+#define EACH_PART(b, threads, parts, block)                                       \
+    const ptrdiff_t next = tiles_of(b) * parts * (b)->channels;                   \
+    _Pragma("omp parallel for schedule(static) num_threads(threads)")             \
+    for (ptrdiff_t used = 0; used < tiles_of(b) * parts; used++) {                \
         const place at = part_of(place_of(b, used / parts), (int)(used % parts)); \
-        EACH_BLOCK(b, block)                                          \
+        EACH_BLOCK(b, block)                                                      \
     }
 
-/* All that is seen in a row; `row` counts rows of all frames. */
-#define EACH_SIGHT(b, n, row, block)                                     \
-    for (ptrdiff_t x = 0; x < (b)->columns + PARTS - 1; x++) {           \
-        const sight s = sight_of(b, n, row, x);                          \
-        EACH_BLOCK(b, block)                                             \
+/* All that is seen in a row of the frame `n`. */
+#define EACH_SIGHT(b, n, row, block)                           \
+    for (ptrdiff_t x = 0; x < (b)->columns + PARTS - 1; x++) { \
+        const sight s = sight_of(b, n, row, x);                \
+        EACH_BLOCK(b, block)                                   \
     }
 
 void winograd_see(const band *b, const float *frames, float *seen, int threads)
@@ -319,7 +319,7 @@ void winograd_make(const band *b, const float *products, const float *bias, int 
 void winograd_spread(const band *b, const float *gradient, const float *rectified, float *products,
                      int threads)
 {
-#define PIXELS(count)                                                                              \
+#define PIXELS(count)                                                                         \
     spread_block(outputs, TILE, b, gradient + c, rectified ? rectified + c : NULL, at, count, \
                  products + c, next, &used, 1)
     EACH_PART(b, threads, 1, PIXELS)
@@ -336,7 +336,7 @@ void winograd_filter(const band *b, const float *weights, float *filters, int th
 
 void winograd_weigh(const band *b, const float *filters, float *weights, int threads)
 {
-#define PIXELS(count)                                                                           \
+#define PIXELS(count)                                                                        \
     make_block(kernels, TAPS, b, filters + used * b->channels + c, next, NULL, 0, at, count, \
                weights + c)
     EACH_PART(b, threads, ALL_PARTS, PIXELS)
