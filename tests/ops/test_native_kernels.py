@@ -114,7 +114,7 @@ def test_threads_change_no_bit(kernel: int) -> None:
     if library is None:
         pytest.skip("no C compiler here")
     tiling = Tiling(3, 50, 70, kernel, kernel // 2)
-    frames = torch.randn(3, 50, 70, 20)
+    frames, weight = torch.randn(3, 50, 70, 20), torch.randn(24, 20, kernel, kernel)
     before = torch.get_num_threads()
     found = []
     try:
@@ -122,7 +122,8 @@ def test_threads_change_no_bit(kernel: int) -> None:
             torch.set_num_threads(threads)
             transforms = native.NativeTransforms(tiling, library)
             made, gradient = torch.zeros_like(frames), torch.zeros_like(frames)
-            results = [made, gradient]
+            filters = transforms.filter(weight)
+            results = [made, gradient, filters, transforms.weigh(filters)]
             for band in tiling.bands:
                 seen = transforms.see(frames, band)
                 transforms.collect(seen, band, gradient)

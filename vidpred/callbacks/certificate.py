@@ -151,7 +151,7 @@ def one_thread() -> Iterator[None]:
     """Compute in this thread alone.
 
     Two clips need no more, and the loader's workers, which begin at the same time, would keep
-    several waiting for each other: a third of the time.
+    several waiting for each other: on two cores it takes a third of the time.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)

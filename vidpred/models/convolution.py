@@ -62,7 +62,10 @@ class Convolution(nn.Conv2d):
 
     def _pays(self, frames: Tensor) -> bool:
         if (
-            frames.device.type != "cpu"
+            type(frames) is not Tensor  # some have no memory, such as those of `torch.export`
+            or frames.ndim != 4
+            or not len(frames)
+            or frames.device.type != "cpu"
             or frames.dtype != torch.float32
             or torch.is_autocast_enabled("cpu")
             or torch.compiler.is_compiling()
@@ -85,7 +88,10 @@ class Convolution(nn.Conv2d):
 
 
 class Layers(nn.Sequential):
-    """Layers one after the other; a ReLU right after a `Convolution` is computed with it."""
+    """Layers one after the other; a ReLU right after a `Convolution` is computed with it.
+
+    Hooks on such a ReLU are not called, and those on the convolution see what the ReLU leaves.
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """Apply all layers."""

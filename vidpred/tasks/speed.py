@@ -29,10 +29,11 @@ class Speed:
             batches. None: `off`, until it has been measured on a GPU; on a CPU the convolutions
             that take the time are the same, and the compilation takes a minute.
         winograd: Compute wide convolutions by `vidpred.ops.winograd`, with a fraction of the
-            products, where nothing is compiled. None: on the CPU, which it serves alone.
+            products, where nothing is compiled. In training it keeps what its tiles saw: 2 (3 x 3),
+            4 (5 x 5) or 12 (7 x 7) times a layer's input. None: on the CPU, which it serves alone.
         native_kernels: Let the system's C compiler build Winograd's transforms for this processor,
-            a second or two, once; without one they are matrix products, which take about twice the
-            time. None: on the CPU.
+            once, a second or two for each size of kernel; without one they are matrix products,
+            which take about twice the time. None: on the CPU.
         fused_optimizers: One kernel for all weights, for torch's own optimisers that have it. None:
             on CPU and CUDA.
         keep_freed_memory: Keep memory for the next layer instead of giving it to the system and

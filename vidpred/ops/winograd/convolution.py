@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from vidpred.ops.winograd.filtering import TAPS
 from vidpred.ops.winograd.native import BLOCK, NativeTransforms, kernels
@@ -43,9 +43,13 @@ def winograd_conv2d(
     Raises:
         ValueError: When no filtering is known for the kernel's size, or the bias is of another one.
     """
-    # The kernels read memory as what they take it for, so that nothing else may reach them.
+    kernel = weight.shape[-1]
+    if kernel not in TAPS:
+        raise ValueError(f"the kernel has {kernel} rows; expected one of {tuple(TAPS)}")
+    if bias is not None and len(bias) != len(weight):
+        raise ValueError(f"the bias has {len(bias)} numbers; expected {len(weight)}")
     given = [frames, weight] if bias is None else [frames, weight, bias]
-    native = native and all(x.dtype == torch.float32 and x.device.type == "cpu" for x in given)
+    native = native and all(map(_in_memory, given)) and kernels(kernel) is not None
     missing = -frames.shape[1] % BLOCK
     if native and 0 < missing <= BLOCK // 4:  # part of a block takes longer than a whole one
         frames = F.pad(frames.permute(0, 2, 3, 1), (0, missing)).permute(0, 3, 1, 2)
@@ -54,6 +58,15 @@ def winograd_conv2d(
         return _convolve(frames, weight, bias, padding, rectified, native, None)[0]
     convolved: Tensor = _Winograd.apply(frames, weight, bias, padding, rectified, native)
     return convolved
+
+
+def _in_memory(tensor: Tensor) -> bool:
+    """Tell whether a tensor is what the kernels read: anything else must not reach them.
+
+    Subclasses, such as those of `torch.export`, may have no memory.
+    """
+    known = type(tensor) in (Tensor, nn.Parameter)
+    return known and tensor.dtype == torch.float32 and tensor.device.type == "cpu"
 
 
 def _convolve(
@@ -69,12 +82,7 @@ def _convolve(
 
     Bands go through all steps one after the other; what each saw is added to `seen`.
     """
-    kernel = weight.shape[-1]
-    if kernel not in TAPS:
-        raise ValueError(f"the kernel has {kernel} rows; expected one of {tuple(TAPS)}")
-    if bias is not None and len(bias) != len(weight):
-        raise ValueError(f"the bias has {len(bias)} numbers; expected {len(weight)}")
-    tiling = _tiling(frames, kernel, padding)
+    tiling = _tiling(frames, weight.shape[-1], padding)
     transforms = _transforms(tiling, frames, native)
     filters = transforms.filter(weight)
     inputs = frames.permute(0, 2, 3, 1).contiguous()
@@ -126,7 +134,7 @@ class _Winograd(torch.autograd.Function):
         tiling = _tiling(frames, weight.shape[-1], ctx.padding)
         transforms = _transforms(tiling, frames, ctx.native)
         upstream = gradient.permute(0, 2, 3, 1).contiguous()
-        rectified = None if made is None else made.permute(0, 2, 3, 1)
+        rectified = None if made is None else made.permute(0, 2, 3, 1).contiguous()
         to_frames = to_weight = to_bias = None
         if wanted[0]:
             to_inputs = frames.new_zeros(tiling.batch, tiling.height, tiling.width, weight.shape[1])
