@@ -55,8 +55,14 @@ class Convolution(nn.Conv2d):
             rectified: With a ReLU after it.
         """
         if self.winograd and self._pays(input):
-            options = {"rectified": rectified, "native": self.native_kernels}
-            return winograd_conv2d(input, self.weight, self.bias, int(self.padding[0]), **options)
+            return winograd_conv2d(
+                input,
+                self.weight,
+                self.bias,
+                int(self.padding[0]),
+                rectified=rectified,
+                native=self.native_kernels,
+            )
         convolved = super().forward(input)
         return F.relu(convolved, inplace=True) if rectified else convolved
 

@@ -1,7 +1,8 @@
 """Convolution by Winograd's minimal filtering, and its gradients."""
 
+from ctypes import CDLL
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -49,15 +50,22 @@ def winograd_conv2d(
     if bias is not None and len(bias) != len(weight):
         raise ValueError(f"the bias has {len(bias)} numbers; expected {len(weight)}")
     given = [frames, weight] if bias is None else [frames, weight, bias]
-    native = native and all(map(_in_memory, given)) and kernels(kernel) is not None
+    library = kernels(kernel) if native and all(map(_in_memory, given)) else None
     missing = -frames.shape[1] % BLOCK
-    if native and 0 < missing <= BLOCK // 4:  # part of a block takes longer than a whole one
+    if library and 0 < missing <= BLOCK // 4:  # part of a block takes longer than a whole one
         frames = F.pad(frames.permute(0, 2, 3, 1), (0, missing)).permute(0, 3, 1, 2)
         weight = F.pad(weight, (0, 0, 0, 0, 0, missing))
+    how = _How(padding, rectified, library)
     if not torch.is_grad_enabled():
-        return _convolve(frames, weight, bias, padding, rectified, native, None)[0]
-    convolved: Tensor = _Winograd.apply(frames, weight, bias, padding, rectified, native)
+        return _convolve(frames, weight, bias, how, None)[0]
+    convolved: Tensor = _Winograd.apply(frames, weight, bias, how)
     return convolved
+
+
+class _How(NamedTuple):
+    padding: int
+    rectified: bool
+    library: CDLL | None
 
 
 def _in_memory(tensor: Tensor) -> bool:
@@ -73,17 +81,15 @@ def _convolve(
     frames: Tensor,
     weight: Tensor,
     bias: Tensor | None,
-    padding: int,
-    rectified: bool,
-    native: bool,
+    how: _How,
     seen: list[Tensor] | None,
 ) -> tuple[Tensor, Tensor]:
     """Give the convolution and the filters, (side * side, D, P * C).
 
     Bands go through all steps one after the other; what each saw is added to `seen`.
     """
-    tiling = _tiling(frames, weight.shape[-1], padding)
-    transforms = _transforms(tiling, frames, native)
+    tiling = _tiling(frames, weight, how)
+    transforms = _transforms(tiling, frames, how)
     filters = transforms.filter(weight)
     inputs = frames.permute(0, 2, 3, 1).contiguous()
     # No view, which what follows could not write into.
@@ -98,7 +104,7 @@ def _convolve(
     for band in tiling.bands:
         met, products = transforms.see(inputs, band), room.of(band)
         torch.bmm(met, filters.transpose(1, 2), out=products)
-        transforms.make(products, bias, band, made, rectified=rectified)
+        transforms.make(products, bias, band, made, rectified=how.rectified)
         if seen is not None:
             seen.append(met)
     return convolved, filters
@@ -106,21 +112,13 @@ def _convolve(
 
 class _Winograd(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any,
-        frames: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        padding: int,
-        rectified: bool,
-        native: bool,
-    ) -> Tensor:
+    def forward(ctx: Any, frames: Tensor, weight: Tensor, bias: Tensor | None, how: _How) -> Tensor:
         # The filters alone want to know it again, and not while they are frozen.
         seen: list[Tensor] | None = [] if ctx.needs_input_grad[1] else None
-        convolved, filters = _convolve(frames, weight, bias, padding, rectified, native, seen)
-        made = convolved if rectified else None
+        convolved, filters = _convolve(frames, weight, bias, how, seen)
+        made = convolved if how.rectified else None
         ctx.save_for_backward(frames, weight, filters, made, *(seen or ()))
-        ctx.padding, ctx.native = padding, native
+        ctx.how = how
         return convolved
 
     @staticmethod
@@ -130,9 +128,9 @@ class _Winograd(torch.autograd.Function):
         if torch.is_grad_enabled():  # a gradient of the gradient is wanted: by what has one
             if made is not None:
                 gradient = torch.ops.aten.threshold_backward(gradient, made, 0)
-            return *_direct_backward(gradient, frames, weight, ctx.padding, wanted), *[None] * 3
-        tiling = _tiling(frames, weight.shape[-1], ctx.padding)
-        transforms = _transforms(tiling, frames, ctx.native)
+            return *_direct_backward(gradient, frames, weight, ctx.how.padding, wanted), None
+        tiling = _tiling(frames, weight, ctx.how)
+        transforms = _transforms(tiling, frames, ctx.how)
         upstream = gradient.permute(0, 2, 3, 1).contiguous()
         rectified = None if made is None else made.permute(0, 2, 3, 1).contiguous()
         to_frames = to_weight = to_bias = None
@@ -156,21 +154,20 @@ class _Winograd(torch.autograd.Function):
                 to_bias = of_band if to_bias is None else to_bias.add_(of_band)
         if wanted[1]:
             to_weight = transforms.weigh(to_filters)
-        return to_frames, to_weight, to_bias, None, None, None
+        return to_frames, to_weight, to_bias, None
 
 
 _tiling_of = lru_cache(Tiling)  # what it computes is kept with it
 
 
-def _tiling(frames: Tensor, kernel: int, padding: int) -> Tiling:
+def _tiling(frames: Tensor, weight: Tensor, how: _How) -> Tiling:
     batch, _, height, width = frames.shape
-    return _tiling_of(batch, height, width, kernel, padding)
+    return _tiling_of(batch, height, width, weight.shape[-1], how.padding)
 
 
-def _transforms(tiling: Tiling, frames: Tensor, native: bool) -> Transforms:
-    library = kernels(tiling.kernel) if native else None
-    if library is not None:
-        return NativeTransforms(tiling, library)
+def _transforms(tiling: Tiling, frames: Tensor, how: _How) -> Transforms:
+    if how.library is not None:
+        return NativeTransforms(tiling, how.library)
     return MatrixTransforms(tiling, frames.dtype)
 
 

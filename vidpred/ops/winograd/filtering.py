@@ -17,6 +17,12 @@ All 7 rows would need points at which float32 loses a digit more; they are cut i
 takes 12.25 products an output where 49 were.
 """
 
+
+def first_taps(kernel: int) -> range:
+    """Give the first row, or column, of each part that a kernel is cut into."""
+    return range(0, kernel, TAPS[kernel])
+
+
 _POINTS = (0, 1, -1, 2, -2, Fraction(1, 2), Fraction(-1, 2))
 
 

@@ -1,7 +1,7 @@
 /* Winograd's transforms of tiles: each tile goes once through the registers.
  *
- * The command line defines SIDE, the inputs that a tile sees along an axis, PARTS, into which a
- * kernel is cut along an axis, and the matrices INPUTS (SIDE x SIDE), OUTPUTS (SIDE x TILE) and
+ * The command line defines TILE, the outputs of a tile along an axis, SIDE, the inputs that it sees,
+ * PARTS, into which a kernel is cut, BLOCK, the channels that go together, and the matrices INPUTS (SIDE x SIDE), OUTPUTS (SIDE x TILE) and
  * KERNELS (SIDE x TAPS). Their rows belong to points: 0, then pairs +p, -p, then infinity where SIDE
  * is even. In a pair even columns are equal and odd ones opposite, which halves the work.
  *
@@ -12,14 +12,12 @@
 #include <stddef.h>
 #include <string.h>
 
-#define TILE 4
 #define TAPS (SIDE - TILE + 1)
 #define PAIRS ((SIDE - 1) / 2)
 #define ALL_PARTS (PARTS * PARTS)
 _Static_assert(PARTS == 1 || TAPS == TILE, "parts see the inputs of other tiles");
-#define LANES 8   /* channels in a register */
-#define WIDTH 2   /* registers side by side: channels that are a line of the cache */
-#define BLOCK (LANES * WIDTH)
+#define LANES 8 /* channels in a register */
+#define WIDTH (BLOCK / LANES) /* registers side by side; two are a line of the cache */
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLLED _Pragma("GCC unroll 8")
 

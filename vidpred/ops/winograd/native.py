@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from vidpred.ops.compiler import CompilerError, compile_c
-from vidpred.ops.winograd.filtering import TAPS, filtering
+from vidpred.ops.winograd.filtering import TAPS, TILE, filtering, first_taps
 from vidpred.ops.winograd.tiling import Room, Tiling
 
 BLOCK = 16
-"""Channels that go through the registers together, as the source has it."""
+"""Channels that go through the registers together."""
 
 _SOURCE = Path(__file__).with_name("kernels.c")
 
@@ -40,13 +40,15 @@ def kernels(kernel: int) -> ctypes.CDLL | None:
     Returns:
         The library, or None where none can be had; why is logged.
     """
-    outputs, parts, inputs = filtering(TAPS[kernel], torch.float64)
+    outputs, taps, inputs = filtering(TAPS[kernel], torch.float64)
     numbers = {
         "SIDE": str(len(inputs)),
-        "PARTS": str(-(-kernel // TAPS[kernel])),
+        "TILE": str(TILE),
+        "BLOCK": str(BLOCK),
+        "PARTS": str(len(first_taps(kernel))),
         "INPUTS": _listed(inputs),
         "OUTPUTS": _listed(outputs.T),
-        "KERNELS": _listed(parts),
+        "KERNELS": _listed(taps),
     }
     try:
         with _compiling:

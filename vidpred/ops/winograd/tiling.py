@@ -6,7 +6,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from vidpred.ops.winograd.filtering import TAPS, TILE
+from vidpred.ops.winograd.filtering import TAPS, TILE, first_taps
 
 _TILES_OF_A_BAND = 256
 """At most, where a row of tiles has fewer. A step of `small` on eight 32 x 32 or 64 x 64 patches
@@ -39,7 +39,7 @@ class Tiling:
     @cached_property
     def parts(self) -> list[tuple[int, int]]:
         """First row and column of every part of the kernel."""
-        first = range(0, self.kernel, self.taps)
+        first = first_taps(self.kernel)
         return [(row, column) for row in first for column in first]
 
     @cached_property
