@@ -4,7 +4,7 @@ from vidpred.models.baselines import CopyLastFrame, LinearExtrapolation, Optical
 from vidpred.models.description import build_predictor
 from vidpred.models.discriminator import DiscriminatorScale, MultiScaleDiscriminator
 from vidpred.models.multiscale import GeneratorScale, MultiScaleGenerator
-from vidpred.models.predictor import Predictor, ScalePredictor
+from vidpred.models.predictor import Condition, Likelihood, Predictor, ScalePredictor
 from vidpred.models.saved import (
     SavedPredictor,
     load_predictor,
@@ -14,9 +14,11 @@ from vidpred.models.saved import (
 )
 
 __all__ = [
+    "Condition",
     "CopyLastFrame",
     "DiscriminatorScale",
     "GeneratorScale",
+    "Likelihood",
     "LinearExtrapolation",
     "MultiScaleDiscriminator",
     "MultiScaleGenerator",
