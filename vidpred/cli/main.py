@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vidpred import __version__
-from vidpred.cli import ablate, compare, data, export, predict, quickstart, score, test
+from vidpred.cli import ablate, compare, data, export, predict, quickstart, score, serve, test
 from vidpred.errors import VidpredError
 
 # Nothing above imports torch: `--help` has to answer at once.
@@ -104,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     quickstart.add_quickstart_parser(commands)
     predict.add_predict_parser(commands)
+    serve.add_serve_parser(commands)
     for command, summary in TRAINER_COMMANDS.items():
         if command != "test":
             commands.add_parser(command, help=summary)
