@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vidpred.cli.main import main
-from vidpred.models.checkpoint import read_checkpoint
+from vidpred.storage.checkpoint import read_checkpoint
 
 
 def fit(run: Path | None, root: Path, *arguments: str) -> int:

@@ -18,8 +18,8 @@ from vidpred.callbacks import DivergenceGuard, DivergenceRecovery
 from vidpred.cli.main import main
 from vidpred.errors import TrainingDivergedError
 from vidpred.models import MultiScaleGenerator
-from vidpred.models.checkpoint import read_checkpoint
 from vidpred.models.multiscale import GeneratorScale
+from vidpred.storage.checkpoint import read_checkpoint
 from vidpred.tasks import ReconstructionTask
 
 JUMP = 10

@@ -16,7 +16,7 @@ from wandb_file import find_run, read_records
 from worlds import loader, moving_squares, trainer
 
 from vidpred.callbacks import TrainingHealth
-from vidpred.callbacks.vital_signs import pulls, resemblance, verdicts
+from vidpred.diagnostics.signs import pulls, resemblance, verdicts
 from vidpred.loggers import ResilientWandbLogger, RunCSVLogger
 from vidpred.losses import (
     AdversarialLoss,

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="not g
 FAULTS = """
 import resource
 import numpy as np
-from vidpred.allocator import keep_freed_memory
+from vidpred.kernels.allocator import keep_freed_memory
 
 {first}
 def faults():

@@ -6,7 +6,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.utils.parametrizations import spectral_norm
 
-from vidpred.models.convolution import Convolution, Layers
+from vidpred.kernels.convolution import Convolution, Layers
 
 SINGLE = 1e-4
 """Of the standard deviation, as for the convolution itself."""

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from vidpred.ops.compiler import CompilerError, compile_c
-from vidpred.ops.winograd import has_native_kernels, native, winograd_conv2d
-from vidpred.ops.winograd.tiling import Tiling
+from vidpred.kernels import has_native_kernels, native, winograd_conv2d
+from vidpred.kernels.compiler import CompilerError, compile_c
+from vidpred.kernels.tiling import Tiling
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_a_library_is_compiled_once_and_for_its_numbers(cache: Path, source: Pat
 
 
 def test_a_damaged_library_is_made_again(cache: Path, source: Path) -> None:
-    compiled = "from sys import argv; from pathlib import Path; from vidpred.ops.compiler "
+    compiled = "from sys import argv; from pathlib import Path; from vidpred.kernels.compiler "
     compiled += "import compile_c; print(compile_c(Path(argv[1]), {'ANSWER': '42'}).answer())"
     for _ in range(2):
         # In a process of its own: a library that is loaded must not be written to.

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 from torch.nn import functional as F
 
-from vidpred.ops.winograd import has_native_kernels, winograd_conv2d
+from vidpred.kernels import has_native_kernels, winograd_conv2d
 
 # Tiles that fit, tiles that hang over the edge, no padding, the sizes of the networks, and bands.
 CASES = [
@@ -165,7 +165,7 @@ def test_first_and_second_derivatives_by_differences(rectified: bool) -> None:
 def test_without_gradients_it_holds_little_more_than_its_output() -> None:
     code = """
 import re, torch
-from vidpred.ops import winograd_conv2d
+from vidpred.kernels import winograd_conv2d
 
 def peak():
     return int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1]) / 1024

@@ -31,9 +31,9 @@ from vidpred.models import (
     MultiScaleDiscriminator,
     MultiScaleGenerator,
 )
-from vidpred.models.checkpoint import read_checkpoint
+from vidpred.runs.checkpoint_io import SafeCheckpointIO
+from vidpred.storage.checkpoint import read_checkpoint
 from vidpred.tasks import AdversarialTask, NextFrameTask, ReconstructionTask
-from vidpred.tasks.checkpoint_io import SafeCheckpointIO
 
 pytestmark = [
     # As in the command line: the run goes on in its own folder.

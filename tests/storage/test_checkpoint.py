@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from vidpred.errors import CheckpointError
-from vidpred.models import CopyLastFrame, build_predictor, load_predictor
-from vidpred.models.checkpoint import read_checkpoint
-from vidpred.models.description import describe_predictor
+from vidpred.models import CopyLastFrame
+from vidpred.storage import build_predictor, load_predictor
+from vidpred.storage.checkpoint import read_checkpoint
+from vidpred.storage.description import describe_predictor
 
 
 class Hostile:

@@ -15,10 +15,12 @@ from worlds import loader, moving_squares, trainer
 
 import vidpred
 from vidpred.errors import CheckpointError
-from vidpred.models import GeneratorScale, MultiScaleGenerator, Predictor, load_predictor
-from vidpred.models.checkpoint import read_checkpoint
-from vidpred.models.description import describe_frames, describe_predictor
-from vidpred.models.saved import (
+from vidpred.models import GeneratorScale, MultiScaleGenerator, Predictor
+from vidpred.storage import load_predictor
+from vidpred.storage.checkpoint import read_checkpoint
+from vidpred.storage.description import describe_frames, describe_predictor
+from vidpred.storage.safetensors import FORMAT, METADATA_KEY
+from vidpred.storage.saved import (
     SavedPredictor,
     find_saved,
     header_of,
@@ -26,7 +28,6 @@ from vidpred.models.saved import (
     read_saved,
     write_saved,
 )
-from vidpred.models.weights import FORMAT, METADATA_KEY
 from vidpred.tasks import ReconstructionTask
 
 

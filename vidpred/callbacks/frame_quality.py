@@ -13,8 +13,8 @@ from rich.console import Console
 from torch import Tensor
 
 from vidpred.batch import Evaluation
-from vidpred.callbacks.quality import QualityResults, Score, quality_table
-from vidpred.callbacks.watcher import EvaluationWatcher, Stage
+from vidpred.callbacks.base import EvaluationWatcher, Stage
+from vidpred.callbacks.quality_results import QualityResults, Score, quality_table
 from vidpred.files import write_json
 from vidpred.metrics import PSNR, SSIM, Sharpness
 from vidpred.metrics.frame_average import FrameAverage

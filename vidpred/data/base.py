@@ -22,8 +22,8 @@ from vidpred.data.catalog import (
     evenly_spaced,
     require_disjoint,
 )
-from vidpred.data.evaluation import EvaluationClips, readable_videos
-from vidpred.data.index import VideoIndex
+from vidpred.data.evaluation_clips import EvaluationClips, readable_videos
+from vidpred.data.index.video_index import VideoIndex
 from vidpred.data.loading import (
     BlockSampler,
     ClipLoader,
@@ -34,7 +34,7 @@ from vidpred.data.loading import (
 from vidpred.data.mirror import mirrored
 from vidpred.data.patches import PATCH_MOTION_THRESHOLD
 from vidpred.data.stream import describe_videos, plain, require_same_stream
-from vidpred.data.training import TrainingClips
+from vidpred.data.training_clips import TrainingClips
 from vidpred.data.worker_start import start_worker
 from vidpred.errors import DataError
 from vidpred.ops.checks import require_positive

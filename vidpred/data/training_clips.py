@@ -10,9 +10,9 @@ import torch
 from torch.utils.data import Dataset
 
 from vidpred.data.catalog import ClipSample, Video
-from vidpred.data.draws import VideoDraws
-from vidpred.data.index import VideoIndex
+from vidpred.data.index.video_index import VideoIndex
 from vidpred.data.patches import choose_patches
+from vidpred.data.video_draws import VideoDraws
 from vidpred.errors import DataError, VideoError
 from vidpred.video import DecodedClip, VideoInfo, decode_clips, probe
 

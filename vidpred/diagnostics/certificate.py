@@ -11,14 +11,14 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 from torch.optim import Optimizer
 
-from vidpred.callbacks.certificate_checks import (
+from vidpred.diagnostics.certificate_checks import (
     Phase,
     certify_phase,
     optimizer_problems,
     phases,
 )
-from vidpred.callbacks.gradient_paths import Path
-from vidpred.callbacks.observing import (
+from vidpred.diagnostics.gradients import Path
+from vidpred.diagnostics.probing import (
     GeneratorTraining,
     has_frames,
     some_clips,

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from vidpred.callbacks.gradient_paths import Path, coefficients, other_weights, paths
-from vidpred.callbacks.observing import (
+from vidpred.diagnostics.gradients import Path, coefficients, other_weights, paths
+from vidpred.diagnostics.probing import (
     DiscriminatorTraining,
     GeneratorTraining,
     scale_name,

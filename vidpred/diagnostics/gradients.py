@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
 
-from vidpred.callbacks.observing import trainable
+from vidpred.diagnostics.probing import trainable
 from vidpred.losses import Objective
 
 

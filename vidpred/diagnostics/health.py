@@ -12,7 +12,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import WandbLogger
 from torch import Tensor
 
-from vidpred.callbacks.observing import (
+from vidpred.diagnostics.probing import (
     DiscriminatorTraining,
     GeneratorTraining,
     has_frames,
@@ -22,8 +22,8 @@ from vidpred.callbacks.observing import (
     trainable,
     undisturbed,
 )
-from vidpred.callbacks.symptoms import SYMPTOMS
-from vidpred.callbacks.vital_signs import Signs, pulls, read_signs, resemblance, verdicts
+from vidpred.diagnostics.signs import Signs, pulls, read_signs, resemblance, verdicts
+from vidpred.diagnostics.symptoms import SYMPTOMS
 from vidpred.loggers import ResilientWandbLogger
 from vidpred.losses import AdversarialLoss
 from vidpred.ops.checks import require_positive
@@ -37,14 +37,14 @@ class TrainingHealth(Callback):
     Before every n-th batch, on some of its clips, which neither network has trained on yet. In
     between nothing is computed and no host waits for a device. Logged under `train/health/`, with
     scale in {scale_8, ..., scale_1}: `real_accuracy`, `fake_accuracy`, `margin` and `saturation` of
-    the discriminator by scale (`vidpred.callbacks.vital_signs.verdicts`), `gradient_norm_<term>` by
+    the discriminator by scale (`vidpred.diagnostics.signs.verdicts`), `gradient_norm_<term>` by
     scale and `gradient_cosine_<term>_<term>` in the generator (`pulls`), `motion_ratio`,
     `diversity` and `edge_strength` of the predictions (`resemblance`).
 
-    What is looked for is `vidpred.callbacks.symptoms.SYMPTOMS`. A symptom that lasts is told once:
-    as a warning, as a line of `health.jsonl` in the run's folder (batch, symptom, text), and to W&B
-    as an alert and in the table `train/health/warnings`. When it has gone and comes again, it is
-    told again.
+    What is looked for is `vidpred.diagnostics.symptoms.SYMPTOMS`. A symptom that lasts is told
+    once: as a warning, as a line of `health.jsonl` in the run's folder (batch, symptom, text), and
+    to W&B as an alert and in the table `train/health/warnings`. When it has gone and comes again,
+    it is told again.
 
     Args:
         every_n_batches: Training batches from check to check; at 200 it costs about 1 % of the

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from vidpred.callbacks.vital_signs import Signs
+from vidpred.diagnostics.signs import Signs
 
 Past = Sequence[float]
 """`edge_strength` at the checks before, the three highest in rising order."""

@@ -1,6 +1,6 @@
-"""Convolution by Winograd's minimal filtering: the same sums with a fraction of the products."""
+"""Fast convolutions on the CPU: Winograd's minimal filtering, by kernels in C where possible."""
 
-from vidpred.ops.winograd.convolution import winograd_conv2d
-from vidpred.ops.winograd.native import has_native_kernels
+from vidpred.kernels.native import has_native_kernels
+from vidpred.kernels.winograd import winograd_conv2d
 
 __all__ = ["has_native_kernels", "winograd_conv2d"]

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidpred.ops.winograd import has_native_kernels, winograd_conv2d
+from vidpred.kernels import has_native_kernels, winograd_conv2d
 
 
 class _Least(NamedTuple):
@@ -33,7 +33,7 @@ class Convolution(nn.Conv2d):
     """`torch.nn.Conv2d` at stride 1, with the same padding on both axes.
 
     Attributes:
-        winograd: Compute by `vidpred.ops.winograd` where that is faster: on the CPU, in float32 and
+        winograd: Compute by `vidpred.kernels` where that is faster: on the CPU, in float32 and
             for enough channels; equal to about 1e-5 of the output. Not in graphs that are compiled
             or exported.
         native_kernels: Do its transforms in C, where a compiler can be had; it pays for more layers

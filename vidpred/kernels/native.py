@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vidpred.ops.compiler import CompilerError, compile_c
-from vidpred.ops.winograd.filtering import TAPS, TILE, filtering, first_taps
-from vidpred.ops.winograd.tiling import Room, Tiling
+from vidpred.kernels.compiler import CompilerError, compile_c
+from vidpred.kernels.filtering import TAPS, TILE, filtering, first_taps
+from vidpred.kernels.tiling import Room, Tiling
 
 BLOCK = 16
 """Channels that go through the registers together."""

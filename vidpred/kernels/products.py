@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vidpred.ops.winograd.filtering import TILE, filtering, on_both_axes
-from vidpred.ops.winograd.tiling import Tiling
+from vidpred.kernels.filtering import TILE, filtering, on_both_axes
+from vidpred.kernels.tiling import Tiling
 
 
 class MatrixTransforms:

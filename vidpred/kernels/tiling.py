@@ -6,7 +6,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from vidpred.ops.winograd.filtering import TAPS, TILE, first_taps
+from vidpred.kernels.filtering import TAPS, TILE, first_taps
 
 _TILES_OF_A_BAND = 256
 """At most, where a row of tiles has fewer. A step of `small` on eight 32 x 32 or 64 x 64 patches

@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidpred.ops.winograd.filtering import TAPS
-from vidpred.ops.winograd.native import BLOCK, NativeTransforms, kernels
-from vidpred.ops.winograd.products import MatrixTransforms
-from vidpred.ops.winograd.tiling import Room, Tiling, Transforms
+from vidpred.kernels.filtering import TAPS
+from vidpred.kernels.native import BLOCK, NativeTransforms, kernels
+from vidpred.kernels.products import MatrixTransforms
+from vidpred.kernels.tiling import Room, Tiling, Transforms
 
 
 def winograd_conv2d(
@@ -36,7 +36,7 @@ def winograd_conv2d(
         padding: Zeros around the frames.
         rectified: Put a ReLU on it, which takes no time of its own here.
         native: Transform float32 on the CPU by kernels in C where they can be compiled
-            (`vidpred.ops.winograd.native`), instead of matrix products; both round differently.
+            (`vidpred.kernels.native`), instead of matrix products; both round differently.
 
     Returns:
         Shape (B, D, H + 2 * padding - k + 1, W + 2 * padding - k + 1), channels innermost.

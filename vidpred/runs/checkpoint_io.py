@@ -8,11 +8,11 @@ import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from vidpred.errors import CheckpointError
-from vidpred.models.checkpoint import read_checkpoint
+from vidpred.storage.checkpoint import read_checkpoint
 
 
 class SafeCheckpointIO(TorchCheckpointIO):
-    """Writes beside the file and renames; reads with `vidpred.models.checkpoint`.
+    """Writes beside the file and renames; reads with `vidpred.storage.checkpoint`.
 
     Lightning writes into the system's temporary folder first, so that on another disk its last step
     is a copy, which a full disk cuts off in the middle of the file that it replaces.

@@ -15,8 +15,8 @@ from pytorch_lightning.callbacks import Callback, WeightAveraging
 from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from vidpred.callbacks.checkpoints import saved_checkpoints
 from vidpred.errors import CheckpointError, TrainingDivergedError
+from vidpred.runs.checkpoints import saved_checkpoints
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 """Ctrl-C, the end of a job, and the warning before it that SLURM can be told to give."""

@@ -11,12 +11,12 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
-from vidpred.callbacks.checkpoints import saved_checkpoints
 from vidpred.errors import CheckpointError, TrainingDivergedError
 from vidpred.files import write_json
 from vidpred.loggers import ResilientWandbLogger
-from vidpred.models.checkpoint import CHECKPOINT_KEY, read_checkpoint
 from vidpred.ops.checks import require_positive
+from vidpred.runs.checkpoints import saved_checkpoints
+from vidpred.storage.checkpoint import CHECKPOINT_KEY, read_checkpoint
 
 RECOVERY_FILE = "recovery.json"
 

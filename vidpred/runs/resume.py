@@ -7,16 +7,13 @@ of one moment: between two batches, or before a validation that is due.
 
 import random
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
-
-if TYPE_CHECKING:
-    from vidpred.tasks.base import NextFrameTask
 
 RESUME_KEY = "vidpred_resume"
 """Entry of a checkpoint that holds what stands here."""
@@ -49,7 +46,7 @@ class ResumeState:
         self._before: tuple[int, RandomStates] | None = None
         self._validation_due = False
 
-    def begin_batch(self, task: "NextFrameTask") -> None:
+    def begin_batch(self, task: pl.LightningModule) -> None:
         """Take notice that a training batch is there, untouched; finish a resume."""
         trainer = task.trainer
         if loaded := self._loaded:
@@ -60,7 +57,7 @@ class ResumeState:
             trainer.fit_loop.epoch_loop._batches_that_stepped = loaded["batches_stepped"]
         self._remember(trainer)
 
-    def begin_validation(self, task: "NextFrameTask") -> None:
+    def begin_validation(self, task: pl.LightningModule) -> None:
         """Take notice that a validation begins."""
         if not task.trainer.sanity_checking:
             self._restore_randomness(task.trainer)
@@ -72,7 +69,7 @@ class ResumeState:
         self._validation_due = False
         self._before = None
 
-    def save(self, task: "NextFrameTask", checkpoint: Plain) -> None:
+    def save(self, task: pl.LightningModule, checkpoint: Plain) -> None:
         """Add all this to a checkpoint, and put its loops between two batches."""
         trainer = task.trainer
         loop = trainer.fit_loop.epoch_loop
@@ -102,7 +99,7 @@ class ResumeState:
             for name in COUNTED_BY_EPOCH:
                 _begin_to_count(loops[f"epoch_loop.{name}"])
 
-    def load(self, task: "NextFrameTask", checkpoint: Plain) -> None:
+    def load(self, task: pl.LightningModule, checkpoint: Plain) -> None:
         """Take what a checkpoint holds; the random states wait for the first batch."""
         self._loaded = checkpoint.get(RESUME_KEY, {})  # older checkpoints have none
         states = self._loaded.get("loggers", {})
@@ -174,7 +171,7 @@ def _of_all_processes(states: Plain) -> list[Plain]:
     return gathered
 
 
-def _half_done_gradients(task: "NextFrameTask") -> dict[str, Tensor]:
+def _half_done_gradients(task: pl.LightningModule) -> dict[str, Tensor]:
     """Give what was accumulated for a step that is still to come."""
     trainer = task.trainer
     done = trainer.fit_loop.epoch_loop.batch_progress.state_dict()["current"]["processed"]
@@ -187,7 +184,7 @@ def _half_done_gradients(task: "NextFrameTask") -> dict[str, Tensor]:
     }
 
 
-def _restore_gradients(task: "NextFrameTask", gradients: dict[str, Tensor]) -> None:
+def _restore_gradients(task: pl.LightningModule, gradients: dict[str, Tensor]) -> None:
     for name, parameter in task.named_parameters():
         if name in gradients:
             parameter.grad = gradients[name].to(parameter.device)

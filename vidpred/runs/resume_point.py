@@ -6,12 +6,12 @@ from typing import Any
 
 from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
 
-from vidpred.callbacks.checkpoints import saved_checkpoints
-from vidpred.cli.run_configuration import CONFIGURATION_KEY
-from vidpred.cli.run_folder import require_no_checkpoints
 from vidpred.errors import CheckpointError, VidpredError
-from vidpred.models.checkpoint import read_checkpoint
-from vidpred.tasks.resume import RESUME_KEY
+from vidpred.runs.checkpoints import saved_checkpoints
+from vidpred.runs.configuration import CONFIGURATION_KEY
+from vidpred.runs.folder import require_no_checkpoints
+from vidpred.runs.resume import RESUME_KEY
+from vidpred.storage.checkpoint import read_checkpoint
 
 
 def find_checkpoint(

@@ -13,7 +13,7 @@ CHECKPOINT_KEY = "vidpred"
 """Entry of a checkpoint that says what the predictor is."""
 
 WEIGHTS_ENDING = ".safetensors"
-"""Of files that hold weights alone; see `vidpred.models.weights`."""
+"""Of files that hold weights alone; see `vidpred.storage.safetensors`."""
 
 DAMAGED = (
     *(RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError),

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-import vidpred.models
+from vidpred import models
 from vidpred.errors import CheckpointError
-from vidpred.models.checkpoint import DAMAGED
 from vidpred.models.predictor import Predictor, ScalePredictor
+from vidpred.storage.checkpoint import DAMAGED
 
 _SHOWN = 3
 """Weights that a message names."""
@@ -101,7 +101,7 @@ def _class_named(name: str, modules: Sequence[ModuleType]) -> type[Predictor]:
 
 
 def _ours(name: str) -> type[Predictor] | None:
-    cls = getattr(vidpred.models, name, None) if name in vidpred.models.__all__ else None
+    cls = getattr(models, name, None) if name in models.__all__ else None
     return cls if isinstance(cls, type) and issubclass(cls, Predictor) else None
 
 

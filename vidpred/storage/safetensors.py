@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vidpred.errors import CheckpointError
 from vidpred.files import replacing
-from vidpred.models.checkpoint import DAMAGED, first_line
+from vidpred.storage.checkpoint import DAMAGED, first_line
 
 FORMAT = "vidpred predictor 1"
 """First entry of every header; a change of the layout changes the number."""

@@ -9,12 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-import vidpred
 from vidpred.errors import CheckpointError
-from vidpred.models.checkpoint import CHECKPOINT_KEY, WEIGHTS_ENDING, read_checkpoint
-from vidpred.models.description import build_trained, describe_frames
 from vidpred.models.predictor import Predictor, ScalePredictor
-from vidpred.models.weights import read_weights, write_weights
+from vidpred.storage.checkpoint import CHECKPOINT_KEY, WEIGHTS_ENDING, read_checkpoint
+from vidpred.storage.description import build_trained, describe_frames
+from vidpred.storage.safetensors import read_weights, write_weights
 
 _TASK_PREFIX = "generator."
 _FOREIGN = {".onnx": "onnxruntime", ".pt2": "torch.export.load"}
@@ -90,8 +89,8 @@ def trained_generator(path: str) -> ScalePredictor:
     """Load a generator to train it further, under any losses or patch size.
 
     In a configuration it takes the place of a preset: `generator: {class_path:
-    vidpred.models.trained_generator, init_args: {path: runs/l2/checkpoints/best.ckpt}}`. Resuming a
-    run (`--ckpt_path`) is another thing: it goes on with optimisers and samples as well.
+    vidpred.storage.trained_generator, init_args: {path: runs/l2/checkpoints/best.ckpt}}`. Resuming
+    a run (`--ckpt_path`) is another thing: it goes on with optimisers and samples as well.
 
     Args:
         path: As for `load_predictor`.
@@ -157,7 +156,7 @@ def header_of(saved: SavedPredictor) -> dict[str, Any]:
 
 def packaged_weights() -> dict[str, Path]:
     """Give the weights that come along, by name."""
-    folder = Path(vidpred.__file__).parent / "weights"
+    folder = Path(__file__).parents[1] / "weights"
     return {path.stem: path for path in sorted(folder.glob(f"*{WEIGHTS_ENDING}"))}
 
 

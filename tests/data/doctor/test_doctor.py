@@ -8,10 +8,10 @@ import pytest
 import yaml
 from damaged_tree import EVERY_DAMAGE, damage_every_way, scribble, videos
 
-from vidpred.data.doctor import diagnose
-from vidpred.data.doctor_lists import OFFICIAL_CLASSES, OFFICIAL_LISTS, OFFICIAL_VIDEOS
-from vidpred.data.doctor_types import Diagnosis, Finding
-from vidpred.data.index import VideoIndex
+from vidpred.data.doctor.diagnosing import diagnose
+from vidpred.data.doctor.findings import Diagnosis, Finding
+from vidpred.data.doctor.split_lists import OFFICIAL_CLASSES, OFFICIAL_LISTS, OFFICIAL_VIDEOS
+from vidpred.data.index.video_index import VideoIndex
 
 MakeVideo = Callable[..., Path]
 
@@ -143,7 +143,7 @@ def test_what_was_decoded_is_not_decoded_again(root: Path) -> None:
 
     with VideoIndex(root, cache=root.parent / "cache") as index:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("vidpred.data.doctor_files.CHUNK", 10)
+            patch.setattr("vidpred.data.doctor.video_files.CHUNK", 10)
             with pytest.raises(StopError):
                 diagnose(index, full=True, progress=stop)
         assert len(index.remembered("decoded")) == 10
@@ -236,7 +236,7 @@ def test_numbers_out_of_range_are_refused(root: Path) -> None:
 
 def test_official_numbers_are_those_of_the_card() -> None:
     card = yaml.safe_load(
-        (Path(__file__).parents[2] / "datasets" / "ucf101" / "card.yaml").read_text()
+        (Path(__file__).parents[3] / "datasets" / "ucf101" / "card.yaml").read_text()
     )
     counts = card["counts"]
     assert counts["videos"] == OFFICIAL_VIDEOS

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from vidpred.data.doctor_containers import missing_bytes
+from vidpred.data.doctor.containers import missing_bytes
 from vidpred.video import write_video
 
 

@@ -13,9 +13,9 @@ import pytest
 from light_children import WITHOUT_TORCH
 from rar_writer import Entry, write_rar4, write_rar5
 
-from vidpred.data.archive_readers import Member, Reader, ZipReader
-from vidpred.data.archives import check_name, unpack
-from vidpred.data.rar import rar_readers
+from vidpred.data.fetch.archive_readers import Member, Reader, ZipReader
+from vidpred.data.fetch.rar import rar_readers
+from vidpred.data.fetch.unpacking import check_name, unpack
 from vidpred.errors import DataError
 
 GOOD = {"top/A/one.txt": b"1" * 1000, "top/B/two.txt": b"22", "top/B/empty.txt": b""}
@@ -203,8 +203,8 @@ def _damage(archive: bytes, name: str) -> bytes:
 KILLED = f"""
 {WITHOUT_TORCH}
 import time
-from vidpred.data.archive_readers import ZipReader
-from vidpred.data.archives import unpack
+from vidpred.data.fetch.archive_readers import ZipReader
+from vidpred.data.fetch.unpacking import unpack
 def place(path):
     return Path(*path.parts[1:])
 def slowly(done, total):

@@ -12,8 +12,8 @@ import pytest
 from http_site import Reply, Site, serving
 from light_children import WITHOUT_TORCH
 
-from vidpred.data.download import download
-from vidpred.data.remote import Remote
+from vidpred.data.fetch.download import download
+from vidpred.data.fetch.remote import Remote
 from vidpred.errors import DataError
 
 SIZE = 3_000_000
@@ -292,8 +292,8 @@ def test_too_little_room_is_told_before_anything_is_written(site: Site, tmp_path
 FULL_DISK = f"""
 {WITHOUT_TORCH}
 import resource
-from vidpred.data.download import download
-from vidpred.data.remote import Remote
+from vidpred.data.fetch.download import download
+from vidpred.data.fetch.remote import Remote
 from vidpred.errors import DataError
 resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
 try:
@@ -330,8 +330,8 @@ def test_wrong_arguments(tmp_path: Path) -> None:
 
 CHILD = f"""
 {WITHOUT_TORCH}
-from vidpred.data.download import download
-from vidpred.data.remote import Remote
+from vidpred.data.fetch.download import download
+from vidpred.data.fetch.remote import Remote
 download(Remote(sys.argv[1]), Path(sys.argv[2]), backoff=0.01)
 """
 

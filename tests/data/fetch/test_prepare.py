@@ -12,14 +12,14 @@ from rar_writer import write_rar5
 
 from vidpred.cli.prepare import add_prepare_parser
 from vidpred.data import UCF101DataModule
-from vidpred.data.prepare import (
+from vidpred.data.fetch.prepare_ucf101 import (
     OFFICIAL_LISTS,
     OFFICIAL_VIDEOS,
     Prepared,
     custom_source,
     prepare_ucf101,
 )
-from vidpred.data.rar import rar_readers
+from vidpred.data.fetch.rar import rar_readers
 from vidpred.data.ucf101 import LIST_DIR, VIDEO_DIR
 from vidpred.errors import DataError
 
@@ -235,7 +235,7 @@ def test_a_hash_of_a_file_on_the_disk_is_checked(tmp_path: Path) -> None:
 
 
 def test_the_card_says_what_is_fetched() -> None:
-    card = Path(__file__).parents[2] / "datasets" / "ucf101" / "card.yaml"
+    card = Path(__file__).parents[3] / "datasets" / "ucf101" / "card.yaml"
     archives = yaml.safe_load(card.read_text(encoding="utf-8"))["archives"]
     for name, remote in (("videos", OFFICIAL_VIDEOS), ("lists", OFFICIAL_LISTS)):
         facts = (remote.address, remote.size, remote.sha256 or "unknown")

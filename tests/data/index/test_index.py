@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from vidpred.data.index import VideoIndex, cache_folder
-from vidpred.data.index_files import scan
-from vidpred.data.index_types import Quarantined
+from vidpred.data.index.records import Quarantined
+from vidpred.data.index.scanning import scan
+from vidpred.data.index.video_index import VideoIndex, cache_folder
 from vidpred.errors import DataError, VideoError
 from vidpred.video import probe
 

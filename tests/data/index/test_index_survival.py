@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from vidpred.data import index as index_module
-from vidpred.data import index_layout
-from vidpred.data.index import VideoIndex
+from vidpred.data.index import facts as index_layout
+from vidpred.data.index import video_index as index_module
+from vidpred.data.index.video_index import VideoIndex
 from vidpred.video import probe
 
 # Python 3.12 and later warn of a fork beside threads; loaders on Linux fork, so it has to work.
@@ -206,7 +206,7 @@ def test_facts_of_another_layout_are_neither_read_nor_kept(
     with VideoIndex(root, cache=tmp_path / "cache") as index:
         index.refresh()
         index.quarantine(next(iter(index.known())), "frame 3 is damaged")
-        monkeypatch.setattr("vidpred.data.index.LAYOUT", "another")
+        monkeypatch.setattr("vidpred.data.index.video_index.LAYOUT", "another")
         assert index.known() == {}
         assert index.refresh().new == VIDEOS
         assert len(index.known()) == VIDEOS

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from synthetic_results import synthetic_results
 
-from vidpred.evaluation.ablation import ablation, ablation_markdown
-from vidpred.evaluation.comparison import compare
-from vidpred.evaluation.results import Result
-from vidpred.evaluation.seeds import pool_seeds
+from vidpred.evaluation.compare.ablation import ablation, ablation_markdown
+from vidpred.evaluation.compare.comparison import compare
+from vidpred.evaluation.compare.pooled_seeds import pool_seeds
+from vidpred.evaluation.results.result import Result
 
 PSNR = "psnr.masked_mean.moving"
 

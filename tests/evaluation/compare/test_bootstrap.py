@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vidpred.evaluation.statistics import PairedScores, bootstrap_intervals, paired_scores
+from vidpred.evaluation.compare.bootstrap import PairedScores, bootstrap_intervals, paired_scores
 
 Values = dict[str, dict[str, list[float | None]]]
 

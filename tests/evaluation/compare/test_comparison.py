@@ -9,11 +9,11 @@ import pytest
 from synthetic_results import make_result, synthetic_results
 
 from vidpred.errors import ResultError
-from vidpred.evaluation.comparison import Comparison, compare
-from vidpred.evaluation.gather import read_results
-from vidpred.evaluation.markdown import markdown
-from vidpred.evaluation.results import Result
-from vidpred.evaluation.wording import clips_by_frame, group_of, number, verdict
+from vidpred.evaluation.compare.comparison import Comparison, compare
+from vidpred.evaluation.compare.markdown import markdown
+from vidpred.evaluation.compare.wording import clips_by_frame, group_of, number, verdict
+from vidpred.evaluation.results.gathering import read_results
+from vidpred.evaluation.results.result import Result
 from vidpred.files import write_json
 
 PSNR, SSIM, WHOLE = "psnr.standard.moving", "ssim.standard.moving", "psnr.standard.whole"

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 from synthetic_results import make_result, synthetic_results, write_results
 
-from vidpred.evaluation.comparison import Comparison, compare
-from vidpred.evaluation.gallery import FOLDER
-from vidpred.evaluation.gather import read_results
+from vidpred.evaluation.compare.comparison import Comparison, compare
 from vidpred.evaluation.report import write_report
 from vidpred.evaluation.report.appearance import appearances
-from vidpred.evaluation.report.gallery import clip_cards
+from vidpred.evaluation.report.clip_cards import clip_cards
 from vidpred.evaluation.report.page import render
 from vidpred.evaluation.report.protocol_words import protocol_in_words
 from vidpred.evaluation.report.tables import ranking_tables
-from vidpred.evaluation.results import Result
+from vidpred.evaluation.results.gathering import read_results
+from vidpred.evaluation.results.result import Result
+from vidpred.evaluation.scoring.gallery import FOLDER
 from vidpred.video import read_clip, write_video
 
 RAW = '</script><img src=x onerror="alert(1)">&'
@@ -139,7 +139,7 @@ def test_pictures_keep_to_their_room(home: Path, monkeypatch: pytest.MonkeyPatch
     whole = clip_cards(comparison)
     first = next(card for card in whole if any(tag["place"] == 1 for tag in card["tags"]))
     room = len(first["pictures"]["strip"]) + len(first["pictures"]["video"])
-    monkeypatch.setattr("vidpred.evaluation.report.gallery.MEDIA_BUDGET", room)
+    monkeypatch.setattr("vidpred.evaluation.report.clip_cards.MEDIA_BUDGET", room)
     some = clip_cards(comparison)
     assert (
         sum(len(card["pictures"]["strip"]) + len(card["pictures"]["video"]) for card in some)

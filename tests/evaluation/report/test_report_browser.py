@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from synthetic_results import make_result, synthetic_results, write_results
 
-from vidpred.evaluation.comparison import compare
-from vidpred.evaluation.gather import read_results
+from vidpred.evaluation.compare.comparison import compare
 from vidpred.evaluation.report import write_report
+from vidpred.evaluation.results.gathering import read_results
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
 

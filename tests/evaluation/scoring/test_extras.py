@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from vidpred.cli.main import main
 from vidpred.evaluation import read_result
-from vidpred.evaluation.extras import Features, video_distance
+from vidpred.evaluation.scoring.extras import Features, video_distance
 from vidpred.metrics import FVD, LPIPS
 from vidpred.models import CopyLastFrame
 from vidpred.ops import to_unit

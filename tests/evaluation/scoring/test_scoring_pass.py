@@ -16,24 +16,24 @@ from torch import Tensor
 from vidpred.data.ucf101_lists import read_list
 from vidpred.errors import PredictionError, ResultError
 from vidpred.evaluation import Result, evaluate, read_result
-from vidpred.evaluation.averages import summarize
 from vidpred.evaluation.clips import EvaluationClip, Unit
 from vidpred.evaluation.measures import Measure, measure_all
-from vidpred.evaluation.methods import (
-    PredictorMethod,
-    ScoredMethod,
-    baselines,
-    require_method_name,
-)
 from vidpred.evaluation.protocol import (
     ClipCut,
     NamedProtocol,
     build_protocol,
     load_protocol,
 )
-from vidpred.evaluation.results import ClipRow
-from vidpred.evaluation.run import LOCK
-from vidpred.evaluation.video_clips import VideoClips
+from vidpred.evaluation.results.averages import summarize
+from vidpred.evaluation.results.result import ClipRow
+from vidpred.evaluation.scoring.methods import (
+    PredictorMethod,
+    ScoredMethod,
+    baselines,
+    require_method_name,
+)
+from vidpred.evaluation.scoring.scoring_pass import LOCK
+from vidpred.evaluation.sources.video_clips import VideoClips
 from vidpred.flow import FrameDifferenceMask
 from vidpred.metrics import psnr, sharpness, ssim
 from vidpred.models import CopyLastFrame

@@ -15,8 +15,8 @@ from PIL import Image
 from torch import Tensor
 
 from vidpred.errors import PredictionError
-from vidpred.evaluation.folders import ClipFolder, pair_clips
-from vidpred.evaluation.frame_files import write_clip
+from vidpred.evaluation.sources.clip_folder import ClipFolder, pair_clips
+from vidpred.evaluation.sources.frame_files import write_clip
 from vidpred.video import write_video
 
 HEIGHT, WIDTH = 20, 26

@@ -17,8 +17,8 @@ from PIL import Image
 from torch import Tensor
 
 from vidpred.errors import PredictionError
-from vidpred.evaluation.folders import ClipFolder
-from vidpred.evaluation.frame_files import write_clip
+from vidpred.evaluation.sources.clip_folder import ClipFolder
+from vidpred.evaluation.sources.frame_files import write_clip
 from vidpred.video import probe, write_video
 
 GREY = np.arange(80, dtype=np.uint8).reshape(8, 10)

@@ -11,7 +11,7 @@ from vidpred.data.ucf101_lists import read_list
 from vidpred.errors import DataError, VideoError
 from vidpred.evaluation.clips import EvaluationClip, Loaded, Unit, clips_left, read_ahead
 from vidpred.evaluation.protocol import FrameFormat, Protocol, build_protocol, load_protocol
-from vidpred.evaluation.video_clips import VideoClips, bring_to_format, clip_name
+from vidpred.evaluation.sources.video_clips import VideoClips, bring_to_format, clip_name
 from vidpred.ops import to_unit
 from vidpred.video import read_clip, write_video
 

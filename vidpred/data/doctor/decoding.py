@@ -6,9 +6,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vidpred.data.doctor_files import in_parallel
-from vidpred.data.doctor_types import Finding, PhaseProgress
-from vidpred.data.index import VideoIndex
+from vidpred.data.doctor.findings import Finding, PhaseProgress
+from vidpred.data.doctor.video_files import in_parallel
+from vidpred.data.index.video_index import VideoIndex
 from vidpred.errors import VideoError
 from vidpred.video import VideoInfo, check_clip, count_frames
 

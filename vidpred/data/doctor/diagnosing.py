@@ -8,14 +8,14 @@ from typing import Literal
 
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
-from vidpred.data import doctor_files
-from vidpred.data.doctor_decode import Decoded, decode, decoding_findings
-from vidpred.data.doctor_disk import compare_with_disk
-from vidpred.data.doctor_lists import examine_lists, is_ucf101, read_lists
-from vidpred.data.doctor_types import Diagnosis, Finding, PhaseProgress
-from vidpred.data.index import VideoIndex
-from vidpred.data.index_files import VIDEO_SUFFIXES
-from vidpred.data.index_types import IndexReport, Quarantined
+from vidpred.data.doctor import video_files as doctor_files
+from vidpred.data.doctor.decoding import Decoded, decode, decoding_findings
+from vidpred.data.doctor.disk import compare_with_disk
+from vidpred.data.doctor.findings import Diagnosis, Finding, PhaseProgress
+from vidpred.data.doctor.split_lists import examine_lists, is_ucf101, read_lists
+from vidpred.data.index.records import IndexReport, Quarantined
+from vidpred.data.index.scanning import VIDEO_SUFFIXES
+from vidpred.data.index.video_index import VideoIndex
 from vidpred.data.ucf101 import LIST_DIR, VIDEO_DIR
 from vidpred.errors import VideoError
 from vidpred.ops.checks import require_positive

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from vidpred.data.doctor_types import Finding
+from vidpred.data.doctor.findings import Finding
 from vidpred.data.ucf101_lists import locate
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from vidpred.data.index_types import Quarantined
+from vidpred.data.index.records import Quarantined
 
 Kind = Literal[
     "layout",

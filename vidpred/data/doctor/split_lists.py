@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from vidpred.data.catalog import read_lines
-from vidpred.data.doctor_types import Finding
+from vidpred.data.doctor.findings import Finding
 from vidpred.data.ucf101_lists import group_of
 from vidpred.errors import DataError
 

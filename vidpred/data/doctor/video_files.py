@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from vidpred.data.doctor_containers import missing_bytes
-from vidpred.data.doctor_types import Finding, PhaseProgress
-from vidpred.data.index import VideoIndex
-from vidpred.data.index_files import FileState
+from vidpred.data.doctor.containers import missing_bytes
+from vidpred.data.doctor.findings import Finding, PhaseProgress
+from vidpred.data.index.scanning import FileState
+from vidpred.data.index.video_index import VideoIndex
 from vidpred.errors import VideoError
 from vidpred.files import file_sha256
 from vidpred.video import VideoInfo

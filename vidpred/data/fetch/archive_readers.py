@@ -1,4 +1,4 @@
-"""What reads archives: what is in them, and their bytes. ZIP; for RAR see `vidpred.data.rar`."""
+"""Readers of archives: their lists and their bytes. ZIP; for RAR see `vidpred.data.fetch.rar`."""
 
 import stat
 import zipfile

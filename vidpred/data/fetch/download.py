@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
-from vidpred.data.answers import (
+from vidpred.data.fetch.http import (
     Answer,
     Retry,
     StartOver,
@@ -22,7 +22,7 @@ from vidpred.data.answers import (
     read_answer,
     refuse_certificate,
 )
-from vidpred.data.remote import Remote, check_file
+from vidpred.data.fetch.remote import Remote, check_file
 from vidpred.errors import DataError
 from vidpred.files import write_json
 

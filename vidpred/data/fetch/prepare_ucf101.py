@@ -10,11 +10,11 @@ from urllib.parse import unquote, urlsplit
 
 from filelock import FileLock, Timeout
 
-from vidpred.data.archive_readers import ZIP_MAGICS, Reader, ZipReader
-from vidpred.data.archives import Place, unpack
-from vidpred.data.download import download
-from vidpred.data.rar import HOW_TO_READ_RAR, RAR_MAGICS, rar_readers
-from vidpred.data.remote import Remote, check_file
+from vidpred.data.fetch.archive_readers import ZIP_MAGICS, Reader, ZipReader
+from vidpred.data.fetch.download import download
+from vidpred.data.fetch.rar import HOW_TO_READ_RAR, RAR_MAGICS, rar_readers
+from vidpred.data.fetch.remote import Remote, check_file
+from vidpred.data.fetch.unpacking import Place, unpack
 from vidpred.data.ucf101 import LIST_DIR, VIDEO_DIR
 from vidpred.errors import DataError
 

@@ -19,7 +19,7 @@ from typing import IO, Literal
 
 import rarfile  # type: ignore[import-untyped]  # it ships no types
 
-from vidpred.data.archive_readers import Member, Reader, ReaderError, chunks_of
+from vidpred.data.fetch.archive_readers import Member, Reader, ReaderError, chunks_of
 
 RAR_MAGICS = (b"Rar!\x1a\x07\x00", b"Rar!\x1a\x07\x01\x00")
 """Of versions 1.5 to 4, and 5."""

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from vidpred.data.archive_readers import Member, Reader, ReaderError
+from vidpred.data.fetch.archive_readers import Member, Reader, ReaderError
 from vidpred.errors import DataError
 from vidpred.files import write_json
 

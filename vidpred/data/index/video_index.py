@@ -14,10 +14,10 @@ from typing import Self, cast
 
 from jsonargparse.typing import PositiveInt
 
-from vidpred.data.index_files import NOWHERE, FileState, Progress, read_ahead, scan, state_of
-from vidpred.data.index_layout import LAYOUT, facts_from_text, facts_to_text
-from vidpred.data.index_store import IndexStore
-from vidpred.data.index_types import IndexReport, Mark, Quarantined, Source
+from vidpred.data.index.facts import LAYOUT, facts_from_text, facts_to_text
+from vidpred.data.index.records import IndexReport, Mark, Quarantined, Source
+from vidpred.data.index.scanning import NOWHERE, FileState, Progress, read_ahead, scan, state_of
+from vidpred.data.index.store import IndexStore
 from vidpred.errors import DataError, VideoError
 from vidpred.files import cache_folder
 from vidpred.ops.checks import require_positive

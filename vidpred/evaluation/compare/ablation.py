@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from vidpred.evaluation.common import describe_measure
-from vidpred.evaluation.markdown import markdown_table
-from vidpred.evaluation.results import Result
-from vidpred.evaluation.seeds import Estimate, KindScore, PooledMeasure, pool_seeds
-from vidpred.evaluation.wording import (
+from vidpred.evaluation.compare.common_clips import describe_measure
+from vidpred.evaluation.compare.markdown import markdown_table
+from vidpred.evaluation.compare.pooled_seeds import Estimate, KindScore, PooledMeasure, pool_seeds
+from vidpred.evaluation.compare.wording import (
     area_name,
     clips_by_frame,
     interval,
@@ -15,6 +14,7 @@ from vidpred.evaluation.wording import (
     number,
     variant_name,
 )
+from vidpred.evaluation.results.result import Result
 
 FORMAT = "vidpred ablation 1"
 

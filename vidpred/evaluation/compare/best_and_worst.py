@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, TypedDict
 
-from vidpred.evaluation.common import Skip, common_values, describe_measure
-from vidpred.evaluation.results import Result
+from vidpred.evaluation.compare.common_clips import Skip, common_values, describe_measure
+from vidpred.evaluation.results.result import Result
 
 NUM_EXTREMES = 3
 """Clips shown at each end, for each method."""

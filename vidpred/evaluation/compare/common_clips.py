@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, TypedDict
 
 from vidpred.errors import ResultError
-from vidpred.evaluation.results import ClipRow, Result
+from vidpred.evaluation.results.result import ClipRow, Result
 
 LOWER_IS_BETTER = frozenset({"lpips", "fvd"})
 _IN_DECIBELS = frozenset({"psnr", "sharpness"})

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from vidpred.errors import ResultError
-from vidpred.evaluation.leaves import leaves
-from vidpred.evaluation.results import Result
+from vidpred.evaluation.results.result import Result
+from vidpred.plain import leaves
 
 FEW_VIDEOS = 20
 """Below this many, 95 % intervals by percentiles of draws hold the truth in about 80 to 92 %."""

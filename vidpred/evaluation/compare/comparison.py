@@ -4,18 +4,8 @@ from collections.abc import Mapping
 from typing import Any, TypedDict
 
 from vidpred.errors import ResultError
-from vidpred.evaluation.agreement import cautions, check_alike, left_out, with_scores
-from vidpred.evaluation.common import (
-    MeasureInfo,
-    Skip,
-    common_values,
-    describe_measure,
-    measures_of,
-    skip_of,
-)
-from vidpred.evaluation.extremes import ClipPoint, Extreme, clip_points, extremes
-from vidpred.evaluation.results import ClipCounts, Method, Result, Summary
-from vidpred.evaluation.statistics import (
+from vidpred.evaluation.compare.best_and_worst import ClipPoint, Extreme, clip_points, extremes
+from vidpred.evaluation.compare.bootstrap import (
     CONFIDENCE,
     RESAMPLES,
     SEED,
@@ -23,6 +13,16 @@ from vidpred.evaluation.statistics import (
     bootstrap_intervals,
     paired_scores,
 )
+from vidpred.evaluation.compare.common_clips import (
+    MeasureInfo,
+    Skip,
+    common_values,
+    describe_measure,
+    measures_of,
+    skip_of,
+)
+from vidpred.evaluation.compare.comparability import cautions, check_alike, left_out, with_scores
+from vidpred.evaluation.results.result import ClipCounts, Method, Result, Summary
 
 FORMAT = "vidpred comparison 1"
 BASELINE = "copy_last"

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from vidpred.evaluation.comparison import Comparison
-from vidpred.evaluation.wording import (
+from vidpred.evaluation.compare.comparison import Comparison
+from vidpred.evaluation.compare.wording import (
     area_name,
     clips_by_frame,
     coverage,

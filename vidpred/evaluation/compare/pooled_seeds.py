@@ -1,7 +1,7 @@
 """Several trainings of each kind beside each other: how much is due to chance, in seeds and videos.
 
-What is drawn anew is both the videos, as in `vidpred.evaluation.statistics`, and the seeds of each
-kind: a network trained again is another draw, as a video more is.
+What is drawn again is both the videos, as in `vidpred.evaluation.compare.bootstrap`, and the seeds
+of each kind: a network trained again is another draw, as a video more is.
 """
 
 import math
@@ -11,9 +11,15 @@ from typing import TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from vidpred.evaluation.common import common_values, measures_of, skip_of
-from vidpred.evaluation.results import Result
-from vidpred.evaluation.statistics import CONFIDENCE, RESAMPLES, SEED, Interval, paired_scores
+from vidpred.evaluation.compare.bootstrap import (
+    CONFIDENCE,
+    RESAMPLES,
+    SEED,
+    Interval,
+    paired_scores,
+)
+from vidpred.evaluation.compare.common_clips import common_values, measures_of, skip_of
+from vidpred.evaluation.results.result import Result
 
 Array = npt.NDArray[np.float64]
 

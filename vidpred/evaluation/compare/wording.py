@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from vidpred.evaluation.common import describe_measure
-from vidpred.evaluation.comparison import Comparison, MeasureTable
-from vidpred.evaluation.statistics import Interval
+from vidpred.evaluation.compare.bootstrap import Interval
+from vidpred.evaluation.compare.common_clips import describe_measure
+from vidpred.evaluation.compare.comparison import Comparison, MeasureTable
 
 METRIC_NAMES = {
     "psnr": "PSNR",

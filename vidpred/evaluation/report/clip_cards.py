@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import TypedDict
 
-from vidpred.evaluation.comparison import Comparison
+from vidpred.evaluation.compare.comparison import Comparison
+from vidpred.evaluation.compare.wording import group_of, metric_name, number
 from vidpred.evaluation.report.appearance import Appearance, appearances
-from vidpred.evaluation.report.pictures import Pictures, clip_pictures, no_pictures
-from vidpred.evaluation.wording import group_of, metric_name, number
+from vidpred.evaluation.report.clip_pictures import Pictures, clip_pictures, no_pictures
 
 MEDIA_BUDGET = 9_000_000
 """Bytes of all pictures and videos as they stand in the page; plotly.js adds 5 MB."""

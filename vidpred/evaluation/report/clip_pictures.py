@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vidpred.errors import VideoError
-from vidpred.evaluation.comparison import Comparison
-from vidpred.evaluation.gallery import FOLDER
-from vidpred.evaluation.methods import TRUTH
+from vidpred.evaluation.compare.comparison import Comparison
+from vidpred.evaluation.scoring.gallery import FOLDER
+from vidpred.evaluation.scoring.methods import TRUTH
 from vidpred.ops import to_unit
 from vidpred.video import probe, read_clip, write_video
 from vidpred.viz import comparison_strip, comparison_video
@@ -65,7 +65,8 @@ def clip_pictures(comparison: Comparison, clip: str) -> Pictures:
     """Make a strip and a video of the truth and all predictions that an evaluation left.
 
     Args:
-        comparison: Whose entrants' files say where to look; see `vidpred.evaluation.gallery`.
+        comparison: Whose entrants' files say where to look; see
+            `vidpred.evaluation.scoring.gallery`.
         clip: Name of the clip.
 
     Returns:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, TypedDict
 
-from vidpred.evaluation.comparison import Comparison
+from vidpred.evaluation.compare.comparison import Comparison
 from vidpred.evaluation.report.appearance import Appearance, appearances
 
 _MOST_NAMES = 30  # of missing videos and failed clips, spelled out

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from vidpred.evaluation.protocol import Skip
-from vidpred.evaluation.results import ClipRow, Summary
+from vidpred.evaluation.results.result import ClipRow, Summary
 
 
 def summarize(

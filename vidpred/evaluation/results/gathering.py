@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from vidpred.errors import ResultError
-from vidpred.evaluation.reading import read_result
-from vidpred.evaluation.results import FORMAT, Result
+from vidpred.evaluation.results.reading import read_result
+from vidpred.evaluation.results.result import FORMAT, Result
 
 
 def read_results(arguments: Iterable[str | Path]) -> dict[str, Result]:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from vidpred.errors import ResultError
-from vidpred.evaluation.averages import summarize
 from vidpred.evaluation.clips import ClipSource
-from vidpred.evaluation.fingerprints import digest_of_names
 from vidpred.evaluation.measures import Measure
 from vidpred.evaluation.protocol import NamedProtocol, Skip, digest_of
-from vidpred.evaluation.results import FORMAT, ClipRow, Result
+from vidpred.evaluation.results.averages import summarize
+from vidpred.evaluation.results.fingerprints import digest_of_names
+from vidpred.evaluation.results.result import FORMAT, ClipRow, Result
 
 
 def read_result(path: str | Path) -> Result:

@@ -7,13 +7,13 @@ from types import ModuleType
 import torch
 
 from vidpred.errors import CheckpointError
-from vidpred.evaluation.methods import (
+from vidpred.evaluation.scoring.methods import (
     PredictorMethod,
     class_of,
     require_method_name,
 )
 from vidpred.files import file_sha256
-from vidpred.models.saved import find_saved, read_saved
+from vidpred.storage.saved import find_saved, read_saved
 
 
 def checkpoint_methods(

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from vidpred.errors import VideoError
-from vidpred.evaluation.averages import counted, mean
 from vidpred.evaluation.clips import EvaluationClip
-from vidpred.evaluation.methods import TRUTH
 from vidpred.evaluation.protocol import Protocol
-from vidpred.evaluation.results import ClipRow
-from vidpred.evaluation.writer import ResultWriter
+from vidpred.evaluation.results.averages import counted, mean
+from vidpred.evaluation.results.result import ClipRow
+from vidpred.evaluation.scoring.methods import TRUTH
+from vidpred.evaluation.scoring.result_writer import ResultWriter
 from vidpred.ops import unit_to_uint8
 from vidpred.video import write_video
 

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from vidpred.errors import PredictionError
 from vidpred.evaluation.clips import EvaluationClip
-from vidpred.evaluation.fingerprints import fingerprint_of
-from vidpred.evaluation.folders import ClipFolder
-from vidpred.evaluation.frame_files import size_in_words
 from vidpred.evaluation.protocol import ClipCut
-from vidpred.evaluation.results import Method
+from vidpred.evaluation.results.fingerprints import fingerprint_of
+from vidpred.evaluation.results.result import Method
+from vidpred.evaluation.sources.clip_folder import ClipFolder
+from vidpred.evaluation.sources.frame_files import size_in_words
 from vidpred.models import CopyLastFrame, LinearExtrapolation, OpticalFlowExtrapolation, Predictor
 
 TRUTH = "truth"

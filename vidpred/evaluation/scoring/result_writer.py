@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from vidpred.errors import ResultError
-from vidpred.evaluation.averages import summarize
 from vidpred.evaluation.clips import ClipSource
-from vidpred.evaluation.extras import Extras, Features, video_distance
-from vidpred.evaluation.fingerprints import digest_of_names
-from vidpred.evaluation.leaves import leaves
 from vidpred.evaluation.protocol import NamedProtocol
-from vidpred.evaluation.reading import read_result
-from vidpred.evaluation.results import FORMAT, ClipCounts, ClipRow, Method, Result
+from vidpred.evaluation.results.averages import summarize
+from vidpred.evaluation.results.fingerprints import digest_of_names
+from vidpred.evaluation.results.reading import read_result
+from vidpred.evaluation.results.result import FORMAT, ClipCounts, ClipRow, Method, Result
+from vidpred.evaluation.scoring.extras import Extras, Features, video_distance
 from vidpred.files import replacing, write_json
+from vidpred.plain import leaves
 
 MEASURED = ("value", "clips")
 """Entries of a result's extras that were measured; the others decide."""

@@ -16,13 +16,13 @@ from torch import Tensor
 
 from vidpred.errors import ResultError, VidpredError
 from vidpred.evaluation.clips import ClipSource, EvaluationClip, Loaded, clips_left, read_ahead
-from vidpred.evaluation.extras import Extras
-from vidpred.evaluation.gallery import Gallery
 from vidpred.evaluation.measures import measure_all
-from vidpred.evaluation.methods import ScoredMethod
 from vidpred.evaluation.protocol import NamedProtocol, Protocol
-from vidpred.evaluation.results import ClipRow, Result
-from vidpred.evaluation.writer import ResultWriter
+from vidpred.evaluation.results.result import ClipRow, Result
+from vidpred.evaluation.scoring.extras import Extras
+from vidpred.evaluation.scoring.gallery import Gallery
+from vidpred.evaluation.scoring.methods import ScoredMethod
+from vidpred.evaluation.scoring.result_writer import ResultWriter
 from vidpred.provenance import provenance
 
 LOCK = ".vidpred.lock"

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vidpred.errors import PredictionError
-from vidpred.evaluation.frame_arrays import ARRAY_SUFFIXES
-from vidpred.evaluation.frame_files import VIDEO_SUFFIXES
+from vidpred.evaluation.sources.frame_arrays import ARRAY_SUFFIXES
+from vidpred.evaluation.sources.frame_files import VIDEO_SUFFIXES
 from vidpred.video.images import IMAGE_SUFFIXES, in_order
 
 _SHOWN = 3  # names in a message

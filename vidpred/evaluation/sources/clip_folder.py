@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from vidpred.errors import PredictionError, VideoError
-from vidpred.evaluation.clip_entries import find_clips, find_frames, some, suffix_of
-from vidpred.evaluation.frame_arrays import (
+from vidpred.evaluation.sources.clip_entries import find_clips, find_frames, some, suffix_of
+from vidpred.evaluation.sources.frame_arrays import (
     ARRAY_SUFFIXES,
     open_array,
     require_value_range,
     scale_array,
 )
-from vidpred.evaluation.frame_files import (
+from vidpred.evaluation.sources.frame_files import (
     Expected,
     read_images,
     read_video,

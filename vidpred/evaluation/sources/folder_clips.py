@@ -9,15 +9,15 @@ from torch import Tensor
 
 from vidpred.errors import PredictionError
 from vidpred.evaluation.clips import ClipSource, EvaluationClip, Loaded, Unit
-from vidpred.evaluation.fingerprints import content_digest, fingerprint_of
-from vidpred.evaluation.folders import ClipFolder, pair_clips
 from vidpred.evaluation.protocol import Protocol
+from vidpred.evaluation.results.fingerprints import content_digest, fingerprint_of
+from vidpred.evaluation.sources.clip_folder import ClipFolder, pair_clips
 
 _START = re.compile(r"^(?P<video>.+)\+(?P<start>\d+)$")
 
 
 class FolderClips(ClipSource):
-    """Clips whose frames lie in folders; see `vidpred.evaluation.folders.ClipFolder`.
+    """Clips whose frames lie in folders; see `vidpred.evaluation.sources.clip_folder.ClipFolder`.
 
     A target holds the true future alone, or the true past before it. With the past, masks are
     computed and baselines can be scored. Names such as "v_YoYo_g01_c01+00008" (as

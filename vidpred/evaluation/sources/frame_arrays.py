@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from vidpred.errors import PredictionError
-from vidpred.evaluation.frame_files import Expected
+from vidpred.evaluation.sources.frame_files import Expected
 
 ARRAY_SUFFIXES = frozenset({".npy"})
 
