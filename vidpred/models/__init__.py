@@ -3,6 +3,7 @@
 from vidpred.models.baselines import CopyLastFrame, LinearExtrapolation, OpticalFlowExtrapolation
 from vidpred.models.description import build_predictor
 from vidpred.models.discriminator import DiscriminatorScale, MultiScaleDiscriminator
+from vidpred.models.duplicate_aware import DuplicateAwareFlowExtrapolation
 from vidpred.models.multiscale import GeneratorScale, MultiScaleGenerator
 from vidpred.models.predictor import Condition, Likelihood, Predictor, ScalePredictor
 from vidpred.models.saved import (
@@ -17,6 +18,7 @@ __all__ = [
     "Condition",
     "CopyLastFrame",
     "DiscriminatorScale",
+    "DuplicateAwareFlowExtrapolation",
     "GeneratorScale",
     "Likelihood",
     "LinearExtrapolation",
