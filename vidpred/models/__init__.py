@@ -4,17 +4,21 @@ from typing import TYPE_CHECKING
 
 from vidpred.models.baselines import CopyLastFrame, LinearExtrapolation, OpticalFlowExtrapolation
 from vidpred.models.discriminator import DiscriminatorScale, MultiScaleDiscriminator
+from vidpred.models.duplicate_aware import DuplicateAwareFlowExtrapolation
 from vidpred.models.multiscale import GeneratorScale, MultiScaleGenerator
-from vidpred.models.predictor import Predictor, ScalePredictor
+from vidpred.models.predictor import Condition, Likelihood, Predictor, ScalePredictor
 from vidpred.moved import moved_names
 
 if not TYPE_CHECKING:
     __getattr__ = moved_names(__name__)
 
 __all__ = [
+    "Condition",
     "CopyLastFrame",
     "DiscriminatorScale",
+    "DuplicateAwareFlowExtrapolation",
     "GeneratorScale",
+    "Likelihood",
     "LinearExtrapolation",
     "MultiScaleDiscriminator",
     "MultiScaleGenerator",
