@@ -9,8 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidpred import __version__
-from vidpred.allocator import keep_freed_memory
+from vidpred._version import __version__
 from vidpred.cli.predict_options import _memory as amount
 from vidpred.cli.scoring import device_of, say
 from vidpred.cli.test import add_module_option, import_modules
@@ -118,6 +117,7 @@ def run_serve(arguments: argparse.Namespace) -> int:
     from vidpred.page.disk import temporary_root
 
     with temporary_root() as root, _listening(arguments.port) as listener:
+        from vidpred.kernels.allocator import keep_freed_memory
         from vidpred.page.choices import model_choices
         from vidpred.page.server import run_server
 

@@ -105,7 +105,7 @@ class OpticalFlowExtrapolation(Predictor):
     ) -> Tensor:
         """Carry the last frame on by 1 to `horizon` steps; see `Predictor.rollout`."""
         last = window[:, -1]
-        origin = self.estimator(last, window[:, -2])
+        origin = self.backward_flow(window)
         path = torch.zeros_like(origin)
         predicted: list[Tensor] = []
         for _ in range(horizon):
@@ -113,6 +113,17 @@ class OpticalFlowExtrapolation(Predictor):
             path = origin + warp(path, origin)
             predicted.append(warp(last, path))
         return torch.stack(predicted, dim=1).clamp(0, 1)
+
+    def backward_flow(self, window: Tensor) -> Tensor:
+        """Estimate the flow that is carried: from the last known frame back to the one before.
+
+        Args:
+            window: Shape (B, context_frames, C, H, W) in [0, 1].
+
+        Returns:
+            Shape (B, 2, H, W), pixels per frame, dx then dy, on the grid of the last frame.
+        """
+        return self.estimator(window[:, -1], window[:, -2])
 
     def config(self) -> dict[str, Any]:
         """Give the constructor's arguments as plain values, the estimator by its description."""

@@ -9,14 +9,9 @@ from typing import Any, Literal
 import torch
 
 from vidpred.errors import CheckpointError, VidpredError
-from vidpred.models import (
-    CopyLastFrame,
-    LinearExtrapolation,
-    OpticalFlowExtrapolation,
-    Predictor,
-    load_predictor,
-)
-from vidpred.models.saved import packaged_weights
+from vidpred.models import CopyLastFrame, LinearExtrapolation, OpticalFlowExtrapolation, Predictor
+from vidpred.storage import load_predictor
+from vidpred.storage.saved import packaged_weights
 
 Kind = Literal["bundled", "yours", "baseline"]
 
