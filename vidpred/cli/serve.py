@@ -2,9 +2,11 @@
 
 import argparse
 import re
+import signal
+import sys
 import webbrowser
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -119,7 +121,7 @@ def run_serve(arguments: argparse.Namespace) -> int:
     with temporary_root() as root, _listening(arguments.port) as listener:
         from vidpred.kernels.allocator import keep_freed_memory
         from vidpred.page.choices import model_choices
-        from vidpred.page.server import run_server
+        from vidpred.page.server import page_server
 
         keep_freed_memory()
         device = device_of(arguments.device)
@@ -132,8 +134,7 @@ def run_serve(arguments: argparse.Namespace) -> int:
             if arguments.open:
                 webbrowser.open(address)
 
-        run_server(
-            listener,
+        server = page_server(
             root,
             choices,
             limits=_limits(arguments),
@@ -143,7 +144,15 @@ def run_serve(arguments: argparse.Namespace) -> int:
             version=__version__,
             ready=ready,
         )
+        # The server ends in peace and raises the signal again: files are removed all the same.
+        signal.signal(signal.SIGTERM, _end)
+        with suppress(KeyboardInterrupt):
+            server.run(sockets=[listener])
     return 0
+
+
+def _end(number: int, _: object) -> None:
+    sys.exit(128 + number)
 
 
 def _require_packages() -> None:

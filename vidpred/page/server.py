@@ -15,8 +15,7 @@ from vidpred.page.tabs import Tabs
 _MOST_CONNECTIONS = 64
 
 
-def run_server(
-    listener: socket.socket,
+def page_server(
     root: Path,
     choices: Mapping[str, ModelChoice],
     *,
@@ -26,11 +25,10 @@ def run_server(
     max_memory: int,
     version: str,
     ready: Callable[[], None],
-) -> None:
-    """Answer until Ctrl-C.
+) -> uvicorn.Server:
+    """Build a server, whose `run(sockets=[listener])` answers until Ctrl-C.
 
     Args:
-        listener: Of `listening`.
         root: Folder for temporary files, which whoever made it removes.
         choices: Models by name.
         limits: Of what tabs may take.
@@ -55,7 +53,7 @@ def run_server(
         ),
         ready,
     )
-    server.run(sockets=[listener])
+    return server
 
 
 class _Server(uvicorn.Server):
