@@ -17,11 +17,11 @@ from odd_files import (
     trim,
 )
 
-from vidpred.data.doctor import diagnose
-from vidpred.data.index import VideoIndex
+from vidpred.data.doctor.diagnosing import diagnose
+from vidpred.data.index.video_index import VideoIndex
 from vidpred.data.video_folder import VideoFolderDataModule
 from vidpred.errors import VideoError
-from vidpred.evaluation.frame_files import read_video
+from vidpred.evaluation.sources.frame_files import read_video
 from vidpred.prediction.windows import Every, Input, Last, Window, windows
 from vidpred.video import count_frames, decode_clips, probe, read_clip, read_clip_array
 from vidpred.video.playing import play
