@@ -66,7 +66,7 @@ def test_checkpoints_and_baselines_are_scored_in_one_pass(
     arguments = [str(checkpoint), f"again={checkpoint}", f"--root={toy_root}"]
     assert main(["test", *arguments, f"--output={output}", *FAST]) == 0
     names = {path.stem for path in output.glob("*.json")}
-    assert names == {"copy_last", "linear", "optical_flow", "mine", "again"}
+    assert names == {"copy_last", "linear", "optical_flow", "optical_flow_dup", "mine", "again"}
     printed = capsys.readouterr().out
     assert all(name in printed.replace("\\", "") for name in names)
     details = result(output / "mine.json")["method"]["details"]

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from vidpred.models import CopyLastFrame, MultiScaleGenerator, Predictor
+from vidpred.models import Condition, CopyLastFrame, Likelihood, MultiScaleGenerator, Predictor
+from vidpred.ops import normal_like
 
 
 class Brighten(Predictor):
@@ -91,3 +92,117 @@ def test_copy_last_frame_says_that_nothing_moves() -> None:
     context = torch.rand(2, 4, 3, 5, 7)
     pred = CopyLastFrame(context_frames=4)(context, 3)
     assert torch.equal(pred, context[:, -1:].expand(-1, 3, -1, -1, -1))
+
+
+class Steered(Predictor):
+    """Adds the action of each frame that it predicts: two frames a step."""
+
+    conditions = ("actions",)
+
+    def __init__(self) -> None:
+        super().__init__(context_frames=2, output_frames=2, channels=1)
+        self.seen: list[list[float]] = []
+
+    def step(self, context: Tensor, *, condition: Condition | None = None) -> Tensor:
+        assert condition is not None
+        actions = condition["actions"]
+        self.seen.append(actions[0].tolist())
+        return context[:, -1:] + actions[:, 2:].cumsum(1)[:, :, None, None, None]
+
+    def config(self) -> dict[str, Any]:
+        return {}
+
+
+def test_each_step_sees_the_conditions_of_its_own_frames() -> None:
+    steered = Steered()
+    actions = torch.tensor([[9.0, 0.0, 0.0, 0.1, 0.2, 0.3]])  # three frames known, three to come
+    pred = steered(torch.zeros(1, 3, 1, 2, 2), 3, condition={"actions": actions, "other": actions})
+    torch.testing.assert_close(pred[0, :, 0, 0, 0], torch.tensor([0.1, 0.3, 0.6]))
+    # The window of two frames, the two of the step; the last entry stands in beyond the horizon.
+    expected = torch.tensor([[0.0, 0.0, 0.1, 0.2], [0.1, 0.2, 0.3, 0.3]])
+    torch.testing.assert_close(torch.tensor(steered.seen), expected)
+
+
+def test_a_missing_or_misshapen_condition_is_refused() -> None:
+    context = torch.zeros(1, 2, 1, 2, 2)
+    with pytest.raises(ValueError, match="Steered needs the condition actions; given: none"):
+        Steered()(context, 3)
+    with pytest.raises(ValueError, match="needs the condition actions; given: pose"):
+        Steered().sample(context, 3, condition={"pose": torch.zeros(1, 5)})
+    with pytest.raises(ValueError, match=r"actions has shape \(1, 4\); expected \(1, 5, ...\)"):
+        Steered()(context, 3, condition={"actions": torch.zeros(1, 4)})
+
+
+def test_a_wrong_number_of_channels_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"context has 3 channels.*Steered expects 1"):
+        Steered()(torch.zeros(1, 2, 3, 2, 2), 1, condition={"actions": torch.zeros(1, 3)})
+    assert Brighten().channels is None
+
+
+def test_what_is_not_stochastic_repeats_its_only_future() -> None:
+    context = torch.rand(2, 2, 3, 4, 4)
+    futures = Brighten().sample(context, 3, num_samples=4)
+    assert futures.shape == (4, 2, 3, 3, 4, 4)
+    assert torch.equal(futures, Brighten()(context, 3).expand(4, -1, -1, -1, -1, -1))
+    with pytest.raises(ValueError, match="num_samples is 0; expected a whole number"):
+        Brighten().sample(context, 3, num_samples=0)
+
+
+class Wandering(Predictor):
+    """A random walk of whole frames: adds one normal number a clip."""
+
+    def __init__(self) -> None:
+        super().__init__(context_frames=1, size_multiple=4, stochastic=True)
+
+    def step(self, context: Tensor) -> Tensor:  # as networks of 0.1 define it
+        return context
+
+    def sample_step(
+        self,
+        context: Tensor,
+        *,
+        generator: torch.Generator | None = None,
+        condition: Condition | None = None,
+    ) -> Tensor:
+        return context + normal_like(context[..., :1, :1, :1], generator)
+
+    def config(self) -> dict[str, Any]:
+        return {}
+
+
+def test_draws_of_a_stochastic_predictor_are_fed_back_and_repeatable() -> None:
+    context = torch.zeros(3, 1, 1, 5, 6)
+
+    def draw(seed: int) -> Tensor:
+        generator = torch.Generator().manual_seed(seed)
+        return Wandering().sample(context, 50, num_samples=100, generator=generator)
+
+    futures = draw(0)
+    assert futures.shape == (100, 3, 50, 1, 5, 6)
+    assert torch.equal(futures, draw(0))
+    assert not torch.equal(futures, draw(1))
+    # The steps of a random walk: 300 walks of 50 independent standard normal numbers.
+    steps = futures[..., 0, 0, 0].diff(dim=2)
+    assert abs(float(steps.mean())) < 0.03
+    assert float(steps.std()) == pytest.approx(1, abs=0.03)
+    assert len(steps.flatten(0, 1).unique(dim=0)) == 300
+    assert torch.equal(Wandering()(context, 2), torch.zeros(3, 2, 1, 5, 6))
+
+
+def test_a_stochastic_predictor_has_to_say_how_to_draw() -> None:
+    class Mute(Brighten):
+        stochastic = True
+
+    with pytest.raises(NotImplementedError, match=r"Mute is stochastic.*sample_step"):
+        Mute().sample(torch.zeros(1, 2, 1, 4, 4), 1)
+
+
+def test_a_likelihood_is_told_by_its_method() -> None:
+    class Sure(Brighten):
+        def log_prob(
+            self, context: Tensor, target: Tensor, *, condition: Condition | None = None
+        ) -> Tensor:
+            return target.new_zeros(target.shape[:2])
+
+    assert isinstance(Sure(), Likelihood)
+    assert not isinstance(Brighten(), Likelihood)

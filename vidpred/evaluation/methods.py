@@ -15,7 +15,13 @@ from vidpred.evaluation.folders import ClipFolder
 from vidpred.evaluation.frame_files import size_in_words
 from vidpred.evaluation.protocol import ClipCut
 from vidpred.evaluation.results import Method
-from vidpred.models import CopyLastFrame, LinearExtrapolation, OpticalFlowExtrapolation, Predictor
+from vidpred.models import (
+    CopyLastFrame,
+    DuplicateAwareFlowExtrapolation,
+    LinearExtrapolation,
+    OpticalFlowExtrapolation,
+    Predictor,
+)
 
 TRUTH = "truth"
 """Name of the true frames beside those of methods."""
@@ -117,19 +123,21 @@ class FilesMethod(ScoredMethod):
         return pred
 
 
-BASELINES = ("copy_last", "linear", "optical_flow")
+BASELINES = ("copy_last", "linear", "optical_flow", "optical_flow_dup")
 """Names that no other method may have."""
 
 
 def baselines(device: torch.device, context_frames: int) -> list[PredictorMethod]:
-    """Give the predictors without parameters that stand in every table.
+    """Give the predictors without parameters that every table holds.
 
-    Those that need two frames are left out when a clip has but one.
+    Those that need more frames than the clips have are left out.
     """
     found: dict[str, Predictor] = {"copy_last": CopyLastFrame()}
-    if context_frames > 1:
+    if context_frames >= 2:
         found["linear"] = LinearExtrapolation()
         found["optical_flow"] = OpticalFlowExtrapolation()
+    if context_frames >= 3:
+        found["optical_flow_dup"] = DuplicateAwareFlowExtrapolation()
     return [
         PredictorMethod(predictor, _baseline(name, predictor), device)
         for name, predictor in found.items()

@@ -37,8 +37,8 @@ class _FixedHorizon(nn.Module):
 
 
 def channels_of(predictor: Predictor) -> int:
-    """Give C, which the contract leaves to the network; colour where it says nothing."""
-    return int(getattr(predictor, "channels", 3))
+    """Give C; that of color where the predictor takes any number."""
+    return 3 if predictor.channels is None else predictor.channels
 
 
 def smallest_side(predictor: Predictor) -> int:

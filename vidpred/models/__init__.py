@@ -3,8 +3,9 @@
 from vidpred.models.baselines import CopyLastFrame, LinearExtrapolation, OpticalFlowExtrapolation
 from vidpred.models.description import build_predictor
 from vidpred.models.discriminator import DiscriminatorScale, MultiScaleDiscriminator
+from vidpred.models.duplicate_aware import DuplicateAwareFlowExtrapolation
 from vidpred.models.multiscale import GeneratorScale, MultiScaleGenerator
-from vidpred.models.predictor import Predictor, ScalePredictor
+from vidpred.models.predictor import Condition, Likelihood, Predictor, ScalePredictor
 from vidpred.models.saved import (
     SavedPredictor,
     load_predictor,
@@ -14,9 +15,12 @@ from vidpred.models.saved import (
 )
 
 __all__ = [
+    "Condition",
     "CopyLastFrame",
     "DiscriminatorScale",
+    "DuplicateAwareFlowExtrapolation",
     "GeneratorScale",
+    "Likelihood",
     "LinearExtrapolation",
     "MultiScaleDiscriminator",
     "MultiScaleGenerator",

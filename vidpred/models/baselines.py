@@ -7,7 +7,7 @@ from jsonargparse.typing import PositiveInt
 from torch import Tensor
 
 from vidpred.flow import DISFlow, FlowEstimator
-from vidpred.models.predictor import Predictor
+from vidpred.models.predictor import Condition, Predictor
 from vidpred.ops.warp import warp
 
 
@@ -26,7 +26,7 @@ class CopyLastFrame(Predictor):
         """See `Predictor.receptive_radius`."""
         return 0
 
-    def step(self, context: Tensor) -> Tensor:
+    def step(self, context: Tensor, *, condition: Condition | None = None) -> Tensor:
         """Repeat the last frame; see `Predictor.step`."""
         return context[:, -1:]
 
@@ -53,11 +53,13 @@ class LinearExtrapolation(Predictor):
         _require_motion(context_frames)
         super().__init__(context_frames=context_frames)
 
-    def step(self, context: Tensor) -> Tensor:
+    def step(self, context: Tensor, *, condition: Condition | None = None) -> Tensor:
         """Extrapolate by one frame; see `Predictor.step`."""
         return self.rollout(context, 1)
 
-    def rollout(self, window: Tensor, horizon: int) -> Tensor:
+    def rollout(
+        self, window: Tensor, horizon: int, *, condition: Condition | None = None
+    ) -> Tensor:
         """Extrapolate by 1 to `horizon` frames at once; see `Predictor.rollout`."""
         last, change = window[:, -1:], window[:, -1:] - window[:, -2:-1]
         steps = torch.arange(1, horizon + 1, device=window.device, dtype=window.dtype)
@@ -94,14 +96,16 @@ class OpticalFlowExtrapolation(Predictor):
         super().__init__(context_frames=context_frames)
         self.estimator = DISFlow() if estimator is None else estimator
 
-    def step(self, context: Tensor) -> Tensor:
+    def step(self, context: Tensor, *, condition: Condition | None = None) -> Tensor:
         """Carry the last frame on by one step; see `Predictor.step`."""
         return self.rollout(context, 1)
 
-    def rollout(self, window: Tensor, horizon: int) -> Tensor:
+    def rollout(
+        self, window: Tensor, horizon: int, *, condition: Condition | None = None
+    ) -> Tensor:
         """Carry the last frame on by 1 to `horizon` steps; see `Predictor.rollout`."""
         last = window[:, -1]
-        origin = self.estimator(last, window[:, -2])
+        origin = self.backward_flow(window)
         path = torch.zeros_like(origin)
         predicted: list[Tensor] = []
         for _ in range(horizon):
@@ -109,6 +113,17 @@ class OpticalFlowExtrapolation(Predictor):
             path = origin + warp(path, origin)
             predicted.append(warp(last, path))
         return torch.stack(predicted, dim=1).clamp(0, 1)
+
+    def backward_flow(self, window: Tensor) -> Tensor:
+        """Estimate the flow that is carried: from the last known frame back to the one before.
+
+        Args:
+            window: Shape (B, context_frames, C, H, W) in [0, 1].
+
+        Returns:
+            Shape (B, 2, H, W), pixels per frame, dx then dy, on the grid of the last frame.
+        """
+        return self.estimator(window[:, -1], window[:, -2])
 
     def config(self) -> dict[str, Any]:
         """Give the constructor's arguments as plain values, the estimator by its description."""

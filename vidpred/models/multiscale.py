@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from vidpred.models.convolution import Convolution, Layers
 from vidpred.models.predictor import ScalePredictor
-from vidpred.ops.checks import require_frames, require_positive
+from vidpred.ops.checks import require_frames
 from vidpred.ops.pyramid import pyramid
 
 
@@ -89,6 +89,8 @@ class MultiScaleGenerator(ScalePredictor):
         upsampling: How the coarser guess is enlarged; the paper's code uses nearest neighbours.
     """
 
+    channels: int
+
     def __init__(
         self,
         scales: Sequence[GeneratorScale],
@@ -98,14 +100,15 @@ class MultiScaleGenerator(ScalePredictor):
         channels: PositiveInt = 3,
         upsampling: Upsampling = "nearest",
     ) -> None:
-        require_positive("channels", channels)
         if upsampling not in get_args(Upsampling):
             raise ValueError(f"upsampling is {upsampling!r}; expected nearest or bilinear")
         super().__init__(
-            num_scales=len(scales), context_frames=context_frames, output_frames=output_frames
+            num_scales=len(scales),
+            context_frames=context_frames,
+            output_frames=output_frames,
+            channels=channels,
         )
         self.scales = tuple(scales)
-        self.channels = int(channels)
         self.upsampling = upsampling
         guess_channels = output_frames * channels
         self.networks = nn.ModuleList(

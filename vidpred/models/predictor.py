@@ -1,7 +1,8 @@
 """The contract of everything that predicts: past frames in, any number of future frames out."""
 
 from abc import ABC, abstractmethod
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -9,28 +10,103 @@ from torch import Tensor, nn
 from vidpred.ops.checks import require_frames, require_positive
 from vidpred.ops.range import signed_to_unit, unit_to_signed
 
+Condition = Mapping[str, Tensor]
+"""What a prediction is conditioned on besides past frames: by name, tensors (B, T, ...) with one
+entry a frame, those of the context first, then those of the frames to predict."""
+
+
+@runtime_checkable
+class Likelihood(Protocol):
+    """A predictor that knows how likely a future is.
+
+    Example:
+        >>> from vidpred.models import CopyLastFrame
+        >>> isinstance(CopyLastFrame(), Likelihood)
+        False
+    """
+
+    def log_prob(
+        self, context: Tensor, target: Tensor, *, condition: Condition | None = None
+    ) -> Tensor:
+        """Give the log-likelihood of true future frames.
+
+        Args:
+            context: Past frames, shape (B, context_frames, C, H, W) in [0, 1].
+            target: True future frames, shape (B, T, C, H, W) in [0, 1], T at least 1.
+            condition: See `Predictor.forward`.
+
+        Returns:
+            Shape (B, T), in nats: of each frame given all frames before it, summed over channels
+            and pixels. Comparable between predictors only when they give probabilities of the same
+            values, such as 256 levels.
+        """
+
 
 class Predictor(nn.Module, ABC):
-    """Predicts the frames that follow, as many as asked and at any frame size.
+    """Predicts the frames that follow, any number of them and at any frame size.
 
-    A network writes one step; this class checks, pads, feeds predictions back and crops.
+    A network defines `step`; this class checks, pads, feeds predictions back and crops. One that
+    predicts all frames directly overrides `rollout`, one that gives different futures also defines
+    `sample_step` (or overrides `sample`).
+
+    The last five attributes are arguments of this class, or class attributes of a subclass.
 
     Attributes:
         context_frames: Past frames that a prediction needs.
         output_frames: Frames that one step predicts.
         size_multiple: H and W of what `step` sees are multiples of this; `forward` pads and crops.
+        channels: C of the frames; None is any number.
+        stochastic: Whether `sample` gives different futures.
+        conditions: Names of the tensors that a prediction needs besides frames, such as
+            `("actions",)`.
+
+    Raises:
+        ValueError: When a count is below 1 or a condition is named twice.
+
+    Example:
+        >>> import torch
+        >>> class Fade(Predictor):
+        ...     def __init__(self) -> None:
+        ...         super().__init__(context_frames=1)
+        ...
+        ...     def step(self, context, *, condition=None):
+        ...         return context / 2
+        ...
+        ...     def config(self):
+        ...         return {}
+        >>> Fade()(torch.ones(1, 1, 3, 2, 2), horizon=3)[0, :, 0, 0, 0]
+        tensor([0.5000, 0.2500, 0.1250])
     """
 
+    channels: int | None = None
+    stochastic: bool = False
+    conditions: tuple[str, ...] = ()
+
     def __init__(
-        self, *, context_frames: int, output_frames: int = 1, size_multiple: int = 1
+        self,
+        *,
+        context_frames: int,
+        output_frames: int = 1,
+        size_multiple: int = 1,
+        channels: int | None = None,
+        stochastic: bool | None = None,
+        conditions: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
         require_positive("context_frames", context_frames)
         require_positive("output_frames", output_frames)
+        require_positive("size_multiple", size_multiple)
         # Plain integers: those of the command line are of a class that no checkpoint may hold.
         self.context_frames = int(context_frames)
         self.output_frames = int(output_frames)
-        self.size_multiple = size_multiple
+        self.size_multiple = int(size_multiple)
+        if channels is not None:
+            require_positive("channels", channels)
+            self.channels = int(channels)
+        if stochastic is not None:
+            self.stochastic = bool(stochastic)
+        if conditions is not None:
+            self.conditions = _distinct(conditions)
 
     @property
     def receptive_radius(self) -> int | None:
@@ -41,16 +117,43 @@ class Predictor(nn.Module, ABC):
         return None
 
     @abstractmethod
-    def step(self, context: Tensor) -> Tensor:
+    def step(self, context: Tensor, *, condition: Condition | None = None) -> Tensor:
         """Predict the next `output_frames` frames.
 
         Args:
             context: Shape (B, context_frames, C, H, W) in [0, 1], H and W multiples of
                 `size_multiple`.
+            condition: The tensors named by `conditions`, each of shape
+                (B, context_frames + output_frames, ...). Given only to predictors that name some,
+                so that others may leave this argument out.
 
         Returns:
             Shape (B, output_frames, C, H, W) in [0, 1].
         """
+
+    def sample_step(
+        self,
+        context: Tensor,
+        *,
+        generator: torch.Generator | None = None,
+        condition: Condition | None = None,
+    ) -> Tensor:
+        """Draw the next `output_frames` frames; stochastic predictors define it.
+
+        Args:
+            context: As for `step`.
+            generator: Source of randomness, on any device (`vidpred.ops.normal_like` and
+                `uniform_like` draw from it); None is the global one of the context's device.
+            condition: As for `step`.
+
+        Returns:
+            Shape (B, output_frames, C, H, W) in [0, 1]; the draws of different clips are
+            independent.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} is stochastic and does not say how to draw a future; expected "
+            "it to define sample_step, or to override sample"
+        )
 
     @abstractmethod
     def config(self) -> dict[str, Any]:
@@ -61,22 +164,112 @@ class Predictor(nn.Module, ABC):
         """Build the predictor whose `config` this is, with fresh weights."""
         return cls(**config)
 
-    def forward(self, context: Tensor, horizon: int) -> Tensor:
+    def forward(
+        self, context: Tensor, horizon: int, *, condition: Condition | None = None
+    ) -> Tensor:
         """Predict `horizon` frames, feeding predictions back where one step does not reach.
 
         Args:
             context: Past frames, shape (B, T, C, H, W) in [0, 1] with T at least `context_frames`;
                 only the last `context_frames` count. Any H and W.
             horizon: Frames to predict, at least 1.
+            condition: The tensors named by `conditions`, each of shape (B, T + horizon, ...): an
+                entry for every frame of the context, then one for every predicted frame. Others are
+                ignored.
 
         Returns:
-            Shape (B, horizon, C, H, W) in [0, 1].
+            Shape (B, horizon, C, H, W) in [0, 1]: the point prediction.
 
         Raises:
             TypeError: When the context is not floating point.
-            ValueError: When the context is too short or not five-dimensional, or the horizon below
-                1.
+            ValueError: When the context is too short, not five-dimensional or has other channels,
+                the horizon is below 1, or a condition is missing or of another length.
         """
+        window, condition = self._window(context, horizon, condition)
+        height, width = context.shape[-2:]
+        if not self.conditions:
+            return self.rollout(window, horizon)[..., :height, :width]
+        return self.rollout(window, horizon, condition=condition)[..., :height, :width]
+
+    def rollout(
+        self, window: Tensor, horizon: int, *, condition: Condition | None = None
+    ) -> Tensor:
+        """Predict `horizon` frames by feeding the predictions of `step` back.
+
+        A predictor that sees further than one step at once overrides this.
+
+        Args:
+            window: Shape (B, context_frames, C, H, W) in [0, 1], H and W multiples of
+                `size_multiple`.
+            horizon: At least 1.
+            condition: The tensors named by `conditions`, each of shape
+                (B, context_frames + horizon, ...). Given only to predictors that name some.
+
+        Returns:
+            Shape (B, horizon, C, H, W) in [0, 1].
+        """
+        predicted: list[Tensor] = []
+        for done in range(0, horizon, self.output_frames):
+            if self.conditions:
+                predicted.append(self.step(window, condition=self._of_step(condition, done)))
+            else:
+                predicted.append(self.step(window))
+            window = torch.cat([window, predicted[-1]], dim=1)[:, -self.context_frames :]
+        return torch.cat(predicted, dim=1)[:, :horizon]
+
+    def sample(
+        self,
+        context: Tensor,
+        horizon: int,
+        *,
+        num_samples: int = 1,
+        generator: torch.Generator | None = None,
+        condition: Condition | None = None,
+    ) -> Tensor:
+        """Draw possible futures; a predictor that is not stochastic repeats its only one.
+
+        Args:
+            context: As for `forward`.
+            horizon: Frames to predict, at least 1.
+            num_samples: K, futures of each clip, at least 1.
+            generator: Source of randomness; see `sample_step`.
+            condition: As for `forward`.
+
+        Returns:
+            Shape (K, B, horizon, C, H, W) in [0, 1].
+
+        Raises:
+            TypeError: When the context is not floating point.
+            ValueError: When `num_samples` is below 1, and as `forward` does.
+
+        Example:
+            >>> import torch
+            >>> from vidpred.models import CopyLastFrame
+            >>> CopyLastFrame().sample(torch.rand(2, 1, 3, 8, 8), 5, num_samples=4).shape
+            torch.Size([4, 2, 5, 3, 8, 8])
+        """
+        require_positive("num_samples", num_samples)
+        if not self.stochastic:
+            future = self.forward(context, horizon, condition=condition)
+            return future.expand(num_samples, *future.shape)
+        window, condition = self._window(context, horizon, condition)
+        # All futures at once: K copies of the batch, of which no two draws are alike.
+        window = _repeated(window, num_samples)
+        if condition is not None:
+            condition = {name: _repeated(c, num_samples) for name, c in condition.items()}
+        predicted: list[Tensor] = []
+        for done in range(0, horizon, self.output_frames):
+            of_step = self._of_step(condition, done)
+            predicted.append(self.sample_step(window, generator=generator, condition=of_step))
+            window = torch.cat([window, predicted[-1]], dim=1)[:, -self.context_frames :]
+        futures = torch.cat(predicted, dim=1)[:, :horizon]
+        height, width = context.shape[-2:]
+        return torch.unflatten(futures, 0, (num_samples, -1))[..., :height, :width]
+
+    def _window(
+        self, context: Tensor, horizon: int, condition: Condition | None
+    ) -> tuple[Tensor, Condition | None]:
+        """Check what came, and give the frames and conditions that a rollout sees."""
         require_frames("context", context)
         require_positive("horizon", horizon)
         if not context.is_floating_point():
@@ -89,28 +282,52 @@ class Predictor(nn.Module, ABC):
                 f"context has {context.shape[1]} frames; "
                 f"expected at least {self.context_frames} (context_frames)"
             )
-        height, width = context.shape[-2:]
+        if self.channels is not None and context.shape[2] != self.channels:
+            raise ValueError(
+                f"context has {context.shape[2]} channels, shape {tuple(context.shape)}; "
+                f"{type(self).__name__} expects {self.channels}: (B, T, {self.channels}, H, W)"
+            )
         window = pad_to_multiple(context[:, -self.context_frames :], self.size_multiple)
-        return self.rollout(window, horizon)[..., :height, :width]
+        return window, self._required(condition, context, horizon)
 
-    def rollout(self, window: Tensor, horizon: int) -> Tensor:
-        """Predict `horizon` frames by feeding the predictions of `step` back.
+    def _required(
+        self, condition: Condition | None, context: Tensor, horizon: int
+    ) -> Condition | None:
+        if not self.conditions:
+            return None
+        given = condition or {}
+        missing = [name for name in self.conditions if name not in given]
+        if missing:
+            raise ValueError(
+                f"{type(self).__name__} needs the condition {', '.join(missing)}; given: "
+                f"{', '.join(given) or 'none'}. Expected condition={{name: tensor}} with an entry "
+                "for every frame, those of the context first, then those to predict"
+            )
+        batch, known = context.shape[:2]
+        for name in self.conditions:
+            if tuple(given[name].shape[:2]) != (batch, known + horizon):
+                raise ValueError(
+                    f"condition {name} has shape {tuple(given[name].shape)}; expected "
+                    f"({batch}, {known + horizon}, ...): {known} frames of context and {horizon} "
+                    "to predict"
+                )
+        first = known - self.context_frames
+        return {name: given[name][:, first:] for name in self.conditions}
 
-        A predictor that sees further than one step at once overrides this.
-
-        Args:
-            window: Shape (B, context_frames, C, H, W) in [0, 1], H and W multiples of
-                `size_multiple`.
-            horizon: At least 1.
-
-        Returns:
-            Shape (B, horizon, C, H, W) in [0, 1].
-        """
-        predicted: list[Tensor] = []
-        for _ in range(-(-horizon // self.output_frames)):
-            predicted.append(self.step(window))
-            window = torch.cat([window, predicted[-1]], dim=1)[:, -self.context_frames :]
-        return torch.cat(predicted, dim=1)[:, :horizon]
+    def _of_step(self, condition: Condition | None, done: int) -> Condition | None:
+        """Cut the conditions of one step; beyond the horizon the last entry is repeated."""
+        if condition is None:
+            return None
+        length = self.context_frames + self.output_frames
+        cut: dict[str, Tensor] = {}
+        for name, value in condition.items():
+            part = value[:, done : done + length]
+            missing = length - part.shape[1]
+            if missing:
+                last = part[:, -1:].expand(-1, missing, *part.shape[2:])
+                part = torch.cat([part, last], dim=1)
+            cut[name] = part
+        return cut
 
 
 class ScalePredictor(Predictor):
@@ -124,12 +341,20 @@ class ScalePredictor(Predictor):
         num_scales: S; scale k of S sees frames reduced `2 ** (S - k)` times, coarsest first.
     """
 
-    def __init__(self, *, num_scales: int, context_frames: int, output_frames: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        num_scales: int,
+        context_frames: int,
+        output_frames: int = 1,
+        channels: int | None = None,
+    ) -> None:
         require_positive("num_scales", num_scales)
         super().__init__(
             context_frames=context_frames,
             output_frames=output_frames,
             size_multiple=2 ** (num_scales - 1),
+            channels=channels,
         )
         self.num_scales = num_scales
 
@@ -145,9 +370,21 @@ class ScalePredictor(Predictor):
             S tensors (B, output_frames, C, h, w) in [-1, 1], coarsest first, the last at full size.
         """
 
-    def step(self, context: Tensor) -> Tensor:
+    def step(self, context: Tensor, *, condition: Condition | None = None) -> Tensor:
         """Predict the next `output_frames` frames at full size; see `Predictor.step`."""
         return signed_to_unit(self.forward_scales(unit_to_signed(context))[-1])
+
+
+def _distinct(conditions: Sequence[str]) -> tuple[str, ...]:
+    names = (conditions,) if isinstance(conditions, str) else tuple(map(str, conditions))
+    if len(set(names)) < len(names):
+        raise ValueError(f"conditions are {list(names)}; expected each name once")
+    return names
+
+
+def _repeated(value: Tensor, count: int) -> Tensor:
+    """Repeat a batch: (B, ...) gives (count * B, ...), the whole batch again and again."""
+    return value.repeat(count, *[1] * (value.ndim - 1))
 
 
 def pad_to_multiple(frames: Tensor, multiple: int) -> Tensor:

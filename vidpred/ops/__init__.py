@@ -3,6 +3,7 @@
 from vidpred.ops.gradients import spatial_gradients
 from vidpred.ops.motion import frame_difference_mask, known_frames
 from vidpred.ops.pyramid import downsample, pyramid
+from vidpred.ops.random import normal_like, uniform_like
 from vidpred.ops.range import signed_to_unit, to_unit, unit_to_signed, unit_to_uint8
 from vidpred.ops.warp import warp
 from vidpred.ops.winograd import winograd_conv2d
@@ -11,10 +12,12 @@ __all__ = [
     "downsample",
     "frame_difference_mask",
     "known_frames",
+    "normal_like",
     "pyramid",
     "signed_to_unit",
     "spatial_gradients",
     "to_unit",
+    "uniform_like",
     "unit_to_signed",
     "unit_to_uint8",
     "warp",

@@ -45,7 +45,7 @@ class Rollout:
         self.max_memory = max_memory
         self.batch_size = batch_size
         self.context_frames = predictor.context_frames
-        channels = getattr(predictor, "channels", COLOURS)
+        channels = COLOURS if predictor.channels is None else predictor.channels
         if channels not in (1, COLOURS):
             raise PredictionError(
                 f"the predictor takes frames of {channels} channels; expected 1 or {COLOURS}: "

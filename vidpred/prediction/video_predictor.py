@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vidpred.models import Predictor
+from vidpred.models import Condition, Predictor
 from vidpred.ops import to_unit, unit_to_uint8
 from vidpred.ops.checks import require_positive
 from vidpred.prediction.rollout import Rollout
@@ -36,6 +36,9 @@ class VideoPredictor(Predictor):
             context_frames=network.context_frames,
             output_frames=network.output_frames,
             size_multiple=network.size_multiple,
+            channels=network.channels,
+            stochastic=network.stochastic,
+            conditions=network.conditions,
         )
         self.network = network
 
@@ -45,10 +48,20 @@ class VideoPredictor(Predictor):
         return self.network.receptive_radius
 
     @overload
-    def __call__(self, context: Tensor, horizon: int) -> Tensor: ...
+    def __call__(
+        self, context: Tensor, horizon: int, *, condition: Condition | None = None
+    ) -> Tensor: ...
     @overload
-    def __call__(self, context: Array | str | Path, horizon: int) -> Array: ...
-    def __call__(self, context: Tensor | Array | str | Path, horizon: int) -> Tensor | Array:
+    def __call__(
+        self, context: Array | str | Path, horizon: int, *, condition: Condition | None = None
+    ) -> Array: ...
+    def __call__(
+        self,
+        context: Tensor | Array | str | Path,
+        horizon: int,
+        *,
+        condition: Condition | None = None,
+    ) -> Tensor | Array:
         """Predict `horizon` frames.
 
         Args:
@@ -57,6 +70,7 @@ class VideoPredictor(Predictor):
                 (T, H, W, C) or (B, T, C, H, W), uint8 or floating point in [0, 1]; or the path of a
                 video or of a folder of frames, whose last frames are taken.
             horizon: Frames to predict, at least 1.
+            condition: As for `Predictor.forward`; with the path of a video it is refused.
 
         Returns:
             A tensor for a tensor, with gradients where they are on; for an array one of the same
@@ -70,19 +84,43 @@ class VideoPredictor(Predictor):
             vidpred.errors.VideoError: When a video cannot be read or has too few frames.
         """
         if isinstance(context, Tensor):
-            pred: Tensor = super().__call__(context, horizon)
+            pred: Tensor = super().__call__(context, horizon, condition=condition)
             return pred
         if not isinstance(context, np.ndarray):
+            if condition is not None:
+                raise ValueError(
+                    f"condition is given for {context}; expected frames as a tensor or an array "
+                    "with it, since a video holds frames alone"
+                )
             future = self._follow(self._read(context), horizon)
             return unit_to_uint8(future).permute(0, 2, 3, 1).cpu().numpy()
         with torch.inference_mode():
-            future = super().__call__(self._to_tensor(context), horizon)
+            future = super().__call__(self._to_tensor(context), horizon, condition=condition)
         return _like(context, future)
 
-    def forward(self, context: Tensor, horizon: int) -> Tensor:
+    def forward(
+        self, context: Tensor, horizon: int, *, condition: Condition | None = None
+    ) -> Tensor:
         """Predict from a tensor; see `Predictor.forward`."""
-        pred: Tensor = self.network(context, horizon)
+        pred: Tensor = self.network(context, horizon, condition=condition)
         return pred
+
+    def sample(
+        self,
+        context: Tensor,
+        horizon: int,
+        *,
+        num_samples: int = 1,
+        generator: torch.Generator | None = None,
+        condition: Condition | None = None,
+    ) -> Tensor:
+        """Draw possible futures from a tensor; see `Predictor.sample`."""
+        return self.network.sample(
+            *(context, horizon),
+            num_samples=num_samples,
+            generator=generator,
+            condition=condition,
+        )
 
     def show(self, context: Tensor | Array | str | Path, horizon: int) -> ShownPrediction:
         """Predict, and show known and predicted frames side by side in a notebook.
@@ -108,13 +146,19 @@ class VideoPredictor(Predictor):
                 future = self(known, horizon)[0]
         return ShownPrediction(known[0, -self.context_frames :].cpu(), future.cpu())
 
-    def step(self, context: Tensor) -> Tensor:
+    def step(self, context: Tensor, *, condition: Condition | None = None) -> Tensor:
         """Predict the next frames; see `Predictor.step`."""
-        return self.network.step(context)
+        if not self.conditions:
+            return self.network.step(context)
+        return self.network.step(context, condition=condition)
 
-    def rollout(self, window: Tensor, horizon: int) -> Tensor:
+    def rollout(
+        self, window: Tensor, horizon: int, *, condition: Condition | None = None
+    ) -> Tensor:
         """Predict any number of frames; see `Predictor.rollout`."""
-        return self.network.rollout(window, horizon)
+        if not self.conditions:
+            return self.network.rollout(window, horizon)
+        return self.network.rollout(window, horizon, condition=condition)
 
     def config(self) -> dict[str, Any]:
         """Give the network's arguments; see `Predictor.config`."""
