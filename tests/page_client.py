@@ -55,6 +55,20 @@ class Client:
                 self._changed.wait(left)
         return found
 
+    def wait_for(self, prediction: str, wanted: Callable[[dict[str, Any]], Any]) -> None:
+        """Wait until something is true of a prediction."""
+
+        def there(held: dict[str, Any]) -> bool:
+            return any(p["key"] == prediction and wanted(p) for p in held["predictions"])
+
+        self.wait(there)
+
+    @property
+    def forgotten(self) -> bool:
+        """Whether the server knows this tab no longer."""
+        answer = requests.delete(f"{self.path}/clips/none", timeout=PATIENCE_S)
+        return "this tab" in answer.json()["problem"]
+
     def upload(self, content: bytes | Path, name: str = "clip.avi") -> requests.Response:
         """Send a clip."""
         body = content.read_bytes() if isinstance(content, Path) else content

@@ -55,6 +55,6 @@ def client(server: Server) -> Iterator[Callable[[], Client]]:
     for one in clients:
         one.close()
     deadline = time.monotonic() + 30
-    while server.files() and time.monotonic() < deadline:
+    while not all(one.forgotten for one in clients) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert server.files() == []

@@ -164,7 +164,7 @@ def test_the_keyboard_alone_is_enough(visit: Visit) -> None:
     assert page.locator(":focus").inner_text() == "Skip to the page"
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "main"
-    page.get_by_role("button", name="Take toy").focus()
+    page.get_by_role("button", name="Try toy").focus()
     page.keyboard.press("Enter")
     page.wait_for_selector("#predict:visible")
     page.wait_for_function("document.activeElement.id === 'reel'")

@@ -143,15 +143,14 @@ def test_progress_is_told_while_it_predicts(client: Open, toy_clip: Path) -> Non
     key = tab.ask(clip, "slow", horizon=6).json()["prediction"]
     seen = set()
 
-    def over(held: dict[str, Any]) -> bool:
-        (one,) = held["predictions"]
+    def over(one: dict[str, Any]) -> bool:
         seen.add(one["done"])
         if one["state"] == "predicting" and one["done"] == 2:
             assert one["left"] > 0
             assert len(one["futures"][0]["PSNR"]) >= 2  # scores come with the frames
-        return one["state"] == "done"
+        return bool(one["state"] == "done")
 
-    tab.wait(over)
+    tab.wait_for(key, over)
     assert len(seen) >= 4
     assert tab.picture(key, "pred", 0, 6).shape == (48, 64, 3)
 
@@ -160,7 +159,7 @@ def test_a_canceled_prediction_leaves_nothing(client: Open, server: Any, toy_cli
     tab = client()
     clip = tab.ready(toy_clip)["key"]
     key = tab.ask(clip, "slow", horizon=12).json()["prediction"]
-    tab.wait(lambda held: held["predictions"][0]["done"] >= 1)
+    tab.wait_for(key, lambda one: one["done"] >= 1)
     assert any("prediction-" in name for name in server.files())
     begun = time.monotonic()
     assert requests.delete(f"{tab.path}/predictions/{key}", timeout=30).status_code == 204
@@ -176,8 +175,8 @@ def test_a_tab_that_is_closed_in_the_middle_is_cleared_away(
 ) -> None:
     leaving, staying = client(), client()
     clip = leaving.ready(toy_clip)["key"]
-    leaving.ask(clip, "slow", horizon=12)
-    leaving.wait(lambda held: held["predictions"][0]["done"] >= 1)
+    key = leaving.ask(clip, "slow", horizon=12).json()["prediction"]
+    leaving.wait_for(key, lambda one: one["done"] >= 1)
     other = staying.ready(toy_clip)["key"]
     leaving.close()
     deadline = time.monotonic() + 30
@@ -199,10 +198,9 @@ def test_two_tabs_know_nothing_of_each_other(client: Open, toy_clip: Path) -> No
     # Both ask at once: one waits for the other, and both are answered.
     first = one.ask(clip, "slow", horizon=4).json()["prediction"]
     second = two.ask(two.held["clips"][0]["key"], "slow", horizon=2).json()["prediction"]
-    two.wait(lambda held: held["predictions"][0]["state"] == "waiting")
+    two.wait_for(second, lambda one: one["state"] == "waiting")
     for tab, key in ((one, first), (two, second)):
-        tab.wait(lambda held: held["predictions"][0]["state"] == "done")
-        assert tab.held["predictions"][0]["key"] == key
+        tab.wait_for(key, lambda one: one["state"] == "done")
 
 
 def test_tabs_clips_and_predictions_are_bounded(client: Open, server: Any, toy_clip: Path) -> None:

@@ -224,7 +224,8 @@ class Job:
         question = self.question
         needed = question.model.predictor.context_frames
         count = max(needed, min(KNOWN_SHOWN, question.last + 1))
-        place = At(index=question.last, truth=question.horizon)
+        after = len(question.upload.times) - 1 - question.last
+        place = At(index=question.last, truth=min(question.horizon, after))
         (window,) = windows(Input(question.upload.path), place, count)
         if isinstance(window, VideoError):
             raise window

@@ -140,9 +140,6 @@ class Upload:
             rate = stream.average_rate or stream.guessed_rate
             if duration is not None and rate:
                 self.expected = stream.frames or round(duration * rate)
-        # What a header claims may be wrong, but hardly by ten times; frames are counted as well.
-        if duration is not None and rate and duration * rate > 10 * self.limits.frames:
-            self._refuse_length(f"it lasts {_duration(duration)}")
         if self.expected > self.limits.frames:
             lasts = "" if duration is None else f" ({_duration(duration)})"
             self._refuse_length(f"it has about {self.expected:,} frames{lasts}")

@@ -16,7 +16,7 @@ function add(parent, name, attributes, text) {
 }
 
 function ticksBetween(low, high) {
-  const raw = (high - low) / 3;
+  const raw = (high - low) / 4;
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 2.5, 5, 10].find((factor) => factor * power >= raw) * power;
   const ticks = [];

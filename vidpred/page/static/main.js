@@ -109,6 +109,7 @@ async function predict() {
     const key = await state.tab.predict({ ...question, clip: clip().key, last: state.last.get(clip().key) });
     open(key, { follow: true });
     say("Predicting");
+    if (matchMedia("(max-width: 60rem)").matches) $("#desk").scrollIntoView({ behavior: calm.matches ? "auto" : "smooth" });
   } catch (problem) { complain(problem); }
 }
 
@@ -131,14 +132,21 @@ async function cancel() {
 }
 
 // News from the server -----------------------------------------------------------------------------
-function news({ clips, predictions }) {
+const explained = new Set(); // keys of what has failed, of which the reader knows
+
+// `fresh` tells what a page that was loaded again held before.
+function news({ clips, predictions }, fresh) {
   $("#offline").hidden = true;
   const before = new Map(state.clips.map((one) => [one.key, one.state]));
   const earlier = new Map(state.predictions.map((one) => [one.key, one]));
+  for (const one of [...clips, ...predictions]) {
+    if (one.state !== "failed" || explained.has(one.key)) continue;
+    explained.add(one.key);
+    if (!fresh) complain(new Problem(one.problem));
+  }
   [state.clips, state.predictions] = [clips.filter((one) => one.state !== "failed"), predictions.filter((one) => one.state !== "failed")];
   for (const one of clips) {
     if (one.state === before.get(one.key)) continue;
-    if (one.state === "failed" && before.has(one.key)) complain(new Problem(one.problem));
     if (one.state === "ready") {
       if (!state.last.has(one.key)) state.last.set(one.key, Math.max(0, Math.min(Math.floor(one.frames / 2), one.frames - 1 - controls.horizon())));
       say(`${one.name}: ${plural(one.frames, "frame")}`);
@@ -148,7 +156,6 @@ function news({ clips, predictions }) {
   }
   for (const one of predictions) {
     const was = earlier.get(one.key);
-    if (one.state === "failed" && was) complain(new Problem(one.problem));
     if (one.key !== state.prediction) continue;
     if (state.follow && one.known) {
       state.future = Math.min(one.samples - 1, Math.floor(Math.max(0, one.done - 1) / one.horizon));
@@ -174,7 +181,7 @@ async function connect(fresh = false) {
   try { sessionStorage.setItem(STORED, state.tab.key); } catch { /* ditto */ }
   let heard = false;
   state.tab.listen({
-    changed: (held) => { heard = true; news(held); },
+    changed: (held) => { news(held, !heard); heard = true; },
     silent: () => { $("#offline").hidden = false; },
     lost: async () => {
       const had = heard && state.clips.length > 0;
@@ -206,7 +213,7 @@ function renderNow() {
   const busy = [...sending.entries()][0];
   const reading = busy ? { name: busy[0], part: busy[1], text: "Receiving" } : one && one.state !== "ready" ? { name: one.name, part: one.expected ? one.frames / one.expected : 0, text: one.frames ? `Reading frame ${one.frames.toLocaleString("en")}${one.expected ? ` of ${one.expected.toLocaleString("en")}` : ""}` : "Reading" } : null;
   $("#empty").hidden = Boolean(one || busy);
-  $("#work").hidden = !(one || busy);
+  $("#work").hidden = $("#clips").hidden = !(one || busy);
   renderClips();
   $("#reading").hidden = !reading;
   const ready = one?.state === "ready" && !busy;
@@ -288,7 +295,7 @@ try {
   $("#drop-facts").textContent = `MP4, MOV, MKV, WebM, AVI, GIF and more, up to ${Math.floor(state.about.limits.upload_bytes / 2 ** 20).toLocaleString("en")} MiB and ${state.about.limits.frames.toLocaleString("en")} frames`;
   $("#examples").hidden = !state.about.examples.length;
   for (const name of state.about.examples) {
-    const button = Object.assign(document.createElement("button"), { type: "button", className: "link", textContent: `Take ${name}` });
+    const button = Object.assign(document.createElement("button"), { type: "button", className: "link", textContent: `Try ${name}` });
     button.addEventListener("click", async () => { forgive(); try { choose(await state.tab.example(name)); } catch (problem) { complain(problem); } });
     $("#examples").append(" ", button);
   }
