@@ -2,8 +2,11 @@
 
 import argparse
 import re
+import sys
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from vidpred.cli.test import add_module_option
 from vidpred.errors import PredictionError
@@ -15,13 +18,37 @@ def add_predict_options(parser: argparse.ArgumentParser) -> None:
         "inputs", nargs="+", metavar="INPUT", type=Path, help="video, folder of frames, or -"
     )
     parser.add_argument(
-        "--checkpoint",
+        "--model",
         default="small",
-        metavar="FILE|NAME",
-        help="of `vidpred fit`, or the name of a predictor that comes along (default: small)",
+        metavar="NAME|FILE",
+        help="bundled pretrained model (small), baseline (copy_last, linear, optical_flow, "
+        "optical_flow_dup), checkpoint of `vidpred fit` or file of `vidpred export` (default: "
+        "small)",
     )
+    parser.add_argument("--checkpoint", action=_DeprecatedModel, help=argparse.SUPPRESS)
     parser.add_argument(
         "--horizon", type=_count, default=8, metavar="N", help="frames to predict (default: 8)"
+    )
+    drawn = parser.add_mutually_exclusive_group()
+    drawn.add_argument(
+        "--samples",
+        type=_count,
+        metavar="K",
+        help="draw K futures of a stochastic model: side by side in a video, a folder each in a "
+        "folder of PNG frames, a file each as .npy (OUT_future_1.npy ...)",
+    )
+    drawn.add_argument(
+        "--sharp",
+        action="store_true",
+        help="draw one future instead of predicting the mean of all, which is blurred where they "
+        "differ",
+    )
+    parser.add_argument(
+        "--seed",
+        type=_seed,
+        default=0,
+        metavar="S",
+        help="of --samples and --sharp: another seed draws other futures (default: 0)",
     )
     parser.add_argument(
         "--output",
@@ -100,6 +127,24 @@ def add_predict_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
 
 
+class _DeprecatedModel(argparse.Action):
+    """Takes the value of `--checkpoint`, the name of `--model` until 0.3."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **kwargs: Any) -> None:
+        super().__init__(option_strings, "model", default=argparse.SUPPRESS, **kwargs)
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Store the value, and say how the option is called now."""
+        print("--checkpoint is deprecated and goes in 0.3; use --model", file=sys.stderr)
+        namespace.model = values
+
+
 def require_sense(arguments: argparse.Namespace) -> None:
     """Refuse options that contradict each other.
 
@@ -112,8 +157,19 @@ def require_sense(arguments: argparse.Namespace) -> None:
         raise PredictionError("- is given twice; there is one standard input")
     if arguments.with_context and arguments.every is not None:
         raise PredictionError("--with_context is for one position, and --every asks for all")
+    if arguments.compare and (arguments.samples or 1) > 1:
+        raise PredictionError(
+            "--compare is for one prediction, and --samples asks for several; expected --sharp, or "
+            "`vidpred test` by a protocol with samples, which scores the best and the mean of K"
+        )
     if arguments.size is not None and not pipes:
         raise PredictionError("--size is for raw pixels from the standard input; give - as INPUT")
+
+
+def _seed(text: str) -> int:
+    if not re.fullmatch(r"\d{1,18}", text):
+        raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number that is at least 0")
+    return int(text)
 
 
 def _count(text: str) -> int:
