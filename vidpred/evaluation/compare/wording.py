@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 from vidpred.evaluation.compare.bootstrap import Interval
 from vidpred.evaluation.compare.common_clips import describe_measure
-from vidpred.evaluation.compare.comparison import Comparison, MeasureTable
+from vidpred.evaluation.compare.comparison import Comparison
+from vidpred.evaluation.compare.measure_table import MeasureTable
+from vidpred.evaluation.compare.whole_frame import ruined, whole_frame_measure
 
 METRIC_NAMES = {
     "psnr": "PSNR",
@@ -13,7 +15,10 @@ METRIC_NAMES = {
     "sharpness": "Sharpness",
     "lpips": "LPIPS",
     "fvd": "FVD",
+    "nats_per_frame": "NLL",
+    "bits_per_dim": "NLL",
 }
+_TWO_DECIMALS = {"psnr", "sharpness", "nats_per_frame"}
 _SHARED_CONVENTIONS = {"psnr", "ssim", "sharpness"}
 AREA_NAMES = {"moving": "moving area", "whole": "whole frame"}
 VARIANT_NAMES = {
@@ -46,10 +51,10 @@ def variant_name(variant: str) -> str:
 
 
 def number(value: float | None, key: str, *, signed: bool = False) -> str:
-    """Write a score: two decimals for decibels, three for what lies in [0, 1]; a true minus."""
+    """Write a score: two decimals for decibels, three for what is small; a true minus."""
     if value is None:
         return "\N{EN DASH}"
-    digits = 2 if describe_measure(key)["unit"] else 3
+    digits = 2 if describe_measure(key)["metric"] in _TWO_DECIMALS else 3
     text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
     if float(text) == 0:
         text = text.lstrip("+-")
@@ -111,7 +116,8 @@ def verdict(comparison: Comparison, key: str | None = None) -> list[str]:
         key: By which measure; by default the one that ranks.
 
     Returns:
-        Plain sentences: who is best, who cannot be told from it, who beats copying the last frame.
+        Plain sentences: who is best, who cannot be told from it, who beats copying the last frame;
+        for the moving area, how the same methods rank in the whole frame.
     """
     key = key or comparison["measure"]
     table = comparison["measures"][key]
@@ -137,7 +143,52 @@ def verdict(comparison: Comparison, key: str | None = None) -> list[str]:
         sentences.append(f"{_and(ties)} cannot be told from it with {table['videos']} videos.")
     else:
         sentences.append("Every other method is behind it by more than chance (95 %).")
-    return sentences + _against_copying(comparison, table, ranked)
+    return [*sentences, *_against_copying(comparison, table, ranked), *_whole(comparison, key)]
+
+
+def _signed_gain(comparison: Comparison, key: str, name: str) -> str:
+    table = comparison["measures"][key]
+    score = table["scores"][name]
+    parts = (
+        number(score["gain"], key, signed=True),
+        table["unit"],
+        interval(score["gain_interval"], key, signed=True),
+    )
+    return " ".join(filter(None, parts))
+
+
+def _whole(comparison: Comparison, key: str) -> list[str]:
+    """Rank in the whole frame what was ranked in the moving area."""
+    whole = whole_frame_measure(list(comparison["measures"]), key)
+    if whole is None:
+        return []
+    table = comparison["measures"][whole]
+    ranked = [
+        f"{name} {number(score['mean'], whole)}"
+        for name, score in table["scores"].items()
+        if score["mean"] is not None
+    ]
+    if len(ranked) < 2:
+        return []
+    unit = f" {table['unit']}" if table["unit"] else ""
+    return [f"In the whole frame, {metric_name(whole)}, best first: {', '.join(ranked)}{unit}."]
+
+
+def ruins(comparison: Comparison) -> list[str]:
+    """Warn of methods that are ahead in the moving area and ruin the whole frame."""
+    key = comparison["measure"]
+    whole = whole_frame_measure(list(comparison["measures"]), key)
+    if whole is None:
+        return []
+    sentences = []
+    for name in ruined(comparison["measures"], key, comparison["baseline"]):
+        gains = (f"{metric_name(k)} {_signed_gain(comparison, k, name)}" for k in (key, whole))
+        moving, frame = gains
+        sentences.append(
+            f"{name} ruins the whole frame: in the moving area it is ahead of copying the last "
+            f"frame ({moving}), in the whole frame behind it ({frame})."
+        )
+    return sentences
 
 
 def _gain(comparison: Comparison, name: str, key: str) -> str:
@@ -189,6 +240,23 @@ def distances(comparison: Comparison) -> list[str]:
         for name, fvd in sorted(found.items(), key=lambda pair: float(pair[1]["value"]))
     )
     return [f"Fréchet video distance, lower is better, each on its own clips: {said}."]
+
+
+def footnotes(comparison: Comparison, keys: Sequence[str]) -> list[str]:
+    """Say why cells of a table are empty.
+
+    Args:
+        comparison: The numbers.
+        keys: Of the table's measures.
+    """
+    without = {name for key in keys for name in comparison["measures"][key]["lacking"]}
+    if not without:
+        return []
+    named = _and([name for name in comparison["entrants"] if name in without])
+    return [
+        f"\N{EN DASH}: no likelihood is defined for {named}. NLL is the negative log-likelihood of "
+        "the true frames."
+    ]
 
 
 def coverage(comparison: Comparison) -> str:
