@@ -195,8 +195,9 @@ def _pictures(arguments: argparse.Namespace, form: "Format") -> "Pictures":
     if arguments.compare and form != "npy":
         return BesideTruth(first, with_context=arguments.every is None)
     if (arguments.samples or 1) > 1:
-        shown = EachFuture if form in ("png", "npy") else FuturesSideBySide
-        return shown(first, with_context=arguments.with_context)
+        if form in ("png", "npy"):
+            return EachFuture(first, with_context=arguments.with_context)
+        return FuturesSideBySide(first, with_context=arguments.with_context)
     return PredictedAlone(first, with_context=arguments.with_context)
 
 

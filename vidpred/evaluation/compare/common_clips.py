@@ -127,7 +127,9 @@ def common_values(
             )
         for_all = [all(frame) for frame in zip(*counts, strict=True)]
         for name, own in rows.items():
-            scores = [None] * len(for_all) if name in without else own[clip]["values"][key]
+            scores: list[float | None] = (
+                [None] * len(for_all) if name in without else own[clip]["values"][key]
+            )
             values[name][clip] = [s if c else None for s, c in zip(scores, for_all, strict=True)]
     return values
 
