@@ -76,7 +76,7 @@ class TrainingDivergedError(VidpredError):
         names = ", ".join(terms)
         super().__init__(
             f"{problem} at batch {batch}: {names}. Lower the learning rate or clip the gradients, "
-            "and go on from an earlier checkpoint (--ckpt_path); the rates of the configuration "
+            "and go on from an earlier checkpoint (--ckpt-path); the rates of the configuration "
             "apply to what is resumed. In one process -c trainer/recovery.yaml does so by itself"
         )
         self.terms = names

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from vidpred.cli.scoring import add_scoring_options, device_of, require_all_scored, say, score
+from vidpred.cli.common import device_of, say
+from vidpred.cli.scoring import add_scoring_options, require_all_scored, score
 from vidpred.errors import VidpredError
 
 if TYPE_CHECKING:
@@ -43,11 +44,11 @@ def add_ablate_parser(
     """Add `ablate`; parsing sets `run`, a function from arguments to exit status."""
     parser = subparsers.add_parser(
         "ablate",
-        help="train the rows of the paper's table alike, and compare them",
+        help="train the rows of the paper's table on equal budgets, and compare them",
         description="Train every row of the paper's table with every seed for the same number of "
         "generator steps on as many clips, score all last checkpoints and the baselines by one "
         "protocol in one pass, and write the table with intervals over videos and seeds. Each "
-        "training is a `vidpred fit` of its own; the same command goes on where it stopped.",
+        "training is a `vidpred fit` of its own; the same command resumes where it stopped.",
         epilog="What follows -- goes to every `vidpred fit`, such as: -- --trainer.precision "
         "bf16-mixed --data.num_workers 8",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -62,7 +63,7 @@ def add_ablate_parser(
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3], help="one run for each")
     parser.add_argument("--batches", type=int, default=10_000, help="generator steps of each run")
     parser.add_argument(
-        "--batch_size",
+        "--batch-size",
         type=int,
         default=8,
         help="clips of a generator step; the discriminator has as many of its own",
@@ -80,7 +81,7 @@ def add_ablate_parser(
         help="of the generator: the released script's, or Adam, which learns in minutes",
     )
     parser.add_argument(
-        "--train_only", action="store_true", help="train what is missing, and compare nothing"
+        "--train-only", action="store_true", help="train what is missing, and compare nothing"
     )
     add_scoring_options(parser, protocol="mathieu2016-ucf101")
     parser.add_argument("fit_options", nargs="*", metavar="-- OPTION", help=argparse.SUPPRESS)

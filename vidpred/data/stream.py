@@ -52,6 +52,6 @@ def require_same_stream(
     if not accepted:
         raise DataError(
             f"{said}. Go on with what it had (config.yaml in its folder), or accept that its "
-            "curves become those of two: --accept_changes true"
+            "curves become those of two: --accept-changes true"
         )
     rank_zero_info(f"{said}; accepted")

@@ -38,15 +38,15 @@ def find_checkpoint(
             require_no_checkpoints(run_dir)
         return None if ckpt_path is None else _find(run_dir, ckpt_path)
     if command != "fit":
-        raise VidpredError(f"--resume is for vidpred fit; vidpred {command} takes --ckpt_path FILE")
+        raise VidpredError(f"--resume is for vidpred fit; vidpred {command} takes --ckpt-path FILE")
     if ckpt_path is not None:
         raise VidpredError(
-            f"--resume {resume} looks for the latest checkpoint, and --ckpt_path names "
+            f"--resume {resume} looks for the latest checkpoint, and --ckpt-path names "
             f"{ckpt_path}; give one of them"
         )
     if not run_is_named:
         raise VidpredError(
-            f"--resume {resume} needs to know the run: give its folder, --run_dir DIR "
+            f"--resume {resume} needs to know the run: give its folder, --run-dir DIR "
             "(without it, each start makes a new one)"
         )
     return latest_checkpoint(run_dir)
@@ -58,8 +58,8 @@ def _find(run_dir: Path, ckpt_path: str) -> Path:
     latest = latest_checkpoint(run_dir)
     if latest is None:
         raise VidpredError(
-            f"{run_dir / 'checkpoints'} holds no checkpoint to go on from; "
-            "name the run with --run_dir, or a checkpoint with --ckpt_path"
+            f"{run_dir / 'checkpoints'} holds no checkpoint to resume from; "
+            "name the run with --run-dir, or a checkpoint with --ckpt-path"
         )
     return latest
 
@@ -81,12 +81,12 @@ def latest_checkpoint(run_dir: Path) -> Path | None:
             problems.append(str(error))
             continue
         if problems:
-            rank_zero_warn("\n".join([*problems, f"going on from the one before: {path}"]))
+            rank_zero_warn("\n".join([*problems, f"resuming from the one before: {path}"]))
         return path
     if problems:
         raise CheckpointError(
             "no checkpoint can be read:\n  " + "\n  ".join(problems) + "\n"
-            "begin anew in another folder (--run_dir)"
+            "begin again in another folder (--run-dir)"
         )
     return None
 
