@@ -1,17 +1,21 @@
-"""Work of one stage while the next one is busy."""
+"""Work ahead of who consumes it: in a background thread, in a pool of threads, on a device."""
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import TypeVar
 
 T = TypeVar("T")
+S = TypeVar("S")
 
 _PATIENCE_S = 0.1
 """How long a stage that is ahead sleeps before it looks whether it is still wanted."""
 
 
-def ahead(items: Iterator[T], *, depth: int) -> Iterator[T]:
+def in_background(items: Iterator[T], *, depth: int) -> Iterator[T]:
     """Run an iterator in a thread of its own, a few items ahead of who consumes them.
 
     Decoding, networks and encoding leave Python's lock, so stages run side by side.
@@ -63,3 +67,46 @@ def ahead(items: Iterator[T], *, depth: int) -> Iterator[T]:
     finally:
         unwanted.set()
         thread.join(timeout=10 * _PATIENCE_S)
+
+
+def mapped_ahead(function: Callable[[S], T], items: Iterable[S], *, workers: int) -> Iterator[T]:
+    """Map in threads while earlier values are consumed; a few of them are held at a time.
+
+    Args:
+        function: Its work should leave Python's lock, as decoding does.
+        items: Taken as they are needed.
+        workers: Threads; 0 maps in this one.
+
+    Yields:
+        The values, in the order of the items; what the function raised is raised in its place.
+    """
+    if workers < 1:
+        yield from map(function, items)
+        return
+    remaining = iter(items)
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[T]] = deque()
+        try:
+            waiting.extend(pool.submit(function, item) for item in islice(remaining, 2 * workers))
+            while waiting:
+                value = waiting.popleft().result()
+                waiting.extend(pool.submit(function, item) for item in islice(remaining, 1))
+                yield value
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def one_ahead(items: Iterable[T], begin: Callable[[T], S], finish: Callable[[S], T]) -> Iterator[T]:
+    """Begin the work on each item before the one ahead of it is handed over, in order.
+
+    Args:
+        items: Any number.
+        begin: Starts what `finish` ends, and does not wait for it.
+        finish: Gives the item that is handed over.
+    """
+    begun: list[S] = []
+    for item in items:
+        begun.append(begin(item))
+        if len(begun) > 1:
+            yield finish(begun.pop(0))
+    yield from map(finish, begun)

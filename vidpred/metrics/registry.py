@@ -1,4 +1,4 @@
-"""What is known about each metric, once: its name, label, unit, direction, digits and conventions."""
+"""Facts of each metric, once: name, label, unit, direction, digits, function, conventions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -97,7 +97,7 @@ def function_of(name: str) -> Callable[..., Tensor]:
     function = metric_info(name).function
     if function is None:
         known = ", ".join(info.name for info in METRICS.values() if info.function)
-        raise ValueError(f"metric {name!r} compares no two clips by itself; expected one of {known}")
+        raise ValueError(f"metric {name!r} has no function of two clips; expected one of {known}")
     return function
 
 

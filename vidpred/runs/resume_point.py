@@ -7,6 +7,7 @@ from typing import Any
 from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
 
 from vidpred.errors import CheckpointError, VidpredError
+from vidpred.plain import differences
 from vidpred.runs.checkpoints import saved_checkpoints
 from vidpred.runs.configuration import CONFIGURATION_KEY
 from vidpred.runs.folder import require_no_checkpoints
@@ -108,26 +109,10 @@ def say_changes(checkpoint: Mapping[str, Any], configuration: Mapping[str, Any])
     if before is None:
         return
     without = {"config", "run_dir", "ckpt_path", "resume", "accept_changes"}
-    was, now = _leaves(before), _leaves(configuration)
     changes = [
-        f"{name} {was.get(name, 'unset')} -> {now.get(name, 'unset')}"
-        for name in dict.fromkeys([*now, *was])
-        if was.get(name) != now.get(name) and name.split(".")[0] not in without
+        f"{name} {was} -> {now}"
+        for name, (was, now) in differences(before, configuration).items()
+        if name.split(".")[0] not in without
     ]
     if changes:
         rank_zero_info("changed since the checkpoint: " + "; ".join(changes))
-
-
-def _leaves(value: Any, name: str = "") -> dict[str, Any]:
-    parts: Mapping[Any, Any] = {}
-    if isinstance(value, Mapping):
-        parts = value
-    elif isinstance(value, list):
-        parts = dict(enumerate(value))
-    if not parts:
-        return {name: value}
-    return {
-        leaf: found
-        for key, part in parts.items()
-        for leaf, found in _leaves(part, f"{name}.{key}".strip(".")).items()
-    }
