@@ -12,6 +12,10 @@ class VidpredError(Exception):
     """A mistake that the user can correct; the command line shows its message and exits with 2."""
 
 
+class SettingError(VidpredError, ValueError):
+    """Settings of a run that are right one by one and do not go together."""
+
+
 class DataError(VidpredError):
     """A data set that is missing, empty or inconsistent."""
 

@@ -71,8 +71,11 @@ def run_score(arguments: argparse.Namespace) -> int:
 
     protocol = load_protocol(arguments.protocol)
     value_range = (arguments.value_range[0], arguments.value_range[1])
-    pred = ClipFolder(arguments.pred, value_range=value_range)
-    target = ClipFolder(arguments.target, value_range=value_range)
+    try:
+        pred = ClipFolder(arguments.pred, value_range=value_range)
+        target = ClipFolder(arguments.target, value_range=value_range)
+    except ValueError as error:
+        raise PredictionError(f"--value-range: {error}") from error
     pair_clips(pred, target)
     masks = None if arguments.mask is None else ClipFolder(arguments.mask)
     source = FolderClips(protocol.protocol, target, masks)

@@ -36,7 +36,7 @@ from vidpred.data.patches import PATCH_MOTION_THRESHOLD
 from vidpred.data.stream import describe_videos, require_same_stream
 from vidpred.data.training_clips import TrainingClips
 from vidpred.data.worker_start import start_worker
-from vidpred.errors import DataError
+from vidpred.errors import DataError, SettingError
 from vidpred.ops.checks import require_positive
 from vidpred.plain import python_number
 
@@ -317,7 +317,7 @@ class ClipDataModule(pl.LightningDataModule, ABC):
     def _samples_per_epoch(self, processes: int) -> int:
         samples = self.samples_per_epoch or BATCHES_PER_EPOCH * self.batch_size * processes
         if samples < self.batch_size * processes:
-            raise ValueError(
+            raise SettingError(
                 f"samples_per_epoch is {samples}; expected at least one batch "
                 f"({self.batch_size}) for each of {processes} processes"
             )
