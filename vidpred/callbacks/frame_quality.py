@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vidpred.batch import Evaluation
 from vidpred.callbacks.base import EvaluationWatcher, Stage
-from vidpred.callbacks.quality_results import QualityResults, Score, quality_table
+from vidpred.callbacks.quality_results import QualityResults, QualityScore, quality_table
 from vidpred.files import write_json
 from vidpred.metrics import PSNR, SSIM, Sharpness
 from vidpred.metrics.frame_average import FrameAverage
@@ -101,7 +101,7 @@ class FrameQuality(EvaluationWatcher):
         """Log the averages."""
         if not self._averages:
             return
-        scores: dict[str, dict[str, dict[str, Score]]] = {}
+        scores: dict[str, dict[str, dict[str, QualityScore]]] = {}
         logged: dict[str, float] = {}
         for (predictor, area, metric), average in self._averages.items():
             per_frame = average.per_frame()
@@ -185,7 +185,7 @@ def _new_averages(
     return averages
 
 
-def _selection(scores: Mapping[str, Mapping[str, Score]]) -> float:
+def _selection(scores: Mapping[str, Mapping[str, QualityScore]]) -> float:
     candidates = (
         scores[area]["psnr"]["per_frame"][0] for area in ("moving", "whole") if area in scores
     )

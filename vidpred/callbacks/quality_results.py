@@ -13,7 +13,7 @@ AREAS = {"whole": "whole", "moving": "moving"}
 METRICS = tuple(metric_info(name) for name in ("psnr", "ssim", "sharpness"))
 
 
-class Score(TypedDict):
+class QualityScore(TypedDict):
     """One metric of one predictor in one area.
 
     Attributes:
@@ -46,7 +46,7 @@ class QualityResults(TypedDict):
     context_frames: int
     horizon: int
     conventions: dict[str, str | float | None]
-    scores: dict[str, dict[str, dict[str, Score]]]
+    scores: dict[str, dict[str, dict[str, QualityScore]]]
     provenance: Provenance
 
 

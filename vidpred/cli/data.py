@@ -3,11 +3,11 @@
 import argparse
 from pathlib import Path
 
-from vidpred.cli.clips import add_clips_parser
 from vidpred.cli.common import at_least_one
 from vidpred.cli.doctor import add_doctor_parser, add_index_parser
 from vidpred.cli.prepare import add_prepare_parser
 from vidpred.cli.progress import counting
+from vidpred.cli.protocol_clips import add_clips_parser
 
 
 def add_data_parser(

@@ -22,12 +22,12 @@ from vidpred.cli.progress import prediction_progress
 from vidpred.errors import PredictionError, VidpredError
 
 if TYPE_CHECKING:
+    from vidpred.prediction.frame_scores import Scores
     from vidpred.prediction.naming import Format
     from vidpred.prediction.outputs import Output
     from vidpred.prediction.pipeline import Measure
-    from vidpred.prediction.scores import Scores
     from vidpred.prediction.windows import Input, Place
-    from vidpred.prediction.writing import Outcome, Pictures
+    from vidpred.prediction.writing import Outcome, PredictionPictures
 
 DESCRIPTION = """\
 Predict the frames that follow. An input is a video in any format that FFmpeg reads, a GIF, a folder
@@ -253,7 +253,7 @@ def _predict(
 
 
 def _measuring(inputs: int) -> "tuple[list[Scores], Measure]":
-    from vidpred.prediction.scores import Scores, measure
+    from vidpred.prediction.frame_scores import Scores, measure
 
     return [Scores() for _ in range(inputs)], measure
 
@@ -268,7 +268,7 @@ def _output(path: Path, form: "Format", several: bool, frames: int) -> "Output":
     return VideoOutput(path)
 
 
-def _pictures(arguments: argparse.Namespace, form: "Format") -> "Pictures":
+def _pictures(arguments: argparse.Namespace, form: "Format") -> "PredictionPictures":
     """Say what is shown: of positions that overlap, a video shows each moment once."""
     from vidpred.prediction.writing import BesideTruth, PredictedAlone
 
@@ -310,7 +310,7 @@ def _report(outcome: "Outcome", source: "Input") -> list[VidpredError]:
 
 
 def _report_all(scores: "list[Scores]") -> None:
-    from vidpred.prediction.scores import Scores
+    from vidpred.prediction.frame_scores import Scores
 
     everything = Scores()
     for each in scores:
@@ -321,7 +321,7 @@ def _report_all(scores: "list[Scores]") -> None:
 
 
 def _print_scores(scores: "Scores") -> None:
-    from vidpred.prediction.scores import CONVENTION
+    from vidpred.prediction.frame_scores import CONVENTION
 
     if not scores.positions:
         return
