@@ -116,7 +116,7 @@ def run_ablate(arguments: argparse.Namespace) -> int:
     if failed:
         named = ", ".join(f"{name} (exit status {status})" for name, status in failed.items())
         raise VidpredError(
-            f"{len(failed)} of {len(trainings)} trainings failed: {named}; their messages are above. "
+            f"{len(failed)} of {len(trainings)} trainings failed: {named}; see above. "
             "The others are done: run the same command again"
         )
     return 0 if arguments.train_only else _compare(arguments, trainings)
