@@ -3,7 +3,7 @@ import torch
 
 from vidpred.metrics import psnr, sharpness, ssim
 from vidpred.ops import frame_difference_mask
-from vidpred.prediction.scores import COPY_LAST, PREDICTION, Scores, measure
+from vidpred.prediction.frame_scores import COPY_LAST, PREDICTION, Scores, measure
 
 
 def test_measures_are_those_of_the_metrics() -> None:

@@ -5,23 +5,22 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vidpred.cli.common import device_of, import_modules, say
 from vidpred.cli.predict_options import add_predict_options, require_sense
-from vidpred.cli.predict_progress import prediction_progress
-from vidpred.cli.scoring import device_of, say
-from vidpred.cli.test import import_modules
+from vidpred.cli.progress import prediction_progress
 from vidpred.errors import PredictionError, VidpredError
 
 if TYPE_CHECKING:
     import torch
 
     from vidpred.models import Predictor
+    from vidpred.prediction.frame_scores import Scores
     from vidpred.prediction.naming import Format
     from vidpred.prediction.outputs import Output
     from vidpred.prediction.pipeline import Measure
     from vidpred.prediction.rollout import Rollout
-    from vidpred.prediction.scores import Scores
     from vidpred.prediction.windows import Input, Place
-    from vidpred.prediction.writing import Outcome, Pictures
+    from vidpred.prediction.writing import Outcome, PredictionPictures
 
 DESCRIPTION = """\
 Predict the frames that follow. An input is a video in any format that FFmpeg reads, a GIF, a folder
@@ -160,7 +159,7 @@ def _rollout(
 
 
 def _measuring(inputs: int) -> "tuple[list[Scores], Measure]":
-    from vidpred.prediction.scores import Scores, measure
+    from vidpred.prediction.frame_scores import Scores, measure
 
     return [Scores() for _ in range(inputs)], measure
 
@@ -180,7 +179,7 @@ def _output(path: Path, form: "Format", several: bool, frames: int, futures: int
     return VideoOutput(path)
 
 
-def _pictures(arguments: argparse.Namespace, form: "Format") -> "Pictures":
+def _pictures(arguments: argparse.Namespace, form: "Format") -> "PredictionPictures":
     """Say what is shown: of positions that overlap, a video shows each moment once."""
     from vidpred.prediction.writing import (
         BesideTruth,
@@ -232,7 +231,7 @@ def _report(outcome: "Outcome", source: "Input") -> list[VidpredError]:
 
 
 def _report_all(scores: "list[Scores]") -> None:
-    from vidpred.prediction.scores import Scores
+    from vidpred.prediction.frame_scores import Scores
 
     everything = Scores()
     for each in scores:
@@ -243,7 +242,7 @@ def _report_all(scores: "list[Scores]") -> None:
 
 
 def _print_scores(scores: "Scores") -> None:
-    from vidpred.prediction.scores import CONVENTION
+    from vidpred.prediction.frame_scores import CONVENTION
 
     if not scores.positions:
         return
