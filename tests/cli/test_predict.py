@@ -311,7 +311,7 @@ def test_what_exists_is_kept(video: Path, copies: str, capsys: pytest.CaptureFix
         (["--size", "3x3"], "--size is for raw pixels from the standard input"),
         (["--compare", "--horizon", "28"], "it has 30 frames; expected at least 31"),
         (["--device", "cuda:77"], "--device cuda:77 cannot be used here"),
-        (["--every", "--with_context"], "--with_context"),
+        (["--every", "--with_context"], "--with-context"),
     ],
 )
 def test_mistakes_are_told_in_a_sentence(

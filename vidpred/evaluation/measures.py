@@ -1,15 +1,16 @@
 """What is measured of a predicted clip: a metric, by a convention, in an area."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from vidpred.metrics import ms_ssim, psnr, sharpness, ssim, ssim_map, ssim_of_map
+from vidpred.metrics import ssim_map, ssim_of_map
 from vidpred.metrics.likelihood import bits_per_dim, nats_per_frame
+from vidpred.metrics.registry import function_of, metric_info
 
 MetricName = Literal["psnr", "ssim", "sharpness", "ms_ssim", "nats_per_frame", "bits_per_dim"]
 Area = Literal["whole", "moving"]
@@ -17,18 +18,8 @@ Area = Literal["whole", "moving"]
 DATA_RANGE = 1.0
 """Full scale of everything that is scored."""
 
-LOWER_IS_BETTER = frozenset({"lpips", "fvd", "nats_per_frame", "bits_per_dim"})
-"""Metrics of which less is better; of all others, more is."""
-
 LIKELIHOOD_METRICS = frozenset({"nats_per_frame", "bits_per_dim"})
 """Metrics that ask the method how likely the true future is, instead of comparing frames."""
-
-_FUNCTIONS: dict[str, Callable[..., Tensor]] = {
-    "psnr": psnr,
-    "ssim": ssim,
-    "sharpness": sharpness,
-    "ms_ssim": ms_ssim,
-}
 
 
 @dataclass(frozen=True)
@@ -76,7 +67,7 @@ class Measure:
         Raises:
             ValueError: For frames that the metric refuses.
         """
-        function = _FUNCTIONS[self.metric]
+        function = function_of(self.metric)
         if self.area == "whole":
             # Not all metrics know masks.
             return function(pred, target, data_range=DATA_RANGE, **self._convention())
@@ -99,12 +90,12 @@ class Measure:
         return bits_per_dim(log_prob, dims=dims)
 
     def _convention(self) -> dict[str, str]:
-        return {} if self.metric == "ms_ssim" else {"variant": self.variant}
+        return {"variant": self.variant} if metric_info(self.metric).variants else {}
 
 
 def higher_is_better(key: str) -> bool:
     """Give the direction of a measure by its key, such as "psnr.standard.whole"."""
-    return key.partition(".")[0] not in LOWER_IS_BETTER
+    return metric_info(key.partition(".")[0]).higher_is_better
 
 
 def measure_all(

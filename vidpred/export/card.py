@@ -6,7 +6,6 @@ from typing import Any
 
 from vidpred.evaluation.compare.common_clips import describe_measure
 from vidpred.evaluation.compare.wording import (
-    METRIC_NAMES,
     area_name,
     clips_by_frame,
     metric_name,
@@ -129,7 +128,7 @@ def _cells(columns: Mapping[str, float | None], names: Sequence[str], key: str) 
 def _skipped(score: Mapping[str, Any]) -> str:
     skip = score["protocol"]["skip"]
     decides = Measure(**skip["measure"])
-    metric = METRIC_NAMES.get(decides.metric, decides.metric)
+    metric = metric_name(decides.key)
     said = (
         f"As in the code that is followed, clips with {metric} {skip['at_least']:g} or more are "
         f"left out in the {area_name(decides.area)}"

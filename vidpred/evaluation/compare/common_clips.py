@@ -6,13 +6,7 @@ from typing import Any, TypedDict
 from vidpred.errors import ResultError
 from vidpred.evaluation.measures import LIKELIHOOD_METRICS, higher_is_better
 from vidpred.evaluation.results.result import ClipRow, Result
-
-_UNITS = {
-    "psnr": "dB",
-    "sharpness": "dB",
-    "nats_per_frame": "nats per frame",
-    "bits_per_dim": "bits per dimension",
-}
+from vidpred.metrics.registry import metric_info
 
 
 class MeasureInfo(TypedDict):
@@ -62,7 +56,7 @@ def describe_measure(key: str) -> MeasureInfo:
         "variant": variant,
         "area": area,
         "higher_is_better": higher_is_better(key),
-        "unit": _UNITS.get(metric, ""),
+        "unit": metric_info(metric).unit,
     }
 
 

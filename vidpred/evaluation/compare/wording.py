@@ -7,37 +7,16 @@ from vidpred.evaluation.compare.common_clips import describe_measure
 from vidpred.evaluation.compare.comparison import Comparison
 from vidpred.evaluation.compare.measure_table import MeasureTable
 from vidpred.evaluation.compare.whole_frame import ruined, whole_frame_measure
+from vidpred.metrics.registry import convention_name, metric_info
 
-METRIC_NAMES = {
-    "psnr": "PSNR",
-    "ssim": "SSIM",
-    "ms_ssim": "MS-SSIM",
-    "sharpness": "Sharpness",
-    "lpips": "LPIPS",
-    "fvd": "FVD",
-    "nats_per_frame": "NLL",
-    "bits_per_dim": "NLL",
-}
-_TWO_DECIMALS = {"psnr", "sharpness", "nats_per_frame"}
-_SHARED_CONVENTIONS = {"psnr", "ssim", "sharpness"}
 AREA_NAMES = {"moving": "moving area", "whole": "whole frame"}
-VARIANT_NAMES = {
-    "standard": "standard",
-    "masked_mean": "mean over moving pixels",
-    "mathieu_code": "as coded by Mathieu et al. 2016",
-    "mathieu_formula": "formula of Mathieu et al. 2016",
-    "peak_one_on_signed": "peak 1 on [-1, 1]",
-    "uint8_wrap": "wrapped 8-bit integers",
-}
-
 
 _SPELLED_OUT = 4  # counts of frames; more are given by their range
 
 
 def metric_name(key: str) -> str:
     """Name a measure in a column head, such as "PSNR"."""
-    metric = describe_measure(key)["metric"]
-    return METRIC_NAMES.get(metric, metric)
+    return metric_info(describe_measure(key)["metric"]).label
 
 
 def area_name(area: str) -> str:
@@ -47,14 +26,14 @@ def area_name(area: str) -> str:
 
 def variant_name(variant: str) -> str:
     """Name a convention, such as "mean over moving pixels"."""
-    return VARIANT_NAMES.get(variant, variant.replace("_", " "))
+    return convention_name(variant)
 
 
 def number(value: float | None, key: str, *, signed: bool = False) -> str:
     """Write a score: two decimals for decibels, three for what is small; a true minus."""
     if value is None:
         return "\N{EN DASH}"
-    digits = 2 if describe_measure(key)["metric"] in _TWO_DECIMALS else 3
+    digits = metric_info(describe_measure(key)["metric"]).digits
     text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
     if float(text) == 0:
         text = text.lstrip("+-")
@@ -90,7 +69,7 @@ def groups(comparison: Comparison) -> list[list[str]]:
     found: dict[tuple[str, str], list[str]] = {}
     guests: dict[str, list[str]] = {}
     for key, table in comparison["measures"].items():
-        if table["metric"] in _SHARED_CONVENTIONS:
+        if metric_info(table["metric"]).variants:
             found.setdefault((table["area"], table["variant"]), []).append(key)
         else:
             guests.setdefault(table["area"], []).append(key)
