@@ -12,9 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidpred._version import __version__
-from vidpred.cli.predict_options import _memory as amount
-from vidpred.cli.scoring import device_of, say
-from vidpred.cli.test import add_module_option, import_modules
+from vidpred.cli.common import (
+    add_device_option,
+    add_module_option,
+    at_least_one,
+    device_of,
+    import_modules,
+    memory_amount,
+    say,
+)
 from vidpred.errors import VidpredError
 
 if TYPE_CHECKING:
@@ -67,35 +73,31 @@ def add_serve_parser(
         "free one when that is taken)",
     )
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
+    add_device_option(parser)
     parser.add_argument(
         "--max-upload",
-        "--max_upload",
-        type=amount,
+        type=memory_amount,
         default="256MiB",
         metavar="AMOUNT",
         help="largest clip file that is taken (default: 256MiB)",
     )
     parser.add_argument(
         "--max-frames",
-        "--max_frames",
-        type=_count,
+        type=at_least_one,
         default=3600,
         metavar="N",
         help="most frames of a clip (default: 3600, two minutes at 30 frames per second)",
     )
     parser.add_argument(
         "--max-disk",
-        "--max_disk",
-        type=amount,
+        type=memory_amount,
         default="2GiB",
         metavar="AMOUNT",
         help="most space for all temporary files (default: 2GiB)",
     )
     parser.add_argument(
         "--max-memory",
-        "--max_memory",
-        type=amount,
+        type=memory_amount,
         default="4GiB",
         metavar="AMOUNT",
         help="large frames are predicted in tiles to stay below this (default: 4GiB)",
@@ -228,10 +230,4 @@ def _named(text: str) -> tuple[str, str]:
 def _port(text: str) -> int:
     if not re.fullmatch(r"\d{1,5}", text) or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r}; expected a port from 0 to 65535")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if not re.fullmatch(r"[1-9]\d{0,8}", text):
-        raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number that is at least 1")
     return int(text)

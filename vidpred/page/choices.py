@@ -9,17 +9,19 @@ from typing import Any, Literal
 import torch
 
 from vidpred.errors import CheckpointError, VidpredError
-from vidpred.models import CopyLastFrame, LinearExtrapolation, OpticalFlowExtrapolation, Predictor
+from vidpred.models import BASELINES, Predictor, baseline
 from vidpred.storage import load_predictor
 from vidpred.storage.saved import packaged_weights
 
 Kind = Literal["bundled", "yours", "baseline"]
 
-_BASELINES = {
-    "optical_flow": (OpticalFlowExtrapolation, "moves every pixel on as it last moved"),
-    "linear": (LinearExtrapolation, "changes every pixel on as it last changed"),
-    "copy_last": (CopyLastFrame, "repeats the last known frame"),
+_BASELINES_ABOUT = {
+    "copy_last": "repeats the last known frame",
+    "linear": "changes every pixel on as it last changed",
+    "optical_flow": "moves every pixel on as it last moved",
+    "optical_flow_dup": "the same, looking past a last frame that is a duplicate",
 }
+_BEST_FIRST = ("optical_flow", "optical_flow_dup", "linear", "copy_last")
 
 
 @dataclass(frozen=True)
@@ -73,16 +75,23 @@ def model_choices(
     bundled = packaged_weights()
     choices: dict[str, ModelChoice] = {}
     for name, path in own.items():
-        if name in bundled or name in _BASELINES:
+        if name in bundled or name in BASELINES:
             raise VidpredError(f"--model {name}={path}: {name} is a model of vidpred; rename yours")
         predictor = load_predictor(path, modules=modules)
         _require_frames_alone(path, predictor)
         choices[name] = _network(name, "yours", predictor, f"{Path(path).name}, ", device)
-    for name in bundled:
-        choices[name] = _network(name, "bundled", load_predictor(name), "", device)
-    for name, (build, about) in _BASELINES.items():
-        choices[name] = ModelChoice(name, "baseline", about, build().eval().to(device))
+    for name, file in bundled.items():
+        choices[name] = _network(name, "bundled", load_predictor(file), "", device)
+    for name in sorted(BASELINES, key=_place):
+        about = _BASELINES_ABOUT.get(name, type(baseline(name)).__name__)
+        choices[name] = ModelChoice(name, "baseline", about, baseline(name).to(device))
     return choices
+
+
+def _place(baseline_name: str) -> int:
+    """Put the better ones first, and those that are new last."""
+    known = baseline_name in _BEST_FIRST
+    return _BEST_FIRST.index(baseline_name) if known else len(_BEST_FIRST)
 
 
 def _network(
