@@ -12,7 +12,7 @@ import numpy.typing as npt
 import requests
 from PIL import Image
 
-PATIENCE_S = 90.0
+PATIENCE_S = 300.0
 
 
 class Client:

@@ -31,7 +31,7 @@ ARGUMENTS = [
 ]
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
-PATIENCE_MS = 90_000
+PATIENCE_MS = 180_000
 
 Visit = Callable[..., Any]
 

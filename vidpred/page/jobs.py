@@ -20,8 +20,9 @@ from vidpred.page.disk import Folder
 from vidpred.page.pictures import reduced, to_png
 from vidpred.page.refusals import Gone, PageError
 from vidpred.page.uploads import Upload
+from vidpred.prediction.drawn_futures import DrawnFutures
+from vidpred.prediction.frame_scores import COPY_LAST, PREDICTION, measure
 from vidpred.prediction.rollout import Rollout
-from vidpred.prediction.scores import COPY_LAST, PREDICTION, measure
 from vidpred.prediction.windows import At, Input, Window, windows
 from vidpred.video.clip import Pixels
 from vidpred.viz.signed_difference import signed_difference
@@ -201,10 +202,9 @@ class Job:
         last = _to_unit(window.known[-1])
         truth = [_to_unit(frame) for frame in window.truth]
         self._write_copy_last(last, truth)
-        generator = torch.Generator().manual_seed(self.question.seed)
         for future in range(self.question.samples):
             self.futures.append({})
-            for step, frame in enumerate(self._future(seen, generator), start=1):
+            for step, frame in enumerate(self._future(seen, future), start=1):
                 self._require_wanted()
                 # Rounded to what the picture holds, so that what is shown is what is scored.
                 pixels = unit_to_uint8(frame).permute(1, 2, 0).cpu().numpy()
@@ -257,15 +257,21 @@ class Job:
                     self.copy_last.setdefault(name, []).append(value)
             self._write_difference("copy-difference", 0, step, last, target)
 
-    def _future(self, seen: Window, generator: torch.Generator) -> Iterator[Tensor]:
+    def _future(self, seen: Window, number: int) -> Iterator[Tensor]:
         """Yield the frames of one future, each (3, H, W) in [0, 1]."""
         predictor, horizon = self.question.model.predictor, self.question.horizon
         if self.question.model.stochastic:
-            context = torch.stack([_to_unit(frame) for frame in seen.known])[None]
-            if predictor.channels == 1:  # each color by itself, as `Rollout` does
-                context = context.transpose(0, 2)
-            future = predictor.sample(context.to(self.device), horizon, generator=generator)[0]
-            yield from (future.transpose(0, 2) if predictor.channels == 1 else future)[0]
+            # One at a time, so that it can be canceled; they are those of `vidpred predict`.
+            drawn = DrawnFutures(
+                predictor,
+                device=self.device,
+                max_memory=self.max_memory,
+                num_samples=1,
+                seed=self.question.seed,
+                first=number,
+            )
+            for futures in drawn([seen], horizon):
+                yield futures[0, 0]
             return
         rollout = Rollout(predictor, device=self.device, max_memory=self.max_memory, batch_size=1)
         for frames in rollout([seen], horizon):
