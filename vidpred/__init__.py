@@ -20,7 +20,7 @@ def load(path: "str | Path") -> "VideoPredictor":
 
     Args:
         path: A checkpoint that `vidpred fit` wrote, a safetensors file that `vidpred export` wrote,
-            or a name of weights that come along (a file of this name that is here comes first).
+            or the name of a bundled pretrained model (a file of this name here comes first).
 
     Raises:
         vidpred.errors.CheckpointError: When the file is missing, damaged or not ours.

@@ -1,4 +1,4 @@
-"""How close predictions come to the truth, beside copying the last known frame."""
+"""How close predictions come to the truth, compared with copying the last known frame."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from vidpred.errors import CheckpointError
 from vidpred.models.predictor import Predictor, ScalePredictor
+from vidpred.resources import packaged_weights
 from vidpred.storage.checkpoint import CHECKPOINT_KEY, WEIGHTS_ENDING, read_checkpoint
 from vidpred.storage.description import build_trained, describe_frames
 from vidpred.storage.safetensors import read_weights, write_weights
@@ -73,8 +74,8 @@ def load_predictor(path: str | Path, *, modules: Sequence[ModuleType] = ()) -> P
     """Load a predictor, in evaluation mode on the CPU; nothing in a file can run code.
 
     Args:
-        path: A checkpoint of `vidpred fit`, a safetensors file of `vidpred export`, or a name of
-            weights that come along.
+        path: A checkpoint of `vidpred fit`, a safetensors file of `vidpred export`, or the name of
+            a bundled pretrained model.
         modules: Where the class of its network may be, beside `vidpred.models`.
 
     Raises:
@@ -154,12 +155,6 @@ def header_of(saved: SavedPredictor) -> dict[str, Any]:
     }
 
 
-def packaged_weights() -> dict[str, Path]:
-    """Give the weights that come along, by name."""
-    folder = Path(__file__).parents[1] / "weights"
-    return {path.stem: path for path in sorted(folder.glob(f"*{WEIGHTS_ENDING}"))}
-
-
 def find_saved(path: str | Path) -> Path:
     """Give the file that a path or a name means; a file of this name that is here comes first.
 
@@ -172,7 +167,7 @@ def find_saved(path: str | Path) -> Path:
         return file
     if str(path) in ours:
         return ours[str(path)]
-    known = f"or a name of weights that come along: {', '.join(ours)}" if ours else ""
+    known = f"or the name of a bundled pretrained model: {', '.join(ours)}" if ours else ""
     raise CheckpointError(
         f"{path}: no such checkpoint; expected a file of `vidpred fit` or `vidpred export`, such "
         f"as runs/<name>/checkpoints/last.ckpt {known}".rstrip()

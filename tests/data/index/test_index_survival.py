@@ -181,7 +181,7 @@ def test_a_damaged_index_is_set_aside_and_built_anew(
         other.close()
     damaged = file.read_bytes()
     with VideoIndex(root, cache=cache) as index:
-        with pytest.warns(UserWarning, match="damaged .* set aside and built anew"):
+        with pytest.warns(UserWarning, match="damaged .* set aside and built again"):
             index.refresh()
         assert frames_of(index) == truth
         assert file.read_bytes() == damaged  # the file that was set aside is left as it was
