@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from vidpred.data.index import facts as index_layout
+from vidpred.data.index import records as index_layout
 from vidpred.data.index import video_index as index_module
 from vidpred.data.index.video_index import VideoIndex
 from vidpred.video import probe
