@@ -11,7 +11,10 @@ import pytest
 from vidpred.moved import MOVED
 
 PACKAGE = Path(__file__).parents[1] / "vidpred"
-FOUNDATION = {"_version", "batch", "errors", "files", "moved", "plain", "provenance", "resources"}
+FOUNDATION = {
+    *("_version", "batch", "errors", "files", "moved", "plain", "provenance", "ranges"),
+    "resources",
+}
 ALLOWED = {
     "ops": FOUNDATION,
     "kernels": FOUNDATION,

@@ -25,7 +25,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from vidpred.cli.configurations import resolve_configurations
 from vidpred.cli.recovering import arguments_to_go_on
-from vidpred.data import ClipDataModule, UCF101DataModule
+from vidpred.data import ClipStreamDataModule, UCF101DataModule
 from vidpred.errors import TrainingDivergedError, VidpredError
 from vidpred.loggers import ResilientWandbLogger, RunCSVLogger
 from vidpred.resources import packaged_configurations
@@ -189,7 +189,8 @@ class VidpredCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Say where the run will be; refuse other data than it had, before anything is written."""
-        if isinstance(self.datamodule, ClipDataModule):
+        if isinstance(self.datamodule, ClipStreamDataModule):
+            self.datamodule.follow(self.model)
             self.datamodule.accept_changes = self._get(self.config, "accept_changes")
             self.datamodule.trainer = self.trainer
             state = self._checkpoint.get(type(self.datamodule).__qualname__)
