@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 from vidpred.batch import ClipBatch
 from vidpred.data.catalog import ClipSample, require_same_conditions
 from vidpred.data.shared_memory import room
-from vidpred.errors import DataError, VidpredError
+from vidpred.errors import DataError, SettingError, VidpredError
 
 
 class TrainingStream(Protocol):
@@ -72,7 +72,7 @@ class TrainingBlocks(Dataset[list[ClipBatch] | VidpredError]):
         self.batch_size = batch_size
         self.videos = stream.together
         if self.videos % batch_size:
-            raise ValueError(
+            raise SettingError(
                 f"{self.videos} draws are together; expected a multiple of batch_size {batch_size}"
             )
         self.batches = self.videos // batch_size * stream.patches

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from jsonargparse.typing import ClosedUnitInterval, NonNegativeInt, PositiveInt
 
 from vidpred.data.patches import PATCH_MOTION_THRESHOLD
-from vidpred.errors import DataError
+from vidpred.errors import DataError, SettingError
 from vidpred.ranges import require_annotated_ranges
 
 Color = Literal["rgb", "gray"]
@@ -64,7 +64,7 @@ class ClipOptions:
         require_annotated_ranges(self)
         size, frame = self.patch_shape, self.resize
         if size is not None and frame is not None and (size[0] > frame[0] or size[1] > frame[1]):
-            raise ValueError(
+            raise SettingError(
                 f"patch_size is {size[0]} x {size[1]}, and resize makes frames of {frame[0]} x "
                 f"{frame[1]}; expected patches that fit, or patch_size null for whole frames"
             )

@@ -24,16 +24,6 @@ def describe_videos(videos: Sequence[Video]) -> str:
     return f"{len(videos)} (names {names.hexdigest()[:8]}, sizes {sizes.hexdigest()[:8]})"
 
 
-def plain(value: Any) -> Any:
-    """Give numbers as Python's own: the command line has classes for what it has checked."""
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    for kind in (bool, int, float):
-        if isinstance(value, kind):
-            return kind(value)
-    return value
-
-
 WITHOUT_A_NAME = {"resize": None, "color": "rgb"}
 """What options were in checkpoints that do not name them: those of 0.1."""
 
@@ -63,6 +53,6 @@ def require_same_stream(
     if not accepted:
         raise DataError(
             f"{said}. Go on with what it had (config.yaml in its folder), or accept that its "
-            "curves become those of two: --accept_changes true"
+            "curves become those of two: --accept-changes true"
         )
     rank_zero_info(f"{said}; accepted")

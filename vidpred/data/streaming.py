@@ -23,9 +23,10 @@ from vidpred.data.loading import (
 )
 from vidpred.data.mirror import mirrored_batch
 from vidpred.data.options import ClipOptions
-from vidpred.data.stream import plain, require_same_stream
+from vidpred.data.stream import require_same_stream
 from vidpred.data.worker_start import start_worker
-from vidpred.errors import DataError, VidpredError
+from vidpred.errors import DataError, SettingError, VidpredError
+from vidpred.plain import python_number
 
 BATCHES_PER_EPOCH = 1000
 """Length of an epoch when `samples_per_epoch` is not given: the stream itself has no end."""
@@ -230,7 +231,11 @@ class ClipStreamDataModule(ClipOptions, pl.LightningDataModule, ABC):
         trainer = self.trainer
         options = {name: getattr(self, name) for name in self._drawing_options()}
         return {
-            **{name: plain(value) for name, value in options.items() if name not in NOT_DRAWN},
+            **{
+                name: python_number(value)
+                for name, value in options.items()
+                if name not in NOT_DRAWN
+            },
             "context_frames": self.lengths.context_frames,
             "horizon": self.lengths.horizon,
             "seed": self.stream_seed(),
@@ -307,7 +312,7 @@ class ClipStreamDataModule(ClipOptions, pl.LightningDataModule, ABC):
     def _samples_per_epoch(self, processes: int) -> int:
         samples = self.samples_per_epoch or BATCHES_PER_EPOCH * self.batch_size * processes
         if samples < self.batch_size * processes:
-            raise ValueError(
+            raise SettingError(
                 f"samples_per_epoch is {samples}; expected at least one batch "
                 f"({self.batch_size}) for each of {processes} processes"
             )
