@@ -5,7 +5,7 @@ from typing import Literal, TypedDict
 
 from vidpred.evaluation.compare.common_clips import common_values, describe_measure
 from vidpred.evaluation.results.result import Result
-from vidpred.evaluation.results.result.skipping import SkipRule
+from vidpred.evaluation.results.skipping import SkipRule
 
 NUM_EXTREMES = 3
 """Clips shown at each end, for each method."""

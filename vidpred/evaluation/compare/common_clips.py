@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 from vidpred.errors import ResultError
 from vidpred.evaluation.measures import LIKELIHOOD_METRICS, higher_is_better
 from vidpred.evaluation.results.result import ClipRow, Result
-from vidpred.evaluation.results.result.skipping import SkipRule, counted
+from vidpred.evaluation.results.skipping import SkipRule, counted
 from vidpred.metrics.registry import metric_info
 
 

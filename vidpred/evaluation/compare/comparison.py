@@ -11,7 +11,7 @@ from vidpred.evaluation.compare.comparability import cautions, check_alike, left
 from vidpred.evaluation.compare.measure_table import BASELINE, MeasureTable, measure_table
 from vidpred.evaluation.compare.strata import Stratum, strata
 from vidpred.evaluation.results.result import ClipCounts, Method, Result, Summary
-from vidpred.evaluation.results.result.skipping import SkipRule
+from vidpred.evaluation.results.skipping import SkipRule
 
 FORMAT = "vidpred comparison 1"
 

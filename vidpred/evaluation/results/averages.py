@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from vidpred.evaluation.protocol import Skip
 from vidpred.evaluation.results.result import ClipRow, Summary
-from vidpred.evaluation.results.result.skipping import counted, rule_of
+from vidpred.evaluation.results.skipping import counted, rule_of
 from vidpred.evaluation.samples import REDUCTIONS
 
 

@@ -14,7 +14,7 @@ from vidpred.evaluation.clips import EvaluationClip
 from vidpred.evaluation.protocol import Protocol
 from vidpred.evaluation.results.averages import mean
 from vidpred.evaluation.results.result import ClipRow
-from vidpred.evaluation.results.result.skipping import counted, rule_of
+from vidpred.evaluation.results.skipping import counted, rule_of
 from vidpred.evaluation.scoring.methods import TRUTH
 from vidpred.evaluation.scoring.result_writer import ResultWriter
 from vidpred.ops import unit_to_uint8
