@@ -4,6 +4,7 @@ from vidpred.models.baselines import CopyLastFrame, LinearExtrapolation, Optical
 from vidpred.models.description import build_predictor
 from vidpred.models.discriminator import DiscriminatorScale, MultiScaleDiscriminator
 from vidpred.models.duplicate_aware import DuplicateAwareFlowExtrapolation
+from vidpred.models.flow_refiner import FlowRefiner
 from vidpred.models.multiscale import GeneratorScale, MultiScaleGenerator
 from vidpred.models.predictor import Condition, Likelihood, Predictor, ScalePredictor
 from vidpred.models.saved import (
@@ -19,6 +20,7 @@ __all__ = [
     "CopyLastFrame",
     "DiscriminatorScale",
     "DuplicateAwareFlowExtrapolation",
+    "FlowRefiner",
     "GeneratorScale",
     "Likelihood",
     "LinearExtrapolation",
