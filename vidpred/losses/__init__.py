@@ -26,6 +26,7 @@ __all__ = [
     "PredictionLoss",
     "PredictionObjective",
     "gradient_difference_loss",
+    "log_mse_loss",
     "lp_loss",
     "r1_penalty",
     "sum_over_scales",

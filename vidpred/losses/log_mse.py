@@ -1,6 +1,5 @@
 """The mean PSNR of clips as a loss."""
 
-import torch
 from torch import Tensor
 
 from vidpred.ops.checks import require_same_shape

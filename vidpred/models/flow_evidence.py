@@ -13,11 +13,14 @@ from vidpred.ops.warp import warp
 HYPOTHESES = 3
 """Motions that are carried: of the last pair, the mean of the last two, of the pair before."""
 
-PAIR_STATISTICS = 7
+PAIR_STATISTICS = 8
 """Numbers that describe one pair of neighboring frames."""
 
 FLOW_UNIT = 16.0
 """Pixels that a network sees as 1."""
+
+UNCHANGED = 1e-4
+"""A pixel that changes by less, of full scale, is the same 8-bit value."""
 
 _FASTEST = 20
 """The moving part of a frame is one pixel in so many, those that change or move most."""
@@ -37,7 +40,9 @@ class Evidence:
             (HYPOTHESES, B, 2, H, W).
         cues: On the grid of the last frame at half its size, shape (B, N, H / 2, W / 2), see
             `num_cues`.
-        statistics: Of the whole clip, shape (B, M), see `num_statistics`.
+        statistics: Of the whole clip, shape (B, M), see `num_statistics`: of each pair of
+            neighboring frames, and how far each frame inside is from the mean of its neighbors
+            (rate conversion also blends frames).
     """
 
     last: Tensor
@@ -55,7 +60,7 @@ def num_cues(context_frames: int, channels: int) -> int:
 
 def num_statistics(context_frames: int) -> int:
     """Count the numbers of `Evidence.statistics`."""
-    return PAIR_STATISTICS * (context_frames - 1)
+    return PAIR_STATISTICS * (context_frames - 1) + context_frames - 2
 
 
 @torch.no_grad()
@@ -93,6 +98,10 @@ def observe(frames: Tensor, estimator: FlowEstimator) -> Evidence:
     statistics = [
         _describe_pair(known[t], known[t + 1], flow, between[t - 1] if t else None)
         for t, flow in enumerate(between)
+    ]
+    statistics += [
+        _on_scale(_mean(_size(known[t] - (known[t - 1] + known[t + 1]) / 2)))[:, None]
+        for t in range(1, len(known) - 1)
     ]
     return Evidence(
         last=last,
@@ -137,7 +146,13 @@ def _describe_pair(before: Tensor, after: Tensor, flow: Tensor, previous: Tensor
         *(_mean(hindsight), _mean_of_most(hindsight)),
         _mean(matched),
     ]
-    return torch.stack([(number + 1e-3).log() / 2 + 2 for number in numbers], dim=1)
+    # Coders leave what repeats exactly as it was.
+    same = (change < UNCHANGED).float().flatten(1).mean(1)
+    return torch.stack([*(_on_scale(number) for number in numbers), same], dim=1)
+
+
+def _on_scale(number: Tensor) -> Tensor:
+    return (number + 1e-3).log() / 2 + 2
 
 
 def _size(difference: Tensor) -> Tensor:
