@@ -1,5 +1,6 @@
 """Video data sets: lists, random patches, whole clips."""
 
+from vidpred.data.augmentation import ClipAugmentation
 from vidpred.data.base import ClipDataModule
 from vidpred.data.blocks import BlockPart, TrainingBlocks
 from vidpred.data.catalog import ClipSample, Listing, Split, Video, collate_clips
@@ -16,6 +17,7 @@ __all__ = [
     "MOTIONS",
     "BlockPart",
     "BlockSampler",
+    "ClipAugmentation",
     "ClipDataModule",
     "ClipLoader",
     "ClipSample",

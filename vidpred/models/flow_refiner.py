@@ -160,10 +160,12 @@ class FlowRefiner(Predictor):
         self, window: Tensor, horizon: int, *, condition: Condition | None = None
     ) -> Tensor:
         """Predict every frame directly from the known ones; see `Predictor.rollout`."""
-        return torch.stack(list(self.stream(window, horizon)), dim=1)
+        return torch.stack(list(self.rollout_frames(window, horizon)), dim=1)
 
-    def stream(self, window: Tensor, horizon: int) -> Iterator[Tensor]:
-        """Predict frame by frame; see `Predictor.stream`."""
+    def rollout_frames(
+        self, window: Tensor, horizon: int, *, condition: Condition | None = None
+    ) -> Iterator[Tensor]:
+        """Predict frame by frame; see `Predictor.rollout_frames`."""
         gray = window.shape[2] == 1
         evidence = self.observe(window)
         for k, paths in enumerate(carry(evidence, horizon), start=1):
