@@ -83,7 +83,7 @@ class PredictionTask(pl.LightningModule, ABC):
         speed: Speed | None = None,
     ) -> None:
         super().__init__()
-        self.add_module(self.predictor_key, predictor)
+        setattr(self, self.predictor_key, predictor)
         self.batches_seen = 0
         self._builders = Builders((optimizer, lr_scheduler))
         self._resume = ResumeState()
