@@ -218,8 +218,7 @@ class VidpredCLI(LightningCLI):
 
     def _module(self) -> str:
         """Name the module of a network that is not ours, which a checkpoint may not choose."""
-        generator = getattr(self.model, "generator", None)
-        module = type(generator).__module__
+        module = type(self.model.predictor).__module__
         return "" if module.startswith("vidpred.") else f" --module {module}"
 
     def _send_logs_to_stderr(self) -> None:
