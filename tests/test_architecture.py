@@ -23,7 +23,7 @@ ALLOWED = {
     "viz": FOUNDATION | {"ops", "video"},
     "data": FOUNDATION | {"ops", "video"},
     "models": FOUNDATION | {"flow", "kernels", "ops"},
-    "storage": FOUNDATION | {"models", "ops"},
+    "storage": FOUNDATION | {"kernels", "models", "ops"},
     "runs": FOUNDATION | {"loggers", "models", "ops", "storage"},
     "diagnostics": FOUNDATION | {"loggers", "losses", "models", "ops", "storage"},
     "tasks": FOUNDATION | {"diagnostics", "kernels", "losses", "models", "ops", "runs", "storage"},

@@ -6,8 +6,10 @@ from vidpred.models.baselines import CopyLastFrame, LinearExtrapolation, Optical
 from vidpred.models.discriminator import DiscriminatorScale, MultiScaleDiscriminator
 from vidpred.models.duplicate_aware import DuplicateAwareFlowExtrapolation
 from vidpred.models.flow_refiner import FlowRefiner
+from vidpred.models.likelihood import Likelihood
 from vidpred.models.multiscale import GeneratorScale, MultiScaleGenerator
-from vidpred.models.predictor import Condition, Likelihood, Predictor, ScalePredictor
+from vidpred.models.predictor import Condition, Predictor, ScalePredictor
+from vidpred.models.variational import PosteriorPrediction, Variational
 from vidpred.moved import moved_names
 
 if not TYPE_CHECKING:
@@ -25,6 +27,8 @@ __all__ = [
     "MultiScaleDiscriminator",
     "MultiScaleGenerator",
     "OpticalFlowExtrapolation",
+    "PosteriorPrediction",
     "Predictor",
     "ScalePredictor",
+    "Variational",
 ]
