@@ -131,8 +131,10 @@ class Rollout:
         held = self.context_frames + (2 if self._frame_by_frame else 2 * horizon)
         needed = held * window[:, 0].nbytes + self._whole_bytes(window)
         if needed > self.max_memory - PROCESS_BYTES:
-            at_once = "looks at whole frames" if self._frame_by_frame else (
-                f"gives all {horizon} frames at once"
+            at_once = (
+                "looks at whole frames"
+                if self._frame_by_frame
+                else (f"gives all {horizon} frames at once")
             )
             lower = "" if self._frame_by_frame else " or lower --horizon"
             raise PredictionError(
