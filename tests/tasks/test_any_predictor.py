@@ -16,7 +16,7 @@ from worlds import fit, loader, moving_squares, small_networks, trainer
 from vidpred.batch import ClipBatch
 from vidpred.diagnostics.certificate import GradientCertificate
 from vidpred.diagnostics.health import TrainingHealth
-from vidpred.errors import CheckpointError, GradientError, TrainingDivergedError
+from vidpred.errors import CheckpointError, GradientError, SettingError, TrainingDivergedError
 from vidpred.losses import CombinedLoss, GradientDifferenceLoss, LpLoss, MultiScaleLoss, Objective
 from vidpred.models import MultiScaleGenerator, PosteriorPrediction
 from vidpred.storage import load_predictor
@@ -160,9 +160,9 @@ def test_beta_grows_evenly() -> None:
 
 def test_a_network_without_posterior_or_likelihood_is_refused() -> None:
     generator = MultiScaleGenerator.from_preset("small")
-    with pytest.raises(TypeError, match="MultiScaleGenerator has no method posterior"):
+    with pytest.raises(SettingError, match="MultiScaleGenerator has no method posterior"):
         VariationalTask(generator)
-    with pytest.raises(TypeError, match="MultiScaleGenerator has no method log_prob"):
+    with pytest.raises(SettingError, match="MultiScaleGenerator has no method log_prob"):
         LikelihoodTask(generator)
 
     class Misshapen(AnyNetwork):
