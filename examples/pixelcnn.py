@@ -2,8 +2,8 @@
 
 Source: van den Oord et al. 2016, "Pixel Recurrent Neural Networks" (arXiv 1601.06759), with the
 past frames as in their "Video Pixel Networks" (arXiv 1610.00527), small: one categorical
-distribution over 256 gray levels for each pixel. Training is one pass; a frame takes a pass for each of its
-pixels, so frames have to be small. In the folder that holds this file:
+distribution over 256 gray levels for each pixel. Training is one pass; a frame takes a pass for
+each of its pixels, so frames have to be small. In the folder that holds this file:
 
     vidpred data toy toy16 --height 16 --width 16
     vidpred fit -c pixelcnn.yaml --data.root toy16 --run_dir runs/pixelcnn

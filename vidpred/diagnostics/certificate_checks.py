@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from vidpred.batch import ClipBatch
-from vidpred.diagnostics.gradients import Path, coefficients, other_weights, paths, unreached
+from vidpred.diagnostics.gradient_paths import Path, coefficients, other_weights, paths, unreached
 from vidpred.diagnostics.probing import (
     DiscriminatorTraining,
     ObjectiveTraining,

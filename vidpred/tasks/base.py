@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 
 from vidpred._version import __version__
 from vidpred.batch import ClipBatch, Evaluation
-from vidpred.errors import TrainingDivergedError
+from vidpred.errors import SettingError, TrainingDivergedError
 from vidpred.kernels.allocator import keep_freed_memory
 from vidpred.losses import Objective
 from vidpred.models import Condition, Predictor
@@ -211,7 +211,7 @@ class PredictionTask(pl.LightningModule, ABC):
         """
         context_frames = self.predictor.context_frames
         if batch["frames"].shape[1] <= context_frames:
-            raise ValueError(
+            raise SettingError(
                 f"clips have {batch['frames'].shape[1]} frames; expected more than the "
                 f"{context_frames} that the {self.predictor_key} needs as context: "
                 "set data.context_frames"

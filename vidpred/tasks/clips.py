@@ -5,6 +5,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from vidpred.batch import ClipBatch
+from vidpred.errors import SettingError
 from vidpred.models import Condition, Predictor
 from vidpred.ops import to_unit
 
@@ -27,7 +28,7 @@ def divided(predictor: Predictor, batch: ClipBatch) -> Clips:
     """Divide clips into the frames that a predictor knows and those that follow.
 
     Raises:
-        ValueError: When the clips have other channels than the predictor, or lack a condition.
+        SettingError: When the clips have other channels than the predictor, or lack a condition.
     """
     require_channels(predictor, batch["frames"])
     frames, known = to_unit(batch["frames"]), predictor.context_frames
@@ -38,14 +39,14 @@ def condition_of(predictor: Predictor, batch: ClipBatch) -> Condition | None:
     """Give what a predictor is conditioned on; None for one that needs nothing.
 
     Raises:
-        ValueError: When the clips lack it.
+        SettingError: When the clips lack it.
     """
     if not predictor.conditions:
         return None
     given = batch.get("condition", {})
     missing = [name for name in predictor.conditions if name not in given]
     if missing:
-        raise ValueError(
+        raise SettingError(
             f"{type(predictor).__name__} is conditioned on {', '.join(missing)}, and the clips "
             f"come with {', '.join(given) or 'frames alone'}; expected data that have it"
         )
@@ -61,10 +62,10 @@ def require_length(predictor: Predictor, frames: Tensor, horizon: int) -> None:
         horizon: Frames to predict.
 
     Raises:
-        ValueError: When T is not `context_frames + horizon`.
+        SettingError: When T is not `context_frames + horizon`.
     """
     if frames.shape[1] != predictor.context_frames + horizon:
-        raise ValueError(
+        raise SettingError(
             f"training clips have {frames.shape[1]} frames; expected {predictor.context_frames} of "
             f"context and {horizon} to predict: "
             "set data.context_frames and data.horizon to these"
@@ -75,11 +76,11 @@ def require_channels(predictor: Predictor, frames: Tensor) -> None:
     """Refuse clips of other channels than a predictor takes.
 
     Raises:
-        ValueError: Saying what to set.
+        SettingError: Saying what to set.
     """
     channels, found = predictor.channels, frames.shape[2]
     if channels not in (None, found):
-        raise ValueError(
+        raise SettingError(
             f"clips have {found} channels, and {type(predictor).__name__} takes {channels}; "
             f"expected the same: set data.color to {'gray' if channels == 1 else 'rgb'}, or the "
             f"network's channels to {found}"

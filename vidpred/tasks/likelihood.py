@@ -8,6 +8,7 @@ from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 
 from vidpred.batch import ClipBatch, Evaluation
+from vidpred.errors import SettingError
 from vidpred.losses import Objective
 from vidpred.models import Likelihood, Predictor
 from vidpred.ops.checks import require_positive
@@ -34,7 +35,7 @@ class LikelihoodTask(PredictionTask):
         speed: How fast a step is computed; None is what suits the device.
 
     Raises:
-        TypeError: When the predictor has no likelihood.
+        SettingError: When the predictor has no likelihood.
         ValueError: When the horizon is below 1.
     """
 
@@ -49,7 +50,7 @@ class LikelihoodTask(PredictionTask):
     ) -> None:
         super().__init__(predictor, optimizer=optimizer, lr_scheduler=lr_scheduler, speed=speed)
         if not isinstance(predictor, Likelihood):
-            raise TypeError(
+            raise SettingError(
                 f"{type(predictor).__name__} has no method log_prob; expected a predictor that "
                 "knows how likely a future is, see vidpred.models.Likelihood"
             )

@@ -8,6 +8,7 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import nn
 
 from vidpred.batch import ClipBatch
+from vidpred.errors import SettingError
 from vidpred.losses import LpLoss, MultiScaleLoss, Objective, PredictionLoss, PredictionObjective
 from vidpred.models import Predictor, ScalePredictor
 from vidpred.ops.checks import require_positive
@@ -69,7 +70,7 @@ class ReconstructionTask(NextFrameTask):
         if not any(self.loss.weights.values()):
             raise ValueError("every weight of the loss is 0; expected at least one above 0")
         if not by_scale and isinstance(self.loss, MultiScaleLoss):
-            raise ValueError(
+            raise SettingError(
                 f"MultiScaleLoss compares scales, and {type(network).__name__} predicts frames of "
                 "one size; expected vidpred.losses.LpLoss, GradientDifferenceLoss, CombinedLoss or "
                 "your own PredictionLoss"
@@ -77,7 +78,7 @@ class ReconstructionTask(NextFrameTask):
         if horizon is not None:
             require_positive("horizon", horizon)
             if by_scale and horizon != network.output_frames:
-                raise ValueError(
+                raise SettingError(
                     f"horizon is {horizon}, and {type(network).__name__} is trained at every scale "
                     f"on the {network.output_frames} frames of one step; expected "
                     f"{network.output_frames} or none"
@@ -118,11 +119,11 @@ def one_of(predictor: Predictor | None, generator: Predictor | None) -> Predicto
     """Give the predictor, under whichever of its two names it came.
 
     Raises:
-        ValueError: When none came, or two.
+        SettingError: When none came, or two.
     """
     given = [network for network in (predictor, generator) if network is not None]
     if len(given) != 1:
-        raise ValueError(
+        raise SettingError(
             f"{'both predictor and generator are' if given else 'no predictor is'} given; expected "
             "model.predictor alone (generator is its name in 0.1)"
         )

@@ -4,6 +4,7 @@ from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveInt
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 
 from vidpred.batch import ClipBatch
+from vidpred.errors import SettingError
 from vidpred.losses import LpLoss, PredictionLoss, PredictionObjective
 from vidpred.models import Predictor, Variational
 from vidpred.ops.checks import require_positive, require_weight
@@ -35,7 +36,7 @@ class VariationalTask(PredictionTask):
         speed: How fast a step is computed; None is what suits the device.
 
     Raises:
-        TypeError: When the predictor has no posterior.
+        SettingError: When the predictor has no posterior.
         ValueError: When a weight is negative or NaN, the horizon is below 1, or no term of the
             loss has a weight.
     """
@@ -54,7 +55,7 @@ class VariationalTask(PredictionTask):
     ) -> None:
         super().__init__(predictor, optimizer=optimizer, lr_scheduler=lr_scheduler, speed=speed)
         if not isinstance(predictor, Variational):
-            raise TypeError(
+            raise SettingError(
                 f"{type(predictor).__name__} has no method posterior; expected a predictor with "
                 "latent variables, see vidpred.models.Variational"
             )
