@@ -8,6 +8,7 @@ from vidpred.models.duplicate_aware import DuplicateAwareFlowExtrapolation
 from vidpred.models.flow_refiner import FlowRefiner
 from vidpred.models.likelihood import Likelihood
 from vidpred.models.multiscale import GeneratorScale, MultiScaleGenerator
+from vidpred.models.named_baselines import BASELINES, baseline
 from vidpred.models.predictor import Condition, Predictor, ScalePredictor
 from vidpred.models.variational import PosteriorPrediction, Variational
 from vidpred.moved import moved_names
@@ -16,6 +17,7 @@ if not TYPE_CHECKING:
     __getattr__ = moved_names(__name__)
 
 __all__ = [
+    "BASELINES",
     "Condition",
     "CopyLastFrame",
     "DiscriminatorScale",
@@ -31,4 +33,5 @@ __all__ = [
     "Predictor",
     "ScalePredictor",
     "Variational",
+    "baseline",
 ]
