@@ -40,7 +40,8 @@ ALLOWED = {
     "storage": FOUNDATION | {"kernels", "models", "ops"},
     "runs": FOUNDATION | {"loggers", "models", "ops", "storage"},
     "diagnostics": FOUNDATION | {"loggers", "losses", "models", "ops", "storage"},
-    "tasks": FOUNDATION | {"diagnostics", "kernels", "losses", "models", "ops", "runs", "storage"},
+    "tasks": FOUNDATION
+    | {"diagnostics", "flow", "kernels", "losses", "models", "ops", "runs", "storage"},
     "callbacks": FOUNDATION
     | {"diagnostics", "losses", "loggers", "metrics", "models", "ops", "runs", "video", "viz"},
     "prediction": FOUNDATION | {"metrics", "models", "ops", "video", "viz"},
@@ -62,6 +63,8 @@ SAME_IDEA = {
     "base": "what the classes of its package share",
     "adversarial": "the loss, and the task that trains by it",
     "multiscale": "the networks, and the loss over their scales",
+    "likelihood": "the contract, the task that trains by it, and the measure",
+    "variational": "the contract, and the task that trains by it",
 }
 """File names in several packages, and the one thing that each means."""
 
