@@ -22,7 +22,8 @@ def load(path: "str | Path", *, modules: "Sequence[ModuleType]" = ()) -> "VideoP
 
     Args:
         path: A checkpoint that `vidpred fit` wrote, a safetensors file that `vidpred export` wrote,
-            or a name of weights that come along (a file of this name that is here comes first).
+            the name of a bundled pretrained model such as "small", or that of a baseline such as
+            "optical_flow" (a file of this name that is here comes first).
         modules: Where the class of its network may be, next to `vidpred.models`: a file may not
             choose what to import. Your own network: `vidpred.load(path, modules=[my_networks])`.
 

@@ -7,6 +7,7 @@ from vidpred.models.discriminator import DiscriminatorScale, MultiScaleDiscrimin
 from vidpred.models.duplicate_aware import DuplicateAwareFlowExtrapolation
 from vidpred.models.likelihood import Likelihood
 from vidpred.models.multiscale import GeneratorScale, MultiScaleGenerator
+from vidpred.models.named_baselines import BASELINES, baseline
 from vidpred.models.predictor import Condition, Predictor, ScalePredictor
 from vidpred.models.variational import PosteriorPrediction, Variational
 from vidpred.moved import moved_names
@@ -15,6 +16,7 @@ if not TYPE_CHECKING:
     __getattr__ = moved_names(__name__)
 
 __all__ = [
+    "BASELINES",
     "Condition",
     "CopyLastFrame",
     "DiscriminatorScale",
@@ -29,4 +31,5 @@ __all__ = [
     "Predictor",
     "ScalePredictor",
     "Variational",
+    "baseline",
 ]
