@@ -70,7 +70,7 @@ def test_any_task_trains_is_certified_watched_saved_and_loaded(kind: int, tmp_pa
     before = torch.cat([p.detach().flatten() for p in task.parameters()])
     certificate, health = GradientCertificate(), TrainingHealth(every_n_batches=1)
     watching = [certificate, health, EMAWeightAveraging(decay=0.9, update_every_n_steps=1)]
-    engine = fit(task, batches=3, batch_size=4, callbacks=watching)
+    engine = fit(task, batches=3, batch_size=4, callbacks=watching, default_root_dir=tmp_path)
     assert task.batches_seen == 3
     assert not torch.equal(before, torch.cat([p.detach().flatten() for p in task.parameters()]))
     (paths,) = certificate.paths.values()
@@ -217,7 +217,9 @@ def test_clips_of_other_channels_are_refused() -> None:
 
 @IDLE
 @pytest.mark.parametrize("conditions", [(), ("speed",)])
-def test_a_discriminator_judges_the_frames_of_any_predictor(conditions: tuple[str, ...]) -> None:
+def test_a_discriminator_judges_the_frames_of_any_predictor(
+    conditions: tuple[str, ...], tmp_path: Path
+) -> None:
     _, discriminator = small_networks()
     task = AdversarialTask(
         network(conditions=conditions),
@@ -229,7 +231,8 @@ def test_a_discriminator_judges_the_frames_of_any_predictor(conditions: tuple[st
     for k, clip in enumerate(clips) if conditions else ():
         clip["condition"] = {"speed": torch.full((5,), float(k))}
     certificate = GradientCertificate()
-    engine = trainer(callbacks=[certificate, TrainingHealth(every_n_batches=1)])
+    health = TrainingHealth(every_n_batches=1)
+    engine = trainer(callbacks=[certificate, health], default_root_dir=tmp_path)
     engine.fit(task, loader(clips, 4))
     assert task.batches_seen == 2
     assert {name for name, _ in certificate.paths["generator"]} == {
@@ -264,7 +267,7 @@ def test_a_scalar_term_that_is_not_finite_is_named() -> None:
         fit(Diverges(network()), batch_size=4)
 
 
-def test_latents_that_hold_nothing_are_reported() -> None:
+def test_latents_that_hold_nothing_are_reported(tmp_path: Path) -> None:
     class Collapsed(AnyNetwork):
         def posterior(self, *given: Any, **options: Any) -> PosteriorPrediction:
             pred, kl = super().posterior(*given, **options)
@@ -274,4 +277,4 @@ def test_latents_that_hold_nothing_are_reported() -> None:
     task = VariationalTask(Collapsed(), optimizer=SLOWLY)
     health = TrainingHealth(every_n_batches=1, patience=1)
     with pytest.warns(UserWarning, match=r"latent variables hold nothing.*lower model.beta"):
-        fit(task, batches=3, batch_size=4, callbacks=[health])
+        fit(task, batches=3, batch_size=4, callbacks=[health], default_root_dir=tmp_path)
