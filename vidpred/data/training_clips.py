@@ -206,7 +206,9 @@ class TrainingClips(Dataset[ClipSample]):
                 "`vidpred data doctor` says what is wrong"
             ) from error
 
-    def _cut(self, clip: CuttableClip, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    def _cut(
+        self, clip: CuttableClip, rng: np.random.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         clip = in_format(clip, size=self.resize, gray=self.gray)
         return cut_patches(
             clip,

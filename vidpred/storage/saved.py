@@ -94,8 +94,8 @@ def load_predictor(path: str | Path, *, modules: Sequence[ModuleType] = ()) -> P
 def trained_predictor(path: str) -> Predictor:
     """Load a predictor to train it further, under any task.
 
-    In a configuration: `predictor: {class_path: vidpred.storage.trained_predictor, init_args: {path:
-    runs/mine/checkpoints/best.ckpt}}`.
+    In a configuration: `predictor: {class_path: vidpred.storage.trained_predictor, init_args:
+    {path: runs/mine/checkpoints/best.ckpt}}`.
 
     Args:
         path: As for `load_predictor`.
