@@ -1,6 +1,7 @@
 """Random changes of whole training clips, on the device."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jsonargparse.typing import ClosedUnitInterval, PositiveInt
@@ -62,7 +63,11 @@ class ClipAugmentation:
         self.gain = float(gain)
         self.offset = float(offset)
         self.cut = float(cut)
-        self.frame_steps = tuple(int(step) for step in frame_steps)
+        self.frame_steps = [int(step) for step in frame_steps]
+
+    def describe(self) -> dict[str, Any]:
+        """Say in plain values what is changed, and how often."""
+        return {name: value for name, value in vars(self).items()}
 
     def frames_needed(self, frames: int) -> int:
         """Say how many consecutive frames must be loaded to give clips of `frames`."""
