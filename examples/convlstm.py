@@ -5,10 +5,10 @@ The network is a `vidpred.models.Predictor` with its own rollout, which keeps it
 of training is a `vidpred.tasks.PredictionTask`. Next to this file, in the folder that holds it:
 
     vidpred data toy toy
-    vidpred fit -c convlstm.yaml --data.root toy --run_dir runs/convlstm
+    vidpred fit -c convlstm.yaml --data.root toy --run-dir runs/convlstm
     vidpred test runs/convlstm/checkpoints/best.ckpt --module convlstm --root toy
     vidpred predict toy/UCF-101/Zoom/v_Zoom_g02_c01.avi \
-        --checkpoint runs/convlstm/checkpoints/best.ckpt --module convlstm --horizon 8
+        --model runs/convlstm/checkpoints/best.ckpt --module convlstm --horizon 8
 """
 
 from typing import Any

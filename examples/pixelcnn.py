@@ -6,11 +6,11 @@ distribution over 256 gray levels for each pixel. Training is one pass; a frame 
 each of its pixels, so frames have to be small. In the folder that holds this file:
 
     vidpred data toy toy16 --height 16 --width 16
-    vidpred fit -c pixelcnn.yaml --data.root toy16 --run_dir runs/pixelcnn
+    vidpred fit -c pixelcnn.yaml --data.root toy16 --run-dir runs/pixelcnn
     vidpred test runs/pixelcnn/checkpoints/best.ckpt --module pixelcnn --root toy16 \
         --protocol pixelcnn_protocol.yaml
     vidpred predict toy16/UCF-101/Zoom/v_Zoom_g02_c01.avi \
-        --checkpoint runs/pixelcnn/checkpoints/best.ckpt --module pixelcnn --horizon 2
+        --model runs/pixelcnn/checkpoints/best.ckpt --module pixelcnn --horizon 2
 """
 
 from collections.abc import Callable

@@ -6,10 +6,10 @@ in place of the translator's Inception modules, and a skip connection from the l
 A network like this is one class; the rest is configuration. In the folder that holds this file:
 
     vidpred data toy toy
-    vidpred fit -c simvp.yaml --data.root toy --run_dir runs/simvp
+    vidpred fit -c simvp.yaml --data.root toy --run-dir runs/simvp
     vidpred test runs/simvp/checkpoints/best.ckpt --module simvp --root toy
     vidpred predict toy/UCF-101/Zoom/v_Zoom_g02_c01.avi \
-        --checkpoint runs/simvp/checkpoints/best.ckpt --module simvp --horizon 8
+        --model runs/simvp/checkpoints/best.ckpt --module simvp --horizon 8
 """
 
 from typing import Any

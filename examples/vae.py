@@ -6,10 +6,10 @@ training they come from a posterior that sees the target, in prediction from a p
 past alone. In the folder that holds this file:
 
     vidpred data toy toy
-    vidpred fit -c vae.yaml --data.root toy --run_dir runs/vae
+    vidpred fit -c vae.yaml --data.root toy --run-dir runs/vae
     vidpred test runs/vae/checkpoints/best.ckpt --module vae --root toy
     vidpred predict toy/UCF-101/Zoom/v_Zoom_g02_c01.avi \
-        --checkpoint runs/vae/checkpoints/best.ckpt --module vae --horizon 8
+        --model runs/vae/checkpoints/best.ckpt --module vae --horizon 8
 
 Different futures in Python: `vidpred.load(path, modules=[vae]).sample(context, 8, num_samples=5)`.
 """
