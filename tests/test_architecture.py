@@ -69,7 +69,12 @@ MOST_LINES = 450
 SAME_IDEA = {
     "base": "what the classes of its package share",
     "adversarial": "the loss, and the task that trains by it",
-    "multiscale": "the networks, and the loss over their scales",
+    "multiscale": "the networks, the loss over their scales, and the task that trains them",
+    "likelihood": "the contract of a predictor, the metric, and the task that maximizes it",
+    "variational": "the contract of a predictor, and the task that trains it",
+    "progress": "what a user sees of it, in a command and in a training",
+    "curves": "the training curves, as they are drawn and as they are written",
+    "clips": "the clips that an evaluation scores, and that a task trains on",
 }
 """File names in several packages, and the one thing that each means."""
 
