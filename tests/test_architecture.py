@@ -70,9 +70,11 @@ MOST_LINES = 450
 SAME_IDEA = {
     "base": "what the classes of its package share",
     "adversarial": "the loss, and the task that trains by it",
-    "multiscale": "the networks, and the loss over their scales",
-    "likelihood": "the contract, the task that trains by it, and the measure",
-    "variational": "the contract, and the task that trains by it",
+    "multiscale": "the networks, the loss over their scales, and the task that trains them",
+    "likelihood": "the contract of a predictor, the metric, and the task that maximizes it",
+    "variational": "the contract of a predictor, and the task that trains it",
+    "progress": "what a user sees of it, in a command and in a training",
+    "curves": "the training curves, as they are drawn and as they are written",
 }
 """File names in several packages, and the one thing that each means."""
 
