@@ -37,10 +37,11 @@ ALLOWED = {
     "viz": FOUNDATION | {"ops", "video"},
     "data": FOUNDATION | {"ops", "video"},
     "models": FOUNDATION | {"flow", "kernels", "ops"},
-    "storage": FOUNDATION | {"models", "ops"},
+    "storage": FOUNDATION | {"kernels", "models", "ops"},
     "runs": FOUNDATION | {"loggers", "models", "ops", "storage"},
     "diagnostics": FOUNDATION | {"loggers", "losses", "models", "ops", "storage"},
-    "tasks": FOUNDATION | {"diagnostics", "kernels", "losses", "models", "ops", "runs", "storage"},
+    "tasks": FOUNDATION
+    | {"diagnostics", "flow", "kernels", "losses", "models", "ops", "runs", "storage"},
     "callbacks": FOUNDATION
     | {"diagnostics", "losses", "loggers", "metrics", "models", "ops", "runs", "video", "viz"},
     "prediction": FOUNDATION | {"metrics", "models", "ops", "video", "viz"},
@@ -70,7 +71,11 @@ MOST_LINES = 450
 SAME_IDEA = {
     "base": "what the classes of its package share",
     "adversarial": "the loss, and the task that trains by it",
-    "multiscale": "the networks, and the loss over their scales",
+    "multiscale": "the networks, the loss over their scales, and the task that trains them",
+    "likelihood": "the contract of a predictor, the metric, and the task that maximizes it",
+    "variational": "the contract of a predictor, and the task that trains it",
+    "progress": "what a user sees of it, in a command and in a training",
+    "curves": "the training curves, as they are drawn and as they are written",
 }
 """File names in several packages, and the one thing that each means."""
 
