@@ -1,7 +1,9 @@
 """The entry point: finds the command, shows help at once, and turns mistakes into sentences."""
 
 import argparse
+import codecs
 import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -68,6 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit status: 0, 1 for our mistake, 2 for the user's, 130 after Ctrl-C.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _print_any_name()
     try:
         if arguments and _is_for_trainer(arguments):
             return _run_trainer_command(arguments)
@@ -148,6 +151,28 @@ def _trainer_help(command: str) -> str:
         purpose=RESUME_HELP if command == "fit" else "score (required)",
         example=EXAMPLES[command],
     )
+
+
+def _print_any_name() -> None:
+    """Let any file name be printed, whatever the encoding of a terminal or pipe.
+
+    Bytes that are no text in any encoding come out as they are, for programs that read them; what
+    the encoding lacks, escaped.
+    """
+    codecs.register_error("vidpred", _as_bytes_or_escaped)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="vidpred")
+
+
+def _as_bytes_or_escaped(error: UnicodeError) -> tuple[str | bytes, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    part = error.object[error.start : error.end]
+    if all("\udc80" <= character <= "\udcff" for character in part):
+        return part.encode("ascii", "surrogateescape"), error.end
+    escaped = part.encode("ascii", "backslashreplace")
+    return escaped.decode("ascii"), error.end
 
 
 def _refuse(problem: object) -> int:

@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 import torch
 from jsonargparse.typing import ClosedUnitInterval, NonNegativeInt, PositiveInt
 from pytorch_lightning.trainer.states import TrainerFn
-from pytorch_lightning.utilities import rank_zero_info
+from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 
 from vidpred.batch import ClipBatch
 from vidpred.data.blocks import TrainingBlocks, multiple_at_least
@@ -354,6 +354,8 @@ class ClipDataModule(pl.LightningDataModule, ABC):
         report = index.refresh(videos)
         if report.new + report.changed:
             rank_zero_info(f"index: {report.new + report.changed} videos were read ({index.file})")
+        for name, reason in list(report.unreadable.items())[:3]:
+            rank_zero_warn(f"{root / name}: {reason}")
         names = {index.name(path) for path in videos}
         aside = {n: said.reason for n, said in index.quarantined().items() if n in names}
         if aside:

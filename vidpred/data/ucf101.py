@@ -12,6 +12,7 @@ from vidpred.data.base import ClipDataModule
 from vidpred.data.catalog import Listing, Split
 from vidpred.data.ucf101_lists import locate, read_list, validation_rows
 from vidpred.errors import DataError
+from vidpred.files import expand_home
 
 VIDEO_DIR = "UCF-101"
 LIST_DIR = "ucfTrainTestlist"
@@ -51,8 +52,8 @@ class UCF101DataModule(ClipDataModule):
             raise ValueError(f"split is {self.split}; expected 1, 2 or 3, the official splits")
         if not 0 < self.val_fraction < 1:
             raise ValueError(f"val_fraction is {self.val_fraction}; expected a number in (0, 1)")
-        self._root = Path(self.root).expanduser()
-        self._list_dir = Path(self.list_dir or self._root / LIST_DIR).expanduser()
+        self._root = expand_home(self.root)
+        self._list_dir = expand_home(self.list_dir or self._root / LIST_DIR)
 
     def index_root(self) -> Path:
         """Give the folder of the data set."""

@@ -10,7 +10,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from vidpred.errors import VidpredError
+from vidpred.errors import AccessError, VidpredError
 
 
 @dataclass(frozen=True)
@@ -128,6 +128,8 @@ def read_ahead(units: Sequence[Unit], *, workers: int) -> Iterator[Loaded]:
 def _load(unit: Unit) -> Loaded:
     try:
         return unit.load()
+    except AccessError:
+        raise  # of the system: no clip is failed for it, and the next run goes on from here
     except VidpredError as error:
         return dict.fromkeys(unit.names, error)
 

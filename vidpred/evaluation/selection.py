@@ -12,7 +12,9 @@ from vidpred.data.ucf101 import LIST_DIR, VIDEO_DIR
 from vidpred.data.ucf101_lists import locate, read_list
 from vidpred.data.video_folder import find_videos
 from vidpred.errors import DataError
+from vidpred.files import require_folder
 from vidpred.ops.checks import require_positive
+from vidpred.video.folders import no_videos
 
 
 class VideoSelection(ABC):
@@ -93,8 +95,8 @@ class FolderVideos(VideoSelection):
         Raises:
             DataError: When the folder is not there or holds none.
         """
-        names = find_videos(root) if root.is_dir() else []
+        names = find_videos(require_folder(root, "a folder of videos"))
         if not names:
-            raise DataError(f"{root}: no video in it or below; expected a folder of videos")
+            raise DataError(no_videos(root))
         videos = [Video(path=root / name, video_id=name) for name in names]
         return Listing(tuple(evenly_spaced(videos, self.limit)))

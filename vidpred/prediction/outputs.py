@@ -1,6 +1,5 @@
 """Where predictions go: files and folders that are whole or not there."""
 
-import os
 import shutil
 from abc import ABC, abstractmethod
 from contextlib import ExitStack
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.lib import format as npy
 from PIL import Image
 
-from vidpred.files import replacing
+from vidpred.files import replacing, temporary_name
 from vidpred.video.clip import Pixels
 from vidpred.video.playing import Look
 from vidpred.video.streaming import VideoSink, streaming
@@ -76,7 +75,7 @@ class FramesOutput(Output):
     def __init__(self, path: Path, *, several: bool) -> None:
         super().__init__(path)
         self._several = several
-        self._temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        self._temporary = temporary_name(path, "")
         self._folder = self._temporary
         self._count = 0
 

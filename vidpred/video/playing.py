@@ -22,7 +22,8 @@ from av.video.frame import PictureType
 from vidpred.errors import VideoError
 from vidpred.video.clip import Pixels, RgbConverter
 from vidpred.video.container import demux, open_video
-from vidpred.video.images import find_images, read_image
+from vidpred.video.folders import find_images, gaps
+from vidpred.video.images import read_image
 from vidpred.video.orientation import orientation_of
 from vidpred.video.packets import stores_display_times
 from vidpred.video.pipe import PIPE, RawVideo, open_pipe
@@ -160,6 +161,8 @@ def past_the_last(path: Path, index: int, count: int) -> VideoError:
 
 def _play_images(folder: Path, start: Fraction, fps: Fraction) -> Iterator[PlayedFrame]:
     files = find_images(folder)
+    if (missing := gaps([file.name for file in files])) is not None:
+        logger.warning("%s: %s", folder, missing)
     look: Look | None = None
     for index in range(min(int(start * fps), len(files) - 1), len(files)):
         pixels = read_image(files[index])

@@ -1,7 +1,7 @@
 """What an index says about files and about its own work."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 Source = Literal["index", "doctor", "training"]
@@ -34,7 +34,10 @@ class IndexReport:
         changed: Of another size or time than before, and read again.
         gone: Known before and no longer there.
         broken: Those of the total that cannot be opened as a video.
-        unreadable: Folders that could not be listed, with the reason.
+        unreadable: Folders and files that the system did not give, with the reason; nothing is
+            remembered of them.
+        notes: What is worth knowing about some of the videos, by path below the root.
+        frames: Names of images in the root itself, when it is the folder of one video.
     """
 
     total: int
@@ -43,3 +46,5 @@ class IndexReport:
     gone: int
     broken: int
     unreadable: Mapping[str, str]
+    notes: Mapping[str, str] = field(default_factory=dict)
+    frames: Sequence[str] = ()
