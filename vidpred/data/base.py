@@ -152,6 +152,12 @@ class ClipDataModule(pl.LightningDataModule, ABC):
         Raises:
             DataError: When a split that the stage needs has no usable video.
         """
+        if stage == "fit" and self.trainer is not None and self.trainer.overfit_batches:
+            raise DataError(
+                f"overfit_batches is {self.trainer.overfit_batches}; training draws clips without "
+                "end, so there are no first batches to repeat. To overfit, train on few videos "
+                "(lists of one or two, data/video_folder.yaml) with a small samples_per_epoch"
+            )
         needed: dict[str, tuple[Split, ...]] = {
             "fit": ("train", "val"),
             "validate": ("val",),

@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import re
+import unicodedata
 from dataclasses import KW_ONLY, dataclass
 from functools import cache
 from pathlib import Path
@@ -13,7 +15,7 @@ from lightning_utilities.core.rank_zero import rank_zero_warn
 
 from vidpred.data.base import ClipDataModule
 from vidpred.data.catalog import SPLITS, Listing, Split, Video, read_lines
-from vidpred.errors import DataError
+from vidpred.errors import DataError, is_system_error
 from vidpred.files import expand_home, require_folder
 from vidpred.video import folders
 
@@ -90,11 +92,19 @@ class VideoFolderDataModule(ClipDataModule):
         return Listing(tuple(self._video(name) for name in chosen[split]))
 
     def _read_list(self, path: Path) -> Listing:
-        if not path.is_file():
-            raise DataError(f"{path}: there is no such list")
-        names = list(dict.fromkeys(line for line in read_lines(path) if not line.startswith("#")))
-        present = [name for name in names if (self._root / name).exists()]
-        missing = tuple(name for name in names if name not in set(present))
+        try:
+            lines = read_lines(path)
+        except OSError as error:
+            raise DataError(f"{path}: there is no such list ({error.strerror})") from error
+        names = list(dict.fromkeys(line for line in lines if not line.startswith("#")))
+        present = [name for name in names if _is_there(self._root / name)]
+        there = set(present)
+        missing = tuple(name for name in names if name not in there)
+        if missing:
+            example = missing_example(self._root, missing[0])
+            if not present:
+                raise DataError(f"{path}: none of its {len(names)} videos is there; {example}")
+            _say_once(f"{path}: {len(missing)} of its {len(names)} videos are not there; {example}")
         return Listing(tuple(self._video(name) for name in present), missing)
 
     def _video(self, name: str) -> Video:
@@ -121,6 +131,53 @@ def find_videos(root: Path) -> list[str]:
             + "; ".join(f"{name}: {note}" for name, note in list(found.notes.items())[:2])
         )
     return list(found.videos)
+
+
+def missing_example(root: Path, row: str) -> str:
+    """Say what was looked for because of a row, and what lies there instead.
+
+    Args:
+        root: Folder of the videos.
+        row: Of a list, with nothing below the root.
+    """
+    looked = f"looked for {str(root / row)!r}"
+    plain = row.strip("\"'").replace("\\", "/")
+    for words, name in (
+        ("a list without quotes, and with / between folders", plain),
+        ("a list without labels, a path a line", re.split(r"[\s,;]+\S+$", plain)[0]),
+        ("paths from the root on", plain.removeprefix(f"{root.name}/").removeprefix("./")),
+        ("paths that do not begin with /", plain.lstrip("/")),
+    ):
+        if name and name != row and _is_there(root / name):
+            return f"{looked}, and {name!r} is there: expected {words}"
+    folder = root / Path(plain).parent
+    try:
+        names = sorted(path.name for path in folder.iterdir())
+    except OSError:
+        names = []
+    alike = [name for name in names if _folded(name) == _folded(Path(plain).name)]
+    if alike:
+        return (
+            f"{looked}, and {alike[0]!r} is there, which differs in the case of letters or in how "
+            "accents are coded: write the list with the names of the files, or rename them"
+        )
+    if names:
+        return f"{looked}; in its folder lie {', '.join(map(repr, names[:3]))}"
+    held = ", ".join(map(repr, find_videos(root)[:3])) or "no video"
+    return f"{looked}, whose folder is not there or empty; below {root} lie {held}"
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.stat()
+    except OSError as error:
+        # What the system does not give is there as far as a list is concerned; reading names it.
+        return is_system_error(error)
+    return True
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Literal
 from jsonargparse.typing import PositiveInt
 
 from vidpred.data.catalog import Listing, Video, evenly_spaced
-from vidpred.data.ucf101 import LIST_DIR, VIDEO_DIR
+from vidpred.data.ucf101_layout import LIST_DIR, VIDEO_DIR, explain_layout
 from vidpred.data.ucf101_lists import locate, read_list
 from vidpred.data.video_folder import find_videos
 from vidpred.errors import DataError
@@ -67,6 +67,8 @@ class UCF101Videos(VideoSelection):
         path = root / LIST_DIR / f"testlist0{self.split}.txt"
         if not path.is_file() or not (root / VIDEO_DIR).is_dir():
             missing = root / VIDEO_DIR if path.is_file() else path
+            if root.is_dir() and (said := explain_layout(root)) is not None:
+                raise DataError(f"{root}: {said}")
             raise DataError(
                 f"{missing}: not there; expected {VIDEO_DIR}/<Class>/*.avi and {LIST_DIR}/*.txt "
                 "below the data root, as in UCF101 (`vidpred data toy <folder>` writes such a set)"

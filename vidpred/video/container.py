@@ -111,6 +111,12 @@ def ffmpeg_errors(path: Path) -> Iterator[None]:
         require_given(path)
         if error.errno in _SYSTEM:
             raise _not_given(path, error.strerror or str(error)) from error
+        if _is_animated_webp(path):
+            raise VideoError(
+                path,
+                "it is an animated WebP, which this FFmpeg cannot read; convert it to GIF, MP4 or "
+                "a folder of PNG frames (Pillow reads it, and webpmux)",
+            ) from error
         reason = error.strerror or type(error).__name__
         raise VideoError(
             path, f"FFmpeg cannot read it ({reason}); it is damaged or no video, fetch it again"
@@ -141,6 +147,16 @@ def require_given(path: Path, start: int = 0, amount: int = _CHECKED) -> None:
     except OSError as error:
         if is_system_error(error):
             raise _not_given(path, error.strerror or str(error)) from error
+
+
+def _is_animated_webp(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            head = file.read(21)
+    except OSError:
+        return False
+    # A header chunk "VP8X" whose second bit says that there are several pictures.
+    return len(head) == 21 and head[8:16] == b"WEBPVP8X" and bool(head[20] & 2)
 
 
 def _not_given(path: Path, reason: str) -> AccessError:

@@ -15,7 +15,7 @@ from vidpred.data.doctor.findings import Diagnosis, Finding, PhaseProgress
 from vidpred.data.doctor.split_lists import examine_lists, is_ucf101, read_lists
 from vidpred.data.index.records import IndexReport, Quarantined
 from vidpred.data.index.video_index import VideoIndex
-from vidpred.data.ucf101 import LIST_DIR, VIDEO_DIR
+from vidpred.data.ucf101_layout import LIST_DIR, VIDEO_DIR
 from vidpred.errors import DataError, VideoError
 from vidpred.ops.checks import require_positive
 from vidpred.video import VideoInfo
