@@ -16,33 +16,39 @@ from vidpred.errors import DataError, is_system_error
 
 logger = logging.getLogger(__name__)
 
+_LONG = 120
+"""Bytes of a name from which on it is not repeated; file systems take 143 to 255."""
 
-def temporary_name(path: Path, ending: str | None = None) -> Path:
+
+def temporary_name(path: Path, *, keep_suffix: bool = True) -> Path:
     """Name what is written before it takes its place: hidden, next to it, and never too long.
 
     Args:
         path: Of the file or folder.
-        ending: Of the name; that of the path when None.
+        keep_suffix: Whether the name ends as that of the path.
     """
-    told = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]
-    ending = path.suffix if ending is None else ending
-    return path.with_name(f".vidpred-{told}.{os.getpid()}{ending}")
+    stem, suffix = (path.stem, path.suffix) if keep_suffix else (path.name, "")
+    if len(os.fsencode(path.name)) > _LONG:
+        stem = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
+    return path.with_name(f".{stem}.{os.getpid()}{suffix}")
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, keep_suffix: bool = True) -> Iterator[Path]:
     """Write a file so that it appears under its name only when it is complete.
 
     Args:
         path: The file, in a folder that exists; what was there is replaced.
+        keep_suffix: Write to a path with the same suffix, which some writers go by; False hides it
+            from whoever looks for files with this suffix meanwhile.
 
     Yields:
-        A path beside it, with the same ending, to write to.
+        A path in the same folder to write to.
 
     Raises:
         OSError: When the file cannot take its place.
     """
-    temporary = temporary_name(path)
+    temporary = temporary_name(path, keep_suffix=keep_suffix)
     try:
         yield temporary
         os.replace(temporary, path)

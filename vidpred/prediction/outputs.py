@@ -75,7 +75,7 @@ class FramesOutput(Output):
     def __init__(self, path: Path, *, several: bool) -> None:
         super().__init__(path)
         self._several = several
-        self._temporary = temporary_name(path, "")
+        self._temporary = temporary_name(path, keep_suffix=False)
         self._folder = self._temporary
         self._count = 0
 

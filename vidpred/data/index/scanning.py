@@ -78,7 +78,7 @@ def state_of(path: Path) -> FileState:
     return FileState(status.st_size, status.st_mtime_ns)
 
 
-def read_ahead(path: Path) -> None:
+def fetch_beginning(path: Path) -> None:
     """Let the system fetch the beginning of a file, so that who reads it next need not wait.
 
     What cannot be read is left to that reader.

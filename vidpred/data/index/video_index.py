@@ -21,7 +21,7 @@ from vidpred.data.index.scanning import (
     UNKNOWN,
     FileState,
     Progress,
-    read_ahead,
+    fetch_beginning,
     scan,
     state_of,
 )
@@ -276,7 +276,7 @@ class VideoIndex:
         turn = threading.Lock()
 
         def examine(name: str) -> VideoInfo | VideoError:
-            read_ahead(self.root / name)
+            fetch_beginning(self.root / name)
             with turn:
                 return self._probe(name)
 

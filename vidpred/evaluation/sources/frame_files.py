@@ -121,7 +121,7 @@ def write_clip(folder: str | Path, frames: Tensor) -> None:
         raise ValueError(f"{folder}: expected a name for the clip that does not begin with a dot")
     if os.path.lexists(folder):
         raise PredictionError(f"{folder}: there already; remove it, or choose another folder")
-    temporary = temporary_name(folder, "")
+    temporary = temporary_name(folder, keep_suffix=False)
     shutil.rmtree(temporary, ignore_errors=True)  # left by a killed program of the same number
     try:
         temporary.mkdir(parents=True)
