@@ -22,6 +22,14 @@ from vidpred.resources import packaged_configurations
 USER_MISTAKE = 2
 READER_GONE = 141  # 128 + SIGPIPE, as a shell gives it
 
+_SYSTEM = frozenset(
+    {
+        *(errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE),
+        *(errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.ENAMETOOLONG),
+    }
+)
+"""Errors of the system that the user can mend, wherever a path meets them."""
+
 FIT_HELP = """\
 usage: vidpred fit -c FILE [-c FILE ...] [--KEY VALUE ...]
 
@@ -108,6 +116,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
     except OSError as error:
+        if error.errno in _SYSTEM and error.filename is not None:
+            return _refuse(
+                f"{os.fsdecode(error.filename)}: the system does not give it ({error.strerror}); "
+                "look after permissions, the disk or the network drive, and try again"
+            )
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         return _refuse(
