@@ -12,6 +12,7 @@ from PIL import Image
 
 from vidpred.data.catalog import Video
 from vidpred.data.evaluation_clips import EvaluationClips
+from vidpred.errors import VideoError
 from vidpred.evaluation.sources.frame_files import read_video
 from vidpred.prediction.windows import Input, Last, Window, windows
 from vidpred.video import clip as clip_module
@@ -46,7 +47,6 @@ STORED: dict[str, tuple[Kind, int, int]] = {
     "bt2020": (x264(BT2020), 66, 90),
     "smpte240m": (x264("colormatrix=smpte240m"), 66, 90),
     "fcc": (x264("colormatrix=fcc"), 66, 90),
-    "ycgco": (x264("colormatrix=YCgCo", "yuv444p"), 66, 90),
     "chroma_top_left": (x264("chromaloc=2"), 66, 90),
     "chroma_bottom": (x264("chromaloc=5"), 66, 90),
     "422": (x264(pixels="yuv422p"), 66, 90),
@@ -124,6 +124,13 @@ def test_every_reader_gives_the_same_pixels(
     if name.startswith("interlaced"):
         with av.open(str(path)) as container:
             assert next(container.decode(video=0)).interlaced_frame
+
+
+def test_colors_that_cannot_be_converted_are_no_damage(tmp_path: Path) -> None:
+    path = write(tmp_path, x264("colormatrix=YCgCo", "yuv444p"), COUNT)
+    with pytest.raises(VideoError, match="this FFmpeg cannot convert how its colors") as told:
+        read_clip(path, 0, 1)
+    assert "damaged" not in str(told.value)
 
 
 def test_frames_of_a_phone_come_upright_from_every_reader(

@@ -118,6 +118,12 @@ def ffmpeg_errors(path: Path) -> Iterator[None]:
                 "a folder of PNG frames (Pillow reads it, and webpmux)",
             ) from error
         reason = error.strerror or type(error).__name__
+        if error.errno in (errno.EOPNOTSUPP, errno.ENOSYS):
+            raise VideoError(
+                path,
+                f"this FFmpeg cannot convert how its colors are stored ({reason}); encode it "
+                "again, as H.264 with BT.709",
+            ) from error
         raise VideoError(
             path, f"FFmpeg cannot read it ({reason}); it is damaged or no video, fetch it again"
         ) from error
