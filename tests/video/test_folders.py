@@ -181,7 +181,7 @@ def test_frames_in_the_root_are_one_video(tmp_path: Path) -> None:
 def test_one_or_two_videos_make_no_three_splits(tmp_path: Path, count: int) -> None:
     for clip in range(count):
         frames(tmp_path / f"clip{clip}")
-    with pytest.raises(DataError, match="split is on the disk"):
+    with pytest.raises(DataError, match=rf"is on the disk, as it holds {count} video\(s\) in all"):
         VideoFolderDataModule(tmp_path, num_workers=0).setup("fit")
     assert len(FolderVideos().select(tmp_path).videos) == count
 

@@ -314,6 +314,13 @@ class ClipDataModule(pl.LightningDataModule, ABC):
 
     def _require_videos(self, split: Split) -> None:
         listing = self.listings[split]
+        if not listing.videos and not listing.missing:
+            held = sum(len(other.videos) for other in self.listings.values())
+            raise DataError(
+                f"{self.index_root()}: no video of the {split} split is on the disk, as it holds "
+                f"{held} video(s) in all; expected at least 3, one each for train, val and test: "
+                "add videos, or name those of each split in lists"
+            )
         if not listing.videos:
             raise DataError(
                 f"no video of the {split} split is on the disk "
