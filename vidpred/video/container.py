@@ -27,6 +27,10 @@ _SYSTEM = frozenset(
 """Numbers of errors that FFmpeg passes on from the system and never gives for damage."""
 
 
+_STILL_WEBP = "webp_pipe"
+"""FFmpeg's reader of WebP, which gives all pictures of an animation as one that no decoder takes."""
+
+
 @contextmanager
 def open_video(path: Path) -> Iterator[tuple[InputContainer, av.VideoStream]]:
     """Open a file and its default video stream; both are closed at the end.
@@ -53,6 +57,12 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, av.VideoStream]]:
             container_options={"protocol_whitelist": "file"},
         ) as container,
     ):
+        if container.format.name == _STILL_WEBP and _is_animated_webp(path):
+            raise VideoError(
+                path,
+                "it is an animated WebP, which this FFmpeg cannot read; convert it to GIF, MP4 or "
+                "a folder of PNG frames (Pillow reads it, and webpmux)",
+            )
         stream = choose_stream(path, container)
         # One thread: loaders run many workers, and each frame is small.
         stream.codec_context.thread_type = ThreadType.NONE
@@ -111,12 +121,6 @@ def ffmpeg_errors(path: Path) -> Iterator[None]:
         require_given(path)
         if error.errno in _SYSTEM:
             raise _not_given(path, error.strerror or str(error)) from error
-        if _is_animated_webp(path):
-            raise VideoError(
-                path,
-                "it is an animated WebP, which this FFmpeg cannot read; convert it to GIF, MP4 or "
-                "a folder of PNG frames (Pillow reads it, and webpmux)",
-            ) from error
         reason = error.strerror or type(error).__name__
         if error.errno in (errno.EOPNOTSUPP, errno.ENOSYS):
             raise VideoError(
