@@ -28,7 +28,7 @@ _SYSTEM = frozenset(
 
 
 _STILL_WEBP = "webp_pipe"
-"""FFmpeg's reader of WebP, which gives all pictures of an animation as one that no decoder takes."""
+"""FFmpeg's reader of WebP; of an animation it gives one packet that no decoder takes."""
 
 
 @contextmanager
