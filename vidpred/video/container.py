@@ -21,6 +21,9 @@ MAX_PIXELS = 2**27
 _CHECKED = 2**30
 """Bytes of a file that are read again where FFmpeg failed: 1 GiB, the whole of most videos."""
 
+_BEHIND_THE_LAST = 2**22
+"""Bytes behind the last packet that are read again at the end of a file; FFmpeg reads less ahead."""
+
 _SYSTEM = frozenset(
     {errno.EACCES, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT}
 )
@@ -78,10 +81,15 @@ def demux(
     Empty packets before the end repeat the picture before them (Theora writes them, and programs
     that record screens): there is nothing to decode in them, and a decoder takes the first one for
     the end.
+
+    Raises:
+        AccessError: When the end is none, but a reading that failed.
     """
     last: av.Packet[av.VideoStream] | None = None
+    end = 0
     try:
         for packet in container.demux(stream):
+            end = max(end, (packet.pos or 0) + packet.size)
             if packet.size:
                 yield packet
             else:
@@ -90,6 +98,9 @@ def demux(
         # PyAV 18.1, where a damaged transport stream announces a further stream on its way: raised
         # after the last packet of ours.
         return
+    # FFmpeg takes a reading that fails for the end of the file: what follows the last packet shows
+    # the truth.
+    require_given(Path(container.name), end, _BEHIND_THE_LAST)
     if last is not None:
         yield last
 

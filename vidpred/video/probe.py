@@ -7,7 +7,7 @@ import av
 from av.error import FFmpegError
 
 from vidpred.errors import VideoError
-from vidpred.video.container import decode, demux, open_video, require_given
+from vidpred.video.container import decode, demux, open_video
 from vidpred.video.folders import find_images
 from vidpred.video.images import read_image
 from vidpred.video.info import Clock, VideoInfo, pack
@@ -17,7 +17,6 @@ from vidpred.video.packets import PacketFacts, decoding_times, display_times, lo
 # Where a display matrix can be: in these containers, or in messages of these codecs. Only frames
 # show it, so one frame is decoded there.
 _TURNING_CONTAINERS = ("mov", "matroska")
-_BEHIND_THE_LAST = 2**22  # bytes; FFmpeg reads less ahead
 _TURNING_CODECS = ("h264", "hevc")
 
 
@@ -42,12 +41,11 @@ def probe(path: str | Path, *, count: bool = True) -> VideoInfo:
         context = stream.codec_context
         codec, name = context.name, container.format.name
         ask = look_into(codec)
-        facts, whole, end = PacketFacts(), True, 0
+        facts, whole = PacketFacts(), True
         turned: Orientation | None = None
         if not (codec in _TURNING_CODECS or name.startswith(_TURNING_CONTAINERS)):
             turned = UPRIGHT
         for packet in demux(container, stream):
-            end = max(end, (packet.pos or 0) + packet.size)
             if packet.is_corrupt:
                 whole = False
             elif packet.size:
@@ -65,8 +63,6 @@ def probe(path: str | Path, *, count: bool = True) -> VideoInfo:
             has_b_frames=context.has_b_frames,
         )
         later = decoding_times(facts, container=name, field_order=context.field_order)
-    # A failing read looks like the end of the file: what follows the last packet shows the truth.
-    require_given(path, end, _BEHIND_THE_LAST)
     if not facts.pts or height < 1 or width < 1:
         raise VideoError(path, "it holds no whole frame; it is damaged or was cut, fetch it again")
     keys = facts.keys
