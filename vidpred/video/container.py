@@ -22,7 +22,7 @@ _CHECKED = 2**30
 """Bytes of a file that are read again where FFmpeg failed: 1 GiB, the whole of most videos."""
 
 _BEHIND_THE_LAST = 2**22
-"""Bytes behind the last packet that are read again at the end of a file; FFmpeg reads less ahead."""
+"""Bytes behind the last packet that are read again at the end of a file: more than FFmpeg's."""
 
 _SYSTEM = frozenset(
     {errno.EACCES, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT}
