@@ -204,9 +204,10 @@ class ClipStreamDataModule(ClipOptions, pl.LightningDataModule, ABC):
         task = getattr(self.trainer, "lightning_module", None)
         if task is not None:
             self.follow(task)
-        if stage == "fit" and self.trainer is not None and self.trainer.overfit_batches:
+        overfit: float = getattr(self.trainer, "overfit_batches", 0)  # set later than declared
+        if stage == "fit" and overfit:
             raise DataError(
-                f"overfit_batches is {self.trainer.overfit_batches}; training draws clips without "
+                f"overfit_batches is {overfit}; training draws clips without "
                 "end, so there are no first batches to repeat. To overfit, train on few videos "
                 "(lists of one or two, data/video_folder.yaml) with a small samples_per_epoch"
             )

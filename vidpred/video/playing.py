@@ -268,8 +268,9 @@ def _played(
     look: Look | None = None
     time = -1 / fps
     for frame, sound in frames:
-        timed = origin is not None and unit is not None and frame.pts is not None
-        stamp = (frame.pts - origin) * unit if timed else None
+        stamp: Fraction | None = None
+        if origin is not None and unit is not None and frame.pts is not None:
+            stamp = (frame.pts - origin) * unit
         # Without time stamps, as in elementary streams, or with wrong ones, frames are counted.
         time = stamp if stamp is not None and stamp > time else time + 1 / fps
         seen = _look(frame, stream, fps)
