@@ -204,7 +204,7 @@ class ClipStreamDataModule(ClipOptions, pl.LightningDataModule, ABC):
         task = getattr(self.trainer, "lightning_module", None)
         if task is not None:
             self.follow(task)
-        overfit: float = getattr(self.trainer, "overfit_batches", 0)  # Lightning declares it nowhere
+        overfit: float = getattr(self.trainer, "overfit_batches", 0)  # declared nowhere
         if stage == "fit" and overfit:
             raise DataError(
                 f"overfit_batches is {overfit}; training draws clips without "
