@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING
 from vidpred.models.baselines import CopyLastFrame, LinearExtrapolation, OpticalFlowExtrapolation
 from vidpred.models.discriminator import DiscriminatorScale, MultiScaleDiscriminator
 from vidpred.models.duplicate_aware import DuplicateAwareFlowExtrapolation
+from vidpred.models.likelihood import Likelihood
 from vidpred.models.multiscale import GeneratorScale, MultiScaleGenerator
 from vidpred.models.named_baselines import BASELINES, baseline
-from vidpred.models.predictor import Condition, Likelihood, Predictor, ScalePredictor
+from vidpred.models.predictor import Condition, Predictor, ScalePredictor
+from vidpred.models.variational import PosteriorPrediction, Variational
 from vidpred.moved import moved_names
 
 if not TYPE_CHECKING:
@@ -25,7 +27,9 @@ __all__ = [
     "MultiScaleDiscriminator",
     "MultiScaleGenerator",
     "OpticalFlowExtrapolation",
+    "PosteriorPrediction",
     "Predictor",
     "ScalePredictor",
+    "Variational",
     "baseline",
 ]

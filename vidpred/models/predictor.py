@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -13,33 +13,6 @@ from vidpred.ops.range import signed_to_unit, unit_to_signed
 Condition = Mapping[str, Tensor]
 """What a prediction is conditioned on besides past frames: by name, tensors (B, T, ...) with one
 entry a frame, those of the context first, then those of the frames to predict."""
-
-
-@runtime_checkable
-class Likelihood(Protocol):
-    """A predictor that knows how likely a future is.
-
-    Example:
-        >>> from vidpred.models import CopyLastFrame
-        >>> isinstance(CopyLastFrame(), Likelihood)
-        False
-    """
-
-    def log_prob(
-        self, context: Tensor, target: Tensor, *, condition: Condition | None = None
-    ) -> Tensor:
-        """Give the log-likelihood of true future frames.
-
-        Args:
-            context: Past frames, shape (B, context_frames, C, H, W) in [0, 1].
-            target: True future frames, shape (B, T, C, H, W) in [0, 1], T at least 1.
-            condition: See `Predictor.forward`.
-
-        Returns:
-            Shape (B, T), in nats: of each frame given all frames before it, summed over channels
-            and pixels. Comparable between predictors only when they give probabilities of the same
-            values, such as 256 levels.
-        """
 
 
 class Predictor(nn.Module, ABC):
