@@ -1,5 +1,6 @@
 """Protocols, scoring, comparing, the report."""
 
+from vidpred.evaluation.moving_mnist import MovingMNISTFile, MovingMNISTVideos
 from vidpred.evaluation.protocol import Protocol, available_protocols, load_protocol
 from vidpred.evaluation.results.reading import read_result
 from vidpred.evaluation.results.result import Result
@@ -8,6 +9,8 @@ from vidpred.evaluation.selection import FolderVideos, UCF101Videos, VideoSelect
 
 __all__ = [
     "FolderVideos",
+    "MovingMNISTFile",
+    "MovingMNISTVideos",
     "Protocol",
     "Result",
     "UCF101Videos",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from jsonargparse.typing import PositiveInt
+from torch import Tensor
 
 from vidpred.data.catalog import Listing, Video, evenly_spaced
 from vidpred.data.ucf101 import LIST_DIR, VIDEO_DIR
@@ -13,6 +14,7 @@ from vidpred.data.ucf101_lists import locate, read_list
 from vidpred.data.video_folder import find_videos
 from vidpred.errors import DataError
 from vidpred.ops.checks import require_positive
+from vidpred.video import read_clip
 
 
 class VideoSelection(ABC):
@@ -34,6 +36,23 @@ class VideoSelection(ABC):
         Raises:
             DataError: When the data set is not there.
         """
+
+    def read(self, video: Video, start: int, length: int, frame_step: int = 1) -> Tensor:
+        """Read frames of a video that was chosen; here, of its file.
+
+        Args:
+            video: One of those that `select` gave.
+            start: Index of the first frame, counted from 0.
+            length: T.
+            frame_step: Distance between two frames.
+
+        Returns:
+            uint8, shape (T, C, H, W) with C 3 or 1.
+
+        Raises:
+            VideoError: When it cannot be read, or is too short.
+        """
+        return read_clip(video.path, start, length, frame_step)
 
 
 @dataclass(frozen=True)
