@@ -115,7 +115,7 @@ def test_protocols_score_the_sequences_of_the_data_module(digits: Path) -> None:
 def test_other_digits_than_the_protocols_are_refused(digits: Path) -> None:
     own = split_sequences(digits, "test").digest()
     assert len(VideoClips(protocol(count=1, sha256=own), digits).names) == 1
-    with pytest.raises(DataError, match="have sha256 .*the protocol's 7d837e7c"):
+    with pytest.raises(DataError, match=r"have sha256 .*the protocol's 7d837e7c"):
         VideoClips(load_protocol("moving-mnist").protocol, digits)
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -57,7 +58,7 @@ class Rollout:
             )
         self._colour_by_colour = channels == 1
         # A predictor that rolls out by itself, as extrapolation does, has no step to be tiled.
-        self._stepwise = type(predictor).rollout is Predictor.rollout
+        self._stepwise = type(predictor).rollout is Predictor.rollout and not predictor.conditions
         self._dtype = next(predictor.parameters(), torch.empty(0)).dtype
         self._pixel_bytes = bytes_a_pixel(predictor, channels, device, self._dtype)
         multiple, radius = predictor.size_multiple, predictor.receptive_radius
@@ -96,7 +97,11 @@ class Rollout:
         height, width = windows[0].look.height, windows[0].look.width
         gray = torch.tensor([_is_gray(window) for window in windows], device=self.device)
         gray = gray[:, None, None, None]
-        steps = self._steps if self._stepwise else self._whole
+        steps = (
+            self._steps
+            if self._stepwise
+            else partial(self._whole, condition=self._condition(windows))
+        )
         # One by one, so that large frames are not held in two forms.
         known = (self._known(windows, k) for k in range(self.context_frames))
         following = steps(known, height, width, horizon)
@@ -133,7 +138,13 @@ class Rollout:
             frames = [*frames, *map(self._bordered, step)][-self.context_frames :]
 
     def _whole(
-        self, known: Iterator[Tensor], height: int, width: int, horizon: int
+        self,
+        known: Iterator[Tensor],
+        height: int,
+        width: int,
+        horizon: int,
+        *,
+        condition: dict[str, Tensor],
     ) -> Iterator[Tensor]:
         frames = list(known)
         needed = (self.context_frames + 2 * horizon) * frames[0].nbytes
@@ -143,8 +154,19 @@ class Rollout:
                 f"{in_words(needed + PROCESS_BYTES)}; raise --max-memory or lower --horizon"
             )
         with torch.inference_mode():
-            pred = self.predictor(torch.stack(frames, dim=1), horizon)
+            context = torch.stack(frames, dim=1)
+            given = {"condition": condition} if condition else {}
+            pred = self.predictor(context, horizon, **given)
         yield from pred.unbind(1)
+
+    def _condition(self, windows: Sequence[Window]) -> dict[str, Tensor]:
+        """Give what the windows are conditioned on, by name, shape (B, T, ...)."""
+        given = [window.condition or {} for window in windows]
+        found = {}
+        for name in self.predictor.conditions:
+            rows = torch.stack([each[name] for each in given]).to(self.device)
+            found[name] = rows.repeat_interleave(COLOURS, dim=0) if self._colour_by_colour else rows
+        return found
 
     @torch.inference_mode()
     def _bordered(self, frame: Tensor) -> Tensor:
