@@ -5,6 +5,7 @@ from vidpred.data.blocks import BlockPart, TrainingBlocks, TrainingStream
 from vidpred.data.catalog import ClipSample, Listing, Split, Video, collate_clips
 from vidpred.data.digits_world import render_moving_digits
 from vidpred.data.evaluation_clips import EvaluationClips
+from vidpred.data.kth import KTHDataModule
 from vidpred.data.loading import BlockSampler, ClipLoader, TrainingLoader
 from vidpred.data.moving_mnist import MovingMNISTDataModule
 from vidpred.data.moving_shapes import MovingShapesDataModule, write_moving_shapes
@@ -26,6 +27,7 @@ __all__ = [
     "ClipSample",
     "ClipStreamDataModule",
     "EvaluationClips",
+    "KTHDataModule",
     "Listing",
     "Motion",
     "MovingMNISTDataModule",

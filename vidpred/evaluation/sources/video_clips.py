@@ -117,7 +117,8 @@ class VideoClips(ClipSource):
             context=shown[: cut.context_frames],
             target=shown[cut.context_frames :],
             mask=None if mask is None else mask(shown[None], cut.horizon)[0],
-            condition=clip_conditions(video.path, start, cut.length, cut.frame_step) or None,
+            condition=clip_conditions(video.path, video.begin + start, cut.length, cut.frame_step)
+            or None,
         )
 
 
