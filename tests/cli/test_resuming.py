@@ -139,7 +139,7 @@ def test_a_checkpoint_of_a_later_version_is_refused(
     [
         (["--resume=auto", "--ckpt_path=last"], "give one of them"),
         (["--resume=never"], '"resume"'),
-        ([], "go on with it (--resume auto)"),
+        ([], "resume it (--resume auto)"),
     ],
 )
 def test_contradictions_are_refused(

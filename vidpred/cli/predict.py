@@ -101,8 +101,8 @@ def _predict(
     arguments: argparse.Namespace, wanted: list[tuple[Path, Path]], form: "Format"
 ) -> list[VidpredError]:
     from vidpred.kernels.allocator import keep_freed_memory
-    from vidpred.prediction.conditions import conditions_of
     from vidpred.prediction.pipeline import Predicted, predict_inputs
+    from vidpred.prediction.window_conditions import conditions_of
     from vidpred.prediction.windows import Input
     from vidpred.prediction.writing import write_outputs
     from vidpred.storage import load_predictor
@@ -153,7 +153,7 @@ def _given_conditions(arguments: argparse.Namespace, predictor: "Predictor") -> 
     Raises:
         PredictionError: When one cannot be read, or the predictor does not ask for it.
     """
-    from vidpred.prediction.conditions import read_condition_option
+    from vidpred.prediction.window_conditions import read_condition_option
 
     rows: Rows = {}
     for name, path in arguments.condition:

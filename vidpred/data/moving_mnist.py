@@ -15,11 +15,11 @@ from torch.utils.data import Dataset
 
 from vidpred.data.catalog import SPLITS, ClipSample, Split
 from vidpred.data.clip_format import ArrayClip
+from vidpred.data.clip_stream import ClipStreamDataModule
 from vidpred.data.digits_world import Bounce, generator_digest, render_moving_digits
 from vidpred.data.evaluation_clips import evaluation_sample
 from vidpred.data.mnist_digits import Digits, DigitSplit, split_digits
 from vidpred.data.options import ClipLengths, Color
-from vidpred.data.streaming import ClipStreamDataModule
 from vidpred.data.training_clips import cut_patches
 from vidpred.errors import DataError, SettingError, VidpredError
 from vidpred.ops.frame_format import reformat_uint8

@@ -1,6 +1,6 @@
 """Protocols, scoring, comparing, the report."""
 
-from vidpred.evaluation.moving_mnist import MovingMNISTFile, MovingMNISTVideos
+from vidpred.evaluation.digit_sequences import MovingMNISTFile, MovingMNISTVideos
 from vidpred.evaluation.protocol import Protocol, available_protocols, load_protocol
 from vidpred.evaluation.results.reading import read_result
 from vidpred.evaluation.results.result import Result

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from vidpred.errors import PredictionError, VideoError, VidpredError
 from vidpred.ops import to_unit, unit_to_uint8
-from vidpred.prediction.conditions import condition_of_window
 from vidpred.prediction.rollout import Rollout
+from vidpred.prediction.window_conditions import condition_of_window
 from vidpred.prediction.windows import Input, Place, Window, windows
 from vidpred.prefetch import in_background
 from vidpred.video.clip import Pixels

@@ -12,8 +12,9 @@ from torch import Tensor
 from vidpred.errors import VideoError
 from vidpred.evaluation.clips import EvaluationClip
 from vidpred.evaluation.protocol import Protocol
-from vidpred.evaluation.results.averages import counted, mean
+from vidpred.evaluation.results.averages import mean
 from vidpred.evaluation.results.result import ClipRow
+from vidpred.evaluation.results.skipping import counted, rule_of
 from vidpred.evaluation.scoring.methods import TRUTH
 from vidpred.evaluation.scoring.result_writer import ResultWriter
 from vidpred.ops import unit_to_uint8
@@ -73,7 +74,7 @@ class Gallery:
 
     def judge(self, method: str, row: ClipRow) -> None:
         """Take a clip's score into account; the reference comes before the others."""
-        scores = counted(row, self._key, self._skip)
+        scores = counted(row, self._key, rule_of(self._skip))
         if method == REFERENCE and self._reference is not None:
             self._reference[row["clip"]] = scores
         if method not in self._ends:
