@@ -11,6 +11,7 @@ import vidpred
 from vidpred.cli.main import _parser, main
 from vidpred.data.moving_shapes import write_moving_shapes
 from vidpred.evaluation import available_protocols, read_result
+from vidpred.models import FlowRefiner
 from vidpred.resources import packaged_configurations
 from vidpred.storage.checkpoint import read_checkpoint
 
@@ -65,7 +66,7 @@ def require_results(run: Path) -> None:
 
 def test_there_is_an_experiment_for_every_row() -> None:
     names = {path.stem for path in (ROOT / "experiment").glob("*.yaml")}
-    assert names == {*ROWS, *SECOND_STAGES, "quickstart", "small_for_videos"}
+    assert names == {*ROWS, *SECOND_STAGES, "quickstart", "small_for_videos", "flow_refiner"}
 
 
 @pytest.mark.parametrize("name", [*ROWS, "quickstart", "small_for_videos"])
@@ -74,6 +75,15 @@ def test_experiments_train(name: str, tmp_path: Path, toy_root: Path) -> None:
     files = ("-c", f"experiment/{name}.yaml", "--data.patch_size=32")
     assert fit_one_batch(tmp_path, toy_root, *files) == 0
     require_results(tmp_path / "run")
+
+
+def test_the_flow_refiner_trains(tmp_path: Path, long_toy_root: Path) -> None:
+    small = ("--data.patch_size=32", "--model.predictor.widths=[4,8]", "--data.eval_horizon=4")
+    arguments = ("-c", "experiment/flow_refiner.yaml", *small, "--model.lr_scheduler=null")
+    assert fit_one_batch(tmp_path, long_toy_root, *arguments) == 0
+    require_results(tmp_path / "run")
+    trained = vidpred.load(tmp_path / "run/checkpoints/last.ckpt").network
+    assert isinstance(trained, FlowRefiner)
 
 
 @pytest.mark.parametrize("name", SECOND_STAGES)
@@ -226,6 +236,7 @@ def test_no_file_is_forgotten() -> None:
     covered |= {"model/adam.yaml", "model/adam_adversarial.yaml", "sweep/ablation.yaml"}
     covered |= {"trainer/weight_average.yaml", "trainer/recovery.yaml"}
     covered |= {f"experiment/{name}.yaml" for name in SECOND_STAGES}
+    covered |= {"experiment/flow_refiner.yaml"}
     covered |= {"trainer/default.yaml", "trainer/scoring.yaml"}  # read before every other file
     covered |= {f"protocol/{name}.yaml" for name in available_protocols()}
     covered |= {"data/kth.yaml", "data/moving_mnist.yaml"}

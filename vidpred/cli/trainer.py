@@ -32,7 +32,7 @@ from vidpred.runs.configuration import RunConfiguration
 from vidpred.runs.folder import NewFolder, hold, new_run_dir, require_writable, run_of
 from vidpred.runs.resume_point import find_checkpoint, say_changes, wandb_run_id
 from vidpred.storage.checkpoint import read_checkpoint
-from vidpred.tasks import NextFrameTask
+from vidpred.tasks import PredictionTask
 from vidpred.tasks.speed import default_precision
 
 INTERRUPTED = 130
@@ -92,7 +92,7 @@ class VidpredCLI(LightningCLI):
         scoring = [*training, str(folder / "scoring.yaml")]
         whole_names = {"allow_abbrev": False}  # `--trainer.max_epoch` is a typing error
         super().__init__(
-            NextFrameTask,
+            PredictionTask,
             pl.LightningDataModule,
             subclass_mode_model=True,
             subclass_mode_data=True,
@@ -231,8 +231,7 @@ class VidpredCLI(LightningCLI):
 
     def _module(self) -> str:
         """Name the module of a network that is not ours, which a checkpoint may not choose."""
-        generator = getattr(self.model, "generator", None)
-        module = type(generator).__module__
+        module = type(self.model.predictor).__module__
         return "" if module.startswith("vidpred.") else f" --module {module}"
 
     def _send_logs_to_stderr(self) -> None:

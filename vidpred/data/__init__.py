@@ -1,5 +1,6 @@
 """Video data sets: lists, training clips at random, whole evaluation clips."""
 
+from vidpred.data.augmentation import ClipAugmentation
 from vidpred.data.base import ClipDataModule
 from vidpred.data.blocks import BlockPart, TrainingBlocks, TrainingStream
 from vidpred.data.catalog import ClipSample, Listing, Split, Video, collate_clips
@@ -21,6 +22,7 @@ __all__ = [
     "MOTIONS",
     "BlockPart",
     "BlockSampler",
+    "ClipAugmentation",
     "ClipDataModule",
     "ClipLengths",
     "ClipLoader",

@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import Dataset
 
 from vidpred.data.catalog import ClipSample, Video
-from vidpred.data.clip_format import Clip, Size, in_format
+from vidpred.data.clip_format import CuttableClip, Size, in_format
 from vidpred.data.index.video_index import VideoIndex
 from vidpred.data.patches import choose_patches
 from vidpred.data.video_draws import VideoDraws
@@ -209,7 +209,9 @@ class TrainingClips(Dataset[ClipSample]):
                 "`vidpred data doctor` says what is wrong"
             ) from error
 
-    def _cut(self, clip: Clip, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    def _cut(
+        self, clip: CuttableClip, rng: np.random.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         clip = in_format(clip, size=self.resize, gray=self.gray)
         return cut_patches(
             clip,
@@ -227,7 +229,7 @@ class TrainingClips(Dataset[ClipSample]):
 
 
 def cut_patches(
-    clip: Clip,
+    clip: CuttableClip,
     size: Size | None,
     *,
     context_frames: int,

@@ -8,7 +8,7 @@ from typing import Literal
 from jsonargparse.typing import OpenUnitInterval, PositiveInt
 from torch import Tensor
 
-from vidpred.data.catalog import SPLITS, Listing, Video, evenly_spaced
+from vidpred.data.catalog import Listing, Video, evenly_spaced
 from vidpred.data.kth import PEOPLE, PersonSplit, list_people
 from vidpred.data.ucf101 import LIST_DIR, VIDEO_DIR
 from vidpred.data.ucf101_lists import locate, read_list
@@ -148,13 +148,17 @@ class HeldOutVideos(VideoSelection):
         Raises:
             DataError: When the folder or the list is not there, or no video is in it.
         """
-        lists: dict[str, Path] = {}
+        path = None
         if self.test_list is not None:
-            path = root / self.test_list
-            path = path if path.is_file() else Path(self.test_list).expanduser()
-            lists = {f"{split}_list": path for split in SPLITS}
+            below = root / self.test_list
+            path = below if below.is_file() else Path(self.test_list).expanduser()
         data = VideoFolderDataModule(
-            root, val_fraction=self.val_fraction, test_fraction=self.test_fraction, **lists
+            root,
+            val_fraction=self.val_fraction,
+            test_fraction=self.test_fraction,
+            train_list=path,
+            val_list=path,
+            test_list=path,
         )
         listing = data.list_split("test")
         if self.limit is None:

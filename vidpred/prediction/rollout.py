@@ -59,6 +59,10 @@ class Rollout:
         self._colour_by_colour = channels == 1
         # A predictor that rolls out by itself, as extrapolation does, has no step to be tiled.
         self._stepwise = type(predictor).rollout is Predictor.rollout and not predictor.conditions
+        self._frame_by_frame = (
+            type(predictor).rollout_frames is not Predictor.rollout_frames
+            and not predictor.conditions
+        )
         self._dtype = next(predictor.parameters(), torch.empty(0)).dtype
         self._pixel_bytes = bytes_a_pixel(predictor, channels, device, self._dtype)
         multiple, radius = predictor.size_multiple, predictor.receptive_radius
@@ -146,18 +150,30 @@ class Rollout:
         *,
         condition: dict[str, Tensor],
     ) -> Iterator[Tensor]:
-        frames = list(known)
-        needed = (self.context_frames + 2 * horizon) * frames[0].nbytes
+        window = torch.stack(list(known), dim=1)
+        held = self.context_frames + (2 if self._frame_by_frame else 2 * horizon)
+        needed = held * window[:, 0].nbytes + self._whole_bytes(window)
         if needed > self.max_memory - PROCESS_BYTES:
+            at_once = (
+                "looks at whole frames"
+                if self._frame_by_frame
+                else (f"gives all {horizon} frames at once")
+            )
+            lower = "" if self._frame_by_frame else " or lower --horizon"
             raise PredictionError(
-                f"this predictor gives all {horizon} frames at once, which takes "
-                f"{in_words(needed + PROCESS_BYTES)}; raise --max-memory or lower --horizon"
+                f"this predictor {at_once}, which takes {in_words(needed + PROCESS_BYTES)}; "
+                f"raise --max-memory{lower}"
             )
         with torch.inference_mode():
-            context = torch.stack(frames, dim=1)
-            given = {"condition": condition} if condition else {}
-            pred = self.predictor(context, horizon, **given)
-        yield from pred.unbind(1)
+            if condition:
+                yield from self.predictor(window, horizon, condition=condition).unbind(1)
+            else:
+                yield from self.predictor.stream(window, horizon)
+
+    def _whole_bytes(self, window: Tensor) -> int:
+        """Bytes that a predictor takes that gives frame by frame what it sees whole."""
+        batch, _, _, height, width = window.shape
+        return self._pixel_bytes * batch * height * width if self._frame_by_frame else 0
 
     def _condition(self, windows: Sequence[Window]) -> dict[str, Tensor]:
         """Give what the windows are conditioned on, by name, shape (B, T, ...)."""
