@@ -45,12 +45,13 @@ ALLOWED = {
     "callbacks": FOUNDATION
     | {"diagnostics", "losses", "loggers", "metrics", "models", "ops", "runs", "video", "viz"},
     "prediction": FOUNDATION | {"metrics", "models", "ops", "video", "viz"},
+    "page": FOUNDATION | {"metrics", "models", "ops", "prediction", "storage", "video", "viz"},
     "evaluation": FOUNDATION
     | {"data", "flow", "metrics", "models", "ops", "storage", "video", "viz"},
     "export": FOUNDATION | {"evaluation", "models", "ops", "storage"},
     "cli": FOUNDATION
     | {"callbacks", "data", "diagnostics", "evaluation", "export", "kernels", "loggers", "metrics"}
-    | {"models", "ops", "prediction", "runs", "storage", "tasks", "video"},
+    | {"models", "ops", "page", "prediction", "runs", "storage", "tasks", "video"},
 }
 IN_EVALUATION: dict[str, set[str]] = {
     "sources": set(),
@@ -62,7 +63,7 @@ IN_EVALUATION: dict[str, set[str]] = {
 """Packages of `evaluation`; all of them use its files that are in none: protocol, clips, ..."""
 WITHOUT_LIGHTNING = (
     *("ops", "kernels", "video", "flow", "models", "storage", "losses", "metrics", "viz"),
-    "prediction",
+    *("prediction", "page"),
 )
 
 
