@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vidpred._version import __version__
-from vidpred.cli import ablate, compare, data, export, predict, quickstart, score, test
+from vidpred.cli import ablate, compare, data, export, predict, quickstart, score, serve, test
 from vidpred.cli.common import with_dashes, with_underscores
 from vidpred.errors import VidpredError
 from vidpred.resources import packaged_configurations
@@ -148,6 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     quickstart.add_quickstart_parser(commands)
     predict.add_predict_parser(commands)
+    serve.add_serve_parser(commands)
     for command, (summary, _) in TRAINER_COMMANDS.items():
         commands.add_parser(command, help=summary)
     test.add_test_parser(commands)

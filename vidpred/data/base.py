@@ -97,7 +97,7 @@ class ClipDataModule(ClipStreamDataModule):
         return TrainingClips(
             videos,
             context_frames=self.lengths.context_frames,
-            horizon=self.lengths.horizon,
+            horizon=self.loaded_frames - self.lengths.context_frames,
             patch_size=self.patch_shape,
             motion_threshold=self.motion_threshold,
             clips_per_video=self.clips_per_video,

@@ -93,6 +93,21 @@ def load_predictor(path: str | Path, *, modules: Sequence[ModuleType] = ()) -> P
     return predictor
 
 
+def trained_predictor(path: str) -> Predictor:
+    """Load a predictor to train it further, under any task.
+
+    In a configuration: `predictor: {class_path: vidpred.storage.trained_predictor, init_args:
+    {path: runs/mine/checkpoints/best.ckpt}}`.
+
+    Args:
+        path: As for `load_predictor`.
+
+    Raises:
+        CheckpointError: When the file is missing, damaged or not ours.
+    """
+    return load_predictor(path).train()
+
+
 def trained_generator(path: str) -> ScalePredictor:
     """Load a generator to train it further, under any losses or patch size.
 
