@@ -40,16 +40,18 @@ ALLOWED = {
     "storage": FOUNDATION | {"kernels", "models", "ops"},
     "runs": FOUNDATION | {"loggers", "models", "ops", "storage"},
     "diagnostics": FOUNDATION | {"loggers", "losses", "models", "ops", "storage"},
-    "tasks": FOUNDATION | {"diagnostics", "kernels", "losses", "models", "ops", "runs", "storage"},
+    "tasks": FOUNDATION
+    | {"diagnostics", "flow", "kernels", "losses", "models", "ops", "runs", "storage"},
     "callbacks": FOUNDATION
     | {"diagnostics", "losses", "loggers", "metrics", "models", "ops", "runs", "video", "viz"},
     "prediction": FOUNDATION | {"metrics", "models", "ops", "video", "viz"},
+    "page": FOUNDATION | {"metrics", "models", "ops", "prediction", "storage", "video", "viz"},
     "evaluation": FOUNDATION
     | {"data", "flow", "metrics", "models", "ops", "storage", "video", "viz"},
     "export": FOUNDATION | {"evaluation", "models", "ops", "storage"},
     "cli": FOUNDATION
     | {"callbacks", "data", "diagnostics", "evaluation", "export", "kernels", "loggers", "metrics"}
-    | {"models", "ops", "prediction", "runs", "storage", "tasks", "video"},
+    | {"models", "ops", "page", "prediction", "runs", "storage", "tasks", "video"},
 }
 IN_EVALUATION: dict[str, set[str]] = {
     "sources": set(),
@@ -61,7 +63,7 @@ IN_EVALUATION: dict[str, set[str]] = {
 """Packages of `evaluation`; all of them use its files that are in none: protocol, clips, ..."""
 WITHOUT_LIGHTNING = (
     *("ops", "kernels", "video", "flow", "models", "storage", "losses", "metrics", "viz"),
-    "prediction",
+    *("prediction", "page"),
 )
 
 
@@ -74,7 +76,6 @@ SAME_IDEA = {
     "variational": "the contract of a predictor, and the task that trains it",
     "progress": "what a user sees of it, in a command and in a training",
     "curves": "the training curves, as they are drawn and as they are written",
-    "clips": "the clips that an evaluation scores, and that a task trains on",
 }
 """File names in several packages, and the one thing that each means."""
 

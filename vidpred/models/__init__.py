@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from vidpred.models.baselines import CopyLastFrame, LinearExtrapolation, OpticalFlowExtrapolation
 from vidpred.models.discriminator import DiscriminatorScale, MultiScaleDiscriminator
 from vidpred.models.duplicate_aware import DuplicateAwareFlowExtrapolation
+from vidpred.models.flow_refiner import FlowRefiner
 from vidpred.models.likelihood import Likelihood
 from vidpred.models.multiscale import GeneratorScale, MultiScaleGenerator
 from vidpred.models.named_baselines import BASELINES, baseline
@@ -21,6 +22,7 @@ __all__ = [
     "CopyLastFrame",
     "DiscriminatorScale",
     "DuplicateAwareFlowExtrapolation",
+    "FlowRefiner",
     "GeneratorScale",
     "Likelihood",
     "LinearExtrapolation",

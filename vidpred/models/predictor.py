@@ -1,7 +1,7 @@
 """The contract of everything that predicts: past frames in, any number of future frames out."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import torch
@@ -189,6 +189,38 @@ class Predictor(nn.Module, ABC):
                 predicted.append(self.step(window))
             window = torch.cat([window, predicted[-1]], dim=1)[:, -self.context_frames :]
         return torch.cat(predicted, dim=1)[:, :horizon]
+
+    def rollout_frames(
+        self, window: Tensor, horizon: int, *, condition: Condition | None = None
+    ) -> Iterator[Tensor]:
+        """Predict as `rollout`, frame by frame.
+
+        A predictor that predicts all frames directly overrides this too where it need not hold them
+        all.
+
+        Yields:
+            `horizon` tensors (B, C, H, W) in [0, 1].
+        """
+        given = {"condition": condition} if self.conditions else {}
+        yield from self.rollout(window, horizon, **given).unbind(1)
+
+    def stream(
+        self, context: Tensor, horizon: int, *, condition: Condition | None = None
+    ) -> Iterator[Tensor]:
+        """Predict as `forward`, and give each frame once it is known.
+
+        Args:
+            context: As for `forward`.
+            horizon: As for `forward`.
+            condition: As for `forward`.
+
+        Yields:
+            `horizon` tensors (B, C, H, W) in [0, 1].
+        """
+        window, condition = self._window(context, horizon, condition)
+        height, width = context.shape[-2:]
+        for frame in self.rollout_frames(window, horizon, condition=condition):
+            yield frame[..., :height, :width]
 
     def sample(
         self,

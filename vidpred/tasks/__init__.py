@@ -2,7 +2,8 @@
 
 from vidpred.tasks.adversarial import AdversarialTask
 from vidpred.tasks.base import PredictionTask
-from vidpred.tasks.clips import Clips
+from vidpred.tasks.divided_clips import Clips
+from vidpred.tasks.flow_refinement import FlowRefinementTask
 from vidpred.tasks.likelihood import LikelihoodTask
 from vidpred.tasks.multiscale import NextFrameTask
 from vidpred.tasks.reconstruction import ReconstructionTask
@@ -12,6 +13,7 @@ from vidpred.tasks.variational import VariationalTask
 __all__ = [
     "AdversarialTask",
     "Clips",
+    "FlowRefinementTask",
     "LikelihoodTask",
     "NextFrameTask",
     "PredictionTask",

@@ -23,7 +23,7 @@ from vidpred.runs.resume import ResumeState
 from vidpred.storage.checkpoint import CHECKPOINT_KEY
 from vidpred.storage.description import describe_predictor
 from vidpred.tasks.builders import Builders, adam, without_metric
-from vidpred.tasks.clips import Clips, divided, require_length
+from vidpred.tasks.divided_clips import Clips, divided, require_length
 from vidpred.tasks.finite import FiniteCheck
 from vidpred.tasks.origin import describe_training, require_same_networks
 from vidpred.tasks.processes import share_gradients

@@ -14,7 +14,7 @@ from vidpred.models import Likelihood, Predictor
 from vidpred.ops.checks import require_positive
 from vidpred.tasks.base import PredictionTask, Stage
 from vidpred.tasks.builders import adam
-from vidpred.tasks.clips import Clips, divided
+from vidpred.tasks.divided_clips import Clips, divided
 from vidpred.tasks.speed import Speed
 
 

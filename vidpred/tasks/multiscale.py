@@ -10,7 +10,7 @@ from vidpred.losses import GeneratorObjective, Objective, PredictionLoss
 from vidpred.models import Condition, Predictor, ScalePredictor
 from vidpred.ops import pyramid, signed_to_unit, to_unit, unit_to_signed
 from vidpred.tasks.base import PredictionTask
-from vidpred.tasks.clips import condition_of, require_channels, require_length
+from vidpred.tasks.divided_clips import condition_of, require_channels, require_length
 from vidpred.tasks.speed import Decided, Speed, compiled
 
 
