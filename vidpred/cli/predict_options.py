@@ -80,8 +80,9 @@ def add_predict_options(parser: argparse.ArgumentParser) -> None:
         "--at",
         type=time_or_index,
         metavar="PLACE",
-        help="predict from this place instead of the end: a time such as 12.5s or 1:02.5, or the "
-        "index of a frame, counted from 0, which is the last one known",
+        help="predict from this place instead of the end: a time such as 12.5s or 1:02.5 on a "
+        "player's clock (0 is where the file begins, sound or picture), or the index of a frame, "
+        "counted from 0; the last frame known is the one shown then",
     )
     place.add_argument(
         "--every",

@@ -1,6 +1,7 @@
 """`vidpred fit` and `validate`: Lightning's command line in a folder of the run."""
 
 import logging
+import os
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -295,6 +296,15 @@ def run_cli(arguments: Sequence[str]) -> VidpredCLI | int:
         if not isinstance(error, MisconfigurationException) and not _is_from_lightning(error):
             raise
         raise VidpredError(str(error).strip()) from error
+    except RuntimeError as error:
+        if not (_is_from_lightning(error) and "SLURM" in str(error)):
+            raise
+        raise VidpredError(
+            f"SLURM_NTASKS is {os.environ.get('SLURM_NTASKS')} in this shell, as an interactive "
+            "job leaves it, and Lightning takes this process for one of them. For one process: "
+            "unset SLURM_NTASKS. For several: start them with srun, one for each device "
+            f"(--ntasks-per-node). Lightning said: {error}"
+        ) from error
     except SystemExit as stop:
         # Lightning answers Ctrl-C with exit(1) and SIGTERM without a number, after its callbacks
         # have saved.

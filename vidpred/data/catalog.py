@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vidpred.batch import ClipBatch
 from vidpred.data.shared_memory import joined
-from vidpred.errors import DataError, VideoError
+from vidpred.errors import DataError, VideoError, is_system_error
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -167,10 +167,18 @@ def read_lines(path: Path) -> list[str]:
     """Give the lines of a text file that are not empty, without a byte-order mark.
 
     Raises:
-        DataError: When it is not UTF-8.
+        DataError: When it is not UTF-8, or the system does not give it.
+        FileNotFoundError: When it is not there.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        if not is_system_error(error):
+            raise
+        raise DataError(
+            f"{path}: the list cannot be read ({error.strerror}); correct its permissions, or look "
+            "after the disk or network drive"
+        ) from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 text ({error}); save the list as UTF-8") from error
     return [line.strip() for line in lines if line.strip()]

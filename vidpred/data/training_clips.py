@@ -14,7 +14,7 @@ from vidpred.data.clip_format import CuttableClip, Size, in_format
 from vidpred.data.index.video_index import VideoIndex
 from vidpred.data.patches import choose_patches
 from vidpred.data.video_draws import VideoDraws
-from vidpred.errors import DataError, VideoError
+from vidpred.errors import AccessError, DataError, VideoError
 from vidpred.video import VideoInfo, decode_clips, probe
 from vidpred.video.conditions import conditions_path, cut_conditions, read_conditions
 
@@ -161,6 +161,8 @@ class TrainingClips(Dataset[ClipSample]):
             with closing(clips):
                 # One after the other: the frames of one clip are held at a time.
                 cut = [self._cut(clip, rng) for clip in clips]
+        except AccessError:
+            raise  # of the system, not of the video
         except VideoError as error:
             self._set_aside(index, error)
             raise
@@ -186,6 +188,8 @@ class TrainingClips(Dataset[ClipSample]):
         if path not in self._probed:
             try:
                 self._probed[path] = probe(path)
+            except AccessError:
+                raise
             except VideoError as error:
                 self._probed[path] = error.with_traceback(None)
         found = self._probed[path]

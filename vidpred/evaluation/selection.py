@@ -10,12 +10,14 @@ from torch import Tensor
 
 from vidpred.data.catalog import Listing, Video, evenly_spaced
 from vidpred.data.kth import PEOPLE, PersonSplit, list_people
-from vidpred.data.ucf101 import LIST_DIR, VIDEO_DIR
+from vidpred.data.ucf101_layout import LIST_DIR, VIDEO_DIR, explain_layout
 from vidpred.data.ucf101_lists import locate, read_list
 from vidpred.data.video_folder import VideoFolderDataModule, find_videos
 from vidpred.errors import DataError
+from vidpred.files import require_folder
 from vidpred.ops.checks import require_positive
 from vidpred.video import read_clip
+from vidpred.video.folders import no_videos
 
 
 class VideoSelection(ABC):
@@ -86,6 +88,8 @@ class UCF101Videos(VideoSelection):
         path = root / LIST_DIR / f"testlist0{self.split}.txt"
         if not path.is_file() or not (root / VIDEO_DIR).is_dir():
             missing = root / VIDEO_DIR if path.is_file() else path
+            if root.is_dir() and (said := explain_layout(root)) is not None:
+                raise DataError(f"{root}: {said}")
             raise DataError(
                 f"{missing}: not there; expected {VIDEO_DIR}/<Class>/*.avi and {LIST_DIR}/*.txt "
                 "below the data root, as in UCF101 (`vidpred data toy <folder>` writes such a set)"
@@ -184,8 +188,8 @@ class FolderVideos(VideoSelection):
         Raises:
             DataError: When the folder is not there or holds none.
         """
-        names = find_videos(root) if root.is_dir() else []
+        names = find_videos(require_folder(root, "a folder of videos"))
         if not names:
-            raise DataError(f"{root}: no video in it or below; expected a folder of videos")
+            raise DataError(no_videos(root))
         videos = [Video(path=root / name, video_id=name) for name in names]
         return Listing(tuple(evenly_spaced(videos, self.limit)))

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from vidpred.errors import CheckpointError
+from vidpred.files import expand_home
 from vidpred.kernels.channels_last import to_channels_last
 from vidpred.models.named_baselines import BASELINES, baseline
 from vidpred.models.predictor import Predictor, ScalePredictor
@@ -140,12 +141,12 @@ def read_saved(path: str | Path) -> SavedPredictor:
         CheckpointError: When the file is missing, damaged or not ours.
     """
     path = find_saved(path)
-    if path.suffix in _FOREIGN and path.is_file():
+    if path.suffix.lower() in _FOREIGN and path.is_file():
         raise CheckpointError(
-            f"{path}: was exported for other programs, such as {_FOREIGN[path.suffix]}; expected "
-            "the checkpoint or the safetensors file that it was exported from"
+            f"{path}: was exported for other programs, such as {_FOREIGN[path.suffix.lower()]}; "
+            "expected the checkpoint or the safetensors file that it was exported from"
         )
-    if path.suffix == WEIGHTS_ENDING:
+    if path.suffix.lower() == WEIGHTS_ENDING:
         return _from_weights(path)
     return _from_checkpoint(path)
 
@@ -187,7 +188,7 @@ def find_saved(path: str | Path, *, others: Iterable[str] = ()) -> Path:
         CheckpointError: When there is neither.
     """
     ours = packaged_weights()
-    file = Path(path).expanduser()
+    file = expand_home(path)
     if file.is_file() or (file.exists() and str(path) not in ours):
         return file
     if str(path) in ours:

@@ -8,10 +8,11 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
 from vidpred.data.catalog import Video
-from vidpred.errors import DataError, VideoError
+from vidpred.errors import AccessError, DataError, VideoError
 from vidpred.evaluation.clips import ClipSource, EvaluationClip, Loaded, Unit
 from vidpred.evaluation.fingerprints import fingerprint_of
 from vidpred.evaluation.protocol import FrameFormat, Protocol
+from vidpred.files import expand_home
 from vidpred.ops import to_unit
 from vidpred.ops.frame_format import resize_frames, to_gray
 from vidpred.video.conditions import clip_conditions, conditions_path
@@ -34,7 +35,7 @@ class VideoClips(ClipSource):
     def __init__(self, protocol: Protocol, root: str | Path, *, with_masks: bool = True) -> None:
         self.protocol = protocol
         self._motion_mask = protocol.mask if with_masks else None
-        listing = protocol.videos.select(Path(root).expanduser())
+        listing = protocol.videos.select(expand_home(root))
         if not listing.videos:
             raise DataError(
                 f"{root}: none of the {len(listing.missing)} videos of protocol {protocol.name} is "
@@ -78,6 +79,8 @@ class VideoClips(ClipSource):
         span = starts[-1] - starts[0] + (cut.length - 1) * cut.frame_step + 1
         try:
             frames = self.protocol.videos.read(video, starts[0], span)
+        except AccessError:
+            raise
         except VideoError:
             return self._read_apart(video)
         loaded: Loaded = {}
@@ -99,6 +102,8 @@ class VideoClips(ClipSource):
             try:
                 frames = self.protocol.videos.read(video, start, cut.length, cut.frame_step)
                 loaded[name] = self._clip(video, start, frames)
+            except AccessError:
+                raise
             except VideoError as error:
                 loaded[name] = error
         return loaded
