@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vidpred.models.checkpoint import read_checkpoint
+from vidpred.storage.checkpoint import read_checkpoint
 
 
 def require_same(one: Path, other: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from vidpred.models import Predictor
-from vidpred.models.description import describe_predictor
+from vidpred.storage.description import describe_predictor
 
 
 def save_predictor(predictor: Predictor, path: Path) -> Path:

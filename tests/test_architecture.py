@@ -1,34 +1,46 @@
 """The arrows between the packages never turn; see the map in the README."""
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from vidpred.moved import MOVED
+
 PACKAGE = Path(__file__).parents[1] / "vidpred"
-FOUNDATION = {"allocator", "batch", "errors", "files", "configurations", "provenance"}
+FOUNDATION = {"_version", "batch", "errors", "files", "moved", "plain", "provenance", "resources"}
 ALLOWED = {
     "ops": FOUNDATION,
+    "kernels": FOUNDATION,
+    "loggers": FOUNDATION,
     "video": FOUNDATION | {"ops"},
     "flow": FOUNDATION | {"ops"},
-    "models": FOUNDATION | {"flow", "ops"},
     "losses": FOUNDATION | {"ops"},
     "metrics": FOUNDATION | {"ops"},
     "viz": FOUNDATION | {"ops", "video"},
     "data": FOUNDATION | {"ops", "video"},
-    "tasks": FOUNDATION | {"ops", "models", "losses"},
-    "loggers": FOUNDATION,
-    "callbacks": FOUNDATION | {"ops", "video", "losses", "loggers", "metrics", "models", "viz"},
-    "evaluation": FOUNDATION | {"ops", "video", "data", "flow", "metrics", "models", "viz"},
-    "export": FOUNDATION | {"ops", "models", "evaluation"},
-    "prediction": FOUNDATION | {"ops", "video", "metrics", "models", "viz"},
+    "models": FOUNDATION | {"flow", "kernels", "ops"},
+    "storage": FOUNDATION | {"models", "ops"},
+    "runs": FOUNDATION | {"loggers", "models", "ops", "storage"},
+    "diagnostics": FOUNDATION | {"loggers", "losses", "models", "ops", "storage"},
+    "tasks": FOUNDATION | {"diagnostics", "kernels", "losses", "models", "ops", "runs", "storage"},
+    "callbacks": FOUNDATION
+    | {"diagnostics", "losses", "loggers", "metrics", "models", "ops", "runs", "video", "viz"},
+    "prediction": FOUNDATION | {"metrics", "models", "ops", "video", "viz"},
+    "evaluation": FOUNDATION
+    | {"data", "flow", "metrics", "models", "ops", "storage", "video", "viz"},
+    "export": FOUNDATION | {"evaluation", "models", "ops", "storage"},
     "cli": FOUNDATION
-    | {"callbacks", "data", "evaluation", "export", "loggers", "metrics", "models", "ops"}
-    | {"prediction", "tasks", "video"},
+    | {"callbacks", "data", "diagnostics", "evaluation", "export", "kernels", "loggers", "metrics"}
+    | {"models", "ops", "prediction", "runs", "storage", "tasks", "video"},
 }
-WITHOUT_LIGHTNING = ("ops", "video", "flow", "models", "losses", "metrics", "viz", "prediction")
+WITHOUT_LIGHTNING = (
+    *("ops", "kernels", "video", "flow", "models", "storage", "losses", "metrics", "viz"),
+    "prediction",
+)
 
 
 def imports(file: Path) -> set[str]:
@@ -55,9 +67,42 @@ def test_arrows_never_turn(folder: str) -> None:
                 assert part in ALLOWED[folder], f"{file.name} imports {name}"
 
 
+def test_no_file_inside_imports_the_facade() -> None:
+    parts = {path.stem if path.suffix else path.name for path in PACKAGE.iterdir()}
+    for file in PACKAGE.glob("**/*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                assert "vidpred" not in {alias.name for alias in node.names}, file
+            elif isinstance(node, ast.ImportFrom) and node.module == "vidpred":
+                assert {alias.name for alias in node.names} <= parts, file
+
+
+@pytest.mark.parametrize("file", sorted(PACKAGE.glob("*.py")), ids=lambda file: file.name)
+def test_what_all_packages_use_is_below_them(file: Path) -> None:
+    if file.stem in {"__init__", "__main__"}:  # the facade, and the command line's door
+        return
+    for name in imports(file):
+        root, _, rest = name.partition(".")
+        assert root != "vidpred" or rest.split(".")[0] in FOUNDATION, f"{file.name} imports {name}"
+
+
 def test_every_folder_has_a_place() -> None:
     folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     assert folders == set(ALLOWED)
+
+
+@pytest.mark.parametrize(("package", "name"), [(p, n) for p in MOVED for n in MOVED[p]])
+def test_names_that_moved_are_found_with_a_warning(package: str, name: str) -> None:
+    with pytest.warns(DeprecationWarning, match=f"{package}.{name} is vidpred"):
+        found = getattr(importlib.import_module(package), name)
+    new, _, attribute = MOVED[package][name].rpartition(".")
+    assert found is getattr(importlib.import_module(new), attribute)
+
+
+@pytest.mark.parametrize("package", MOVED)
+def test_names_that_never_were_are_refused(package: str) -> None:
+    with pytest.raises(AttributeError, match=f"'{package}' has no attribute 'nothing'"):
+        importlib.import_module(package).nothing  # noqa: B018
 
 
 @pytest.mark.parametrize("folder", WITHOUT_LIGHTNING)

@@ -9,10 +9,10 @@ import yaml
 
 import vidpred
 from vidpred.cli.main import _parser, main
-from vidpred.configurations import packaged_configurations
 from vidpred.data.moving_shapes import write_moving_shapes
 from vidpred.evaluation import available_protocols, read_result
-from vidpred.models.checkpoint import read_checkpoint
+from vidpred.resources import packaged_configurations
+from vidpred.storage.checkpoint import read_checkpoint
 
 ROOT = packaged_configurations()
 ROWS = ("single_scale_l2", "l2", "l1", "gdl_l1", "adv", "adv_gdl")

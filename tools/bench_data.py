@@ -27,9 +27,9 @@ from turns import Row, side_by_side
 from worker_memory import memory
 
 from vidpred.data import TrainingClips, UCF101DataModule
-from vidpred.data.index import VideoIndex
+from vidpred.data.index.video_index import VideoIndex
 from vidpred.data.patches import PATCH_MOTION_THRESHOLD, choose_patches
-from vidpred.evaluation.run import measured_by
+from vidpred.evaluation.scoring.scoring_pass import measured_by
 from vidpred.video import VideoInfo, decode_clips, probe
 
 LENGTH = 5

@@ -16,9 +16,9 @@ import torch
 
 from vidpred.data.ucf101_lists import read_list
 from vidpred.evaluation import evaluate, load_protocol
-from vidpred.evaluation.methods import baselines
-from vidpred.evaluation.run import measured_by
-from vidpred.evaluation.video_clips import VideoClips
+from vidpred.evaluation.scoring.methods import baselines
+from vidpred.evaluation.scoring.scoring_pass import measured_by
+from vidpred.evaluation.sources.video_clips import VideoClips
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ from public_predictors import PUBLIC
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from vidpred.allocator import keep_freed_memory
+from vidpred.kernels.allocator import keep_freed_memory
 from vidpred.models import MultiScaleGenerator
 from vidpred.prediction.rollout import Rollout
 from vidpred.prediction.windows import Window

@@ -33,9 +33,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vidpred.callbacks import DivergenceGuard, GradientCertificate, Pictures, TrainingHealth
 from vidpred.data import UCF101DataModule
+from vidpred.kernels import has_native_kernels
 from vidpred.losses import MultiScaleLoss
 from vidpred.models import MultiScaleDiscriminator, MultiScaleGenerator
-from vidpred.ops.winograd import has_native_kernels
 from vidpred.provenance import provenance
 from vidpred.tasks import AdversarialTask, NextFrameTask, ReconstructionTask, Speed
 

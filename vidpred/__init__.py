@@ -2,7 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from vidpred._version import __version__
+
+__all__ = ["__version__", "load"]
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +26,7 @@ def load(path: "str | Path") -> "VideoPredictor":
         vidpred.errors.CheckpointError: When the file is missing, damaged or not ours.
     """
     # Imported here, so that `import vidpred` and the help of the command line need no torch.
-    from vidpred.models import load_predictor
     from vidpred.prediction.video_predictor import VideoPredictor
+    from vidpred.storage import load_predictor
 
     return VideoPredictor(load_predictor(path)).eval()

@@ -8,7 +8,7 @@ from typing import TypedDict
 
 import torch
 
-import vidpred
+from vidpred._version import __version__
 
 
 class Provenance(TypedDict):
@@ -36,7 +36,7 @@ def provenance(*, batches_seen: int | None = None) -> Provenance:
     return {
         "seed": int(seed) if seed else None,
         "batches_seen": batches_seen,
-        "vidpred": vidpred.__version__,
+        "vidpred": __version__,
         "torch": str(torch.__version__),  # its own class is nothing that a checkpoint may hold
         "commit": _own_commit(),
     }
@@ -76,4 +76,4 @@ def git_commit(package: Path) -> str | None:
 @cache
 def _own_commit() -> str | None:
     """Ask once: the code that runs is that which was imported, whatever happens on the disk."""
-    return git_commit(Path(vidpred.__file__).parent)
+    return git_commit(Path(__file__).parent)

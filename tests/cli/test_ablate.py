@@ -11,7 +11,7 @@ from test_runs import ENVIRONMENT
 from vidpred.cli.ablate import Cell, fit_command
 from vidpred.cli.main import _parser, main
 from vidpred.data.moving_shapes import write_moving_shapes
-from vidpred.models.checkpoint import read_checkpoint
+from vidpred.storage.checkpoint import read_checkpoint
 
 
 def test_every_row_gets_as_many_clips_for_a_generator_step() -> None:
@@ -37,7 +37,7 @@ def test_every_row_gets_as_many_clips_for_a_generator_step() -> None:
 def test_width_and_optimizer_are_files_that_are_there(
     options: dict[str, str], files: list[str]
 ) -> None:
-    from vidpred.configurations import packaged_configurations
+    from vidpred.resources import packaged_configurations
 
     arguments = _parser().parse_args(["ablate", "--root=data", "--width=paper", "--optimizer=adam"])
     words = fit_command(arguments, Cell(options["row"], 1))

@@ -15,7 +15,7 @@ import pytest
 from same_checkpoints import require_same
 from wandb_file import read_run
 
-from vidpred.models.checkpoint import read_checkpoint
+from vidpred.storage.checkpoint import read_checkpoint
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ import vidpred
 from vidpred.cli.configurations import resolve_configurations
 from vidpred.cli.main import main
 from vidpred.errors import VidpredError
-from vidpred.models.checkpoint import read_checkpoint
+from vidpred.storage.checkpoint import read_checkpoint
 
 FIT = ["fit", "-c", "experiment/l2.yaml", "--wandb.enabled=false"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from test_runs import ENVIRONMENT, adversarial, command, run_to_end
 
-from vidpred.models.checkpoint import read_checkpoint
+from vidpred.storage.checkpoint import read_checkpoint
 
 pytestmark = pytest.mark.slow
 

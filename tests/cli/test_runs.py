@@ -15,7 +15,7 @@ import torch
 from wandb_file import find_run
 
 import vidpred
-from vidpred.models.checkpoint import read_checkpoint
+from vidpred.storage.checkpoint import read_checkpoint
 
 REPOSITORY = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "WANDB_MODE": "offline", "COLUMNS": "200"}

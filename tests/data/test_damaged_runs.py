@@ -15,8 +15,8 @@ import pytest
 from damaged_tree import EVERY_DAMAGE, damage_every_way
 
 from vidpred.data import UCF101DataModule, write_moving_shapes
-from vidpred.data.index import VideoIndex
-from vidpred.models.checkpoint import read_checkpoint
+from vidpred.data.index.video_index import VideoIndex
+from vidpred.storage.checkpoint import read_checkpoint
 
 MakeVideo = Callable[..., Path]
 

@@ -20,10 +20,10 @@ from vidpred.data import (
     collate_clips,
 )
 from vidpred.data.catalog import SPLITS, evenly_spaced
-from vidpred.data.index import VideoIndex
+from vidpred.data.index.video_index import VideoIndex
 from vidpred.data.video_folder import find_videos
 from vidpred.errors import DataError, VideoError
-from vidpred.evaluation.frame_files import write_clip
+from vidpred.evaluation.sources.frame_files import write_clip
 from vidpred.video import read_clip
 
 MakeVideo = Callable[..., Path]

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from vidpred.evaluation import evaluate, load_protocol, read_result
-from vidpred.evaluation.folder_clips import FolderClips
-from vidpred.evaluation.folders import ClipFolder
-from vidpred.evaluation.methods import baselines
 from vidpred.evaluation.protocol import build_protocol
+from vidpred.evaluation.scoring.methods import baselines
+from vidpred.evaluation.sources.clip_folder import ClipFolder
+from vidpred.evaluation.sources.folder_clips import FolderClips
 
 GOLDEN = Path(__file__).with_name("results_of_0_1")
 """Result files that commit 7ddd514 (version 0.1) wrote for the clips and the protocol below."""

@@ -21,9 +21,10 @@ from vidpred.cli.main import main
 from vidpred.errors import ExportError
 from vidpred.export import export
 from vidpred.export.parity import require_parity
-from vidpred.models import CopyLastFrame, GeneratorScale, MultiScaleGenerator, SavedPredictor
-from vidpred.models.description import describe_frames, describe_predictor
-from vidpred.models.saved import write_saved
+from vidpred.models import CopyLastFrame, GeneratorScale, MultiScaleGenerator
+from vidpred.storage import SavedPredictor
+from vidpred.storage.description import describe_frames, describe_predictor
+from vidpred.storage.saved import write_saved
 
 
 @pytest.fixture(scope="module")

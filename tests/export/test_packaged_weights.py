@@ -9,14 +9,14 @@ import torch
 import vidpred
 from vidpred.data.moving_shapes import write_moving_shapes
 from vidpred.errors import DataError
-from vidpred.evaluation.fingerprints import digest_of_names
-from vidpred.evaluation.methods import PredictorMethod
 from vidpred.evaluation.protocol import NamedProtocol, build_protocol
-from vidpred.evaluation.run import evaluate
-from vidpred.evaluation.video_clips import VideoClips
+from vidpred.evaluation.results.fingerprints import digest_of_names
+from vidpred.evaluation.scoring.methods import PredictorMethod
+from vidpred.evaluation.scoring.scoring_pass import evaluate
+from vidpred.evaluation.sources.video_clips import VideoClips
 from vidpred.export import model_card
 from vidpred.files import file_sha256
-from vidpred.models import SavedPredictor, packaged_weights, read_saved
+from vidpred.storage import SavedPredictor, packaged_weights, read_saved
 
 WEIGHTS = packaged_weights()
 CLOSE = {"psnr": 0.02, "sharpness": 0.02, "ssim": 0.001}

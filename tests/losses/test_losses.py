@@ -6,8 +6,12 @@ from torch.nn import functional as F
 
 from vidpred.losses import (
     AdversarialLoss,
+    CombinedLoss,
+    GradientDifferenceLoss,
+    LpLoss,
     MultiScaleLoss,
     Objective,
+    PredictionLoss,
     gradient_difference_loss,
     lp_loss,
     r1_penalty,
@@ -226,3 +230,72 @@ def test_impossible_weights_are_refused(weight: float) -> None:
         MultiScaleLoss(gradient_difference_weight=weight)
     with pytest.raises(ValueError, match=r"scale_weights\[1\] is"):
         MultiScaleLoss(scale_weights=[1, weight])
+
+
+def test_losses_of_one_scale_are_scalars_and_of_several_one_value_each() -> None:
+    torch.manual_seed(0)
+    preds = [torch.rand(2, 1, 3, n, n) for n in (4, 8)]
+    targets = [torch.rand(2, 1, 3, n, n) for n in (4, 8)]
+    loss = CombinedLoss([LpLoss(1, 0.5), GradientDifferenceLoss(2.0, weight=3.0)])
+    one = loss(preds[1], targets[1])
+    torch.testing.assert_close(one["lp_loss"], F.l1_loss(preds[1], targets[1]))
+    expected = gradient_difference_loss(preds[1], targets[1], 2.0)
+    torch.testing.assert_close(one["gradient_difference_loss"], expected)
+    assert loss.weights == {"lp_loss": 0.5, "gradient_difference_loss": 3.0}
+    # On scales it is the loss of the paper, term by term.
+    both = MultiScaleLoss(p=1, lp_weight=0.5, gradient_difference_weight=3.0, alpha=2.0)
+    assert both.weights == loss.weights
+    for name, term in both.terms(preds, targets).items():
+        assert torch.equal(loss(preds, targets)[name], term)
+
+
+def test_a_loss_of_weight_0_is_not_computed() -> None:
+    frames = torch.rand(1, 1, 1, 2, 2)
+    loss = CombinedLoss([LpLoss(weight=0), GradientDifferenceLoss(weight=0)])
+    assert loss(frames, frames) == {}
+
+
+def test_losses_refuse_what_they_cannot_compute() -> None:
+    frames = torch.rand(1, 1, 1, 2, 2)
+    with pytest.raises(ValueError, match="p is 3; expected 1 or 2"):
+        LpLoss(3)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="weight is -1"):
+        LpLoss(weight=-1)
+    with pytest.raises(ValueError, match=r"alpha is 0\.5"):
+        GradientDifferenceLoss(0.5)
+    with pytest.raises(ValueError, match="losses are empty"):
+        CombinedLoss([])
+    with pytest.raises(ValueError, match="two of the losses have a term lp_loss"):
+        CombinedLoss([LpLoss(1), LpLoss(2)])
+    assert set(CombinedLoss([LpLoss(1, name="l1"), LpLoss(2, name="l2")]).weights) == {"l1", "l2"}
+    with pytest.raises(ValueError, match="preds are one tensor, targets a list of 1 scales"):
+        LpLoss()(frames, [frames])
+    with pytest.raises(ValueError, match="expected equal shapes"):
+        LpLoss()(frames, torch.rand(1, 2, 1, 2, 2))
+
+
+def test_an_objective_adds_scalars_and_scales_with_their_weights() -> None:
+    scalar, scales = torch.tensor(2.0, requires_grad=True), torch.tensor([1.0, 10.0])
+    objective = Objective(
+        terms={"kl": scalar, "lp_loss": scales}, weights={"kl": 0.5}, scale_weights=[1.0, 0.1]
+    )
+    assert objective.weights == {"kl": 0.5, "lp_loss": 1.0}
+    assert objective.loss.item() == pytest.approx(0.5 * 2 + 1 + 1)
+    objective.loss.backward()
+    assert scalar.grad is not None
+    assert scalar.grad.item() == 0.5  # scale weights are of the terms that have scales
+    with pytest.raises(ValueError, match=r"term kl has shape \(2, 3\); expected a scalar"):
+        Objective(terms={"kl": torch.zeros(2, 3)})
+    with pytest.raises(ValueError, match="has no terms"):
+        _ = Objective(terms={}).loss
+
+
+def test_a_loss_of_a_user_needs_terms_alone() -> None:
+    class Brightness(PredictionLoss):
+        weights = {"brightness": 1.0}  # noqa: RUF012  as a user writes it
+
+        def terms(self, preds, targets):  # noqa: ANN001, ANN202  as a user writes it
+            return {"brightness": (preds.mean() - targets.mean()).abs()}
+
+    frames = torch.full((1, 1, 1, 2, 2), 0.25)
+    assert Brightness()(frames, 2 * frames)["brightness"].item() == 0.25

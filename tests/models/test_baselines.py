@@ -10,15 +10,10 @@ from torch import Tensor
 from vidpred.data import UCF101DataModule, render_moving_shapes
 from vidpred.flow import DISFlow, FlowEstimator, FrameDifferenceMask, OpticalFlowMask
 from vidpred.metrics import psnr
-from vidpred.models import (
-    CopyLastFrame,
-    LinearExtrapolation,
-    OpticalFlowExtrapolation,
-    Predictor,
-    build_predictor,
-)
-from vidpred.models.description import describe_predictor
+from vidpred.models import CopyLastFrame, LinearExtrapolation, OpticalFlowExtrapolation, Predictor
 from vidpred.ops import to_unit
+from vidpred.storage import build_predictor
+from vidpred.storage.description import describe_predictor
 
 
 class KnownFlow(FlowEstimator):

@@ -9,13 +9,9 @@ from flow.patterns import moving_texture
 
 from vidpred.flow import DISFlow
 from vidpred.metrics import psnr
-from vidpred.models import (
-    CopyLastFrame,
-    DuplicateAwareFlowExtrapolation,
-    OpticalFlowExtrapolation,
-    build_predictor,
-)
-from vidpred.models.description import describe_predictor
+from vidpred.models import CopyLastFrame, DuplicateAwareFlowExtrapolation, OpticalFlowExtrapolation
+from vidpred.storage import build_predictor
+from vidpred.storage.description import describe_predictor
 
 INSIDE = (..., slice(24, -24), slice(24, -24))
 """What comes in from outside is not known to any predictor."""

@@ -11,10 +11,11 @@ from PIL import Image
 import vidpred
 from vidpred.cli.main import main
 from vidpred.errors import VideoError
-from vidpred.models import GeneratorScale, LinearExtrapolation, MultiScaleGenerator, SavedPredictor
-from vidpred.models.description import describe_frames, describe_predictor
-from vidpred.models.saved import write_saved
+from vidpred.models import GeneratorScale, LinearExtrapolation, MultiScaleGenerator
 from vidpred.prediction.video_predictor import VideoPredictor
+from vidpred.storage import SavedPredictor
+from vidpred.storage.description import describe_frames, describe_predictor
+from vidpred.storage.saved import write_saved
 from vidpred.video import probe, read_clip, write_video
 
 

@@ -14,9 +14,9 @@ import vidpred
 from vidpred.errors import CheckpointError, TrainingDivergedError
 from vidpred.losses import MultiScaleLoss
 from vidpred.models import MultiScaleGenerator
-from vidpred.models.checkpoint import read_checkpoint
+from vidpred.runs.checkpoint_io import SafeCheckpointIO
+from vidpred.storage.checkpoint import read_checkpoint
 from vidpred.tasks import ReconstructionTask
-from vidpred.tasks.checkpoint_io import SafeCheckpointIO
 
 
 def test_it_learns() -> None:

@@ -16,9 +16,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from worlds import adversarial_task, fit, loader, moving_squares, small_networks, trainer
 
 from vidpred.errors import TrainingDivergedError
+from vidpred.kernels import has_native_kernels
 from vidpred.losses import AdversarialLoss, MultiScaleLoss
 from vidpred.models import MultiScaleDiscriminator, MultiScaleGenerator
-from vidpred.ops.winograd import has_native_kernels
 from vidpred.tasks import AdversarialTask, NextFrameTask, ReconstructionTask, Speed
 from vidpred.tasks.speed import default_precision, fused, lay_out_alike
 

@@ -14,7 +14,7 @@ from worlds import adversarial_task, fit, loader, moving_squares, small_networks
 
 import vidpred
 from vidpred.losses import AdversarialLoss, MultiScaleLoss
-from vidpred.models import trained_generator
+from vidpred.storage import trained_generator
 from vidpred.tasks import AdversarialTask, ReconstructionTask
 
 

@@ -1,14 +1,14 @@
 """Watchers of a run: removing any of them changes no result."""
 
-from vidpred.callbacks.certificate import GradientCertificate
-from vidpred.callbacks.checkpoints import RunCheckpoints
-from vidpred.callbacks.divergence import DivergenceGuard
-from vidpred.callbacks.evaluation import FrameQuality
-from vidpred.callbacks.health import TrainingHealth
-from vidpred.callbacks.interrupt import InterruptCheckpoint
+from vidpred.callbacks.frame_quality import FrameQuality
 from vidpred.callbacks.pictures import Pictures
-from vidpred.callbacks.quality import QualityResults, quality_table
-from vidpred.callbacks.recovery import DivergenceRecovery
+from vidpred.callbacks.quality_results import QualityResults, quality_table
+from vidpred.diagnostics.certificate import GradientCertificate
+from vidpred.diagnostics.divergence import DivergenceGuard
+from vidpred.diagnostics.health import TrainingHealth
+from vidpred.runs.checkpoints import RunCheckpoints
+from vidpred.runs.interrupt import InterruptCheckpoint
+from vidpred.runs.recovery import DivergenceRecovery
 
 __all__ = [
     "DivergenceGuard",

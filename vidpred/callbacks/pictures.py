@@ -11,7 +11,7 @@ from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
 
 from vidpred.batch import Evaluation
-from vidpred.callbacks.watcher import EvaluationWatcher, Stage
+from vidpred.callbacks.base import EvaluationWatcher, Stage
 from vidpred.errors import VideoError
 from vidpred.files import replacing
 from vidpred.ops.checks import require_positive

@@ -148,7 +148,7 @@ def fit_command(arguments: argparse.Namespace, cell: Cell) -> list[str]:
 
 def _train(arguments: argparse.Namespace, cell: Cell) -> int:
     """Train one cell, unless it is done; gives the exit status."""
-    from vidpred.models.checkpoint import CHECKPOINT_KEY, read_checkpoint
+    from vidpred.storage.checkpoint import CHECKPOINT_KEY, read_checkpoint
 
     last = _checkpoint(arguments, cell)
     if last.is_file():
@@ -168,10 +168,10 @@ def _train(arguments: argparse.Namespace, cell: Cell) -> int:
 
 def _compare(arguments: argparse.Namespace, cells: Sequence[Cell]) -> int:
     from vidpred.evaluation import load_protocol
-    from vidpred.evaluation.ablation import ablation, ablation_markdown
-    from vidpred.evaluation.checkpoints import checkpoint_methods
-    from vidpred.evaluation.methods import BASELINES, baselines
-    from vidpred.evaluation.video_clips import VideoClips
+    from vidpred.evaluation.compare.ablation import ablation, ablation_markdown
+    from vidpred.evaluation.scoring.checkpoint_methods import checkpoint_methods
+    from vidpred.evaluation.scoring.methods import BASELINES, baselines
+    from vidpred.evaluation.sources.video_clips import VideoClips
     from vidpred.files import replacing, write_json
 
     protocol = load_protocol(arguments.protocol)

@@ -39,8 +39,8 @@ def write_clips(arguments: argparse.Namespace) -> int:
     from vidpred.errors import DataError, VidpredError
     from vidpred.evaluation import load_protocol
     from vidpred.evaluation.clips import clips_left, read_ahead
-    from vidpred.evaluation.frame_files import write_clip
-    from vidpred.evaluation.video_clips import VideoClips
+    from vidpred.evaluation.sources.frame_files import write_clip
+    from vidpred.evaluation.sources.video_clips import VideoClips
     from vidpred.ops import unit_to_uint8
 
     protocol = load_protocol(arguments.protocol).protocol

@@ -53,9 +53,9 @@ def run_compare(arguments: argparse.Namespace) -> int:
     """
     # Here and not above: `--help` has to answer at once.
     from vidpred.errors import ResultError
-    from vidpred.evaluation.comparison import compare
-    from vidpred.evaluation.gather import read_results
-    from vidpred.evaluation.markdown import markdown
+    from vidpred.evaluation.compare.comparison import compare
+    from vidpred.evaluation.compare.markdown import markdown
+    from vidpred.evaluation.results.gathering import read_results
     from vidpred.files import write_json
 
     _check_output(arguments.json, ".json", overwrite=arguments.overwrite)

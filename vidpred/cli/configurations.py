@@ -5,8 +5,8 @@ from pathlib import Path
 
 import yaml
 
-from vidpred.configurations import packaged_configurations
 from vidpred.errors import VidpredError
+from vidpred.resources import packaged_configurations
 
 
 def resolve_configurations(arguments: Sequence[str]) -> list[str]:

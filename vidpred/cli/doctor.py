@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vidpred.data.doctor_types import Diagnosis, Finding
+    from vidpred.data.doctor.findings import Diagnosis, Finding
 
 SHOWN_ITEMS = 3
 NEEDS_A_HAND = 2
@@ -70,7 +70,7 @@ def build_index(arguments: argparse.Namespace) -> int:
         VidpredError: When the folder is not there.
     """
     # Here and not above: it brings torch, and `--help` has to answer at once.
-    from vidpred.data.index import VideoIndex
+    from vidpred.data.index.video_index import VideoIndex
 
     with VideoIndex(arguments.root) as index, examination_progress() as progress:
         report = index.refresh(
@@ -98,8 +98,8 @@ def examine(arguments: argparse.Namespace) -> int:
         VidpredError: When the folder is not there, or the JSON file cannot be written.
     """
     # Here and not above: these bring torch, and `--help` has to answer at once.
-    from vidpred.data.doctor import diagnose
-    from vidpred.data.index import VideoIndex
+    from vidpred.data.doctor.diagnosing import diagnose
+    from vidpred.data.index.video_index import VideoIndex
     from vidpred.errors import DataError
     from vidpred.files import write_json
 

@@ -72,7 +72,7 @@ def run_export(arguments: argparse.Namespace) -> int:
     """
     # Here and not above: these bring torch, and `--help` has to answer at once.
     from vidpred.errors import ExportError
-    from vidpred.evaluation.gather import read_results
+    from vidpred.evaluation.results.gathering import read_results
     from vidpred.export import export
 
     try:

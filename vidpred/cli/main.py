@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from vidpred import __version__
+from vidpred._version import __version__
 from vidpred.cli import ablate, compare, data, export, predict, quickstart, score, test
 from vidpred.errors import VidpredError
 
@@ -135,7 +135,7 @@ def _run_trainer_command(arguments: list[str]) -> int:
 
 
 def _trainer_help(command: str) -> str:
-    from vidpred.configurations import packaged_configurations
+    from vidpred.resources import packaged_configurations
 
     experiments = sorted(
         f"experiment/{path.name}"

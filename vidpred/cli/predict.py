@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidpred.allocator import keep_freed_memory
 from vidpred.cli.predict_options import add_predict_options, require_sense
 from vidpred.cli.predict_progress import prediction_progress
 from vidpred.cli.scoring import device_of, say
@@ -93,11 +92,12 @@ def run_predict(arguments: argparse.Namespace) -> int:
 def _predict(
     arguments: argparse.Namespace, wanted: list[tuple[Path, Path]], form: "Format"
 ) -> list[VidpredError]:
-    from vidpred.models import load_predictor
+    from vidpred.kernels.allocator import keep_freed_memory
     from vidpred.prediction.pipeline import Predicted, predict_inputs
     from vidpred.prediction.rollout import Rollout
     from vidpred.prediction.windows import Input
     from vidpred.prediction.writing import write_outputs
+    from vidpred.storage import load_predictor
     from vidpred.video.pipe import RawVideo
 
     keep_freed_memory()

@@ -73,7 +73,7 @@ def prepare(arguments: argparse.Namespace) -> int:
         VidpredError: When something cannot be had, read or written, or an option is wrong.
     """
     # Here and not above: these bring torch, and `--help` has to answer at once.
-    from vidpred.data.prepare import (
+    from vidpred.data.fetch.prepare_ucf101 import (
         DEFAULT_VIDEOS,
         OFFICIAL_LISTS,
         OFFICIAL_VIDEOS,

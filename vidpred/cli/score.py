@@ -57,16 +57,16 @@ def run_score(arguments: argparse.Namespace) -> int:
     """
     # Here and not above: these bring torch, and `--help` has to answer at once.
     from vidpred.evaluation import load_protocol
-    from vidpred.evaluation.folder_clips import FolderClips
-    from vidpred.evaluation.folders import ClipFolder, pair_clips
-    from vidpred.evaluation.methods import (
+    from vidpred.evaluation.results.reading import of_another_list
+    from vidpred.evaluation.scoring.methods import (
         BASELINES,
         FilesMethod,
         ScoredMethod,
         baselines,
         require_method_name,
     )
-    from vidpred.evaluation.reading import of_another_list
+    from vidpred.evaluation.sources.clip_folder import ClipFolder, pair_clips
+    from vidpred.evaluation.sources.folder_clips import FolderClips
 
     protocol = load_protocol(arguments.protocol)
     value_range = (arguments.value_range[0], arguments.value_range[1])

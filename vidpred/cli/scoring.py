@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from vidpred.evaluation import Result
     from vidpred.evaluation.clips import ClipSource
-    from vidpred.evaluation.extras import Extras
-    from vidpred.evaluation.methods import ScoredMethod
     from vidpred.evaluation.protocol import NamedProtocol
+    from vidpred.evaluation.scoring.extras import Extras
+    from vidpred.evaluation.scoring.methods import ScoredMethod
 
 SHOWN_FAILURES = 5
 
@@ -108,7 +108,7 @@ def extras_of(arguments: argparse.Namespace, device: "torch.device") -> "Extras"
     Raises:
         VidpredError: When a file cannot be loaded.
     """
-    from vidpred.evaluation.extras import Extras
+    from vidpred.evaluation.scoring.extras import Extras
     from vidpred.metrics import FVDNetwork, LPIPSNetwork
 
     lpips = None if arguments.lpips is None else LPIPSNetwork(arguments.lpips).to(device)
@@ -175,8 +175,8 @@ def publish(results: "Sequence[Result]", folder: Path) -> int:
     Raises:
         VidpredError: When clips could not be scored; everything else has been said by then.
     """
-    from vidpred.evaluation.comparison import compare
-    from vidpred.evaluation.markdown import markdown
+    from vidpred.evaluation.compare.comparison import compare
+    from vidpred.evaluation.compare.markdown import markdown
 
     files = {f"{result['method']['name']}.json": result for result in results}
     scored = {name: result for name, result in files.items() if result["rows"]}

@@ -25,16 +25,16 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from vidpred.cli.configurations import resolve_configurations
 from vidpred.cli.recovering import arguments_to_go_on
-from vidpred.cli.resuming import find_checkpoint, say_changes, wandb_run_id
-from vidpred.cli.run_configuration import RunConfiguration
-from vidpred.cli.run_folder import hold, new_run_dir, require_writable, run_of
-from vidpred.configurations import packaged_configurations
 from vidpred.data import ClipDataModule, UCF101DataModule
 from vidpred.errors import TrainingDivergedError, VidpredError
 from vidpred.loggers import ResilientWandbLogger, RunCSVLogger
-from vidpred.models.checkpoint import read_checkpoint
+from vidpred.resources import packaged_configurations
+from vidpred.runs.checkpoint_io import SafeCheckpointIO
+from vidpred.runs.configuration import RunConfiguration
+from vidpred.runs.folder import hold, new_run_dir, require_writable, run_of
+from vidpred.runs.resume_point import find_checkpoint, say_changes, wandb_run_id
+from vidpred.storage.checkpoint import read_checkpoint
 from vidpred.tasks import NextFrameTask
-from vidpred.tasks.checkpoint_io import SafeCheckpointIO
 from vidpred.tasks.speed import default_precision
 
 INTERRUPTED = 130

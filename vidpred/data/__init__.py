@@ -1,13 +1,13 @@
 """Video data sets: lists, random patches, whole clips."""
 
+from vidpred.data.base import ClipDataModule
 from vidpred.data.blocks import BlockPart, TrainingBlocks
 from vidpred.data.catalog import ClipSample, Listing, Split, Video, collate_clips
-from vidpred.data.evaluation import EvaluationClips
+from vidpred.data.evaluation_clips import EvaluationClips
 from vidpred.data.loading import BlockSampler, ClipLoader, TrainingLoader
-from vidpred.data.module import ClipDataModule
 from vidpred.data.moving_shapes import MovingShapesDataModule, write_moving_shapes
 from vidpred.data.shapes_world import MOTIONS, Motion, render_moving_shapes
-from vidpred.data.training import TrainingClips
+from vidpred.data.training_clips import TrainingClips
 from vidpred.data.ucf101 import UCF101DataModule
 from vidpred.data.video_folder import VideoFolderDataModule
 from vidpred.video import read_clip

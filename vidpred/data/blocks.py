@@ -10,8 +10,8 @@ from torch.utils.data import Dataset
 
 from vidpred.batch import ClipBatch
 from vidpred.data.catalog import ClipSample
-from vidpred.data.sending import room
-from vidpred.data.training import TrainingClips
+from vidpred.data.shared_memory import room
+from vidpred.data.training_clips import TrainingClips
 from vidpred.errors import VidpredError
 
 

@@ -8,7 +8,7 @@ from typing import Literal, TypedDict
 from torch import Tensor
 
 from vidpred.batch import ClipBatch
-from vidpred.data.sending import joined
+from vidpred.data.shared_memory import joined
 from vidpred.errors import DataError
 
 Split = Literal["train", "val", "test"]

@@ -8,8 +8,8 @@ from jsonargparse.typing import (
     OpenUnitInterval,
 )
 
+from vidpred.data.base import ClipDataModule
 from vidpred.data.catalog import Listing, Split
-from vidpred.data.module import ClipDataModule
 from vidpred.data.ucf101_lists import locate, read_list, validation_rows
 from vidpred.errors import DataError
 

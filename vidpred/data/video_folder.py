@@ -9,9 +9,9 @@ from jsonargparse.typing import (
     OpenUnitInterval,
 )
 
+from vidpred.data.base import ClipDataModule
 from vidpred.data.catalog import SPLITS, Listing, Split, Video, read_lines
-from vidpred.data.index_files import VIDEO_SUFFIXES
-from vidpred.data.module import ClipDataModule
+from vidpred.data.index.scanning import VIDEO_SUFFIXES
 from vidpred.errors import DataError
 from vidpred.video.images import IMAGE_SUFFIXES
 

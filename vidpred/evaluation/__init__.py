@@ -1,9 +1,9 @@
 """Protocols, scoring, comparing, the report."""
 
 from vidpred.evaluation.protocol import Protocol, available_protocols, load_protocol
-from vidpred.evaluation.reading import read_result
-from vidpred.evaluation.results import Result
-from vidpred.evaluation.run import evaluate
+from vidpred.evaluation.results.reading import read_result
+from vidpred.evaluation.results.result import Result
+from vidpred.evaluation.scoring.scoring_pass import evaluate
 from vidpred.evaluation.selection import FolderVideos, UCF101Videos, VideoSelection
 
 __all__ = [

@@ -76,7 +76,7 @@ class ClipSource(ABC):
         missing: Videos of the list that are not on the disk.
         videos_expected: Videos that the protocol's list has; None when nobody knows.
         videos_listed: Videos in the list that was found.
-        mask: What the masks are, for results; see `vidpred.evaluation.results.Result`.
+        mask: What the masks are, for results; see `vidpred.evaluation.results.result.Result`.
     """
 
     names: Sequence[str]

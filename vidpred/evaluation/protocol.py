@@ -12,12 +12,12 @@ import yaml
 from jsonargparse import ArgumentParser
 from jsonargparse.typing import PositiveInt
 
-from vidpred.configurations import packaged_configurations
 from vidpred.errors import ProtocolError
 from vidpred.evaluation.measures import Area, Measure
 from vidpred.evaluation.selection import VideoSelection
 from vidpred.flow import MotionMask
 from vidpred.ops.checks import require_positive
+from vidpred.resources import packaged_configurations
 
 NOT_DECIDING = ("name", "description")
 """Fields that change no number, and so not the digest."""

@@ -4,9 +4,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from vidpred.evaluation.common import describe_measure
-from vidpred.evaluation.wording import METRIC_NAMES, area_name, metric_name, number, variant_name
-from vidpred.models import SavedPredictor
+from vidpred.evaluation.compare.common_clips import describe_measure
+from vidpred.evaluation.compare.wording import (
+    METRIC_NAMES,
+    area_name,
+    metric_name,
+    number,
+    variant_name,
+)
+from vidpred.storage import SavedPredictor
 
 _NOTHING_KNOWN = "not known"
 _FEW = 3

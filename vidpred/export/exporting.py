@@ -9,7 +9,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 from vidpred.errors import ExportError
-from vidpred.evaluation.results import Result
+from vidpred.evaluation.results.result import Result
 from vidpred.export.card import model_card
 from vidpred.export.graph import DYNAMIC, INPUT, OUTPUT, channels_of, record, smallest_side
 from vidpred.export.onnx_file import OnnxProgram, require_onnx, write_onnx
@@ -17,10 +17,11 @@ from vidpred.export.parity import require_parity
 from vidpred.export.scores import merged, scores_of
 from vidpred.export.torch_file import TorchProgram, write_program
 from vidpred.files import file_sha256, replacing
-from vidpred.models import Predictor, SavedPredictor, read_saved
-from vidpred.models.description import describe_frames
-from vidpred.models.saved import header_of, write_saved
+from vidpred.models import Predictor
 from vidpred.ops.checks import require_positive
+from vidpred.storage import SavedPredictor, read_saved
+from vidpred.storage.description import describe_frames
+from vidpred.storage.saved import header_of, write_saved
 
 Format = Literal["safetensors", "onnx", "torch-export"]
 

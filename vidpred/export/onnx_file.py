@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.export import ExportedProgram
 
-import vidpred
+from vidpred._version import __version__
 from vidpred.errors import ExportError
 from vidpred.export.graph import DYNAMIC, INPUT, OUTPUT
 
@@ -57,7 +57,7 @@ def write_onnx(path: Path, program: ExportedProgram, header: Mapping[str, Any]) 
             value.type.tensor_type.shape.dim[dim].dim_param = name
     # Shapes within the graph name the free dimensions as the recorder did.
     del model.graph.value_info[:]
-    model.producer_name, model.producer_version = "vidpred", vidpred.__version__
+    model.producer_name, model.producer_version = "vidpred", __version__
     entry = model.metadata_props.add()
     entry.key, entry.value = METADATA_KEY, json.dumps(header, allow_nan=False)
     onnx.checker.check_model(model, full_check=True)

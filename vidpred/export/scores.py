@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from vidpred.errors import ExportError
-from vidpred.evaluation.methods import BASELINES
-from vidpred.evaluation.results import ClipCounts, Result, Summary
+from vidpred.evaluation.results.result import ClipCounts, Result, Summary
+from vidpred.evaluation.scoring.methods import BASELINES
 from vidpred.files import file_sha256
-from vidpred.models import SavedPredictor
+from vidpred.storage import SavedPredictor
 
 _COUNTS = (
     *("videos_expected", "videos_listed", "videos_scored", "clips_listed", "clips_scored"),
@@ -41,7 +41,7 @@ def scores_of(saved: SavedPredictor, results: Mapping[str, Result]) -> list[Scor
 
     Args:
         saved: The predictor; its file is the one that was tested.
-        results: By path; see `vidpred.evaluation.gather.read_results`.
+        results: By path; see `vidpred.evaluation.results.gathering.read_results`.
 
     Raises:
         ExportError: When none of them is of this file, or two are of one protocol and clip list.

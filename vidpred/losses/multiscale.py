@@ -1,15 +1,15 @@
 """Reconstruction losses at every scale, and how the scales add up."""
 
-import math
 from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from jsonargparse.typing import NonNegativeFloat
-from torch import Tensor, nn
+from torch import Tensor
 
-from vidpred.losses.gradient_difference import gradient_difference_loss
-from vidpred.losses.lp import lp_loss
+from vidpred.losses.base import Frames, PredictionLoss
+from vidpred.losses.gradient_difference import gradient_difference_loss, require_alpha
+from vidpred.losses.lp import lp_loss, require_power
 from vidpred.ops.checks import require_weight
 
 
@@ -17,7 +17,7 @@ def sum_over_scales(terms: Tensor, scale_weights: Sequence[float] | None) -> Ten
     """Add up one loss term over the scales.
 
     Args:
-        terms: One value a scale, shape (S,), coarsest first.
+        terms: One value a scale, shape (S,), coarsest first; a scalar has no scales and stays.
         scale_weights: S weights, or None for the paper's plain sum.
 
     Returns:
@@ -25,7 +25,14 @@ def sum_over_scales(terms: Tensor, scale_weights: Sequence[float] | None) -> Ten
 
     Raises:
         ValueError: When there are more or fewer weights than scales.
+
+    Example:
+        >>> import torch
+        >>> sum_over_scales(torch.tensor([1.0, 2.0, 3.0]), [0.0, 1.0, 2.0])
+        tensor(8.)
     """
+    if not terms.ndim:
+        return terms
     if scale_weights is None:
         return terms.sum()
     if len(scale_weights) != len(terms):
@@ -36,7 +43,7 @@ def sum_over_scales(terms: Tensor, scale_weights: Sequence[float] | None) -> Ten
     return torch.stack([w * term for w, term in zip(scale_weights, terms, strict=True)]).sum()
 
 
-class MultiScaleLoss(nn.Module):
+class MultiScaleLoss(PredictionLoss):
     """Weighted lp and gradient difference losses, each a mean over elements at every scale.
 
     Source: Mathieu et al. 2016: `lp_weight * L_p + gradient_difference_weight * L_gdl`, summed over
@@ -52,6 +59,13 @@ class MultiScaleLoss(nn.Module):
 
     Raises:
         ValueError: When a weight is negative, NaN or infinite, or alpha is below 1.
+
+    Example:
+        >>> import torch
+        >>> preds = [torch.zeros(1, 1, 3, 4, 4), torch.zeros(1, 1, 3, 8, 8)]
+        >>> targets = [torch.ones(1, 1, 3, 4, 4), torch.full((1, 1, 3, 8, 8), 0.5)]
+        >>> MultiScaleLoss(p=1).terms(preds, targets)
+        {'lp_loss': tensor([1.0000, 0.5000])}
     """
 
     def __init__(
@@ -64,12 +78,10 @@ class MultiScaleLoss(nn.Module):
         scale_weights: Sequence[NonNegativeFloat] | None = None,
     ) -> None:
         super().__init__()
-        if p not in (1, 2):
-            raise ValueError(f"p is {p}; expected 1 or 2")
+        require_power(p)
         require_weight("lp_weight", lp_weight)
         require_weight("gradient_difference_weight", gradient_difference_weight)
-        if not (math.isfinite(alpha) and alpha >= 1):
-            raise ValueError(f"alpha is {alpha}; expected a finite number that is at least 1")
+        require_alpha(alpha)
         for k, weight in enumerate(scale_weights or []):
             require_weight(f"scale_weights[{k}]", weight)
         self.p = p
@@ -80,14 +92,14 @@ class MultiScaleLoss(nn.Module):
             "gradient_difference_loss": gradient_difference_weight,
         }
 
-    def forward(self, preds: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
+    def forward(self, preds: Frames, targets: Frames) -> Tensor:  # type: ignore[override] # as 0.1
         """Add up all terms with their weights; takes what `terms` takes, gives a scalar."""
         total = torch.zeros((), device=preds[0].device)
         for name, term in self.terms(preds, targets).items():
             total = total + self.weights[name] * sum_over_scales(term, self.scale_weights)
         return total
 
-    def terms(self, preds: Sequence[Tensor], targets: Sequence[Tensor]) -> dict[str, Tensor]:
+    def terms(self, preds: Frames, targets: Frames) -> dict[str, Tensor]:
         """Compare predictions with targets at every scale.
 
         Args:

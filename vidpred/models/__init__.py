@@ -1,18 +1,16 @@
 """Networks and baselines: past frames in, future frames out."""
 
+from typing import TYPE_CHECKING
+
 from vidpred.models.baselines import CopyLastFrame, LinearExtrapolation, OpticalFlowExtrapolation
-from vidpred.models.description import build_predictor
 from vidpred.models.discriminator import DiscriminatorScale, MultiScaleDiscriminator
 from vidpred.models.duplicate_aware import DuplicateAwareFlowExtrapolation
 from vidpred.models.multiscale import GeneratorScale, MultiScaleGenerator
 from vidpred.models.predictor import Condition, Likelihood, Predictor, ScalePredictor
-from vidpred.models.saved import (
-    SavedPredictor,
-    load_predictor,
-    packaged_weights,
-    read_saved,
-    trained_generator,
-)
+from vidpred.moved import moved_names
+
+if not TYPE_CHECKING:
+    __getattr__ = moved_names(__name__)
 
 __all__ = [
     "Condition",
@@ -26,11 +24,5 @@ __all__ = [
     "MultiScaleGenerator",
     "OpticalFlowExtrapolation",
     "Predictor",
-    "SavedPredictor",
     "ScalePredictor",
-    "build_predictor",
-    "load_predictor",
-    "packaged_weights",
-    "read_saved",
-    "trained_generator",
 ]

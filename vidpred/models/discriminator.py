@@ -10,7 +10,7 @@ from jsonargparse.typing import PositiveInt
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from vidpred.models.convolution import Convolution, Layers
+from vidpred.kernels.convolution import Convolution, Layers
 from vidpred.ops.checks import require_frames, require_positive
 from vidpred.ops.pyramid import pyramid
 

@@ -1,12 +1,17 @@
 """Pure tensor functions: no state, no Lightning."""
 
+from typing import TYPE_CHECKING
+
+from vidpred.moved import moved_names
 from vidpred.ops.gradients import spatial_gradients
 from vidpred.ops.motion import frame_difference_mask, known_frames
 from vidpred.ops.pyramid import downsample, pyramid
 from vidpred.ops.random import normal_like, uniform_like
 from vidpred.ops.range import signed_to_unit, to_unit, unit_to_signed, unit_to_uint8
 from vidpred.ops.warp import warp
-from vidpred.ops.winograd import winograd_conv2d
+
+if not TYPE_CHECKING:
+    __getattr__ = moved_names(__name__)
 
 __all__ = [
     "downsample",
@@ -21,5 +26,4 @@ __all__ = [
     "unit_to_signed",
     "unit_to_uint8",
     "warp",
-    "winograd_conv2d",
 ]

@@ -11,19 +11,19 @@ from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 from torch.optim import Optimizer
 
-from vidpred import __version__
-from vidpred.allocator import keep_freed_memory
+from vidpred._version import __version__
 from vidpred.batch import ClipBatch, Evaluation
 from vidpred.errors import CheckpointError, TrainingDivergedError
+from vidpred.kernels.allocator import keep_freed_memory
 from vidpred.losses import GeneratorObjective, MultiScaleLoss
 from vidpred.models import ScalePredictor
-from vidpred.models.checkpoint import CHECKPOINT_KEY
-from vidpred.models.description import describe_predictor
 from vidpred.ops import pyramid, to_unit, unit_to_signed
 from vidpred.provenance import provenance
+from vidpred.runs.resume import ResumeState
+from vidpred.storage.checkpoint import CHECKPOINT_KEY
+from vidpred.storage.description import describe_predictor
 from vidpred.tasks.finite import FiniteCheck
 from vidpred.tasks.processes import share_gradients
-from vidpred.tasks.resume import ResumeState
 from vidpred.tasks.speed import Decided, Speed, compiled, fused, lay_out_alike, prepare
 
 

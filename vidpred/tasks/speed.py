@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from vidpred.models.convolution import Convolution
+from vidpred.kernels.convolution import Convolution
 
 CompileMode = Literal["off", "default", "reduce-overhead", "max-autotune"]
 
@@ -28,7 +28,7 @@ class Speed:
             replays them as CUDA graphs, which pays where kernels are short: narrow networks, small
             batches. None: `off`, until it has been measured on a GPU; on a CPU the convolutions
             that take the time are the same, and the compilation takes a minute.
-        winograd: Compute wide convolutions by `vidpred.ops.winograd`, with a fraction of the
+        winograd: Compute wide convolutions by `vidpred.kernels`, with a fraction of the
             products, where nothing is compiled. In training it keeps what its tiles saw: 2 (3 x 3),
             4 (5 x 5) or 12 (7 x 7) times a layer's input. None: on the CPU, which it serves alone.
         native_kernels: Let the system's C compiler build Winograd's transforms for this processor,
@@ -37,8 +37,8 @@ class Speed:
         fused_optimizers: One kernel for all weights, for torch's own optimisers that have it. None:
             on CPU and CUDA.
         keep_freed_memory: Keep memory for the next layer instead of giving it to the system and
-            having it zeroed again, in the whole process and for good; see `vidpred.allocator`.
-            None: on the CPU.
+            having it zeroed again, in the whole process and for good; see
+            `vidpred.kernels.allocator`. None: on the CPU.
         late_finite_check: Read a batch late whether the loss was finite, so that the device never
             waits; see `FiniteCheck`. None: on CUDA.
     """

@@ -2,7 +2,7 @@
 
 from typing import Literal, TypedDict
 
-from vidpred.evaluation.comparison import Comparison
+from vidpred.evaluation.compare.comparison import Comparison
 
 NUM_ACCENTS = 8
 """Accent colours in report.css: distinct for colour-blind readers, and symbols differ as well."""

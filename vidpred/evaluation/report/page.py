@@ -9,13 +9,8 @@ import jinja2
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from vidpred.evaluation.comparison import Comparison
-from vidpred.evaluation.report.appearance import appearances
-from vidpred.evaluation.report.gallery import clip_cards
-from vidpred.evaluation.report.protocol_words import protocol_in_words, purpose
-from vidpred.evaluation.report.provenance import coverage_of, origins
-from vidpred.evaluation.report.tables import as_coded_tables, ranking_tables
-from vidpred.evaluation.wording import (
+from vidpred.evaluation.compare.comparison import Comparison
+from vidpred.evaluation.compare.wording import (
     area_name,
     coverage,
     distances,
@@ -24,6 +19,11 @@ from vidpred.evaluation.wording import (
     variant_name,
     verdict,
 )
+from vidpred.evaluation.report.appearance import appearances
+from vidpred.evaluation.report.clip_cards import clip_cards
+from vidpred.evaluation.report.origins import coverage_of, origins
+from vidpred.evaluation.report.protocol_words import protocol_in_words, purpose
+from vidpred.evaluation.report.tables import as_coded_tables, ranking_tables
 from vidpred.files import replacing
 
 _HERE = Path(__file__).parent
@@ -39,7 +39,7 @@ def write_report(
     """Write the report, whole or not at all.
 
     Pictures are made of the videos that an evaluation left beside the result files (see
-    `vidpred.evaluation.gallery`); clips without them are shown by their scores alone.
+    `vidpred.evaluation.scoring.gallery`); clips without them are shown by their scores alone.
 
     Args:
         path: The `.html` file; its folder is made when it does not exist; a file there is replaced.

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from vidpred.evaluation.comparison import Comparison
-from vidpred.evaluation.wording import area_name, clips_by_frame, metric_name, variant_name
+from vidpred.evaluation.compare.comparison import Comparison
+from vidpred.evaluation.compare.wording import area_name, clips_by_frame, metric_name, variant_name
 
 
 def purpose(comparison: Comparison) -> str:

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import TypedDict
 
-from vidpred.evaluation.comparison import Comparison, Score
-from vidpred.evaluation.report.appearance import Appearance, appearances
-from vidpred.evaluation.statistics import Interval
-from vidpred.evaluation.wording import (
+from vidpred.evaluation.compare.bootstrap import Interval
+from vidpred.evaluation.compare.comparison import Comparison, Score
+from vidpred.evaluation.compare.wording import (
     area_name,
     clips_by_frame,
     groups,
@@ -15,6 +14,7 @@ from vidpred.evaluation.wording import (
     number,
     variant_name,
 )
+from vidpred.evaluation.report.appearance import Appearance, appearances
 
 _PAD = 4.0  # of 100, beside the outermost whiskers
 

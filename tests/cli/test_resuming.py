@@ -1,0 +1,168 @@
+"""What a command line goes on from, and what it refuses to."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from vidpred.cli.main import main
+from vidpred.storage.checkpoint import read_checkpoint
+
+
+def fit(run: Path | None, root: Path, *arguments: str) -> int:
+    return main(
+        [
+            *("fit", "-c", "experiment/l2.yaml", f"--data.root={root}"),
+            *("--data.batch_size=4", "--data.samples_per_epoch=8", "--data.num_workers=0"),
+            *("--data.max_val_videos=1", "--wandb.enabled=false", "--trainer.max_epochs=1"),
+            *("--trainer.enable_progress_bar=false", "--trainer.accelerator=cpu"),
+            *(() if run is None else (f"--run_dir={run}",)),
+            *arguments,
+        ]
+    )
+
+
+def contents(run: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in run.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def run(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, toy_root: Path) -> Path:
+    """A copy of a run of one epoch, which is made once."""
+    finished = tmp_path_factory.getbasetemp() / "finished_run"
+    if not finished.exists():
+        assert fit(finished, toy_root) == 0
+    return Path(shutil.copytree(finished, tmp_path / "run"))
+
+
+def test_resume_auto_begins_and_goes_on(
+    tmp_path: Path, toy_root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "metrics.csv").write_text("step,train/loss_g\n1,17.25\n")  # killed before it could save
+    assert fit(run, toy_root, "--resume=auto") == 0
+    assert "17.25" not in (run / "metrics.csv").read_text()
+    assert "17.25" in (run / "metrics.previous.csv").read_text()
+    assert read_checkpoint(run / "checkpoints" / "last.ckpt")["vidpred"]["batches_seen"] == 2
+    caplog.set_level("INFO")
+    again = ("--resume=auto", "--trainer.max_epochs=2", "--model.optimizer.init_args.lr=0.01")
+    assert fit(run, toy_root, *again) == 0
+    assert read_checkpoint(run / "checkpoints" / "last.ckpt")["vidpred"]["batches_seen"] == 4
+    assert "trainer.max_epochs 1 -> 2" in caplog.text
+    assert "model.init_args.optimizer.init_args.lr 0.02 -> 0.01" in caplog.text
+
+
+def test_a_damaged_checkpoint_is_passed_over(
+    run: Path, toy_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = run / "checkpoints"
+    before = read_checkpoint(folder / "last.ckpt")
+    damaged = folder / "batch_00000009.ckpt"
+    damaged.write_bytes((folder / "last.ckpt").read_bytes()[:5000])
+    with pytest.warns(UserWarning, match=r"batch_00000009.ckpt: damaged.*\n.*one before"):
+        assert fit(run, toy_root, "--resume=auto", "--trainer.max_epochs=2") == 0
+    assert read_checkpoint(folder / "last.ckpt")["global_step"] > before["global_step"]
+    for path in folder.iterdir():
+        path.write_bytes(b"nothing")
+    assert fit(run, toy_root, "--resume=auto") == 2
+    told = capsys.readouterr().err
+    assert "no checkpoint can be read" in told
+    assert "batch_00000009.ckpt" in told
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("--data.batch_size=2", "batch_size was 4, is 2"),
+        ("--seed_everything=7", "seed was 1, is 7"),
+        ("--trainer.limit_train_batches=1", "limit_train_batches was 1.0, is 1"),
+        ("--data.split=2", "train_videos was 4 (names"),
+    ],
+)
+def test_other_samples_are_refused_unless_accepted(
+    change: str,
+    told: str,
+    run: Path,
+    toy_root: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    files = contents(run)
+    assert fit(run, toy_root, "--resume=auto", change) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert "--accept_changes true" in error
+    assert "Traceback" not in error
+    assert contents(run) == files
+    if "batch_size" in change:
+        caplog.set_level("INFO")
+        more = ("--accept_changes=true", "--trainer.max_epochs=2")
+        assert fit(run, toy_root, "--resume=auto", change, *more) == 0
+        assert told in caplog.text
+        assert "; accepted" in caplog.text
+
+
+def test_a_video_that_is_gone_or_changed_is_noticed(
+    run: Path, toy_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = Path(shutil.copytree(toy_root, tmp_path / "moved"))
+    video = max(root.glob("UCF-101/*/*_g03_*.avi"))
+    content = video.read_bytes()
+    video.write_bytes(content + bytes(10))
+    assert fit(run, root, "--resume=auto") == 2
+    assert "sizes" in capsys.readouterr().err
+    video.unlink()
+    assert fit(run, root, "--resume=auto") == 2
+    assert "train_videos was 4 (names" in capsys.readouterr().err
+    video.write_bytes(content)  # the same data in another place
+    assert fit(run, root, "--resume=auto") == 0
+
+
+def test_a_checkpoint_of_a_later_version_is_refused(
+    run: Path, toy_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = run / "checkpoints" / "last.ckpt"
+    checkpoint = read_checkpoint(path)
+    checkpoint["vidpred"]["version"] = "99.1.0"
+    later = run / "later.ckpt"
+    torch.save(checkpoint, later)
+    assert fit(run, toy_root, f"--ckpt_path={later}") == 2
+    told = capsys.readouterr().err
+    assert "vidpred 99.1.0" in told
+    assert "pip install" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--resume=auto", "--ckpt_path=last"], "give one of them"),
+        (["--resume=never"], '"resume"'),
+        ([], "go on with it (--resume auto)"),
+    ],
+)
+def test_contradictions_are_refused(
+    arguments: list[str],
+    told: str,
+    run: Path,
+    toy_root: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert fit(run, toy_root, *arguments) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_resume_needs_to_know_the_run(
+    toy_root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert fit(None, toy_root, "--resume=auto") == 2
+    assert "--run_dir DIR" in capsys.readouterr().err
+    assert fit(tmp_path / "none", toy_root, "--ckpt_path=last") == 2
+    assert "holds no checkpoint to go on from" in capsys.readouterr().err
+    assert main(["validate", "--resume=auto", "-c", "experiment/l2.yaml"]) == 2
+    assert "--ckpt_path FILE" in capsys.readouterr().err

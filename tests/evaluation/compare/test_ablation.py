@@ -1,0 +1,105 @@
+"""Several trainings of each row: pooled means, their intervals, and the paper's orderings."""
+
+import copy
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from synthetic_results import synthetic_results
+
+from vidpred.evaluation.compare.ablation import ablation, ablation_markdown
+from vidpred.evaluation.compare.comparison import compare
+from vidpred.evaluation.compare.pooled_seeds import pool_seeds
+from vidpred.evaluation.results.result import Result
+
+PSNR = "psnr.masked_mean.moving"
+
+
+def trainings() -> dict[str, list[Result]]:
+    """Rows of two seeds each, whose scores differ by what is added here, and baselines."""
+    found = {result["method"]["name"]: result for result in synthetic_results(num_videos=30)}
+    rows: dict[str, list[Result]] = {
+        name: [found[name]] for name in ("copy_last", "linear", "optical_flow")
+    }
+    for row, gain in (("l2", 0.0), ("l1", 0.3), ("gdl_l1", 0.6), ("adv_gdl", 0.9)):
+        rows[row] = [shifted(found["l2"], gain + seed) for seed in (-0.1, 0.1)]
+    return rows
+
+
+def shifted(result: Result, gain: float) -> Result:
+    changed = copy.deepcopy(result)
+    for row in changed["rows"]:
+        for key, values in row["values"].items():
+            row["values"][key] = [None if v is None else v + gain for v in values]
+    return changed
+
+
+def measure_of(rows: dict[str, list[Result]]) -> str:
+    return next(iter(pool_seeds(rows, resamples=10)))
+
+
+def test_means_are_those_of_the_trainings() -> None:
+    rows = trainings()
+    key = measure_of(rows)
+    pooled = pool_seeds(rows, [("l1", "l2")], resamples=2000)[key]
+    flat = {}
+    for row, results in rows.items():
+        for k, result in enumerate(results):
+            flat[f"{row}/{k}"] = copy.deepcopy(result)
+            flat[f"{row}/{k}"]["method"]["name"] = f"{row}/{k}"
+    alone = compare(flat, measure=key)["measures"][key]
+    assert pooled["clips"] == alone["clips"]
+    for row in ("l2", "adv_gdl"):
+        means = [alone["scores"][f"{row}/{k}"]["mean"] for k in range(2)]
+        assert pooled["scores"][row]["by_seed"] == pytest.approx(means)
+        assert pooled["scores"][row]["mean"] == pytest.approx(np.mean(means))
+    assert pooled["differences"]["l1", "l2"]["mean"] == pytest.approx(0.3)
+    # A row whose trainings are one has the interval of the videos alone.
+    theirs = alone["scores"]["copy_last/0"]["interval"]
+    ours = pooled["scores"]["copy_last"]["interval"]
+    assert ours is not None
+    assert theirs is not None
+    assert ours == pytest.approx(theirs, abs=0.15)
+
+
+def test_seeds_widen_the_interval_of_a_difference() -> None:
+    rows = trainings()
+    key = measure_of(rows)
+    # Paired over videos nothing but the seeds is left: two of each row, 0.2 dB apart.
+    difference = pool_seeds(rows, [("l1", "l2")], resamples=4000)[key]["differences"]["l1", "l2"]
+    interval = difference["interval"]
+    assert interval is not None
+    # Of two seeds a draw takes the same one twice in half of the cases: 0.3 +- 0.2 at the most.
+    assert interval == pytest.approx((0.1, 0.5), abs=0.02)
+    one_seed = {row: results[:1] for row, results in rows.items()}
+    certain = pool_seeds(one_seed, [("l1", "l2")], resamples=500)[key]["differences"]["l1", "l2"]
+    assert certain["interval"] == pytest.approx((0.3, 0.3))
+
+
+def test_one_video_has_no_interval() -> None:
+    rows = trainings()
+    for results in rows.values():
+        for result in results:
+            first = result["rows"][0]["video"]
+            result["rows"] = [row for row in result["rows"] if row["video"] == first]
+    pooled = pool_seeds(rows, resamples=10)
+    for measure in pooled.values():
+        assert measure["videos"] == 1
+        assert all(score["interval"] is None for score in measure["scores"].values())
+
+
+def test_the_tables_say_which_orderings_hold() -> None:
+    rows = trainings()
+    content: dict[str, Any] = ablation(rows, batches=100)
+    text = ablation_markdown(content)
+    lines = {line.split(" | ")[0].lstrip("| "): line for line in text.splitlines() if "|" in line}
+    assert lines["l1 is sharper than l2"].endswith("| holds |")
+    assert lines["Adv+GDL is sharper than GDL l1"].endswith("| holds |")
+    assert "several scales are better than one" not in lines  # that row was not trained
+    assert "batches 100" in text
+    reverse = {**rows, "l1": rows["l2"], "l2": rows["l1"]}
+    text = ablation_markdown(ablation(reverse, batches=100))
+    assert "| l1 is sharper than l2 | Sharpness | \N{MINUS SIGN}0.30 [" in text
+    assert "does not hold |" in text
+    assert math.isfinite(content["measures"][measure_of(rows)]["scores"]["l2"]["mean"])

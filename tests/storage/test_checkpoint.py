@@ -1,0 +1,73 @@
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+from vidpred.errors import CheckpointError
+from vidpred.models import CopyLastFrame
+from vidpred.storage import build_predictor, load_predictor
+from vidpred.storage.checkpoint import read_checkpoint
+from vidpred.storage.description import describe_predictor
+
+
+class Hostile:
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return (Path.touch, (self.target,))
+
+
+def test_a_hostile_pickle_does_not_run(tmp_path: Path) -> None:
+    path, target = tmp_path / "hostile.ckpt", tmp_path / "ran"
+    torch.save({"vidpred": Hostile(target)}, path)
+    with pytest.raises(CheckpointError, match="would run code") as refusal:
+        load_predictor(path)
+    assert "weights_only" not in str(refusal.value)  # torch's text advises to load it anyway
+    path.write_bytes(pickle.dumps(Hostile(target), protocol=2))
+    with pytest.raises(CheckpointError, match=r"hostile\.ckpt"):
+        load_predictor(path)
+    assert not target.exists()
+
+
+def test_damaged_files_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "saved.ckpt"
+    torch.save({"vidpred": {}, "state_dict": {"w": torch.rand(1000)}}, path)
+    whole = path.read_bytes()
+    for content in (b"", whole[:100], whole[: len(whole) // 2], b"not a checkpoint at all"):
+        path.write_bytes(content)
+        with pytest.raises(CheckpointError, match=r"saved\.ckpt"):
+            read_checkpoint(path)
+
+
+def test_missing_foreign_and_folder_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no such checkpoint"):
+        read_checkpoint(tmp_path / "none.ckpt")
+    with pytest.raises(CheckpointError, match="is a folder"):
+        read_checkpoint(tmp_path)
+    whole = {"predictor": {}, "batches_seen": 0}
+    for content in (
+        {"weights": torch.rand(3)},
+        {"vidpred": 3},
+        {"vidpred": {}, "state_dict": {}, "pytorch-lightning_version": "2"},
+        {"vidpred": whole, "state_dict": {}},
+    ):
+        torch.save(content, tmp_path / "foreign.ckpt")
+        with pytest.raises(CheckpointError, match="no description of a predictor"):
+            read_checkpoint(tmp_path / "foreign.ckpt")
+
+
+def test_a_config_that_does_not_fit_is_told() -> None:
+    with pytest.raises(
+        CheckpointError, match=r"CopyLastFrame .*TypeError.* config\(\) has to give"
+    ):
+        build_predictor({"class": "CopyLastFrame", "arguments": {"scales": 3}})
+
+
+def test_only_our_predictors_are_built() -> None:
+    description = describe_predictor(CopyLastFrame(context_frames=2))
+    assert build_predictor(description).context_frames == 2
+    for name in ("os", "Predictor.__subclasses__", "MultiScaleDiscriminator", "load_predictor"):
+        with pytest.raises(CheckpointError, match="none of this version's predictors"):
+            build_predictor({"class": name, "arguments": {}})

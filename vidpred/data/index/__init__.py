@@ -1,0 +1,1 @@
+"""The index of the videos below a folder, kept between runs."""

@@ -1,0 +1,1 @@
+"""Training diagnostics: gradients, health, divergence."""

@@ -1,0 +1,161 @@
+"""Proof, before the first step, that the gradients go where they must."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
+from pytorch_lightning import Callback, LightningModule, Trainer
+from torch import Tensor
+from torch.optim import Optimizer
+
+from vidpred.diagnostics.certificate_checks import (
+    Phase,
+    certify_phase,
+    optimizer_problems,
+    phases,
+)
+from vidpred.diagnostics.gradients import Path
+from vidpred.diagnostics.probing import (
+    GeneratorTraining,
+    has_frames,
+    some_clips,
+    undisturbed,
+)
+from vidpred.errors import GradientError
+
+CLIPS = 2  # as few as a mismatched pair needs
+
+
+class GradientCertificate(Callback):
+    """Refuse a training in which a loss term does not move what it must.
+
+    On two clips of the first batch of a fit, before any step, with the very functions that the
+    phases train with:
+
+    - every term with a weight reaches, at every scale, the generator's network of that scale and,
+      through the enlarged guess, the coarser ones (of a generator that is not ours: the network of
+      its own scale; when its `networks` are not one a scale, any of its weights, and it says so);
+    - the loss gives each term the configured weight, and holds nothing else;
+    - the discriminator's loss reaches every network of the discriminator and none of the generator;
+    - each optimiser holds the weights of its network, all of them and none of the other.
+
+    A gradient that is zero because a layer is dead or a verdict sure is told from one that is zero
+    by construction with random weights in place of the real ones: the first is said, the second
+    refused. An adversarial term that joins later (`reconstruction_batches`) is certified as it will
+    be. At the first step of each optimiser it is seen that gradients have arrived.
+
+    Attributes:
+        paths: What was found, by phase ("generator", "discriminator"), then by term and scale;
+            empty before.
+        seconds: How long it took.
+    """
+
+    def __init__(self) -> None:
+        self.paths: dict[str, dict[tuple[str, int], Path]] = {}
+        self.seconds = 0.0
+        self._asked = False
+        self._stepped: set[int] = set()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin anew: a second fit may have other losses."""
+        self._asked = False
+        self._stepped = set()
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Certify on the first batch.
+
+        Raises:
+            GradientError: When a gradient does not go where it must.
+        """
+        if self._asked:
+            return
+        self._asked = True
+        if not isinstance(pl_module, GeneratorTraining) or not has_frames(batch):
+            rank_zero_warn(
+                f"gradients of {type(pl_module).__name__} cannot be certified; expected a "
+                "vidpred.tasks.NextFrameTask that trains on a vidpred.batch.ClipBatch"
+            )
+            return
+        began = time.perf_counter()
+        todo = phases(pl_module)
+        problems = optimizer_problems(trainer.optimizers, todo)
+        if not problems:
+            frames = some_clips(batch["frames"], CLIPS)
+            problems = self._certify(trainer, pl_module, todo, frames)
+        self.seconds = time.perf_counter() - began
+        for remark in [line for phase in todo for line in phase.remarks()]:
+            rank_zero_info(remark)
+        if problems:
+            raise GradientError(problems)
+        rank_zero_info(self._summary())
+
+    def on_before_optimizer_step(
+        self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
+    ) -> None:
+        """See at the first step of each optimiser that every network has gradients.
+
+        Raises:
+            GradientError: When one has none.
+        """
+        if id(optimizer) in self._stepped or not isinstance(pl_module, GeneratorTraining):
+            return
+        self._stepped.add(id(optimizer))
+        held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+        problems = [
+            f"no gradient arrives in {phase.where([k])} at the first step: training_step takes "
+            "another way than the objective, which has one"
+            for phase in phases(pl_module)
+            for k, part in enumerate(phase.parts)
+            if part and all(id(weight) in held and weight.grad is None for weight in part)
+        ]
+        if problems:
+            raise GradientError(problems)
+
+    def _certify(
+        self,
+        trainer: Trainer,
+        task: GeneratorTraining,
+        todo: list[Phase],
+        frames: Tensor,
+    ) -> list[str]:
+        problems = []
+        batches_seen = task.batches_seen
+        task.batches_seen = max(batches_seen, getattr(task, "reconstruction_batches", 0))
+        try:
+            with undisturbed(trainer), one_thread():
+                for phase in todo:
+                    found = certify_phase(phase, frames, others=[p for p in todo if p is not phase])
+                    self.paths[phase.name] = found.paths
+                    problems += found.problems
+                    for still in found.still:
+                        rank_zero_warn(still)
+        finally:
+            task.batches_seen = batches_seen
+        return problems
+
+    def _summary(self) -> str:
+        moved = "; ".join(
+            f"{', '.join(dict.fromkeys(name for name, _ in paths))} move the {phase}"
+            for phase, paths in self.paths.items()
+        )
+        return f"gradients are certified ({self.seconds:.2f} s): at every scale {moved}"
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute in this thread alone.
+
+    Two clips need no more, and the loader's workers, which begin at the same time, would keep
+    several waiting for each other: on two cores it takes a third of the time.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,188 @@
+"""Says while a training runs that it has gone wrong, how that shows and what to change."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jsonargparse.typing import PositiveInt
+from lightning_utilities.core.rank_zero import rank_zero_warn
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.loggers import WandbLogger
+from torch import Tensor
+
+from vidpred.diagnostics.probing import (
+    DiscriminatorTraining,
+    GeneratorTraining,
+    has_frames,
+    scale_name,
+    scale_networks,
+    some_clips,
+    trainable,
+    undisturbed,
+)
+from vidpred.diagnostics.signs import Signs, pulls, read_signs, resemblance, verdicts
+from vidpred.diagnostics.symptoms import SYMPTOMS
+from vidpred.loggers import ResilientWandbLogger
+from vidpred.losses import AdversarialLoss
+from vidpred.ops.checks import require_positive
+
+WARNINGS_FILE = "health.jsonl"
+
+
+class TrainingHealth(Callback):
+    """Measure now and then how the two networks fare, and warn in plain words when they do not.
+
+    Before every n-th batch, on some of its clips, which neither network has trained on yet. In
+    between nothing is computed and no host waits for a device. Logged under `train/health/`, with
+    scale in {scale_8, ..., scale_1}: `real_accuracy`, `fake_accuracy`, `margin` and `saturation` of
+    the discriminator by scale (`vidpred.diagnostics.signs.verdicts`), `gradient_norm_<term>` by
+    scale and `gradient_cosine_<term>_<term>` in the generator (`pulls`), `motion_ratio`,
+    `diversity` and `edge_strength` of the predictions (`resemblance`).
+
+    What is looked for is `vidpred.diagnostics.symptoms.SYMPTOMS`. A symptom that lasts is told
+    once: as a warning, as a line of `health.jsonl` in the run's folder (batch, symptom, text), and
+    to W&B as an alert and in the table `train/health/warnings`. When it has gone and comes again,
+    it is told again.
+
+    Args:
+        every_n_batches: Training batches from check to check; at 200 it costs about 1 % of the
+            time.
+        patience: Checks in a row after which a symptom is told; some take several times as many
+            (`Symptom.slowness`).
+        num_clips: Clips that are looked at; at most the batch.
+
+    Attributes:
+        signs: What the last check found; None before.
+    """
+
+    def __init__(
+        self,
+        *,
+        every_n_batches: PositiveInt = 200,
+        patience: PositiveInt = 3,
+        num_clips: PositiveInt = 8,
+    ) -> None:
+        for name, value in (
+            ("every_n_batches", every_n_batches),
+            ("patience", patience),
+            ("num_clips", num_clips),
+        ):
+            require_positive(name, value)
+        self.every_n_batches = int(every_n_batches)
+        self.patience = int(patience)
+        self.num_clips = int(num_clips)
+        self.signs: Signs | None = None
+        self._checked_at = 0
+        self._edges: list[float] = []
+        self._since: dict[str, int] = {}
+        self._checks: dict[str, int] = {}
+        self._told: list[tuple[int, str, str]] = []
+        self._file_failed = False
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Check when it is time; in the first process, on its own clips."""
+        if not isinstance(pl_module, GeneratorTraining) or not has_frames(batch):
+            return
+        seen = pl_module.batches_seen
+        # A checkpoint may be written right after a check, and be gone on from.
+        if not seen or seen % self.every_n_batches or seen == self._checked_at:
+            return
+        self._checked_at = seen
+        folder = trainer.log_dir or trainer.default_root_dir  # asks all processes
+        if not trainer.is_global_zero:
+            return
+        with undisturbed(trainer):
+            self.signs = _measure(pl_module, some_clips(batch["frames"], self.num_clips))
+        logged = _flat(self.signs)
+        for logger in trainer.loggers:
+            logger.log_metrics(logged, seen)
+        for name, text in self._diagnose(self.signs, seen):
+            self._tell(trainer, Path(folder), seen, name, text)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Remember what lasts, so that a resumed run warns as it would have."""
+        return {
+            "checked_at": self._checked_at,
+            "edges": list(self._edges),
+            "since": dict(self._since),
+            "checks": dict(self._checks),
+            "told": [list(row) for row in self._told],
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on watching."""
+        self._checked_at = state_dict["checked_at"]
+        self._edges = list(state_dict["edges"])
+        self._since = dict(state_dict["since"])
+        self._checks = dict(state_dict["checks"])
+        self._told = [(batch, name, text) for batch, name, text in state_dict["told"]]
+
+    def _diagnose(self, signs: Signs, seen: int) -> list[tuple[str, str]]:
+        """Count how long each symptom lasts; give those that have just lasted long enough."""
+        due = []
+        for symptom in SYMPTOMS:
+            sentence = symptom.shows(signs, self._edges)
+            if sentence is None:
+                self._checks.pop(symptom.name, None)
+                continue
+            if symptom.name not in self._checks:
+                # Since the last check that was well, or the beginning.
+                self._since[symptom.name] = seen - self.every_n_batches
+            self._checks[symptom.name] = self._checks.get(symptom.name, 0) + 1
+            if self._checks[symptom.name] == self.patience * symptom.slowness:
+                lasted = seen - self._since[symptom.name]
+                text = f"{sentence.format(batches=lasted)}; {symptom.advice}"
+                due.append((symptom.name, text))
+        strength = signs.overall["edge_strength"]
+        if math.isfinite(strength):
+            self._edges = sorted([*self._edges, strength])[-3:]
+        return due
+
+    def _tell(self, trainer: Trainer, folder: Path, seen: int, name: str, text: str) -> None:
+        rank_zero_warn(f"health at batch {seen}: {text}")
+        self._told.append((seen, name, text))
+        for logger in trainer.loggers:
+            if isinstance(logger, ResilientWandbLogger):
+                logger.alert(f"vidpred: {name}", text)
+            if isinstance(logger, WandbLogger):
+                import wandb
+
+                table: Any = wandb.Table(columns=["batch", "symptom", "text"], data=self._told)
+                logger.log_metrics({"train/health/warnings": table}, seen)
+        if trainer.fast_dev_run:  # type: ignore[attr-defined]  # set by a function of Lightning
+            return
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / WARNINGS_FILE).open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"batch": seen, "symptom": name, "text": text}) + "\n")
+        except OSError as error:
+            if not self._file_failed:
+                self._file_failed = True
+                rank_zero_warn(f"{folder / WARNINGS_FILE} cannot be written: {error}")
+
+
+def _measure(task: GeneratorTraining, frames: Tensor) -> Signs:
+    generator = task.generator
+    networks = scale_networks(generator, generator.num_scales) or [generator]
+    found: list[Mapping[str, Tensor]] = []
+    if isinstance(task, DiscriminatorTraining):
+        loss = getattr(task, "adversarial_loss", None)
+        if isinstance(loss, AdversarialLoss) and getattr(task, "adversarial", True):
+            found.append(verdicts(task.discriminator_objective(frames), loss))
+    objective = task.generator_objective(frames)
+    found.append(pulls(objective, [trainable(network) for network in networks]))
+    found.append(resemblance(objective))
+    return read_signs(*found)
+
+
+def _flat(signs: Signs) -> dict[str, float]:
+    flat = {f"train/health/{name}": value for name, value in signs.overall.items()}
+    for name, values in signs.by_scale.items():
+        for k, value in enumerate(values):
+            scale = f"_{scale_name(k, len(values))}" if len(values) > 1 else ""
+            flat[f"train/health/{name}{scale}"] = value
+    return flat

@@ -1,0 +1,207 @@
+"""What goes wrong in adversarial training, how it shows, and what to change."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from vidpred.diagnostics.signs import Signs
+
+Past = Sequence[float]
+"""`edge_strength` at the checks before, the three highest in rising order."""
+
+Sentence = Callable[[Signs, Past], str | None]
+"""Says what is wrong; None when it is not."""
+
+
+@dataclass(frozen=True)
+class Symptom:
+    """One way in which training fails.
+
+    Attributes:
+        name: Short, for lists.
+        shows: Says it, with `{batches}` for how long it has lasted.
+        advice: Which option to change.
+        slowness: So many times the patience: a young training shows some symptoms and outgrows
+            them (with the paper's rates a discriminator tells nothing for the first thousands of
+            batches).
+    """
+
+    name: str
+    shows: Sentence
+    advice: str
+    slowness: int = 1
+
+
+def _discriminator_wins(signs: Signs, past: Past) -> str | None:
+    if "saturation" not in signs.by_scale:
+        return None
+    names = ("real_accuracy", "fake_accuracy")
+    worst = min(min(signs.by_scale[name]) for name in names)
+    saturated = min(signs.by_scale["saturation"])
+    if worst < 0.99 or saturated < 0.9:
+        return None
+    return (
+        f"the discriminator tells every clip (accuracy {worst:.2f} or more at all scales for "
+        "{batches} batches) and its verdicts are saturated: the generator learns nothing from it"
+    )
+
+
+def _discriminator_guesses(signs: Signs, past: Past) -> str | None:
+    if "margin" not in signs.by_scale:
+        return None
+    pairs = zip(signs.by_scale["real_accuracy"], signs.by_scale["fake_accuracy"], strict=True)
+    balanced = [(real + fake) / 2 for real, fake in pairs]
+    margin = max(abs(margin) for margin in signs.by_scale["margin"])
+    if max(balanced) > 0.65 or margin > 0.05:
+        return None
+    return (
+        "the discriminator tells nothing (it takes true frames and predictions alike at all scales "
+        f"for {{batches}} batches, logits at most {margin:.2f} apart): the generator learns "
+        "nothing from it"
+    )
+
+
+def _adversarial_share(signs: Signs) -> float | None:
+    norms = {
+        name: sum(norm**2 for norm in norms if not math.isnan(norm)) ** 0.5
+        for name, norms in signs.by_scale.items()
+        if name.startswith("gradient_norm_")
+    }
+    adversarial = norms.pop("gradient_norm_adversarial_loss", None)
+    if adversarial is None or not norms:
+        return None
+    total = adversarial + sum(norms.values())
+    return adversarial / total if total else None
+
+
+def _adversarial_term_is_faint(signs: Signs, past: Past) -> str | None:
+    share = _adversarial_share(signs)
+    if share is None or share >= 0.005:
+        return None
+    return (
+        f"the adversarial term has {share:.1%} of the gradient in the generator for {{batches}} "
+        "batches: training is on the other terms alone"
+    )
+
+
+def _adversarial_term_drowns(signs: Signs, past: Past) -> str | None:
+    share = _adversarial_share(signs)
+    if share is None or share <= 0.95:
+        return None
+    return (
+        f"the adversarial term has {share:.0%} of the gradient in the generator for {{batches}} "
+        "batches: predictions need not resemble the truth any more"
+    )
+
+
+def _network_is_dead(signs: Signs, past: Past) -> str | None:
+    norms = [n for name, n in signs.by_scale.items() if name.startswith("gradient_norm_")]
+    sums = [sum(of_network) for of_network in zip(*norms, strict=True)]
+    dead = [f"scale_{2 ** (len(sums) - 1 - k)}" for k, total in enumerate(sums) if total == 0]
+    if not dead:
+        return None
+    return (
+        f"the generator's network of {', '.join(dead)} has had no gradient for {{batches}} "
+        "batches: its units are dead or its output is saturated, and it will not come back"
+    )
+
+
+def _copies(signs: Signs, past: Past) -> str | None:
+    ratio = signs.overall["motion_ratio"]
+    if not ratio < 0.1:  # NaN says nothing
+        return None
+    return (
+        f"predictions are the last input frame (they change by {ratio:.0%} of what the truth does, "
+        "for {batches} batches): the generator copies"
+    )
+
+
+def _collapses(signs: Signs, past: Past) -> str | None:
+    diversity = signs.overall["diversity"]
+    if not diversity < 0.1:
+        return None
+    return (
+        f"predictions are nearly the same for every clip (they differ by {diversity:.0%} of what "
+        "the true frames do, for {batches} batches): the generator has collapsed"
+    )
+
+
+def _blurs(signs: Signs, past: Past) -> str | None:
+    strength = signs.overall["edge_strength"]
+    # The third highest, since single batches are off.
+    if len(past) < 3 or not strength < 0.5 * min(past[0], 1.0):
+        return None
+    return (
+        f"predictions grow blurry: their edges are {strength:.0%} of the true ones for {{batches}} "
+        f"batches, and have been {past[0]:.0%}"
+    )
+
+
+def _roughens(signs: Signs, past: Past) -> str | None:
+    strength = signs.overall["edge_strength"]
+    if not strength > 1.5:
+        return None
+    return (
+        f"predictions have {strength:.0%} of the edges of the truth for {{batches}} batches: the "
+        "generator draws patterns or noise"
+    )
+
+
+SYMPTOMS = (
+    Symptom(
+        "discriminator wins",
+        _discriminator_wins,
+        "lower model.discriminator_optimizer.init_args.lr, or set model.instance_noise 0.1, "
+        "model.adversarial_loss.init_args.label_smoothing 0.1 or model.r1_weight 5",
+    ),
+    Symptom(
+        "discriminator guesses",
+        _discriminator_guesses,
+        "raise model.discriminator_optimizer.init_args.lr, or set model.discriminator_steps 2; "
+        "lower model.instance_noise and model.r1_weight if they are set",
+        slowness=10,
+    ),
+    Symptom(
+        "adversarial term faint",
+        _adversarial_term_is_faint,
+        "raise model.adversarial_weight, or take vidpred.tasks.ReconstructionTask, which is faster",
+        slowness=10,
+    ),
+    Symptom(
+        "adversarial term drowns",
+        _adversarial_term_drowns,
+        "lower model.adversarial_weight, or raise model.loss.init_args.lp_weight",
+    ),
+    Symptom(
+        "network dead",
+        _network_is_dead,
+        "go on from an earlier checkpoint (--ckpt_path) with a lower "
+        "model.generator_optimizer.init_args.lr (model.optimizer of a ReconstructionTask)",
+    ),
+    Symptom(
+        "copies",
+        _copies,
+        "train on patches that move (raise data.motion_threshold), or raise "
+        "model.loss.init_args.gradient_difference_weight or model.adversarial_weight",
+    ),
+    Symptom(
+        "collapse",
+        _collapses,
+        "lower model.adversarial_weight or model.generator_optimizer.init_args.lr, or begin with "
+        "model.reconstruction_batches 5000; when it was so from the start, raise the rate",
+        slowness=3,
+    ),
+    Symptom(
+        "blur",
+        _blurs,
+        "raise model.loss.init_args.gradient_difference_weight or model.adversarial_weight, or "
+        "take model.loss.init_args.p 1",
+    ),
+    Symptom(
+        "roughness",
+        _roughens,
+        "lower model.adversarial_weight or model.loss.init_args.gradient_difference_weight, or "
+        "the generator's rate",
+    ),
+)
+"""All that is looked for."""

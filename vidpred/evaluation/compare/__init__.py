@@ -1,0 +1,1 @@
+"""Results of several methods compared: which clips count, who leads, how sure that is."""

@@ -1,0 +1,301 @@
+"""Results of several methods beside each other: who is ahead, and how sure that is."""
+
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+from vidpred.errors import ResultError
+from vidpred.evaluation.compare.best_and_worst import ClipPoint, Extreme, clip_points, extremes
+from vidpred.evaluation.compare.bootstrap import (
+    CONFIDENCE,
+    RESAMPLES,
+    SEED,
+    Interval,
+    bootstrap_intervals,
+    paired_scores,
+)
+from vidpred.evaluation.compare.common_clips import (
+    MeasureInfo,
+    Skip,
+    common_values,
+    describe_measure,
+    measures_of,
+    skip_of,
+)
+from vidpred.evaluation.compare.comparability import cautions, check_alike, left_out, with_scores
+from vidpred.evaluation.results.result import ClipCounts, Method, Result, Summary
+
+FORMAT = "vidpred comparison 1"
+BASELINE = "copy_last"
+"""The method that gains are measured against: a model that does not beat it predicts nothing."""
+
+
+class Score(TypedDict):
+    """One method by one measure, on the clips common to all methods.
+
+    Attributes:
+        mean: Mean over frames of `per_frame`; None when one of them is None.
+        interval: 95 %, of `mean`; None with one video.
+        per_frame: Mean over the common clips.
+        frame_intervals: 95 %, of each of them.
+        gain: How much better than `BASELINE`, positive is better whatever the measure; None without
+            that baseline.
+        gain_interval: 95 %, paired.
+        lead_of_best: How much better the best method is, at least 0.
+        lead_interval: 95 %, paired.
+        as_good_as_best: True when `lead_interval` covers 0: the two cannot be told apart; None when
+            there is no interval.
+    """
+
+    mean: float | None
+    interval: Interval | None
+    per_frame: list[float | None]
+    frame_intervals: list[Interval | None]
+    gain: float | None
+    gain_interval: Interval | None
+    lead_of_best: float | None
+    lead_interval: Interval | None
+    as_good_as_best: bool | None
+
+
+class MeasureTable(MeasureInfo):
+    """All methods by one measure.
+
+    Attributes:
+        clips: How many are common to all methods, by frame.
+        videos: From how many videos.
+        ranking: Names, best first; those without a mean last.
+        scores: By name.
+    """
+
+    clips: list[int]
+    videos: int
+    ranking: list[str]
+    scores: dict[str, Score]
+
+
+class Entrant(TypedDict):
+    """One result file.
+
+    Attributes:
+        method: As in the file.
+        file: Which file.
+        clips: As in the file.
+        mask: As in the file.
+        provenance: As in the file.
+        extras: As in the file: what was measured beside the protocol, such as FVD.
+        as_coded: The file's own averages, by measure: over its own clips, its skip decided for it
+            alone.
+    """
+
+    method: Method
+    file: str
+    clips: ClipCounts
+    mask: dict[str, Any]
+    provenance: dict[str, Any]
+    extras: dict[str, Any]
+    as_coded: dict[str, Summary]
+
+
+class Comparison(TypedDict):
+    """Everything that tables and reports show, as plain data.
+
+    Attributes:
+        format: `FORMAT`.
+        protocol: The protocol of all results.
+        protocol_digest: Its digest.
+        measure: Key of the measure that ranks.
+        baseline: `BASELINE` when it is among the methods.
+        skip: The rule by which clips are left out; None when there is none.
+        bootstrap: Confidence, draws and seed of the intervals.
+        warnings: What a reader has to know, as sentences.
+        entrants: By method, in the order of the ranking.
+        measures: By key, in the protocol's order.
+        points: One for each clip that all methods have.
+        extremes: Best and worst clips of each method.
+    """
+
+    format: str
+    protocol: dict[str, Any]
+    protocol_digest: str
+    measure: str
+    baseline: str | None
+    skip: Skip | None
+    bootstrap: dict[str, float]
+    warnings: list[str]
+    entrants: dict[str, Entrant]
+    measures: dict[str, MeasureTable]
+    points: list[ClipPoint]
+    extremes: list[Extreme]
+
+
+def compare(
+    results: Mapping[str, Result], *, measure: str | None = None, resamples: int = RESAMPLES
+) -> Comparison:
+    """Compare methods on the clips that count for all of them.
+
+    A clip counts for a measure and a frame when every method has a score there and the protocol's
+    skip (by Mathieu et al.: 50 dB and more, decided for each method) leaves it to every method.
+    Nothing depends on the order of results or clips.
+
+    Args:
+        results: By file name, which messages use.
+        measure: Key of the measure that ranks; the protocol's first by default.
+        resamples: Draws of the bootstrap.
+
+    Returns:
+        The comparison.
+
+    Raises:
+        ResultError: When the results cannot be compared: other protocols, one name twice, no common
+            clip; or the measure is not among theirs.
+    """
+    check_alike(results)
+    given, results = results, with_scores(results)
+    # Sorted, so that sums and ties do not depend on the order of the command line.
+    named = {r["method"]["name"]: (file, r) for file, r in results.items()}
+    files = {name: named[name][0] for name in sorted(named)}
+    own = {name: named[name][1] for name in sorted(named)}
+    protocol = next(iter(own.values()))["protocol"]
+    keys = measures_of(protocol, own)
+    chosen = _chosen_measure(measure, keys)
+    videos = {row["clip"]: row["video"] for result in own.values() for row in result["rows"]}
+    skip = skip_of(protocol)
+
+    values = {key: common_values(own, key, skip) for key in keys}
+    if not next(iter(values.values()))[next(iter(own))]:
+        raise ResultError(
+            f"no clip is common to {', '.join(own)}; compare results that were scored on the same "
+            "clips"
+        )
+    tables = {key: _table(key, values[key], videos, resamples) for key in keys}
+    ranking = tables[chosen]["ranking"]
+    baseline = BASELINE if _is_baseline(own) else None
+    points = clip_points(own, values)
+    return {
+        "format": FORMAT,
+        "protocol": protocol,
+        "protocol_digest": next(iter(own.values()))["protocol_digest"],
+        "measure": chosen,
+        "baseline": baseline,
+        "skip": skip,
+        "bootstrap": {"confidence": CONFIDENCE, "draws": resamples, "seed": SEED},
+        "warnings": left_out(given) + cautions(results) + _gaps(own, points, tables[chosen]),
+        "entrants": {
+            name: {
+                "method": own[name]["method"],
+                "file": files[name],
+                "clips": own[name]["clips"],
+                "mask": own[name]["mask"],
+                "provenance": own[name]["provenance"],
+                "extras": own[name]["extras"],
+                "as_coded": own[name]["summary"],
+            }
+            for name in ranking
+        },
+        "measures": tables,
+        "points": points,
+        "extremes": extremes(
+            {name: own[name] for name in ranking},
+            points,
+            measure=chosen,
+            skip=skip,
+            baseline=baseline,
+        ),
+    }
+
+
+def _chosen_measure(measure: str | None, keys: list[str]) -> str:
+    if measure is None:
+        return keys[0]
+    if measure not in keys:
+        raise ResultError(
+            f"measure {measure!r} is not in all of these results; choose one of {', '.join(keys)}"
+        )
+    return measure
+
+
+def _is_baseline(results: Mapping[str, Result]) -> bool:
+    return BASELINE in results and results[BASELINE]["method"]["kind"] == "baseline"
+
+
+def _table(
+    key: str,
+    values: Mapping[str, Mapping[str, list[float | None]]],
+    videos: Mapping[str, str],
+    resamples: int,
+) -> MeasureTable:
+    info = describe_measure(key)
+    sign = 1.0 if info["higher_is_better"] else -1.0
+    clips = list(next(iter(values.values())))
+    scores = paired_scores([(clip, videos[clip]) for clip in clips], values)
+    horizon = max((len(frames) for frames in next(iter(values.values())).values()), default=0)
+    per_frame: dict[str, list[float | None]] = {
+        # Without any video the arrays have lost their horizon.
+        name: [float(v) if v == v else None for v in row] if scores.videos else [None] * horizon
+        for name, row in zip(scores.methods, scores.per_frame, strict=True)
+    }
+    means = {name: _mean(frames) for name, frames in per_frame.items()}
+    known = {name: mean for name, mean in means.items() if mean is not None}
+    ranking = sorted(known, key=lambda name: (-sign * known[name], name))
+    ranking += [name for name in means if name not in known]
+    best = ranking[0] if known else None
+    baseline = BASELINE if known.get(BASELINE) is not None else None
+    sure = bootstrap_intervals(scores, baseline=baseline, best=best, resamples=resamples)
+    nothing: list[Interval | None] = [None] * horizon
+    frame_intervals = sure.per_frame if scores.videos else [nothing for _ in means]
+
+    def signed(interval: Interval | None, factor: float) -> Interval | None:
+        if interval is None:
+            return None
+        low, high = sorted((factor * interval[0], factor * interval[1]))
+        return (low + 0.0, high + 0.0)  # no -0.0
+
+    def difference(one: float | None, other: str | None) -> float | None:
+        return None if one is None or other is None else sign * (one - known[other]) + 0.0
+
+    table: dict[str, Score] = {}
+    for k, name in enumerate(scores.methods):
+        behind = difference(means[name], best)
+        lead = signed(sure.over_best[k], -sign)
+        table[name] = {
+            "mean": means[name],
+            "interval": sure.mean[k],
+            "per_frame": per_frame[name],
+            "frame_intervals": frame_intervals[k],
+            "gain": difference(means[name], baseline),
+            "gain_interval": signed(sure.over_baseline[k], sign),
+            "lead_of_best": None if behind is None else -behind + 0.0,
+            "lead_interval": lead,
+            "as_good_as_best": None if lead is None else lead[0] <= 0 <= lead[1],
+        }
+    return {
+        **info,
+        "clips": [
+            sum(frames[t] is not None for frames in next(iter(values.values())).values())
+            for t in range(horizon)
+        ],
+        "videos": len(scores.videos),
+        "ranking": ranking,
+        "scores": {name: table[name] for name in ranking},
+    }
+
+
+def _mean(frames: list[float | None]) -> float | None:
+    known = [value for value in frames if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(frames) else None
+
+
+def _gaps(results: Mapping[str, Result], points: list[ClipPoint], table: MeasureTable) -> list[str]:
+    """Say when methods were scored on different clips, or few are left to rank."""
+    sentences = []
+    rows = {name: len(result["rows"]) for name, result in results.items()}
+    if any(count != len(points) for count in rows.values()):
+        said = ", ".join(f"{name} {count}" for name, count in rows.items())
+        sentences.append(
+            f"Methods were scored on different clips ({said}); the {len(points)} common ones rank."
+        )
+    if table["videos"] == 0:
+        sentences.append("No clip counts for the measure that ranks, so nothing is ranked.")
+    elif table["videos"] == 1:
+        sentences.append("One video cannot tell how sure a mean is: there are no intervals.")
+    return sentences

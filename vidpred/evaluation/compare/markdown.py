@@ -1,0 +1,128 @@
+"""A comparison as Markdown, small enough for a README."""
+
+import re
+from collections.abc import Sequence
+
+from vidpred.evaluation.compare.comparison import Comparison
+from vidpred.evaluation.compare.wording import (
+    area_name,
+    clips_by_frame,
+    coverage,
+    distances,
+    group_of,
+    interval,
+    metric_name,
+    number,
+    variant_name,
+    verdict,
+)
+
+TIED = "≈"
+"""Beside a score: it cannot be told from the best one."""
+
+
+def markdown(comparison: Comparison) -> str:
+    """Write the tables and what a reader has to know.
+
+    Args:
+        comparison: What `compare` gave.
+
+    Returns:
+        Markdown, ending in a newline: the verdict, the ranking on common clips, the scores as coded
+        when the protocol skips clips, notes.
+    """
+    protocol, measure = comparison["protocol"], comparison["measure"]
+    table = comparison["measures"][measure]
+    parts = [
+        f"### {_plain(str(protocol.get('name', 'results')))}",
+        f"{coverage(comparison)} · {area_name(table['area'])}, {variant_name(table['variant'])} · "
+        f"protocol `{comparison['protocol_digest'][:10]}`",
+        " ".join(_plain(sentence) for sentence in verdict(comparison)),
+        _ranking(comparison),
+        _legend(comparison),
+        *(_plain(sentence) for sentence in distances(comparison)),
+    ]
+    if comparison["skip"]:
+        parts.append(_as_coded(comparison))
+    if comparison["warnings"]:
+        parts.append("\n".join(f"- {_plain(warning)}" for warning in comparison["warnings"]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _ranking(comparison: Comparison) -> str:
+    keys = group_of(comparison, comparison["measure"])
+    # The measure that ranks comes first.
+    keys.sort(key=lambda key: key != comparison["measure"])
+    measures, first = comparison["measures"], comparison["measure"]
+    heads = ["", "method", *(_head(comparison, key) for key in keys)]
+    if comparison["baseline"]:
+        heads.append(f"gain over copy last, {metric_name(first)}")
+    rows = []
+    for rank, name in enumerate(measures[first]["ranking"], start=1):
+        cells = [str(rank), _plain(name)]
+        for key in keys:
+            score = measures[key]["scores"][name]
+            text = number(score["mean"], key)
+            if score["mean"] is not None and name == measures[key]["ranking"][0]:
+                text = f"**{text}**"
+            elif score["as_good_as_best"]:
+                text += f" {TIED}"
+            cells.append(f"{text} {interval(score['interval'], key)}".strip())
+        if comparison["baseline"]:
+            score = measures[first]["scores"][name]
+            sure = interval(score["gain_interval"], first, signed=True)
+            cells.append(f"{number(score['gain'], first, signed=True)} {sure}".strip())
+        rows.append(cells)
+    return markdown_table(heads, rows)
+
+
+def _legend(comparison: Comparison) -> str:
+    table = comparison["measures"][comparison["measure"]]
+    sure = comparison["bootstrap"]
+    return (
+        f"Mean over {len(table['clips'])} predicted frames; [95 % interval], "
+        f"{sure['draws']:.0f} paired draws of {table['videos']} videos; **best**; {TIED} cannot be "
+        f"told from the best. Ranked on what counts for all: {clips_by_frame(table['clips'])}."
+    )
+
+
+def _as_coded(comparison: Comparison) -> str:
+    skip = comparison["skip"]
+    assert skip is not None
+    keys = group_of(comparison, comparison["measure"])
+    rows = []
+    for name, entrant in comparison["entrants"].items():
+        summaries = [entrant["as_coded"][key] for key in keys]
+        clips = ", ".join(str(count) for count in summaries[0]["clips"])
+        rows.append([_plain(name), *map(_frames, summaries, keys), clips])
+    heads = ["as coded, by frame", *(_head(comparison, key) for key in keys), "clips"]
+    return (
+        f"As coded, clips at or above {skip['at_least']:g} in {metric_name(skip['measure'])} are "
+        "skipped for each method alone, so methods are averaged over different clips:\n\n"
+        + markdown_table(heads, rows)
+    )
+
+
+def _frames(summary: object, key: str) -> str:
+    assert isinstance(summary, dict)
+    return " / ".join(number(value, key) for value in summary["per_frame"])
+
+
+def _head(comparison: Comparison, key: str) -> str:
+    table = comparison["measures"][key]
+    arrow = "" if table["higher_is_better"] else " ↓"
+    return metric_name(key) + (f", {table['unit']}" if table["unit"] else "") + arrow
+
+
+def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Lay cells out as a Markdown table."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _plain(text: str) -> str:
+    """Keep a name from becoming markup."""
+    text = re.sub(r"([\\|*`<>\[\]])", r"\\\1", text)
+    # Underscores inside a word are no markup.
+    text = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\_", text)
+    return " ".join(text.split())

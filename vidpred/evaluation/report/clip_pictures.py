@@ -1,0 +1,161 @@
+"""Pictures and videos of a clip, small enough to stand inside a page."""
+
+import base64
+import io
+import tempfile
+from pathlib import Path
+from typing import TypedDict
+
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from vidpred.errors import VideoError
+from vidpred.evaluation.compare.comparison import Comparison
+from vidpred.evaluation.scoring.gallery import FOLDER
+from vidpred.evaluation.scoring.methods import TRUTH
+from vidpred.ops import to_unit
+from vidpred.video import probe, read_clip, write_video
+from vidpred.viz import comparison_strip, comparison_video
+
+_STRIP_WIDTH = 160  # pixels of a frame
+_VIDEO_WIDTH = 208
+_WIDEST = 1500  # pixels of a whole strip; a page shows about 1100
+_STRIP_CONTEXT = 2  # known frames that a strip shows; two tell the motion
+_FPS = 5  # slower than life: a few frames are over before the eye has found the place
+_QUALITY = 78  # JPEG
+
+
+class Pictures(TypedDict):
+    """What can be seen of a clip.
+
+    Attributes:
+        strip: Data URI of the picture; empty when there is none.
+        strip_alt: What it shows.
+        width: Of the picture, pixels.
+        height: Of the picture, pixels.
+        video: Data URI; empty when there is none.
+        size: Bytes of both, as they stand in the page.
+        absent: Why they are missing; empty when they are not.
+    """
+
+    strip: str
+    strip_alt: str
+    width: int
+    height: int
+    video: str
+    size: int
+    absent: str
+
+
+def no_pictures(why: str) -> Pictures:
+    """Say in a sentence why there are none."""
+    return {
+        "strip": "",
+        "strip_alt": "",
+        "width": 0,
+        "height": 0,
+        "video": "",
+        "size": 0,
+        "absent": why,
+    }
+
+
+def clip_pictures(comparison: Comparison, clip: str) -> Pictures:
+    """Make a strip and a video of the truth and all predictions that an evaluation left.
+
+    Args:
+        comparison: Whose entrants' files say where to look; see
+            `vidpred.evaluation.scoring.gallery`.
+        clip: Name of the clip.
+
+    Returns:
+        The pictures, or why there are none; videos that are missing or do not fit are left out.
+    """
+    horizon = int(comparison["protocol"]["clips"]["horizon"])
+    try:
+        frames = _frames(comparison, clip, horizon)
+    except VideoError as error:
+        return no_pictures(f"Its pictures cannot be read: {error}")
+    if frames is None:
+        return no_pictures("The evaluation left no pictures of this clip.")
+    truth, preds = frames
+    past = len(truth) - horizon
+    known = _at_most(truth, _STRIP_WIDTH)
+    picture = comparison_strip(
+        known[max(0, past - _STRIP_CONTEXT) : past] if past else None,
+        known[past:],
+        {name: _at_most(pred, _STRIP_WIDTH) for name, pred in preds.items()},
+    )
+    large = _at_most(truth, _VIDEO_WIDTH)
+    shown = {name: _at_most(pred, _VIDEO_WIDTH) for name, pred in preds.items()}
+    video = _mp4(comparison_video(large[:past] if past else None, large[past:], shown))
+    strip, width, height = _jpeg(picture)
+    return {
+        "strip": strip,
+        "strip_alt": f"Frames of {clip}. First row: the truth, {min(past, _STRIP_CONTEXT)} known "
+        f"frames and {horizon} that came. Rows below, predictions: {', '.join(preds)}.",
+        "width": width,
+        "height": height,
+        "video": video,
+        "size": len(strip) + len(video),
+        "absent": "",
+    }
+
+
+def _frames(
+    comparison: Comparison, clip: str, horizon: int
+) -> tuple[Tensor, dict[str, Tensor]] | None:
+    """Read the truth and all predictions of a clip that lie beside the result files."""
+    truth: Tensor | None = None
+    preds: dict[str, Tensor] = {}
+    for name, entrant in comparison["entrants"].items():
+        home = Path(entrant["file"]).parent / FOLDER / clip
+        if truth is None and (home / f"{TRUTH}.mp4").is_file():
+            truth = _whole(home / f"{TRUTH}.mp4")
+        # Named by the file, as the evaluation did; the method may have been renamed since.
+        video = home / f"{Path(entrant['file']).stem}.mp4"
+        if video.is_file():
+            preds[name] = _whole(video)
+    if truth is None or len(truth) < horizon:
+        return None
+    fitting = {
+        name: pred
+        for name, pred in preds.items()
+        if len(pred) == horizon and pred.shape[1:] == truth.shape[1:]
+    }
+    return (truth, fitting) if fitting else None
+
+
+def _whole(path: Path) -> Tensor:
+    """Read all frames, shape (T, 3, H, W) in [0, 1]."""
+    return to_unit(read_clip(path, 0, probe(path).num_frames))
+
+
+def _at_most(frames: Tensor, width: int) -> Tensor:
+    """Reduce frames to a width; smaller ones stay."""
+    if frames.shape[-1] <= width:
+        return frames
+    height = max(1, round(frames.shape[-2] * width / frames.shape[-1]))
+    return F.interpolate(frames, (height, width), mode="bilinear", antialias=True).clamp(0, 1)
+
+
+def _jpeg(picture: Tensor) -> tuple[str, int, int]:
+    """Give a picture as a data URI, with its width and height."""
+    image = Image.fromarray(picture.permute(1, 2, 0).numpy())
+    if image.width > _WIDEST:
+        image = image.resize((_WIDEST, round(image.height * _WIDEST / image.width)))
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=_QUALITY)
+    return _data_uri("image/jpeg", stream.getvalue()), image.width, image.height
+
+
+def _mp4(frames: Tensor) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.mp4"
+        write_video(path, frames, fps=_FPS)
+        return _data_uri("video/mp4", path.read_bytes())
+
+
+def _data_uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"

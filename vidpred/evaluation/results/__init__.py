@@ -1,0 +1,1 @@
+"""Result files: their content, read back and averaged."""

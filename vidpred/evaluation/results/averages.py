@@ -1,0 +1,62 @@
+"""From scores of clips to a score of a method, the same whatever the order of the clips."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from vidpred.evaluation.protocol import Skip
+from vidpred.evaluation.results.result import ClipRow, Summary
+
+
+def summarize(
+    rows: Iterable[ClipRow], *, keys: Iterable[str], skip: Skip | None, horizon: int
+) -> dict[str, Summary]:
+    """Average each measure over clips as a protocol says.
+
+    Args:
+        rows: Scores of clips.
+        keys: Measures of the protocol.
+        skip: What it leaves out.
+        horizon: Frames of a prediction.
+
+    Returns:
+        By measure key, those beside the protocol included.
+    """
+    ordered = sorted(rows, key=lambda row: row["clip"])
+    measured = dict.fromkeys(key for row in ordered for key in row["values"])
+    summaries = {}
+    for key in dict.fromkeys([*keys, *measured]):
+        clips = [counted(row, key, skip) for row in ordered]
+        frames = range(horizon)
+        summaries[key] = _summary([[clip[frame] for clip in clips] for frame in frames])
+    return summaries
+
+
+def counted(row: ClipRow, key: str, skip: Skip | None) -> list[float | None]:
+    """Give a clip's scores by frame; None where it does not count.
+
+    The protocol's skip leaves a clip out in the area of its measure.
+    """
+    scores = row["values"].get(key) or [None] * len(row["motion"])
+    if skip is None or not key.endswith(f".{skip.measure.area}"):
+        return scores
+    deciding = row["values"][skip.measure.key]
+    return [
+        None if other is None or other >= skip.at_least else score
+        for score, other in zip(scores, deciding, strict=True)
+    ]
+
+
+def _summary(by_frame: Sequence[Sequence[float | None]]) -> Summary:
+    known = [[value for value in values if value is not None] for values in by_frame]
+    per_frame = [mean(values) for values in known]
+    whole = [value for value in per_frame if value is not None]
+    return {
+        "mean": mean(whole) if len(whole) == len(per_frame) else None,
+        "per_frame": per_frame,
+        "clips": [len(values) for values in known],
+    }
+
+
+def mean(values: Sequence[float]) -> float | None:
+    """Give the mean, exact to the last digit in any order; None of nothing."""
+    return math.fsum(values) / len(values) if values else None

@@ -1,0 +1,117 @@
+"""Result files read back, whole and as they were written."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from vidpred.errors import ResultError
+from vidpred.evaluation.clips import ClipSource
+from vidpred.evaluation.measures import Measure
+from vidpred.evaluation.protocol import NamedProtocol, Skip, digest_of
+from vidpred.evaluation.results.averages import summarize
+from vidpred.evaluation.results.fingerprints import digest_of_names
+from vidpred.evaluation.results.result import FORMAT, ClipRow, Result
+
+
+def read_result(path: str | Path) -> Result:
+    """Read a result file.
+
+    Its digests and averages are computed anew from what it holds: a file that was edited, or cut
+    and mended, is refused. (Somebody who means to deceive can write a consistent one.)
+
+    Raises:
+        ResultError: When it is missing, damaged, not ours, or not as it was written.
+    """
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+    except FileNotFoundError:
+        raise ResultError(
+            f"{path}: there is no such file; expected a result of `vidpred test` or `vidpred score`"
+        ) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ResultError(f"{path}: not a whole result file ({error}); score again") from error
+    found = content.get("format") if isinstance(content, dict) else None
+    if found != FORMAT or not Result.__annotations__.keys() <= content.keys():
+        raise ResultError(
+            f"{path}: {f'format {found!r}' if found else 'no result'}; expected {FORMAT!r}, "
+            "a result of `vidpred test` or `vidpred score`"
+        )
+    try:
+        problem = _problem(content)
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+        problem = f"{type(error).__name__}: {error}"
+    if problem:
+        raise ResultError(f"{path}: not as it was written ({problem}); score again")
+    result: Result = content
+    return result
+
+
+def of_another_list(path: Path, protocol: NamedProtocol, source: ClipSource) -> bool:
+    """Tell a result of this protocol for another list of clips, beside which ours can be ranked.
+
+    Args:
+        path: Where a result may be.
+        protocol: How is measured now.
+        source: On which clips.
+
+    Raises:
+        ResultError: When there is a file that is no result.
+    """
+    if not path.exists():
+        return False
+    result = read_result(path)
+    same_protocol = result["protocol_digest"] == protocol.digest
+    return same_protocol and result["clips"]["list_digest"] != digest_of_names(source.names)
+
+
+def _problem(content: Mapping[str, Any]) -> str | None:
+    """Say what is wrong inside, if anything; raises what plain Python raises for wrong types."""
+    protocol = content["protocol"]
+    horizon = int(protocol["clips"]["horizon"])
+    if digest_of(protocol) != content["protocol_digest"]:
+        return "the protocol's digest does not belong to it"
+    for entry in ("name", "kind"):
+        if not isinstance(content["method"][entry], str):
+            return f"method.{entry} is no text"
+    for entry in ("extras", "provenance", "mask"):
+        if not isinstance(content[entry], dict):
+            return f"{entry} is no mapping"
+    for row in content["rows"]:
+        _check_row(row, horizon)
+    names = [row["clip"] for row in content["rows"]]
+    counts = content["clips"]
+    if len(set(names)) < len(names):
+        return "a clip stands twice"
+    if counts["clips_scored"] != len(names) or counts["scored_digest"] != digest_of_names(names):
+        return "the number or the digest of its clips does not belong to its rows"
+    for entry in ("videos_scored", "videos_listed", "clips_listed"):
+        if not isinstance(counts[entry], int):
+            return f"clips.{entry} is no number"
+    if not isinstance(counts["failed"], dict) or not isinstance(counts["missing"], list):
+        return "clips.failed or clips.missing is of another type"
+    skip = protocol["skip"]
+    averages = summarize(
+        content["rows"],
+        keys=[Measure(**measure).key for measure in protocol["measures"]],
+        skip=skip and Skip(Measure(**skip["measure"]), float(skip["at_least"])),
+        horizon=horizon,
+    )
+    return None if averages == content["summary"] else "the summary does not belong to its rows"
+
+
+def _check_row(row: ClipRow, horizon: int) -> None:
+    if not (isinstance(row["clip"], str) and isinstance(row["video"], str)):
+        raise TypeError("a clip or a video is no text")
+    lists = [row["motion"], row["moving"], *row["values"].values()]
+    for values in lists:
+        if len(values) != horizon:
+            raise ValueError(f"{row['clip']} has {len(values)} frames, the protocol {horizon}")
+        if not all(value is None or math.isfinite(value) for value in values):
+            raise ValueError(f"{row['clip']} has a value that is not finite")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"it holds {name}")

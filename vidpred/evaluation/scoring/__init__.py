@@ -1,0 +1,1 @@
+"""One pass over the clips, in which every method is scored."""

@@ -1,0 +1,119 @@
+"""Videos of the best and the worst clips of each method, kept while clips stream by."""
+
+import logging
+import shutil
+from bisect import insort
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from vidpred.errors import VideoError
+from vidpred.evaluation.clips import EvaluationClip
+from vidpred.evaluation.protocol import Protocol
+from vidpred.evaluation.results.averages import counted, mean
+from vidpred.evaluation.results.result import ClipRow
+from vidpred.evaluation.scoring.methods import TRUTH
+from vidpred.evaluation.scoring.result_writer import ResultWriter
+from vidpred.ops import unit_to_uint8
+from vidpred.video import write_video
+
+logger = logging.getLogger(__name__)
+
+REFERENCE = "copy_last"
+"""The baseline by whose score a clip is judged good or bad: some clips are easy for everybody."""
+
+FOLDER = "best_and_worst"
+"""Folder of the pictures, beside the results."""
+
+FPS = 25
+
+_Gains = list[tuple[float, str]]
+
+
+class Gallery:
+    """Keeps truth (context and targets) and predictions of a few clips as videos.
+
+    They are `best_and_worst/<clip>/truth.mp4` and `best_and_worst/<clip>/<method>.mp4`.
+
+    For each method but the baselines (for these, when there is nothing else) the clips with the
+    highest and the lowest gain over copying the last frame are kept; without that baseline, those
+    with the highest and the lowest score. Frames at which one of the two is skipped do not count.
+    What falls out of these places is deleted, so the folder
+    does not grow with the number of clips.
+
+    Args:
+        results: Folder of the results; the pictures' is made when there is something to keep.
+        protocol: Its first measure, averaged over frames, decides.
+        writers: Of all methods; what they hold already is taken into account.
+        keep: Clips at either end, for each method.
+    """
+
+    def __init__(
+        self, results: Path, protocol: Protocol, writers: Sequence[ResultWriter], *, keep: int = 3
+    ) -> None:
+        self.folder = results / FOLDER
+        self.keep = keep
+        self._key = protocol.measures[0].key
+        self._skip = protocol.skip
+        names = [writer.method["name"] for writer in writers]
+        models = [w.method["name"] for w in writers if w.method["kind"] != "baseline"]
+        ranked = models or [name for name in names if name != REFERENCE] or names
+        self._ends: dict[str, tuple[_Gains, _Gains]] = {name: ([], []) for name in ranked}
+        compared = REFERENCE in names and ranked != [REFERENCE]
+        self._warned = False
+        self._reference: dict[str, list[float | None]] | None = {} if compared else None
+        for writer in sorted(writers, key=lambda w: w.method["name"] != REFERENCE):
+            for row in writer.rows():
+                self.judge(writer.method["name"], row)
+
+    def judge(self, method: str, row: ClipRow) -> None:
+        """Take a clip's score into account; the reference comes before the others."""
+        scores = counted(row, self._key, self._skip)
+        if method == REFERENCE and self._reference is not None:
+            self._reference[row["clip"]] = scores
+        if method not in self._ends:
+            return
+        if self._reference is not None:
+            copied = self._reference.get(row["clip"], [None] * len(scores))
+            pairs = zip(scores, copied, strict=True)
+            scores = [s - c if s is not None and c is not None else None for s, c in pairs]
+        value = mean([score for score in scores if score is not None])
+        if value is None:
+            return
+        worst, best = self._ends[method]
+        insort(worst, (value, row["clip"]))
+        insort(best, (value, row["clip"]))
+        del worst[self.keep :], best[: -self.keep]
+
+    def show(self, clip: EvaluationClip, preds: Mapping[str, Tensor]) -> None:
+        """Write a clip's videos when it is among the best or the worst, and drop what it displaces.
+
+        Args:
+            clip: A clip that was judged.
+            preds: By method, predictions of shape (horizon, C, H, W) in [0, 1].
+        """
+        kept = self._kept()
+        if clip.name not in kept or not preds:
+            return
+        try:
+            self._write(clip, preds)
+        except (OSError, VideoError) as error:
+            if not self._warned:  # numbers matter more than pictures
+                self._warned = True
+                logger.warning("pictures of clips cannot be written: %s", error)
+        for ours in self.folder.glob(f"*/{TRUTH}.mp4"):
+            if ours.parent.name not in kept:
+                shutil.rmtree(ours.parent, ignore_errors=True)
+
+    def _write(self, clip: EvaluationClip, preds: Mapping[str, Tensor]) -> None:
+        place = self.folder / clip.name
+        place.mkdir(parents=True, exist_ok=True)
+        truth = [clip.target] if clip.context is None else [clip.context, clip.target]
+        for name, parts in {TRUTH: truth, **{k: [v] for k, v in preds.items()}}.items():
+            frames = torch.cat([unit_to_uint8(part.cpu()) for part in parts])
+            write_video(place / f"{name}.mp4", frames, fps=FPS)
+
+    def _kept(self) -> set[str]:
+        return {clip for ends in self._ends.values() for gains in ends for _, clip in gains}

@@ -1,0 +1,254 @@
+"""Results that are appended as they come, and survive an interruption."""
+
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from vidpred.errors import ResultError
+from vidpred.evaluation.clips import ClipSource
+from vidpred.evaluation.protocol import NamedProtocol
+from vidpred.evaluation.results.averages import summarize
+from vidpred.evaluation.results.fingerprints import digest_of_names
+from vidpred.evaluation.results.reading import read_result
+from vidpred.evaluation.results.result import FORMAT, ClipCounts, ClipRow, Method, Result
+from vidpred.evaluation.scoring.extras import Extras, Features, video_distance
+from vidpred.files import replacing, write_json
+from vidpred.plain import leaves
+
+MEASURED = ("value", "clips")
+"""Entries of a result's extras that were measured; the others decide."""
+
+_Kept = Iterator[tuple[ClipRow, Features | None]]
+
+
+class ResultWriter:
+    """Collects the scores of one method in a file, a line a clip, and makes a result of them.
+
+    `<folder>/<method>.partial.jsonl` grows while clips are scored; `finish` writes
+    `<folder>/<method>.json`. A writer for the same method, protocol and clip list goes on where
+    another was interrupted; clips whose files have changed since are scored again. First `check`,
+    then `open`, so that of several writers all can refuse before one leaves anything.
+
+    Args:
+        folder: Where results go; made when it does not exist.
+        method: What is scored.
+        protocol: How.
+        source: The clip list.
+        provenance: Versions, seed, device and so on; a measurement goes on with the same versions
+            on the same device only.
+        extras: What is measured beside the protocol.
+        fingerprint: Tells the files of a clip from what they were before.
+
+    Attributes:
+        done: Clips that are scored.
+        failed: By clip, why it could not be scored this time.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        method: Method,
+        protocol: NamedProtocol,
+        source: ClipSource,
+        provenance: dict[str, Any],
+        extras: Extras,
+        fingerprint: Callable[[str], str],
+    ) -> None:
+        self.method = method
+        self.protocol = protocol
+        self.source = source
+        self.provenance = provenance
+        self.extras = extras
+        self.fingerprint = fingerprint
+        self.path = folder / f"{method['name']}.json"
+        self.done: set[str] = set()
+        self.failed: dict[str, str] = {}
+        self._partial = folder / f"{method['name']}.partial.jsonl"
+        self._header = {
+            "method": method,
+            "protocol_digest": protocol.digest,
+            "list_digest": digest_of_names(source.names),
+            "mask": source.mask,
+            "versions": provenance["versions"],
+            "device": provenance["device"],
+            "extras": extras.describe(),
+        }
+
+    def check(self) -> None:
+        """Refuse a place that another measurement has taken.
+
+        Raises:
+            ResultError: Naming what differs.
+        """
+        for _ in self._before():
+            return
+
+    def clear(self) -> None:
+        """Throw away what stands under this name."""
+        self.path.unlink(missing_ok=True)
+        self._partial.unlink(missing_ok=True)
+
+    def open(self, there: Collection[str]) -> None:
+        """Take up what was scored before.
+
+        Args:
+            there: Clips that are on the disk.
+        """
+        kept: dict[str, tuple[ClipRow, Features | None]] = {}
+        for row, features in self._before():
+            if row["fingerprint"] == self.fingerprint(row["clip"]):
+                kept[row["clip"]] = (row, features)
+        # A result holds no features, so a distance cannot be taken of some of its clips and others.
+        if self.extras.fvd is not None and not set(there) <= kept.keys():
+            kept = {clip: pair for clip, pair in kept.items() if pair[1] is not None}
+        with replacing(self._partial) as temporary, temporary.open("w", encoding="utf-8") as file:
+            file.write(_line(self._header))
+            file.writelines(_line({**row, "features": seen}) for row, seen in kept.values())
+        self.done = set(kept)
+        self._file = self._partial.open("a", encoding="utf-8")
+
+    def append(self, row: ClipRow, features: Features | None = None) -> None:
+        """Keep the scores of a clip, on the disk at once."""
+        self._file.write(_line({**row, "features": features}))
+        self._file.flush()
+        self.done.add(row["clip"])
+
+    def fail(self, clip: str, reason: str) -> None:
+        """Note that a clip could not be scored; the next run tries it again."""
+        self.failed[clip] = reason
+
+    def rows(self) -> Iterator[ClipRow]:
+        """Yield the scores so far, as they were appended."""
+        return (row for row, _ in self._lines())
+
+    def close(self) -> None:
+        """Leave what is there for the next run."""
+        self._file.close()
+
+    def finish(self) -> Result:
+        """Write the result, whole or not at all; one that nothing was added to stays as it is.
+
+        Where no clip could be scored there is nothing to be written.
+
+        Returns:
+            What is in the file, or would be.
+        """
+        self.close()
+        before = read_result(self.path) if self.path.exists() else None
+        kept = sorted(self._lines(), key=lambda pair: pair[0]["clip"])
+        rows = [row for row, _ in kept]
+        if before is not None and rows == before["rows"] and not self.failed:
+            self._partial.unlink()
+            return before
+        protocol = self.protocol.protocol
+        result: Result = {
+            "format": FORMAT,
+            "method": self.method,
+            "protocol": self.protocol.values,
+            "protocol_digest": self.protocol.digest,
+            "clips": self._counts(rows),
+            "mask": dict(self.source.mask),
+            "provenance": self.provenance,
+            "extras": self._extras([features for _, features in kept if features is not None]),
+            "summary": summarize(
+                rows,
+                keys=[measure.key for measure in protocol.measures],
+                skip=protocol.skip,
+                horizon=protocol.clips.horizon,
+            ),
+            "rows": rows,
+        }
+        if rows:
+            write_json(self.path, result)
+        if not self.failed:  # else the next run goes on from there
+            self._partial.unlink()
+        return result
+
+    def _counts(self, rows: list[ClipRow]) -> ClipCounts:
+        return {
+            "videos_expected": self.source.videos_expected,
+            "videos_listed": self.source.videos_listed,
+            "videos_scored": len({row["video"] for row in rows}),
+            "clips_listed": len(self.source.names),
+            "clips_scored": len(rows),
+            "list_digest": digest_of_names(self.source.names),
+            "scored_digest": digest_of_names(row["clip"] for row in rows),
+            "missing": sorted(self.source.missing),
+            "failed": dict(sorted(self.failed.items())),
+        }
+
+    def _extras(self, features: list[Features]) -> dict[str, Any]:
+        described = self.extras.describe()
+        if "fvd" in described:
+            described["fvd"] |= {"value": video_distance(features), "clips": len(features)}
+        return described
+
+    def _before(self) -> _Kept:
+        """Yield what an earlier run left, from its unfinished file or from its result."""
+        if self._partial.exists() and self._partial.stat().st_size:
+            unfinished = self._lines(check=True)
+            first = next(unfinished, None)
+            if first is not None:
+                yield first
+                yield from unfinished
+                return
+        if not self.path.exists():
+            return
+        result = read_result(self.path)
+        self._require_same(
+            {
+                "method": result["method"],
+                "protocol_digest": result["protocol_digest"],
+                "list_digest": result["clips"]["list_digest"],
+                "mask": result["mask"],
+                "versions": result["provenance"]["versions"],
+                "device": result["provenance"]["device"],
+                "extras": {
+                    name: {key: value for key, value in said.items() if key not in MEASURED}
+                    for name, said in result["extras"].items()
+                },
+            },
+            self.path,
+        )
+        for row in result["rows"]:
+            yield row, None
+
+    def _lines(self, *, check: bool = False) -> _Kept:
+        """Yield the rows of the unfinished file; a line that an interruption cut off ends it."""
+        with self._partial.open(encoding="utf-8") as file:
+            lines = _whole(file)
+            header = next(lines, None)
+            for number, row in enumerate(lines):
+                if check and number == 0:
+                    self._require_same(header or {}, self._partial)
+                features = row.pop("features")
+                yield row, features
+
+    def _require_same(self, found: dict[str, Any], path: Path) -> None:
+        there, here = (dict(leaves(content)) for content in (found, self._header))
+        different = [
+            f"{key} is {there.get(key, 'absent')} there, {here.get(key, 'absent')} here"
+            for key in dict.fromkeys([*here, *there])
+            if there.get(key, "absent") != here.get(key, "absent")
+        ]
+        if different:
+            raise ResultError(
+                f"{path}: holds the scores of another measurement ({'; '.join(different)}); "
+                "choose another --output, another name, or replace it with --overwrite"
+            )
+
+
+def _whole(lines: Iterable[str]) -> Iterator[Any]:
+    for line in lines:
+        try:
+            content = json.loads(line)
+        except ValueError:
+            return
+        if not line.endswith("\n"):
+            return
+        yield content
+
+
+def _line(content: object) -> str:
+    return json.dumps(content, separators=(",", ":"), allow_nan=False) + "\n"

@@ -1,0 +1,75 @@
+"""What the losses of predicted frames share: named terms with weights, at one scale or several."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+Frames = Tensor | Sequence[Tensor]
+"""Frames of one scale, (B, T, C, H, W), or of S scales, coarsest first."""
+
+
+class PredictionLoss(nn.Module, ABC):
+    """A loss of predicted frames against true ones, made of named terms.
+
+    What `vidpred.tasks` minimises is the sum of the terms, each with its weight. A subclass with
+    its own terms can be named in YAML like those of vidpred.
+
+    Attributes:
+        weights: Of each term, by name, at least 0.
+        scale_weights: One a scale, for every term; None is 1 each.
+
+    Example:
+        >>> import torch
+        >>> class LastFrameLoss(PredictionLoss):
+        ...     weights = {"last_frame": 2.0}
+        ...
+        ...     def terms(self, preds, targets):
+        ...         return {"last_frame": (preds[:, -1] - targets[:, -1]).abs().mean()}
+        >>> LastFrameLoss()(torch.zeros(1, 2, 3, 4, 4), torch.ones(1, 2, 3, 4, 4))
+        {'last_frame': tensor(1.)}
+    """
+
+    weights: Mapping[str, float]
+    scale_weights: Sequence[float] | None = None
+
+    @abstractmethod
+    def terms(self, preds: Frames, targets: Frames) -> dict[str, Tensor]:
+        """Compare predictions with targets.
+
+        Args:
+            preds: Predicted frames, (B, T, C, H, W), or those of S scales, coarsest first.
+            targets: True frames, of the same shapes and range.
+
+        Returns:
+            The terms by name before their weights: scalars, or shape (S,) for S scales. A term
+            whose weight is 0 is left out.
+
+        Raises:
+            ValueError: When shapes differ.
+        """
+
+    def forward(self, preds: Frames, targets: Frames) -> dict[str, Tensor]:
+        """Give the terms; see `terms`."""
+        return self.terms(preds, targets)
+
+
+def by_scale(loss: Callable[[Tensor, Tensor], Tensor], preds: Frames, targets: Frames) -> Tensor:
+    """Compute a scalar loss of frames of one scale, or one value a scale, shape (S,).
+
+    Raises:
+        ValueError: When there are more scales on one side, or scales on one side alone.
+    """
+    if isinstance(preds, Tensor) and isinstance(targets, Tensor):
+        return loss(preds, targets)
+    if isinstance(preds, Tensor) or isinstance(targets, Tensor) or len(preds) != len(targets):
+        raise ValueError(
+            f"preds are {_form(preds)}, targets {_form(targets)}; expected frames of the same "
+            "scales"
+        )
+    return torch.stack([loss(pred, target) for pred, target in zip(preds, targets, strict=True)])
+
+
+def _form(frames: Frames) -> str:
+    return "one tensor" if isinstance(frames, Tensor) else f"a list of {len(frames)} scales"

@@ -1,0 +1,133 @@
+"""What a run goes on from: found, read, and compared with what it goes on with."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
+
+from vidpred.errors import CheckpointError, VidpredError
+from vidpred.runs.checkpoints import saved_checkpoints
+from vidpred.runs.configuration import CONFIGURATION_KEY
+from vidpred.runs.folder import require_no_checkpoints
+from vidpred.runs.resume import RESUME_KEY
+from vidpred.storage.checkpoint import read_checkpoint
+
+
+def find_checkpoint(
+    command: str, run_dir: Path, *, ckpt_path: str | None, resume: str | None, run_is_named: bool
+) -> Path | None:
+    """Give the checkpoint that a command line means.
+
+    Args:
+        command: "fit", "validate" or "test".
+        run_dir: Folder of the run.
+        ckpt_path: A file, or "last" for the latest of the run.
+        resume: "auto" takes the latest of the run when there is one.
+        run_is_named: Whether the folder was given, and is not new.
+
+    Returns:
+        The file; None for a run that begins.
+
+    Raises:
+        VidpredError: When the options contradict each other, there is no checkpoint where one is
+            needed, or there is one where none may be.
+    """
+    if resume is None:
+        if command == "fit" and ckpt_path is None:
+            require_no_checkpoints(run_dir)
+        return None if ckpt_path is None else _find(run_dir, ckpt_path)
+    if command != "fit":
+        raise VidpredError(f"--resume is for vidpred fit; vidpred {command} takes --ckpt_path FILE")
+    if ckpt_path is not None:
+        raise VidpredError(
+            f"--resume {resume} looks for the latest checkpoint, and --ckpt_path names "
+            f"{ckpt_path}; give one of them"
+        )
+    if not run_is_named:
+        raise VidpredError(
+            f"--resume {resume} needs to know the run: give its folder, --run_dir DIR "
+            "(without it, each start makes a new one)"
+        )
+    return latest_checkpoint(run_dir)
+
+
+def _find(run_dir: Path, ckpt_path: str) -> Path:
+    if ckpt_path != "last":
+        return Path(ckpt_path)
+    latest = latest_checkpoint(run_dir)
+    if latest is None:
+        raise VidpredError(
+            f"{run_dir / 'checkpoints'} holds no checkpoint to go on from; "
+            "name the run with --run_dir, or a checkpoint with --ckpt_path"
+        )
+    return latest
+
+
+def latest_checkpoint(run_dir: Path) -> Path | None:
+    """Give the latest checkpoint of a run that can be read, and say which ones cannot.
+
+    Returns:
+        The file; None when there is no checkpoint.
+
+    Raises:
+        CheckpointError: When there are some and none can be read.
+    """
+    problems: list[str] = []
+    for path in saved_checkpoints(run_dir / "checkpoints"):
+        try:
+            read_checkpoint(path)
+        except CheckpointError as error:
+            problems.append(str(error))
+            continue
+        if problems:
+            rank_zero_warn("\n".join([*problems, f"going on from the one before: {path}"]))
+        return path
+    if problems:
+        raise CheckpointError(
+            "no checkpoint can be read:\n  " + "\n  ".join(problems) + "\n"
+            "begin anew in another folder (--run_dir)"
+        )
+    return None
+
+
+def wandb_run_id(
+    checkpoint: Mapping[str, Any], ckpt_path: Path | None, run_dir: Path
+) -> str | None:
+    """Give the W&B run to go on with; None for a run that begins, or branches off elsewhere."""
+    if ckpt_path is None or ckpt_path.resolve().parent.parent != run_dir.resolve():
+        return None
+    loggers = checkpoint.get(RESUME_KEY, {}).get("loggers", {})
+    run_id: str | None = loggers.get("ResilientWandbLogger", {}).get("run_id")
+    return run_id
+
+
+def say_changes(checkpoint: Mapping[str, Any], configuration: Mapping[str, Any]) -> None:
+    """Say what is configured otherwise than when the checkpoint was saved."""
+    before = checkpoint.get(CONFIGURATION_KEY)
+    if before is None:
+        return
+    without = {"config", "run_dir", "ckpt_path", "resume", "accept_changes"}
+    was, now = _leaves(before), _leaves(configuration)
+    changes = [
+        f"{name} {was.get(name, 'unset')} -> {now.get(name, 'unset')}"
+        for name in dict.fromkeys([*now, *was])
+        if was.get(name) != now.get(name) and name.split(".")[0] not in without
+    ]
+    if changes:
+        rank_zero_info("changed since the checkpoint: " + "; ".join(changes))
+
+
+def _leaves(value: Any, name: str = "") -> dict[str, Any]:
+    parts: Mapping[Any, Any] = {}
+    if isinstance(value, Mapping):
+        parts = value
+    elif isinstance(value, list):
+        parts = dict(enumerate(value))
+    if not parts:
+        return {name: value}
+    return {
+        leaf: found
+        for key, part in parts.items()
+        for leaf, found in _leaves(part, f"{name}.{key}".strip(".")).items()
+    }

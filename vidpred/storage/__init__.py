@@ -1,0 +1,19 @@
+"""Predictors in files: checkpoints of a training and weights alone, read without running code."""
+
+from vidpred.storage.description import build_predictor
+from vidpred.storage.saved import (
+    SavedPredictor,
+    load_predictor,
+    packaged_weights,
+    read_saved,
+    trained_generator,
+)
+
+__all__ = [
+    "SavedPredictor",
+    "build_predictor",
+    "load_predictor",
+    "packaged_weights",
+    "read_saved",
+    "trained_generator",
+]

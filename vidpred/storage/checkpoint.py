@@ -1,0 +1,81 @@
+"""Checkpoints of a training: read without running anybody's code."""
+
+import errno
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vidpred.errors import CheckpointError
+
+CHECKPOINT_KEY = "vidpred"
+"""Entry of a checkpoint that says what the predictor is."""
+
+WEIGHTS_ENDING = ".safetensors"
+"""Of files that hold weights alone; see `vidpred.storage.safetensors`."""
+
+DAMAGED = (
+    *(RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError),
+    *(AssertionError, OverflowError, MemoryError, RecursionError),
+)
+"""What libraries raise over files that were cut, or made up to confuse them."""
+
+
+def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
+    """Read a checkpoint; only tensors and plain values are accepted, so loading runs no code.
+
+    Args:
+        path: A file that a task of `vidpred.tasks` saved.
+        map_location: Where tensors go; see `torch.load`.
+
+    Raises:
+        CheckpointError: When the file is missing, damaged, holds objects other than plain data, or
+            is not ours.
+    """
+    if Path(path).suffix == WEIGHTS_ENDING and Path(path).is_file():
+        raise CheckpointError(
+            f"{path}: holds weights alone, from which no training can go on; expected a checkpoint "
+            "that `vidpred fit` wrote"
+        )
+    checkpoint: Any
+    try:
+        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"{path}: no such checkpoint; expected a file that `vidpred fit` wrote, "
+            "such as runs/<name>/checkpoints/last.ckpt"
+        ) from None
+    except IsADirectoryError:
+        raise CheckpointError(f"{path}: is a folder; expected a checkpoint file in it") from None
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # torch went beyond the end of a file that was cut
+            raise CheckpointError(
+                f"{path}: damaged, its end is missing; use an earlier one from the same folder"
+            ) from error
+        raise CheckpointError(
+            f"{path}: cannot be read ({error.strerror or error}); expected a file that you may read"
+        ) from error
+    except pickle.UnpicklingError as error:
+        # Not torch's own text, which advises to load it anyway.
+        raise CheckpointError(
+            f"{path}: refused, because it is no checkpoint or holds objects that would run code "
+            "when loaded; expected a file that `vidpred fit` wrote"
+        ) from error
+    except DAMAGED as error:
+        raise CheckpointError(
+            f"{path}: damaged or not a checkpoint ({first_line(error)}); "
+            "use an earlier one from the same folder"
+        ) from error
+    description = checkpoint.get(CHECKPOINT_KEY) if isinstance(checkpoint, dict) else None
+    whole = isinstance(description, dict) and description.keys() >= {"predictor", "batches_seen"}
+    if not whole or not checkpoint.keys() >= {"state_dict", "pytorch-lightning_version"}:
+        raise CheckpointError(
+            f"{path}: holds no description of a predictor; expected a checkpoint of vidpred"
+        )
+    return dict(checkpoint)
+
+
+def first_line(error: Exception) -> str:
+    """Give the first line of an error's text, or its name."""
+    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -1,0 +1,128 @@
+"""What a predictor is, in plain values, and the predictor built from them."""
+
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vidpred import models
+from vidpred.errors import CheckpointError
+from vidpred.models.predictor import Predictor, ScalePredictor
+from vidpred.storage.checkpoint import DAMAGED
+
+_SHOWN = 3
+"""Weights that a message names."""
+
+
+def describe_predictor(predictor: Predictor) -> dict[str, Any]:
+    """Say what a predictor is in plain values: the name of its class and its arguments."""
+    return {"class": type(predictor).__name__, "arguments": predictor.config()}
+
+
+def describe_frames(predictor: Predictor) -> dict[str, Any]:
+    """Say in plain values what frames a predictor takes and gives, and their range inside."""
+    return {
+        "layout": "(B, T, C, H, W)",
+        "range": [0, 1],
+        "network_range": [-1, 1] if isinstance(predictor, ScalePredictor) else [0, 1],
+        "context_frames": predictor.context_frames,
+        "output_frames": predictor.output_frames,
+        "size_multiple": predictor.size_multiple,
+    }
+
+
+def build_predictor(
+    description: Mapping[str, Any], *, modules: Sequence[ModuleType] = ()
+) -> Predictor:
+    """Build the predictor that `describe_predictor` described, with fresh weights.
+
+    Args:
+        description: Class and arguments.
+        modules: Where its class may be, beside `vidpred.models`: a file may not choose what to
+            import.
+
+    Raises:
+        CheckpointError: When its class is in none of them.
+    """
+    name, arguments = str(description.get("class")), description.get("arguments")
+    cls = _class_named(name, modules)
+    try:
+        if not isinstance(arguments, dict):
+            raise TypeError(f"arguments are a {type(arguments).__name__}, no mapping")
+        return cls.from_config(arguments)
+    except DAMAGED as error:
+        raise CheckpointError(
+            f"{name} cannot be built from what its config() gave "
+            f"({type(error).__name__}: {error}); its config() has to give what its "
+            "from_config() takes, the constructor's arguments: write both, and train again"
+        ) from error
+
+
+def build_trained(
+    description: Mapping[str, Any],
+    weights: Mapping[str, Tensor],
+    *,
+    modules: Sequence[ModuleType] = (),
+) -> Predictor:
+    """Build the predictor that was described, with its weights, in evaluation mode on the CPU.
+
+    One of ours is first built without memory, so that a file cannot ask for a network that is
+    larger than the weights it holds.
+
+    Args:
+        description: Class and arguments.
+        weights: By name, all that its state consists of.
+        modules: Where its class may be, beside `vidpred.models`.
+
+    Raises:
+        CheckpointError: When its class is in none of them, or the weights are not those of the
+            network that was described.
+    """
+    if _ours(str(description.get("class"))) is not None:
+        with torch.device("meta"):
+            _require_fit(build_predictor(description), weights)
+    predictor = build_predictor(description, modules=modules)
+    _require_fit(predictor, weights)
+    predictor.load_state_dict(dict(weights))
+    return predictor.eval()
+
+
+def _class_named(name: str, modules: Sequence[ModuleType]) -> type[Predictor]:
+    for cls in (_ours(name), *(getattr(module, name, None) for module in modules)):
+        if isinstance(cls, type) and issubclass(cls, Predictor):
+            return cls
+    raise CheckpointError(
+        f"the checkpoint holds a {name}, which is none of this version's predictors. "
+        "Name the module that has it (`vidpred test --module NAME`, "
+        "`load_predictor(path, modules=[...])`), or run `vidpred test` with its configuration"
+    )
+
+
+def _ours(name: str) -> type[Predictor] | None:
+    cls = getattr(models, name, None) if name in models.__all__ else None
+    return cls if isinstance(cls, type) and issubclass(cls, Predictor) else None
+
+
+def _require_fit(predictor: Predictor, weights: Mapping[str, Tensor]) -> None:
+    expected = predictor.state_dict()
+    wrong = [
+        f"{name} is {_form(weights.get(name))}, expected {_form(expected.get(name))}"
+        for name in dict.fromkeys([*expected, *weights])
+        if _form(weights.get(name)) != _form(expected.get(name))
+    ]
+    if wrong:
+        more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+        raise CheckpointError(
+            f"its weights are not those of the {type(predictor).__name__} that it describes: "
+            f"{'; '.join(wrong[:_SHOWN])}{more}; expected a file as it was written"
+        )
+
+
+def _form(weight: object) -> str:
+    """Name a shape and kind of numbers; half precision and double fit into single."""
+    if not isinstance(weight, Tensor):
+        return "missing" if weight is None else f"a {type(weight).__name__}"
+    kind = "floating point" if weight.is_floating_point() else str(weight.dtype)
+    return f"{kind} {tuple(weight.shape)}"

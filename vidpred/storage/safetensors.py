@@ -1,0 +1,95 @@
+"""Weights alone, in safetensors, with all that is needed to use and to judge them in the header."""
+
+import json
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from vidpred.errors import CheckpointError
+from vidpred.files import replacing
+from vidpred.storage.checkpoint import DAMAGED, first_line
+
+FORMAT = "vidpred predictor 1"
+"""First entry of every header; a change of the layout changes the number."""
+
+METADATA_KEY = "vidpred"
+"""Entry of the file's metadata: JSON. Other programs write theirs under names of their own."""
+
+_LARGEST_HEADER = 4 << 20
+"""Bytes; a thousand weights need a twentieth. The library itself would take a hundred million."""
+
+
+def write_weights(path: Path, weights: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
+    """Write weights, whole or not at all; the same content gives the same bytes.
+
+    Args:
+        path: The file, in a folder that exists; what was there is replaced.
+        weights: By name.
+        header: Plain values (JSON) that stand beside them.
+
+    Raises:
+        OSError: When the file cannot be written.
+    """
+    text = json.dumps({"format": FORMAT, **header}, allow_nan=False)
+    plain = {name: weight.detach().cpu().contiguous() for name, weight in weights.items()}
+    with replacing(path) as temporary:
+        # One entry: the library writes several in an order that changes from run to run. And not
+        # its own writing of files, which leaves them closed to other users.
+        temporary.write_bytes(save(plain, metadata={METADATA_KEY: text}))
+
+
+def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read weights and what stands beside them; nothing in the file can run code.
+
+    Args:
+        path: A file that `vidpred export` wrote.
+
+    Returns:
+        The weights by name, and the header.
+
+    Raises:
+        CheckpointError: When the file is missing, damaged, made up to harm, or not ours.
+    """
+    try:
+        _require_header(path)
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get(METADATA_KEY)
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no mapping
+        header = None if text is None else json.loads(text, parse_constant=_refuse_constant)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such file; expected one of `vidpred export`") from None
+    except (OSError, SafetensorError, *DAMAGED) as error:
+        raise CheckpointError(
+            f"{path}: damaged or no safetensors file ({first_line(error)}); export it again"
+        ) from error
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        found = header.get("format") if isinstance(header, dict) else None
+        raise CheckpointError(
+            f"{path}: {f'format {found!r}' if found else 'holds no description of a predictor'}; "
+            f"expected {FORMAT!r}, as `vidpred export` writes it"
+        )
+    return weights, header
+
+
+def _require_header(path: Path) -> None:
+    """Look at the header's length before anything is done with it."""
+    with path.open("rb") as file:
+        start = file.read(9)
+    if start[8:] != b"{":
+        if start[:2] == b"PK" or start[:1] == b"\x80":
+            raise ValueError("it is a pickle, which could run code when loaded")
+        raise ValueError("it does not begin with a header")
+    (length,) = struct.unpack("<Q", start[:8])
+    if length > _LARGEST_HEADER:
+        raise ValueError(
+            f"its header claims {length:,} bytes; expected at most {_LARGEST_HEADER:,}"
+        )
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"it holds {name}")

@@ -1,0 +1,223 @@
+"""A trained predictor, from whatever file holds it: a checkpoint, weights alone, or ours."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vidpred.errors import CheckpointError
+from vidpred.models.predictor import Predictor, ScalePredictor
+from vidpred.storage.checkpoint import CHECKPOINT_KEY, WEIGHTS_ENDING, read_checkpoint
+from vidpred.storage.description import build_trained, describe_frames
+from vidpred.storage.safetensors import read_weights, write_weights
+
+_TASK_PREFIX = "generator."
+_FOREIGN = {".onnx": "onnxruntime", ".pt2": "torch.export.load"}
+
+
+@dataclass(frozen=True)
+class SavedPredictor:
+    """What a file holds of a predictor.
+
+    Attributes:
+        path: The file.
+        description: Class and arguments; see `describe_predictor`.
+        weights: By name.
+        batches_seen: Training batches; None when nobody knows.
+        averaged: Whether the weights are an average over the training (of Lightning's
+            `WeightAveraging`, whose checkpoints hold the average where weights are looked for).
+        training: Where they come from, as `vidpred.tasks` says it: task, data, seed, commit,
+            versions.
+        scores: By protocol; see `vidpred.export.scores`.
+        notes: What else a user should know, in Markdown.
+        frames: What the writer took frames to be; None in a checkpoint. See `describe_frames`.
+    """
+
+    path: Path
+    description: dict[str, Any]
+    weights: dict[str, Tensor]
+    batches_seen: int | None = None
+    averaged: bool = False
+    training: dict[str, Any] | None = None
+    scores: list[dict[str, Any]] = field(default_factory=list)
+    notes: str = ""
+    frames: dict[str, Any] | None = None
+
+    def build(self, *, modules: Sequence[ModuleType] = ()) -> Predictor:
+        """Build it, in evaluation mode on the CPU.
+
+        Args:
+            modules: Where its class may be, beside `vidpred.models`.
+
+        Raises:
+            CheckpointError: When its class is unknown, or is not what was written.
+        """
+        try:
+            predictor = build_trained(self.description, self.weights, modules=modules)
+            here = describe_frames(predictor)
+            if self.frames not in (None, here):
+                raise CheckpointError(
+                    f"its frames are {self.frames}, those of this version's "
+                    f"{type(predictor).__name__} {here}; use the version that wrote it"
+                )
+        except CheckpointError as error:
+            raise CheckpointError(f"{self.path}: {error}") from error
+        return predictor
+
+
+def load_predictor(path: str | Path, *, modules: Sequence[ModuleType] = ()) -> Predictor:
+    """Load a predictor, in evaluation mode on the CPU; nothing in a file can run code.
+
+    Args:
+        path: A checkpoint of `vidpred fit`, a safetensors file of `vidpred export`, or a name of
+            weights that come along.
+        modules: Where the class of its network may be, beside `vidpred.models`.
+
+    Raises:
+        CheckpointError: When the file is missing, damaged or not ours.
+    """
+    predictor = read_saved(path).build(modules=modules)
+    # Convolutions of whole frames are faster with the channels innermost, on the CPU by a seventh.
+    return predictor.to(memory_format=torch.channels_last)
+
+
+def trained_generator(path: str) -> ScalePredictor:
+    """Load a generator to train it further, under any losses or patch size.
+
+    In a configuration it takes the place of a preset: `generator: {class_path:
+    vidpred.storage.trained_generator, init_args: {path: runs/l2/checkpoints/best.ckpt}}`. Resuming
+    a run (`--ckpt_path`) is another thing: it goes on with optimisers and samples as well.
+
+    Args:
+        path: As for `load_predictor`.
+
+    Raises:
+        CheckpointError: When the file is missing, damaged or not ours, or its predictor is none
+            that is trained.
+    """
+    predictor = load_predictor(path)
+    if not isinstance(predictor, ScalePredictor):
+        raise CheckpointError(
+            f"{path}: holds a {type(predictor).__name__}; expected a predictor of several scales, "
+            "such as MultiScaleGenerator"
+        )
+    return predictor.train()
+
+
+def read_saved(path: str | Path) -> SavedPredictor:
+    """Read what a file holds of a predictor.
+
+    Args:
+        path: As for `load_predictor`.
+
+    Raises:
+        CheckpointError: When the file is missing, damaged or not ours.
+    """
+    path = find_saved(path)
+    if path.suffix in _FOREIGN and path.is_file():
+        raise CheckpointError(
+            f"{path}: was exported for other programs, such as {_FOREIGN[path.suffix]}; expected "
+            "the checkpoint or the safetensors file that it was exported from"
+        )
+    if path.suffix == WEIGHTS_ENDING:
+        return _from_weights(path)
+    return _from_checkpoint(path)
+
+
+def write_saved(path: Path, saved: SavedPredictor) -> None:
+    """Write a safetensors file that `read_saved` reads, whole or not at all.
+
+    Args:
+        path: Ends in `.safetensors`, in a folder that exists.
+        saved: What to write.
+
+    Raises:
+        OSError: When the file cannot be written.
+    """
+    write_weights(path, saved.weights, header_of(saved))
+
+
+def header_of(saved: SavedPredictor) -> dict[str, Any]:
+    """Give all but the weights as plain values (JSON)."""
+    return {
+        "predictor": saved.description,
+        "frames": saved.frames,
+        "batches_seen": saved.batches_seen,
+        "averaged": saved.averaged,
+        "training": saved.training,
+        "scores": saved.scores,
+        "notes": saved.notes,
+    }
+
+
+def packaged_weights() -> dict[str, Path]:
+    """Give the weights that come along, by name."""
+    folder = Path(__file__).parents[1] / "weights"
+    return {path.stem: path for path in sorted(folder.glob(f"*{WEIGHTS_ENDING}"))}
+
+
+def find_saved(path: str | Path) -> Path:
+    """Give the file that a path or a name means; a file of this name that is here comes first.
+
+    Raises:
+        CheckpointError: When there is neither.
+    """
+    ours = packaged_weights()
+    file = Path(path).expanduser()
+    if file.is_file() or (file.exists() and str(path) not in ours):
+        return file
+    if str(path) in ours:
+        return ours[str(path)]
+    known = f"or a name of weights that come along: {', '.join(ours)}" if ours else ""
+    raise CheckpointError(
+        f"{path}: no such checkpoint; expected a file of `vidpred fit` or `vidpred export`, such "
+        f"as runs/<name>/checkpoints/last.ckpt {known}".rstrip()
+    )
+
+
+def _from_weights(path: Path) -> SavedPredictor:
+    weights, header = read_weights(path)
+    try:
+        return SavedPredictor(
+            path=path,
+            description=dict(header["predictor"]),
+            weights=weights,
+            batches_seen=None if header["batches_seen"] is None else int(header["batches_seen"]),
+            averaged=bool(header["averaged"]),
+            training=None if header["training"] is None else dict(header["training"]),
+            scores=[dict(score) for score in header["scores"]],
+            notes=str(header["notes"]),
+            frames=dict(header["frames"]),
+        )
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise CheckpointError(
+            f"{path}: its description is not as `vidpred export` writes it "
+            f"({type(error).__name__}: {error}); export it again"
+        ) from error
+
+
+def _from_checkpoint(path: Path) -> SavedPredictor:
+    checkpoint = read_checkpoint(path)
+    said = checkpoint[CHECKPOINT_KEY]
+    try:
+        return SavedPredictor(
+            path=path,
+            description=dict(said["predictor"]),
+            weights={
+                str(name).removeprefix(_TASK_PREFIX): value
+                for name, value in checkpoint["state_dict"].items()
+                if str(name).startswith(_TASK_PREFIX)
+            },
+            batches_seen=said["batches_seen"],
+            averaged="averaging_state" in checkpoint,
+            training=said.get("training"),
+        )
+    except (AttributeError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path}: its description is not as `vidpred fit` writes it "
+            f"({type(error).__name__}: {error}); use an earlier one from the same folder"
+        ) from error
