@@ -22,16 +22,17 @@ ALLOWED = {
     "metrics": FOUNDATION | {"ops"},
     "viz": FOUNDATION | {"ops", "video"},
     "data": FOUNDATION | {"ops", "video"},
-    "models": FOUNDATION | {"flow", "kernels", "ops"},
+    "models": FOUNDATION | {"flow", "ops"},
     "storage": FOUNDATION | {"models", "ops"},
     "runs": FOUNDATION | {"loggers", "models", "ops", "storage"},
     "diagnostics": FOUNDATION | {"loggers", "losses", "models", "ops", "storage"},
     "tasks": FOUNDATION | {"diagnostics", "kernels", "losses", "models", "ops", "runs", "storage"},
     "callbacks": FOUNDATION
-    | {"diagnostics", "losses", "loggers", "metrics", "models", "ops", "runs", "video", "viz"},
-    "prediction": FOUNDATION | {"metrics", "models", "ops", "video", "viz"},
+    | {"diagnostics", "kernels", "losses", "loggers", "metrics", "models", "ops", "runs", "video"}
+    | {"viz"},
+    "prediction": FOUNDATION | {"kernels", "metrics", "models", "ops", "video", "viz"},
     "evaluation": FOUNDATION
-    | {"data", "flow", "metrics", "models", "ops", "storage", "video", "viz"},
+    | {"data", "flow", "kernels", "metrics", "models", "ops", "storage", "video", "viz"},
     "export": FOUNDATION | {"evaluation", "models", "ops", "storage"},
     "cli": FOUNDATION
     | {"callbacks", "data", "diagnostics", "evaluation", "export", "kernels", "loggers", "metrics"}

@@ -26,7 +26,11 @@ def load(path: "str | Path") -> "VideoPredictor":
         vidpred.errors.CheckpointError: When the file is missing, damaged or not ours.
     """
     # Imported here, so that `import vidpred` and the help of the command line need no torch.
+    from vidpred.kernels import accelerate, enabled
     from vidpred.prediction.video_predictor import VideoPredictor
     from vidpred.storage import load_predictor
 
-    return VideoPredictor(load_predictor(path)).eval()
+    network = load_predictor(path)
+    if enabled():  # VIDPRED_KERNELS=1
+        accelerate(network)
+    return VideoPredictor(network).eval()

@@ -177,7 +177,7 @@ def test_a_wheel_works_away_from_a_checkout(toy_root: Path, tmp_path: Path) -> N
     }
     names = {path.relative_to(REPOSITORY) for path in (REPOSITORY / "configs").glob("**/*.yaml")}
     assert all((site / "vidpred" / name).is_file() for name in names)
-    assert (site / "vidpred" / "ops" / "winograd" / "kernels.c").is_file()
+    assert (site / "vidpred" / "kernels" / "kernels.c").is_file()
 
     arguments = command(
         *(toy_root, tmp_path / "run", "fit", "-c", "experiment/adv_gdl.yaml"),

@@ -92,7 +92,7 @@ def run_predict(arguments: argparse.Namespace) -> int:
 def _predict(
     arguments: argparse.Namespace, wanted: list[tuple[Path, Path]], form: "Format"
 ) -> list[VidpredError]:
-    from vidpred.kernels.allocator import keep_freed_memory
+    from vidpred.kernels import accelerate, enabled, keep_freed_memory
     from vidpred.prediction.pipeline import Predicted, predict_inputs
     from vidpred.prediction.rollout import Rollout
     from vidpred.prediction.windows import Input
@@ -100,11 +100,14 @@ def _predict(
     from vidpred.storage import load_predictor
     from vidpred.video.pipe import RawVideo
 
-    keep_freed_memory()
+    if enabled(default=True):
+        keep_freed_memory()
     device = device_of(arguments.device)
     predictor = load_predictor(arguments.checkpoint, modules=import_modules(arguments.module)).to(
         device
     )
+    if device.type == "cpu":
+        accelerate(predictor)
     rollout = Rollout(
         predictor,
         device=device,

@@ -27,6 +27,7 @@ from vidpred.cli.configurations import resolve_configurations
 from vidpred.cli.recovering import arguments_to_go_on
 from vidpred.data import ClipDataModule, UCF101DataModule
 from vidpred.errors import TrainingDivergedError, VidpredError
+from vidpred.kernels import keep_freed_memory
 from vidpred.loggers import ResilientWandbLogger, RunCSVLogger
 from vidpred.resources import packaged_configurations
 from vidpred.runs.checkpoint_io import SafeCheckpointIO
@@ -35,7 +36,7 @@ from vidpred.runs.folder import hold, new_run_dir, require_writable, run_of
 from vidpred.runs.resume_point import find_checkpoint, say_changes, wandb_run_id
 from vidpred.storage.checkpoint import read_checkpoint
 from vidpred.tasks import NextFrameTask
-from vidpred.tasks.speed import default_precision
+from vidpred.tasks.speed import Speed, default_precision
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as a shell gives it: 128 + SIGINT."""
@@ -198,7 +199,15 @@ class VidpredCLI(LightningCLI):
         if self._checkpoint:
             say_changes(self._checkpoint, yaml.safe_load(self.parser.dump(self.config))["fit"])
         self._checkpoint = {}  # the trainer reads it again, at its own time
+        self._keep_freed_memory()
         rank_zero_info(f"this run's folder is {self.trainer.default_root_dir}")
+
+    def _keep_freed_memory(self) -> None:
+        """Set the allocator of this process, which the command owns and a task does not."""
+        speed = getattr(self.model, "speed", None)
+        device = self.trainer.strategy.root_device
+        if isinstance(speed, Speed) and speed.on(device).keep_freed_memory:
+            keep_freed_memory()
 
     def after_fit(self) -> None:
         """Say what came out, and how to test it."""

@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from vidpred._version import __version__
 from vidpred.batch import ClipBatch, Evaluation
 from vidpred.errors import CheckpointError, TrainingDivergedError
-from vidpred.kernels.allocator import keep_freed_memory
+from vidpred.kernels import accelerate
 from vidpred.losses import GeneratorObjective, MultiScaleLoss
 from vidpred.models import ScalePredictor
 from vidpred.ops import pyramid, to_unit, unit_to_signed
@@ -95,13 +95,18 @@ class NextFrameTask(pl.LightningModule):
             ValueError: When the device does not have what an option asks for.
         """
         if stage != "fit":
+            if self.trainer.strategy.root_device.type == "cpu":
+                accelerate(self)
             return
         speed = self._speed.on(self.trainer.strategy.root_device)
         self._reads_late = speed.late_finite_check
         self._finite = FiniteCheck()
-        if speed.keep_freed_memory:
-            keep_freed_memory()
         self._use(speed)
+
+    @property
+    def speed(self) -> Speed:
+        """How fast a step is computed."""
+        return self._speed
 
     def validation_step(self, batch: ClipBatch, batch_idx: int) -> Evaluation:
         """Predict every frame after the context, recursively, for callbacks to measure and show."""

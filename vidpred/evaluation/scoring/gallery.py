@@ -29,13 +29,20 @@ FOLDER = "best_and_worst"
 
 FPS = 25
 
+SUFFIX = ".avi"
+"""Of the videos: FFV1, which keeps every pixel as it was scored."""
+
+OLDER_SUFFIX = ".mp4"
+"""Of the videos that version 0.1 wrote: H.264 with chroma subsampled (4:2:0)."""
+
 _Gains = list[tuple[float, str]]
 
 
 class Gallery:
     """Keeps truth (context and targets) and predictions of a few clips as videos.
 
-    They are `best_and_worst/<clip>/truth.mp4` and `best_and_worst/<clip>/<method>.mp4`.
+    They are `best_and_worst/<clip>/truth.avi` and `best_and_worst/<clip>/<method>.avi`, lossless:
+    about a megabyte for eight frames of 240 x 320.
 
     For each method but the baselines (for these, when there is nothing else) the clips with the
     highest and the lowest gain over copying the last frame are kept; without that baseline, those
@@ -103,9 +110,10 @@ class Gallery:
             if not self._warned:  # numbers matter more than pictures
                 self._warned = True
                 logger.warning("pictures of clips cannot be written: %s", error)
-        for ours in self.folder.glob(f"*/{TRUTH}.mp4"):
-            if ours.parent.name not in kept:
-                shutil.rmtree(ours.parent, ignore_errors=True)
+        for suffix in (SUFFIX, OLDER_SUFFIX):
+            for ours in self.folder.glob(f"*/{TRUTH}{suffix}"):
+                if ours.parent.name not in kept:
+                    shutil.rmtree(ours.parent, ignore_errors=True)
 
     def _write(self, clip: EvaluationClip, preds: Mapping[str, Tensor]) -> None:
         place = self.folder / clip.name
@@ -113,7 +121,24 @@ class Gallery:
         truth = [clip.target] if clip.context is None else [clip.context, clip.target]
         for name, parts in {TRUTH: truth, **{k: [v] for k, v in preds.items()}}.items():
             frames = torch.cat([unit_to_uint8(part.cpu()) for part in parts])
-            write_video(place / f"{name}.mp4", frames, fps=FPS)
+            write_video(place / f"{name}{SUFFIX}", frames, fps=FPS, codec="ffv1")
+            (place / f"{name}{OLDER_SUFFIX}").unlink(missing_ok=True)
 
     def _kept(self) -> set[str]:
         return {clip for ends in self._ends.values() for gains in ends for _, clip in gains}
+
+
+def clip_video(results: Path, clip: str, name: str) -> Path | None:
+    """Find the video of a clip that an evaluation left.
+
+    Args:
+        results: Folder of the results.
+        clip: Name of the clip.
+        name: Of a method, or `TRUTH`.
+
+    Returns:
+        The lossless one; without it that of version 0.1; None when there is neither.
+    """
+    home = results / FOLDER / clip
+    places = (home / f"{name}{suffix}" for suffix in (SUFFIX, OLDER_SUFFIX))
+    return next((place for place in places if place.is_file()), None)

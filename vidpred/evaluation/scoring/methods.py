@@ -15,6 +15,7 @@ from vidpred.evaluation.results.fingerprints import fingerprint_of
 from vidpred.evaluation.results.result import Method
 from vidpred.evaluation.sources.clip_folder import ClipFolder
 from vidpred.evaluation.sources.frame_files import size_in_words
+from vidpred.kernels import describe
 from vidpred.models import (
     CopyLastFrame,
     DuplicateAwareFlowExtrapolation,
@@ -55,6 +56,10 @@ class ScoredMethod(ABC):
         """Tell what is read of a clip from what it was before; nothing is read by default."""
         return ""
 
+    def kernels(self) -> str | None:
+        """Say how its convolutions are computed; None where nothing is."""
+        return None
+
 
 class PredictorMethod(ScoredMethod):
     """A predictor.
@@ -85,6 +90,10 @@ class PredictorMethod(ScoredMethod):
         past = context.shape[1]
         steps = [self.predictor(frames[:, k : k + past], 1) for k in range(cut.horizon)]
         return self._finite(torch.cat(steps, dim=1), clips)
+
+    def kernels(self) -> str | None:
+        """See `ScoredMethod.kernels`."""
+        return describe(self.predictor)
 
     def _finite(self, pred: Tensor, clips: Sequence[EvaluationClip]) -> Tensor:
         if not torch.isfinite(pred).all():
