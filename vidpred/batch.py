@@ -5,7 +5,7 @@ device and float in [0, 1] at every public border; a clip is `context_frames + h
 frames of one video.
 """
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from torch import Tensor
 
@@ -19,12 +19,15 @@ class ClipBatch(TypedDict):
         start: int64, shape (B,): index of each clip's first frame in its video, counted from 0.
         accepted: bool, shape (B,): whether a training patch moves enough, or is the last of the
             tries; all true in evaluation.
+        condition: Where the data have it: by name, what is known of the frames besides pixels, such
+            as `actions`, shape (B, T, ...), aligned with `frames`. Absent where they have none.
     """
 
     frames: Tensor
     video_id: list[str]
     start: Tensor
     accepted: Tensor
+    condition: NotRequired[dict[str, Tensor]]
 
 
 class Evaluation(TypedDict):

@@ -32,15 +32,16 @@ def test_patches_equal_those_of_whole_frames(
     path = write(tmp_path, kind, count=6, height=height, width=width)
     whole = read_clip_array(path, 1, 3)
     rng = np.random.default_rng(0)
-    for size in (1, 7, 16, 33):
+    for rows, columns in ((1, 1), (7, 7), (16, 16), (33, 33), (16, 61), (50, 5), (height, width)):
         corners = [
-            (int(rng.integers(height - size + 1)), int(rng.integers(width - size + 1)))
+            (int(rng.integers(height - rows + 1)), int(rng.integers(width - columns + 1)))
             for _ in range(20)
         ]
-        corners += [(0, 0), (height - size, width - size)]
-        expected = np.stack([whole[:, y : y + size, x : x + size] for y, x in corners])
+        corners += [(0, 0), (height - rows, width - columns)]
+        expected = np.stack([whole[:, y : y + rows, x : x + columns] for y, x in corners])
         for pixels_a_patch in (0, 40_000):  # patches alone, and whole frames
             monkeypatch.setattr(clip_module, "_PIXELS_A_PATCH", pixels_a_patch)
+            size = rows if rows == columns else (rows, columns)
             assert np.array_equal(decode_clip(path, 1, 3).patches(corners, size), expected)
 
 

@@ -33,21 +33,26 @@ class Corner(NamedTuple):
 
 
 def motion_of_crop(
-    before: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8], top: int, left: int, size: int
+    before: npt.NDArray[np.uint8],
+    after: npt.NDArray[np.uint8],
+    top: int,
+    left: int,
+    size: int | tuple[int, int],
 ) -> float:
-    """Measure how much a square crop changes between two frames.
+    """Measure how much a crop changes between two frames.
 
     Args:
         before: Frame of shape (H, W, C), 0-255.
         after: The next frame, same shape.
-        top: First row of the crop, at most H - size.
-        left: First column, at most W - size.
-        size: Side of the crop in pixels.
+        top: First row of the crop; the crop lies in the frame.
+        left: First column.
+        size: Height and width of the crop in pixels, one number for a square.
 
     Returns:
         Root mean square difference over the crop's pixels and channels in [0, 1] of full scale.
     """
-    crop = slice(top, top + size), slice(left, left + size)
+    rows, columns = (size, size) if isinstance(size, int) else size
+    crop = slice(top, top + rows), slice(left, left + columns)
     # The sum is a whole number: nothing is rounded.
     squares = cv2.norm(after[crop], before[crop], cv2.NORM_L2SQR)
     return math.sqrt(squares / after[crop].size) / 255
@@ -57,7 +62,7 @@ def choose_patches(
     before: npt.NDArray[np.uint8],
     after: npt.NDArray[np.uint8],
     *,
-    size: int,
+    size: int | tuple[int, int],
     count: int,
     threshold: float,
     rng: np.random.Generator,
@@ -71,7 +76,7 @@ def choose_patches(
     Args:
         before: The last input frame but one, shape (H, W, C), 0-255.
         after: The last input frame, same shape.
-        size: Side of a patch in pixels, at most H and W.
+        size: Height and width of a patch in pixels, one number for squares; at most (H, W).
         count: Number of patches, drawn independently.
         threshold: In [0, 1] of full scale.
         rng: Random source.
@@ -79,8 +84,9 @@ def choose_patches(
     Returns:
         `count` corners.
     """
-    tops = rng.integers(before.shape[0] - size + 1, size=(count, MOTION_TRIES))
-    lefts = rng.integers(before.shape[1] - size + 1, size=(count, MOTION_TRIES))
+    rows, columns = (size, size) if isinstance(size, int) else size
+    tops = rng.integers(before.shape[0] - rows + 1, size=(count, MOTION_TRIES))
+    lefts = rng.integers(before.shape[1] - columns + 1, size=(count, MOTION_TRIES))
     corners = []
     for patch in range(count):
         # Most moving patches are found in a few tries, so crops are looked at one by one.

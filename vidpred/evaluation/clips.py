@@ -24,6 +24,8 @@ class EvaluationClip:
         context: True past frames, shape (T, C, H, W), float in [0, 1]; None when not known.
         target: True future frames, shape (horizon, C, H, W), float in [0, 1].
         mask: Boolean, shape (horizon, 1, H, W), true where moving; None when motion is not known.
+        condition: By name, what is known of the frames besides pixels, such as `actions`: shape
+            (T + horizon, ...), of the context frames first; None when nothing is.
     """
 
     name: str
@@ -32,6 +34,7 @@ class EvaluationClip:
     context: Tensor | None
     target: Tensor
     mask: Tensor | None
+    condition: dict[str, Tensor] | None = None
 
     def motion(self) -> list[float | None]:
         """Give, by target, the RMS difference of the two true frames before it, in percent."""

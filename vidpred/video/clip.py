@@ -90,71 +90,77 @@ class DecodedClip:
             )
         return self._converted[index]
 
-    def patches(self, corners: Sequence[tuple[int, int]], size: int) -> Pixels:
-        """Cut square patches out of all frames.
+    def patches(self, corners: Sequence[tuple[int, int]], size: int | tuple[int, int]) -> Pixels:
+        """Cut patches out of all frames.
 
         Only the patches are converted where that is quicker; the bits are the same.
 
         Args:
             corners: First row and first column of each of P patches.
-            size: Side in pixels; the patches have to lie in the frame.
+            size: Height and width in pixels, one number for squares; the patches have to lie in
+                the frame.
 
         Returns:
-            Shape (P, T, size, size, 3).
+            Shape (P, T, height, width, 3).
 
         Raises:
             ValueError: When a patch leaves the frame.
         """
+        rows, columns = (size, size) if isinstance(size, int) else size
         for top, left in corners:
-            if not (0 <= top <= self.height - size and 0 <= left <= self.width - size):
+            if not (0 <= top <= self.height - rows and 0 <= left <= self.width - columns):
                 raise ValueError(
-                    f"a patch of {size} x {size} at row {top}, column {left} leaves the frame of "
-                    f"{self.height} x {self.width}; expected one inside"
+                    f"a patch of {rows} x {columns} at row {top}, column {left} leaves the frame "
+                    f"of {self.height} x {self.width}; expected one inside"
                 )
         # Windows begin at even pixels, so they are a little larger; see `_cut`.
-        side = (size + 3) // 2 * 2
+        window = ((rows + 3) // 2 * 2, (columns + 3) // 2 * 2)
         if (
             self._cuttable
-            and side <= min(self.height, self.width)
+            and window[0] <= self.height
+            and window[1] <= self.width
             and self.height * self.width >= _PIXELS_A_PATCH * len(corners)
         ):
-            return self._cut(corners, size, side)
-        patches = np.empty((len(corners), len(self), size, size, 3), np.uint8)
+            return self._cut(corners, (rows, columns), window)
+        patches = np.empty((len(corners), len(self), rows, columns, 3), np.uint8)
         for index in range(len(self)):
             pixels = self.frame(index)
             for patch, (top, left) in enumerate(corners):
-                patches[patch, index] = pixels[top : top + size, left : left + size]
+                patches[patch, index] = pixels[top : top + rows, left : left + columns]
         return patches
 
-    def _cut(self, corners: Sequence[tuple[int, int]], size: int, side: int) -> Pixels:
+    def _cut(
+        self, corners: Sequence[tuple[int, int]], size: tuple[int, int], window: tuple[int, int]
+    ) -> Pixels:
         """Convert patches of frames whose colour planes have half their size.
 
         Windows around all of them are stacked and converted at once. One colour sample belongs to
         two rows and two columns, so windows begin at even pixels and have even sides.
         """
         frames = cast(list[av.VideoFrame], self._frames)
-        stack = av.VideoFrame(side, side * len(frames) * len(corners), frames[0].format.name)
+        high, wide = window
+        stack = av.VideoFrame(wide, high * len(frames) * len(corners), frames[0].format.name)
         begins = [
-            (min(top // 2 * 2, self.height - side), min(left // 2 * 2, self.width - side))
+            (min(top // 2 * 2, self.height - high), min(left // 2 * 2, self.width - wide))
             for top, left in corners
         ]
         for number, target in enumerate(stack.planes):
             half = 2 if number else 1
-            width = side // half
-            windows = _as_rows(target).reshape(len(frames), len(corners), width, -1)
+            height, width = high // half, wide // half
+            windows = _as_rows(target).reshape(len(frames), len(corners), height, -1)
             for index, frame in enumerate(frames):
                 source = _as_rows(frame.planes[number])
                 for patch, (row, column) in enumerate(begins):
                     row, column = row // half, column // half
                     windows[index, patch, :, :width] = source[
-                        row : row + width, column : column + width
+                        row : row + height, column : column + width
                     ]
         stack.colorspace, stack.color_range = frames[0].colorspace, frames[0].color_range
-        pixels = self._convert.stored(stack).reshape(len(frames), len(corners), side, side, 3)
-        patches = np.empty((len(corners), len(frames), size, size, 3), np.uint8)
+        pixels = self._convert.stored(stack).reshape(len(frames), len(corners), high, wide, 3)
+        patches = np.empty((len(corners), len(frames), *size, 3), np.uint8)
         for patch, ((top, left), (row, column)) in enumerate(zip(corners, begins, strict=True)):
             y, x = top - row, left - column
-            patches[patch] = pixels[:, patch, y : y + size, x : x + size]
+            patches[patch] = pixels[:, patch, y : y + size[0], x : x + size[1]]
         return patches
 
 

@@ -14,6 +14,7 @@ from vidpred.evaluation.protocol import FrameFormat, Protocol, build_protocol, l
 from vidpred.evaluation.sources.video_clips import VideoClips, bring_to_format, clip_name
 from vidpred.ops import to_unit
 from vidpred.video import read_clip, write_video
+from vidpred.video.conditions import write_conditions
 
 
 def protocol(**changes: Any) -> Protocol:
@@ -87,6 +88,33 @@ def test_folders_of_videos_serve_too(tmp_path: Path) -> None:
     assert list(loaded(VideoClips(protocol(videos=folder), tmp_path))) == ["deep__a.mp4+00000"]
     with pytest.raises(DataError, match="no video"):
         VideoClips(protocol(videos=folder), tmp_path / "none")
+
+
+def test_conditions_are_cut_as_the_frames_are(tmp_path: Path) -> None:
+    frames = torch.randint(0, 256, (12, 3, 16, 16), dtype=torch.uint8)
+    for name in ("a.avi", "b.avi", "c.avi"):
+        write_video(tmp_path / name, frames)
+    write_conditions(tmp_path / "a.avi", {"actions": torch.arange(12.0)[:, None]})
+    write_conditions(tmp_path / "b.avi", {"actions": torch.arange(8.0)[:, None]})
+    cut = {"starts": [0, 4], "frame_step": 2, "context_frames": 2, "horizon": 2}
+    folder = {"class_path": "vidpred.evaluation.FolderVideos"}
+    source = VideoClips(protocol(clips=cut, videos=folder), tmp_path)
+    clips = loaded(source)
+    for start, expected in ((0, [0, 2, 4, 6]), (4, [4, 6, 8, 10])):
+        clip = clips[f"a.avi+{start:05d}"]
+        assert isinstance(clip, EvaluationClip)
+        assert clip.condition is not None
+        assert clip.condition["actions"].flatten().tolist() == expected
+        bare = clips[f"c.avi+{start:05d}"]
+        assert isinstance(bare, EvaluationClip)
+        assert bare.condition is None
+    # Too few rows concern the clips that need them alone.
+    assert isinstance(clips["b.avi+00000"], EvaluationClip)
+    assert "frame 10 was asked for" in str(clips["b.avi+00004"])
+    # What is scored again when it changes.
+    before = source.fingerprint("a.avi+00000")
+    write_conditions(tmp_path / "a.avi", {"actions": torch.arange(24.0).view(12, 2)})
+    assert source.fingerprint("a.avi+00000") != before
 
 
 def test_names_of_clips_can_be_names_of_files() -> None:

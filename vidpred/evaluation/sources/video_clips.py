@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from kornia.color import rgb_to_grayscale
 from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
@@ -14,7 +13,9 @@ from vidpred.evaluation.clips import ClipSource, EvaluationClip, Loaded, Unit
 from vidpred.evaluation.protocol import FrameFormat, Protocol
 from vidpred.evaluation.results.fingerprints import fingerprint_of
 from vidpred.ops import to_unit
+from vidpred.ops.frame_format import resize_frames, to_gray
 from vidpred.video import read_clip
+from vidpred.video.conditions import clip_conditions, conditions_path
 
 
 class VideoClips(ClipSource):
@@ -64,9 +65,9 @@ class VideoClips(ClipSource):
             yield Unit(names, partial(self._read, video))
 
     def fingerprint(self, clip: str) -> str:
-        """Tell a video from what it was before."""
+        """Tell a video and its conditions from what they were before."""
         path = self._paths.get(clip)
-        return "" if path is None else fingerprint_of([path])
+        return "" if path is None else fingerprint_of([path, conditions_path(path)])
 
     def _starts(self) -> list[int]:
         return sorted(self.protocol.clips.starts)
@@ -84,7 +85,10 @@ class VideoClips(ClipSource):
         for start in starts:
             first = start - starts[0]
             chosen = frames[first :: cut.frame_step][: cut.length]
-            loaded[clip_name(video.video_id, start)] = self._clip(video, start, chosen)
+            try:
+                loaded[clip_name(video.video_id, start)] = self._clip(video, start, chosen)
+            except VideoError as error:
+                loaded[clip_name(video.video_id, start)] = error
         return loaded
 
     def _read_apart(self, video: Video) -> Loaded:
@@ -114,6 +118,7 @@ class VideoClips(ClipSource):
             context=shown[: cut.context_frames],
             target=shown[cut.context_frames :],
             mask=None if mask is None else mask(shown[None], cut.horizon)[0],
+            condition=clip_conditions(video.path, start, cut.length, cut.frame_step) or None,
         )
 
 
@@ -132,8 +137,8 @@ def bring_to_format(frames: Tensor, wanted: FrameFormat) -> Tensor:
     """Bring frames to a protocol's size and colours.
 
     Args:
-        frames: RGB, shape (T, 3, H, W), float in [0, 1].
-        wanted: Size, fit and colour.
+        frames: RGB or gray, shape (T, C, H, W), float in [0, 1].
+        wanted: Size, fit and color.
 
     Returns:
         Shape (T, C, H', W'), same range; the frames themselves where nothing differs.
@@ -145,9 +150,7 @@ def bring_to_format(frames: Tensor, wanted: FrameFormat) -> Tensor:
         size = [int(wanted.height), int(wanted.width)]
         if list(frames.shape[-2:]) != size:
             frames = _fit(frames, size, wanted)
-    if wanted.color == "gray":
-        frames = rgb_to_grayscale(frames)
-    return frames
+    return to_gray(frames) if wanted.color == "gray" else frames
 
 
 def _fit(frames: Tensor, size: list[int], wanted: FrameFormat) -> Tensor:
@@ -160,8 +163,7 @@ def _fit(frames: Tensor, size: list[int], wanted: FrameFormat) -> Tensor:
             )
         cropped: Tensor = TF.center_crop(frames, size)
         return cropped
-    resized: Tensor = TF.resize(frames, size, antialias=True)
-    return resized.clamp(0, 1)
+    return resize_frames(frames, size)
 
 
 def _video_id(row: str) -> str:

@@ -1,0 +1,76 @@
+"""Arrays next to a video, cut exactly as its frames are."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vidpred.errors import VideoError
+from vidpred.video.conditions import (
+    clip_conditions,
+    conditions_path,
+    has_conditions,
+    read_conditions,
+    write_conditions,
+)
+
+
+def test_rows_are_those_of_the_frames(tmp_path: Path) -> None:
+    video = tmp_path / "drive.avi"
+    actions = np.arange(20, dtype=np.float64).reshape(10, 2)
+    write_conditions(video, {"actions": actions, "gear": np.arange(10, dtype=np.uint8)})
+    assert conditions_path(video).name == "drive.avi.conditions.npz"
+    found = clip_conditions(video, 3, 3, frame_step=2)
+    assert found["actions"].dtype == torch.float32
+    assert found["actions"].tolist() == [[6, 7], [10, 11], [14, 15]]  # frames 3, 5 and 7
+    assert found["gear"].dtype == torch.int64
+    assert found["gear"].tolist() == [3, 5, 7]
+
+
+def test_a_video_without_conditions_has_none(tmp_path: Path) -> None:
+    assert not has_conditions(tmp_path / "a.avi")
+    assert clip_conditions(tmp_path / "a.avi", 0, 4) == {}
+
+
+def test_truth_values_stay_truth_values(tmp_path: Path) -> None:
+    write_conditions(tmp_path / "a.avi", {"brake": torch.tensor([True, False])})
+    assert clip_conditions(tmp_path / "a.avi", 0, 2)["brake"].dtype == torch.bool
+
+
+def test_too_few_rows_are_named(tmp_path: Path) -> None:
+    write_conditions(tmp_path / "a.avi", {"actions": np.zeros((5, 1))})
+    with pytest.raises(VideoError, match="'actions' has 5 rows, and frame 5 was asked for"):
+        clip_conditions(tmp_path / "a.avi", 2, 4)
+
+
+def test_what_is_no_file_of_arrays_is_named(tmp_path: Path) -> None:
+    path = conditions_path(tmp_path / "a.avi")
+    path.write_bytes(b"not a zip file")
+    with pytest.raises(VideoError, match=r"a\.avi\.conditions\.npz: cannot be read as arrays"):
+        read_conditions(tmp_path / "a.avi")
+    np.savez(path, actions=np.zeros(3))
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(VideoError, match="cannot be read as arrays"):
+        read_conditions(tmp_path / "a.avi")
+
+
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        (np.array(["left", "right"]), "expected numbers with a row for each frame"),
+        (np.array(3.0), "expected numbers with a row for each frame"),
+        (np.empty((0, 2)), "expected numbers with a row for each frame"),
+        (np.array([0.0, np.nan]), "not finite at frame 1"),
+        (np.array([0.0, 1.0, np.inf]), "not finite at frame 2"),
+        (np.array([None, 1], dtype=object), "cannot be read as arrays|expected numbers"),
+    ],
+)
+def test_what_is_no_finite_number_is_refused(
+    tmp_path: Path, rows: np.ndarray[tuple[int, ...], np.dtype[np.generic]], problem: str
+) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        write_conditions(tmp_path / "a.avi", {"actions": rows})
+    np.savez(conditions_path(tmp_path / "a.avi"), actions=rows)
+    with pytest.raises(VideoError, match=problem):
+        read_conditions(tmp_path / "a.avi")
