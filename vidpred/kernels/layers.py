@@ -22,7 +22,8 @@ class _FastConvolution:
         self.layer = layer
         self.native = native
 
-    def __call__(self, input: Tensor, *, relu: bool = False) -> Tensor:
+    def forward(self, input: Tensor, *, relu: bool = False) -> Tensor:
+        """Convolve, and apply a ReLU where one follows."""
         layer = self.layer
         padding = int(layer.padding[0])
         return conv2d(input, layer.weight, layer.bias, padding, relu=relu, native=self.native)
@@ -37,7 +38,8 @@ class _FastSequential:
     def __init__(self, layers: nn.Sequential) -> None:
         self.layers = layers
 
-    def __call__(self, input: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply all layers."""
         layers = list(self.layers)
         for index, layer in enumerate(layers):
             before, after = layers[index - 1 : index], layers[index + 1 : index + 2]
@@ -50,7 +52,7 @@ class _FastSequential:
 def _are_one(layer: nn.Module, after: nn.Module) -> bool:
     return (
         type(after) is nn.ReLU
-        and isinstance(layer.__dict__.get("forward"), _FastConvolution)
+        and isinstance(_fast(layer), _FastConvolution)
         and not any(
             hooks
             for each in (layer, after)
@@ -81,9 +83,9 @@ def accelerate(network: nn.Module, *, native: bool = True) -> None:
         if "forward" in layer.__dict__:
             continue  # somebody else's
         if isinstance(layer, nn.Conv2d) and _is_known(layer):
-            layer.__dict__["forward"] = _FastConvolution(layer, native=native)
+            layer.__dict__["forward"] = _FastConvolution(layer, native=native).forward
         elif type(layer).forward is nn.Sequential.forward:
-            layer.__dict__["forward"] = _FastSequential(layer)
+            layer.__dict__["forward"] = _FastSequential(layer).forward
 
 
 @contextmanager
@@ -103,7 +105,7 @@ def accelerated(network: nn.Module) -> Iterator[None]:
 def restore(network: nn.Module) -> None:
     """Compute the network by plain PyTorch again, in place."""
     for layer in network.modules():
-        if isinstance(layer.__dict__.get("forward"), _FastConvolution | _FastSequential):
+        if _fast(layer) is not None:
             del layer.__dict__["forward"]
 
 
@@ -113,14 +115,17 @@ def describe(network: nn.Module) -> str:
     Returns:
         "torch", "winograd" (transforms as matrix products) or "winograd-native" (in C).
     """
-    fast = [
-        forward
-        for layer in network.modules()
-        if isinstance(forward := layer.__dict__.get("forward"), _FastConvolution)
-    ]
+    fast = [f for layer in network.modules() if isinstance(f := _fast(layer), _FastConvolution)]
     if not fast:
         return "torch"
     return "winograd-native" if any(each.native for each in fast) else "winograd"
+
+
+def _fast(layer: nn.Module) -> _FastConvolution | _FastSequential | None:
+    """Give what computes a layer instead of its class, if that is ours."""
+    # A bound method: exporters and tracers look into the code of a `forward`.
+    computes = getattr(layer.__dict__.get("forward"), "__self__", None)
+    return computes if isinstance(computes, _FastConvolution | _FastSequential) else None
 
 
 def _is_known(layer: nn.Conv2d) -> bool:
