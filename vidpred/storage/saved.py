@@ -13,6 +13,7 @@ from vidpred.errors import CheckpointError
 from vidpred.models.predictor import Predictor, ScalePredictor
 from vidpred.storage.checkpoint import CHECKPOINT_KEY, WEIGHTS_ENDING, read_checkpoint
 from vidpred.storage.description import build_trained, describe_frames
+from vidpred.storage.hub import fetch, is_address
 from vidpred.storage.safetensors import read_weights, write_weights
 
 _TASK_PREFIX = "generator."
@@ -161,11 +162,15 @@ def packaged_weights() -> dict[str, Path]:
 
 
 def find_saved(path: str | Path) -> Path:
-    """Give the file that a path or a name means; a file of this name that is here comes first.
+    """Give the file that a path, a name or an address of the Hub means.
+
+    A file of this name that is here comes before bundled weights.
 
     Raises:
-        CheckpointError: When there is neither.
+        CheckpointError: When there is none.
     """
+    if is_address(path):
+        return fetch(str(path))
     ours = packaged_weights()
     file = Path(path).expanduser()
     if file.is_file() or (file.exists() and str(path) not in ours):
