@@ -14,7 +14,7 @@ import pytorch_lightning as pl
 import yaml
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_only
-from pytorch_lightning.callbacks import ModelCheckpoint, ModelSummary, RichProgressBar
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.cli import (
     ArgsType,
     LightningArgumentParser,
@@ -23,12 +23,14 @@ from pytorch_lightning.cli import (
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from vidpred.callbacks import NetworkSummary, TrainingBar
 from vidpred.cli.configurations import resolve_configurations
 from vidpred.cli.recovering import arguments_to_go_on
 from vidpred.data import ClipDataModule, UCF101DataModule
 from vidpred.errors import TrainingDivergedError, VidpredError
 from vidpred.kernels import keep_freed_memory
-from vidpred.loggers import ResilientWandbLogger, RunCSVLogger
+from vidpred.loggers import ResilientWandbLogger, RunCSVLogger, RunTensorBoardLogger
+from vidpred.loggers.keys import Detail
 from vidpred.resources import packaged_configurations
 from vidpred.runs.checkpoint_io import SafeCheckpointIO
 from vidpred.runs.configuration import RunConfiguration
@@ -55,6 +57,7 @@ class WandbOptions:
         name: Name of the run; None is the run folder's.
         group: Group of runs that belong together.
         tags: Free labels.
+        detail: "summary" is about 30 charts, "all" everything that is logged.
     """
 
     enabled: bool = True
@@ -62,6 +65,20 @@ class WandbOptions:
     name: str | None = None
     group: str | None = None
     tags: list[str] = field(default_factory=list)
+    detail: Detail = "summary"
+
+
+@dataclass
+class TensorBoardOptions:
+    """Whether a run is shown in TensorBoard, which can be used together with W&B.
+
+    Attributes:
+        enabled: Write event files into `tensorboard/` of the run's folder.
+        detail: "summary" is about 30 charts, "all" everything that is logged.
+    """
+
+    enabled: bool = False
+    detail: Detail = "summary"
 
 
 UNTOLD = (
@@ -146,6 +163,7 @@ class VidpredCLI(LightningCLI):
             default=False,
         )
         parser.add_class_arguments(WandbOptions, "wandb")
+        parser.add_class_arguments(TensorBoardOptions, "tensorboard")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse, and read a checkpoint's description before anything is built."""
@@ -236,9 +254,9 @@ class VidpredCLI(LightningCLI):
         config = self._get(self.config_init, "trainer")
         given = config["callbacks"] or []
         if config["enable_progress_bar"] is not False:
-            given = [*given, RichProgressBar(console_kwargs={"stderr": True})]
+            given = [*given, TrainingBar(console_kwargs={"stderr": True})]
         if config["enable_model_summary"] is not False:
-            given = [*given, ModelSummary(max_depth=1)]
+            given = [*given, NetworkSummary()]
             config["enable_model_summary"] = False  # Lightning's own
         config["callbacks"] = given
 
@@ -248,6 +266,9 @@ class VidpredCLI(LightningCLI):
         if self.subcommand == "fit" and ckpt_path is None:
             curves.load_state_dict({"rows": 0})  # of a run that left no checkpoint
         loggers: list[Logger] = [curves]
+        board: TensorBoardOptions = self._get(self.config_init, "tensorboard")
+        if board.enabled:
+            loggers.append(RunTensorBoardLogger(run_dir, detail=board.detail))
         wandb: WandbOptions = self._get(self.config_init, "wandb")
         if wandb.enabled:
             loggers.append(
@@ -257,6 +278,7 @@ class VidpredCLI(LightningCLI):
                     name=wandb.name or run_dir.name,
                     group=wandb.group,
                     tags=wandb.tags,
+                    detail=wandb.detail,
                     run_id=wandb_run_id(
                         self._checkpoint, None if ckpt_path is None else Path(ckpt_path), run_dir
                     ),
