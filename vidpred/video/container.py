@@ -52,19 +52,43 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, av.VideoStream]]:
 def demux(
     container: InputContainer, stream: av.VideoStream
 ) -> "Iterator[av.Packet[av.VideoStream]]":
-    """Yield a stream's packets, at the end an empty one that makes the decoder give up the rest."""
+    """Yield a stream's packets, at the end an empty one that makes the decoder give up the rest.
+
+    Empty packets before the end repeat the picture before them (Theora writes them, and programs
+    that record screens): there is nothing to decode in them, and a decoder takes the first one for
+    the end.
+    """
+    last: av.Packet[av.VideoStream] | None = None
     try:
-        yield from container.demux(stream)
+        for packet in container.demux(stream):
+            if packet.size:
+                yield packet
+            else:
+                last = packet
     except IndexError:
         # PyAV 18.1, where a damaged transport stream announces a further stream on its way: raised
         # after the last packet of ours.
         return
+    if last is not None:
+        yield last
 
 
 def decode(container: InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
-    """Yield all frames of a stream."""
+    """Yield all frames of a stream.
+
+    What comes before the first key frame, as in a recording of a broadcast, depends on pictures
+    that were cut away: decoders drop it, or cannot decode it.
+    """
+    begun = False
     for packet in demux(container, stream):
-        yield from packet.decode()
+        begun = begun or packet.is_keyframe
+        try:
+            frames = packet.decode()
+        except FFmpegError:
+            if begun:
+                raise
+            continue
+        yield from frames
 
 
 @contextmanager

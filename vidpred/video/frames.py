@@ -67,7 +67,7 @@ def find_frames(
     done = 0
     with open_video(path) as (container, stream):
         if info is None and _worth_probing(stream, wanted[0]):
-            info = probe(path)
+            info = probe(path, count=False)
         try:
             for stretch in _stretches(wanted, info):
                 clock = "pts" if info is None else info.clock

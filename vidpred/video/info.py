@@ -22,9 +22,9 @@ class VideoInfo:
 
     Attributes:
         path: The file, or a folder of frames.
-        num_frames: Whole packets that hold data. A decoder gives at most that many frames, rarely a
-            few less: an encoder may mark a picture as not coded (UCF101's v_Kayaking_g12_c03 does),
-            an edit list may hide some. See `count_frames`.
+        num_frames: Frames that are shown, as decoding gives them. Packets can be more: an encoder
+            marks a picture as not coded (UCF101's v_Kayaking_g12_c03 does), an edit list hides
+            pictures, a broadcast begins between two key frames. See `count_frames`.
         height: Rows of a frame as it is shown (upright), in pixels.
         width: Columns of it.
         fps: Frames per second on average, `None` when the file does not say.

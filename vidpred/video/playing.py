@@ -217,13 +217,14 @@ def _decode(
     container: InputContainer, stream: av.VideoStream
 ) -> Iterator[tuple[av.VideoFrame, bool]]:
     """Yield frames, and whether each is whole; what cannot be decoded is passed over."""
-    damaged = False
+    damaged = begun = False
     for packet in demux(container, stream):
+        begun = begun or packet.is_keyframe
         try:
             frames = packet.decode()
         except FFmpegError as problem:
             logger.debug("a packet cannot be decoded: %s", problem)
-            damaged = True
+            damaged = begun  # before the first key frame, see `vidpred.video.container.decode`
             continue
         for frame in frames:
             # Damage lives on in all frames that build on a damaged one.

@@ -19,13 +19,16 @@ _TURNING_CONTAINERS = ("mov", "matroska")
 _TURNING_CODECS = ("h264", "hevc")
 
 
-def probe(path: str | Path) -> VideoInfo:
+def probe(path: str | Path, *, count: bool = True) -> VideoInfo:
     """Read a video's packets once, without trusting its header.
 
-    Nothing is decoded but, where a file can ask players to turn it, the first frame.
+    Nothing is decoded but, where a file can ask players to turn it, the first frame; and all of a
+    file whose packets do not show how many pictures they become.
 
     Args:
         path: A video file, or a folder of PNG or JPEG frames.
+        count: Whether to decode for an exact number of frames where that is necessary; without, it
+            may be too high there.
 
     Raises:
         VideoError: When it is missing, empty or no video, or holds no frame.
@@ -72,11 +75,14 @@ def probe(path: str | Path) -> VideoInfo:
         place = {stamp: index for index, stamp in enumerate(pts)}
         shown = (place.get(facts.pts[key] or 0) for key in keys if key not in facts.hidden)
         keys = sorted(index for index in shown if index is not None)
+    num_frames = len(facts.pts) - facts.unshown - len(facts.hidden) if pts is None else len(pts)
+    if pts is None and count:
+        num_frames = _count_shown(path, num_frames, packets=len(facts.pts))
     if turned.transposed:
         height, width = width, height
     return VideoInfo(
         path=path,
-        num_frames=max(1, len(facts.pts) - facts.unshown),
+        num_frames=max(1, num_frames),
         height=height,
         width=width,
         fps=Fraction(fps) if fps else None,
@@ -89,6 +95,25 @@ def probe(path: str | Path) -> VideoInfo:
         packed_pts=None if pts is None else pack(pts),
         clock=clock,
     )
+
+
+def _count_shown(path: Path, at_most: int, *, packets: int) -> int:
+    """Count the frames of a video by decoding it; `at_most` for one that breaks off on the way.
+
+    Raises:
+        VideoError: When not one frame is shown.
+    """
+    try:
+        shown = count_frames(path)
+    except VideoError:  # damage in the middle, which whoever reads there will meet
+        return at_most
+    if not shown:
+        raise VideoError(
+            path,
+            f"none of its {packets} packets becomes a picture; it is damaged, or lacks the key "
+            "frame that they depend on, fetch it again",
+        )
+    return shown
 
 
 def _first_orientation(packet: "av.Packet[av.VideoStream]") -> Orientation | None:
@@ -122,7 +147,7 @@ def count_frames(path: str | Path) -> int:
         path: A video file, or a folder of frames.
 
     Returns:
-        At least 0; fewer than `probe(path).num_frames` where pictures are not coded or hidden.
+        At least 0. `probe(path).num_frames` says the same, of most files without decoding them.
 
     Raises:
         VideoError: When it is missing, empty, damaged or no video.

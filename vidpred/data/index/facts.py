@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vidpred.video import VideoInfo
 
-FACTS_VERSION = 2
+FACTS_VERSION = 3
 """To be raised when `probe` finds other values in the same file; rows of others are read anew."""
 
 LAYOUT = hashlib.sha256(
