@@ -53,7 +53,7 @@ def test_lines_name_every_network() -> None:
     task.add_module("loss", nn.Identity())
     (line,) = summary_lines(task, (8, 10))
     assert line == (
-        "generator: OneConvolution, 92 parameters, 14.4 kFLOPs a predicted frame of 8 x 10"
+        "generator: OneConvolution, 92 parameters, 7.2 kFLOPs a predicted frame of 8 x 10"
     )
 
 

@@ -37,16 +37,16 @@ def test_signs_counted_by_hand() -> None:
     pred[:, 0] += 0.1  # squared error 0.01 where a copy has 0.04
     pred[:, -1] += torch.tensor([0.09, 0.03, 0.03]).view(3, 1, 1)
     signs = _signs(_sums(evaluation(pred, target, last)) / 2)
-    assert signs.error_ratio == pytest.approx(0.25)
-    assert signs.brightness_drift == pytest.approx(0.05)
-    assert signs.color_drift == pytest.approx(0.04)
+    assert signs.error_ratio == pytest.approx(0.25, abs=1e-5)
+    assert signs.brightness_drift == pytest.approx(0.05, abs=1e-6)
+    assert signs.color_drift == pytest.approx(0.04, abs=1e-6)
 
 
 def test_grey_frames_have_no_color_to_drift() -> None:
     target = torch.full((1, 1, 1, 4, 4), 0.5)
     signs = _signs(_sums(evaluation(target + 0.1, target, target - 0.1)))
-    assert signs.color_drift == pytest.approx(0.0)
-    assert signs.error_ratio == pytest.approx(1.0)
+    assert signs.color_drift == pytest.approx(0.0, abs=1e-6)
+    assert signs.error_ratio == pytest.approx(1.0, abs=1e-5)
 
 
 class Task:

@@ -11,8 +11,8 @@ from vidpred.evaluation.report.clip_pictures import Pictures, clip_pictures, no_
 MEDIA_BUDGET = 24_000_000
 """Bytes of all pictures and videos in the page; plotly.js adds 5 MB.
 
-A strip of four methods and eight predicted frames of 240 x 320 takes about 1.2 MB, so that about
-fifteen clips are shown; frames half as high take a quarter."""
+A strip of four methods and eight predicted frames of UCF101 (240 x 320) takes about 2 MB, so that
+about a dozen clips are shown; frames half as high take a quarter."""
 
 
 class Tag(TypedDict):
