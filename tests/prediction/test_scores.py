@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from vidpred.metrics import psnr, sharpness, ssim
-from vidpred.prediction.scores import COPY_LAST, PREDICTION, Scores, measure
+from vidpred.prediction.frame_scores import COPY_LAST, PREDICTION, Scores, measure
 
 
 def test_measures_are_those_of_the_metrics() -> None:

@@ -2,22 +2,32 @@
 
 import argparse
 import sys
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidpred.cli.predict_options import add_predict_options, require_sense
-from vidpred.cli.predict_progress import prediction_progress
-from vidpred.cli.scoring import device_of, say
-from vidpred.cli.test import import_modules
+from vidpred.cli.common import (
+    add_device_option,
+    add_module_option,
+    at_least_one,
+    device_of,
+    frame_rate,
+    frame_size,
+    import_modules,
+    memory_amount,
+    say,
+    time_or_index,
+)
+from vidpred.cli.progress import prediction_progress
 from vidpred.errors import PredictionError, VidpredError
 
 if TYPE_CHECKING:
+    from vidpred.prediction.frame_scores import Scores
     from vidpred.prediction.naming import Format
     from vidpred.prediction.outputs import Output
     from vidpred.prediction.pipeline import Measure
-    from vidpred.prediction.scores import Scores
     from vidpred.prediction.windows import Input, Place
-    from vidpred.prediction.writing import Outcome, Pictures
+    from vidpred.prediction.writing import Outcome, PredictionPictures
 
 DESCRIPTION = """\
 Predict the frames that follow. An input is a video in any format that FFmpeg reads, a GIF, a folder
@@ -47,8 +57,114 @@ def add_predict_parser(
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add_predict_options(parser)
+    _add_options(parser)
     parser.set_defaults(run=run_predict)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    """Add inputs and options."""
+    parser.add_argument(
+        "inputs", nargs="+", metavar="INPUT", type=Path, help="video, folder of frames, or -"
+    )
+    parser.add_argument(
+        "--checkpoint",
+        default="small",
+        metavar="FILE|NAME",
+        help="of `vidpred fit`, or the name of a bundled pretrained model (default: small)",
+    )
+    parser.add_argument(
+        "--horizon",
+        type=at_least_one,
+        default=8,
+        metavar="N",
+        help="frames to predict (default: 8)",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="OUT",
+        help="file in .mp4, .webm, .gif (50 frames per second at most) or .npy (uint8, T x H x W x "
+        "3), or a name without ending for a folder of PNG frames; for several inputs a folder "
+        "(default: future.mp4, or futures)",
+    )
+    parser.add_argument(
+        "--format",
+        choices=("mp4", "webm", "gif", "png", "npy"),
+        help="what goes into the folder of several inputs (default: mp4)",
+    )
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument(
+        "--at",
+        type=time_or_index,
+        metavar="PLACE",
+        help="predict from this place instead of the end: a time such as 12.5s or 1:02.5, or the "
+        "index of a frame, counted from 0, which is the last one known",
+    )
+    place.add_argument(
+        "--every",
+        type=at_least_one,
+        nargs="?",
+        const=1,
+        metavar="N",
+        help="predict from every position, or every Nth; a video shows the last N frames of each "
+        "prediction, so that it runs on as the input does, PNG and .npy hold all",
+    )
+    parser.add_argument(
+        "--compare",
+        action="store_true",
+        help="show truth, prediction and difference side by side, and print metrics; without --at "
+        "and --every the last frames are held back and predicted",
+    )
+    parser.add_argument("--with-context", action="store_true", help="show the known frames first")
+    parser.add_argument(
+        "--size", type=frame_size, metavar="WxH", help="of raw pixels from the standard input"
+    )
+    parser.add_argument(
+        "--pixel-format",
+        default="rgb24",
+        metavar="NAME",
+        help="of raw pixels, as FFmpeg calls it (default: rgb24)",
+    )
+    parser.add_argument(
+        "--fps",
+        type=frame_rate,
+        default=Fraction(25),
+        help="frames per second of inputs without a rate: raw pixels, a folder (default: 25)",
+    )
+    parser.add_argument(
+        "--max-memory",
+        type=memory_amount,
+        default="4GiB",
+        metavar="AMOUNT",
+        help="large frames are predicted in tiles, with the same result, to stay below this "
+        "(default: 4GiB)",
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=at_least_one,
+        default=8,
+        metavar="N",
+        help="positions or inputs predicted at once, where memory allows (default: 8)",
+    )
+    add_module_option(parser)
+    add_device_option(parser)
+    parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
+
+
+def _require_sense(arguments: argparse.Namespace) -> None:
+    """Refuse options that contradict each other.
+
+    Raises:
+        PredictionError: Saying which.
+    """
+    inputs = arguments.inputs
+    pipes = sum(str(source) == "-" for source in inputs)
+    if pipes > 1:
+        raise PredictionError("- is given twice; there is one standard input")
+    if arguments.with_context and arguments.every is not None:
+        raise PredictionError("--with-context is for one position, and --every asks for all")
+    if arguments.size is not None and not pipes:
+        raise PredictionError("--size is for raw pixels from the standard input; give - as INPUT")
 
 
 def run_predict(arguments: argparse.Namespace) -> int:
@@ -64,7 +180,7 @@ def run_predict(arguments: argparse.Namespace) -> int:
     from vidpred.prediction.naming import output_paths, require_free
 
     inputs: list[Path] = arguments.inputs
-    require_sense(arguments)
+    _require_sense(arguments)
     output = arguments.output or Path("futures" if len(inputs) > 1 else "future.mp4")
     paths, form = output_paths(inputs, output, arguments.format)
     problems: list[VidpredError] = []
@@ -140,7 +256,7 @@ def _predict(
 
 
 def _measuring(inputs: int) -> "tuple[list[Scores], Measure]":
-    from vidpred.prediction.scores import Scores, measure
+    from vidpred.prediction.frame_scores import Scores, measure
 
     return [Scores() for _ in range(inputs)], measure
 
@@ -155,7 +271,7 @@ def _output(path: Path, form: "Format", several: bool, frames: int) -> "Output":
     return VideoOutput(path)
 
 
-def _pictures(arguments: argparse.Namespace, form: "Format") -> "Pictures":
+def _pictures(arguments: argparse.Namespace, form: "Format") -> "PredictionPictures":
     """Say what is shown: of positions that overlap, a video shows each moment once."""
     from vidpred.prediction.writing import BesideTruth, PredictedAlone
 
@@ -197,7 +313,7 @@ def _report(outcome: "Outcome", source: "Input") -> list[VidpredError]:
 
 
 def _report_all(scores: "list[Scores]") -> None:
-    from vidpred.prediction.scores import Scores
+    from vidpred.prediction.frame_scores import Scores
 
     everything = Scores()
     for each in scores:
@@ -208,7 +324,7 @@ def _report_all(scores: "list[Scores]") -> None:
 
 
 def _print_scores(scores: "Scores") -> None:
-    from vidpred.prediction.scores import CONVENTION
+    from vidpred.prediction.frame_scores import CONVENTION
 
     if not scores.positions:
         return

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from vidpred.errors import PredictionError, VideoError, VidpredError
 from vidpred.ops import to_unit, unit_to_uint8
-from vidpred.prediction.ahead import ahead
 from vidpred.prediction.rollout import Rollout
 from vidpred.prediction.windows import Input, Place, Window, windows
+from vidpred.prefetch import in_background
 from vidpred.video.clip import Pixels
 
 _WINDOWS_AHEAD = 2
@@ -79,8 +79,8 @@ def predict_inputs(
     Yields:
         Frames in the order of inputs, positions and time, and the end of each input.
     """
-    read = ahead(_read(inputs, place, rollout.context_frames), depth=_WINDOWS_AHEAD)
-    yield from ahead(_predict(read, rollout, horizon, measure=measure), depth=_FRAMES_AHEAD)
+    read = in_background(_read(inputs, place, rollout.context_frames), depth=_WINDOWS_AHEAD)
+    yield from in_background(_predict(read, rollout, horizon, measure=measure), depth=_FRAMES_AHEAD)
 
 
 def _read(

@@ -19,7 +19,7 @@ from vidpred.prediction.pipeline import Ended, Predicted
 from vidpred.video.clip import Pixels
 
 if TYPE_CHECKING:
-    from vidpred.prediction.scores import Scores
+    from vidpred.prediction.frame_scores import Scores
 
 
 WIDEST_PANEL = 1280
@@ -27,7 +27,7 @@ WIDEST_PANEL = 1280
 take a video of three times their width."""
 
 
-class Pictures(Protocol):
+class PredictionPictures(Protocol):
     """What is shown of predicted frames."""
 
     def __call__(self, predicted: Predicted) -> Iterator[Pixels]:
@@ -47,7 +47,7 @@ class PredictedAlone:
     with_context: bool = False
 
     def __call__(self, predicted: Predicted) -> Iterator[Pixels]:
-        """See `Pictures`."""
+        """See `PredictionPictures`."""
         if self.with_context and predicted.step == 1:
             yield from predicted.window.known
         if predicted.step >= self.first_step:
@@ -67,7 +67,7 @@ class BesideTruth:
     with_context: bool = True
 
     def __call__(self, predicted: Predicted) -> Iterator[Pixels]:
-        """See `Pictures`."""
+        """See `PredictionPictures`."""
         window = predicted.window
         if self.with_context and predicted.step == 1:
             for offset, known in enumerate(window.known, start=1 - len(window.known)):
@@ -111,7 +111,7 @@ class Outcome:
 def write_outputs(
     events: Iterator[Predicted | Ended],
     outputs: Sequence[Output],
-    pictures: Pictures,
+    pictures: PredictionPictures,
     *,
     scores: "Sequence[Scores] | None" = None,
 ) -> Iterator[Outcome | Predicted]:

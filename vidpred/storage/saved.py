@@ -91,7 +91,7 @@ def trained_generator(path: str) -> ScalePredictor:
 
     In a configuration it takes the place of a preset: `generator: {class_path:
     vidpred.storage.trained_generator, init_args: {path: runs/l2/checkpoints/best.ckpt}}`. Resuming
-    a run (`--ckpt_path`) is another thing: it goes on with optimisers and samples as well.
+    a run (`--ckpt-path`) is another thing: it goes on with optimisers and samples as well.
 
     Args:
         path: As for `load_predictor`.

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from vidpred import kernels
+from vidpred.errors import SettingError
 
 CompileMode = Literal["off", "default", "reduce-overhead", "max-autotune"]
 
@@ -67,7 +68,7 @@ class Speed:
         """
         cuda = device.type == "cuda"
         if self.compile == "reduce-overhead" and not cuda:
-            raise ValueError(
+            raise SettingError(
                 f"speed.compile is reduce-overhead, but CUDA graphs do not run on {device.type}; "
                 "expected default or off"
             )

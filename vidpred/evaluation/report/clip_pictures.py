@@ -33,7 +33,7 @@ _QUALITY = 95
 """JPEG, with the color of every pixel (4:4:4): PSNR above 40 dB to the frames that were scored."""
 
 
-class Pictures(TypedDict):
+class ClipPictures(TypedDict):
     """What can be seen of a clip.
 
     Attributes:
@@ -55,7 +55,7 @@ class Pictures(TypedDict):
     absent: str
 
 
-def no_pictures(why: str) -> Pictures:
+def no_pictures(why: str) -> ClipPictures:
     """Say in a sentence why there are none."""
     return {
         "strip": "",
@@ -68,7 +68,7 @@ def no_pictures(why: str) -> Pictures:
     }
 
 
-def clip_pictures(comparison: Comparison, clip: str) -> Pictures:
+def clip_pictures(comparison: Comparison, clip: str) -> ClipPictures:
     """Make a strip and a video of the truth and all predictions that an evaluation left.
 
     Args:
