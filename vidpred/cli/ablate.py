@@ -173,9 +173,10 @@ def _compare(arguments: argparse.Namespace, trainings: Sequence[Training]) -> in
     from vidpred.evaluation import load_protocol
     from vidpred.evaluation.compare.ablation import ablation, ablation_markdown
     from vidpred.evaluation.scoring.checkpoint_methods import checkpoint_methods
-    from vidpred.evaluation.scoring.methods import BASELINES, baselines
+    from vidpred.evaluation.scoring.methods import baselines
     from vidpred.evaluation.sources.video_clips import VideoClips
     from vidpred.files import replacing, write_json
+    from vidpred.models import BASELINES
 
     protocol = load_protocol(arguments.protocol)
     device = device_of(arguments.device)

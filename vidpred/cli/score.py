@@ -60,7 +60,6 @@ def run_score(arguments: argparse.Namespace) -> int:
     from vidpred.evaluation import load_protocol
     from vidpred.evaluation.results.reading import of_another_list
     from vidpred.evaluation.scoring.methods import (
-        BASELINES,
         FilesMethod,
         ScoredMethod,
         baselines,
@@ -68,6 +67,7 @@ def run_score(arguments: argparse.Namespace) -> int:
     )
     from vidpred.evaluation.sources.clip_folder import ClipFolder, pair_clips
     from vidpred.evaluation.sources.folder_clips import FolderClips
+    from vidpred.models import BASELINES
 
     protocol = load_protocol(arguments.protocol)
     value_range = (arguments.value_range[0], arguments.value_range[1])

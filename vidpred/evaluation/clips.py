@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from vidpred.errors import VidpredError
+from vidpred.ops.duplicates import near_duplicates
 from vidpred.prefetch import mapped_ahead
 
 
@@ -46,6 +47,16 @@ class EvaluationClip:
         if self.mask is None:
             return [None] * len(self.target)
         return [float(value) for value in self.mask.float().mean(dim=(1, 2, 3))]
+
+    def near_duplicates(self) -> list[int] | None:
+        """Give the frames that nearly repeat the one before, the context's first frame being 0.
+
+        See `vidpred.ops.duplicates.near_duplicates`; None when the context is not known.
+        """
+        if self.context is None:
+            return None
+        marked = near_duplicates(torch.cat((self.context, self.target))[None])[0]
+        return [index for index, repeats in enumerate(marked.tolist(), start=1) if repeats]
 
     def _known(self) -> Tensor:
         assert self.context is not None  # the caller asked

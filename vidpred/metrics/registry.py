@@ -63,6 +63,10 @@ METRICS: dict[str, MetricInfo] = {
         MetricInfo("ms_ssim", "MS-SSIM", function=ms_ssim),
         MetricInfo("lpips", "LPIPS", higher_is_better=False),
         MetricInfo("fvd", "FVD", higher_is_better=False, digits=1),
+        MetricInfo(
+            "nats_per_frame", "NLL", unit="nats per frame", higher_is_better=False, digits=2
+        ),
+        MetricInfo("bits_per_dim", "NLL", unit="bits per dimension", higher_is_better=False),
     )
 }
 """All metrics by name, in the order in which tables show them."""
