@@ -52,6 +52,14 @@ ALLOWED = {
     | {"callbacks", "data", "diagnostics", "evaluation", "export", "kernels", "loggers", "metrics"}
     | {"models", "ops", "prediction", "runs", "storage", "tasks", "video"},
 }
+IN_EVALUATION: dict[str, set[str]] = {
+    "sources": set(),
+    "results": set(),
+    "scoring": {"sources", "results"},
+    "compare": {"results"},
+    "report": {"compare", "results"},
+}
+"""Packages of `evaluation`; all of them use its files that are in none: protocol, clips, ..."""
 WITHOUT_LIGHTNING = (
     *("ops", "kernels", "video", "flow", "models", "storage", "losses", "metrics", "viz"),
     "prediction",
@@ -132,8 +140,7 @@ def test_classes_of_one_name_are_one_class() -> None:
         for node in ast.parse(file.read_text()).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 defined.setdefault(node.name, []).append(module_of(file))
-    twins = {name for name, files in defined.items() if len(files) > 1}
-    assert twins <= {"Score", "Skip"}  # still to be told apart in evaluation and export
+    assert {name: files for name, files in defined.items() if len(files) > 1} == {}
 
 
 @pytest.mark.parametrize("package", sorted(PACKAGE.glob("**/__init__.py")), ids=module_of)
@@ -155,6 +162,21 @@ def test_arrows_never_turn(folder: str) -> None:
             part = rest.split(".")[0]
             if root == "vidpred" and part in parts - {folder}:
                 assert part in ALLOWED[folder], f"{file.name} imports {name}"
+
+
+@pytest.mark.parametrize("folder", IN_EVALUATION)
+def test_arrows_within_evaluation_never_turn(folder: str) -> None:
+    files = list((PACKAGE / "evaluation" / folder).glob("*.py"))
+    assert files
+    for file in files:
+        for name in imports(file):
+            part = name.removeprefix("vidpred.evaluation.").split(".")[0]
+            if name.startswith("vidpred.evaluation.") and part in IN_EVALUATION:
+                assert part in IN_EVALUATION[folder] | {folder}, f"{file.name} imports {name}"
+    for file in (PACKAGE / "evaluation").glob("*.py"):
+        if file.stem != "__init__":
+            parts = {name.split(".")[2] for name in imports(file) if name.count(".") > 1}
+            assert not parts & IN_EVALUATION.keys(), file.name
 
 
 def test_no_file_inside_imports_the_facade() -> None:

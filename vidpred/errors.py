@@ -1,6 +1,6 @@
 """The few exceptions that we raise: each says what came, what was expected and what to do.
 
-Wrong values and shapes of arguments stay `ValueError`, wrong types `TypeError`. What stands here is
+Wrong values and shapes of arguments stay `ValueError`, wrong types `TypeError`. These are
 for the world outside the program: files, videos, checkpoints, runs.
 """
 
@@ -80,7 +80,7 @@ class TrainingDivergedError(VidpredError):
         names = ", ".join(terms)
         super().__init__(
             f"{problem} at batch {batch}: {names}. Lower the learning rate or clip the gradients, "
-            "and go on from an earlier checkpoint (--ckpt-path); the rates of the configuration "
+            "and resume from an earlier checkpoint (--ckpt-path); the rates of the configuration "
             "apply to what is resumed. In one process -c trainer/recovery.yaml does so by itself"
         )
         self.terms = names
@@ -88,7 +88,7 @@ class TrainingDivergedError(VidpredError):
         self.problem = problem
         self.well_before = batch if well_before is None else well_before
         self.resume_from: Path | None = None
-        """Checkpoint from which `callbacks.DivergenceRecovery` wants the run to go on."""
+        """Checkpoint from which `callbacks.DivergenceRecovery` wants the run to resume."""
 
     def __reduce__(self) -> tuple[type["TrainingDivergedError"], tuple[list[str], int, str, int]]:
         return type(self), (self.terms.split(", "), self.batch, self.problem, self.well_before)

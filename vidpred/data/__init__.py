@@ -3,12 +3,12 @@
 from vidpred.data.base import ClipDataModule
 from vidpred.data.blocks import BlockPart, TrainingBlocks, TrainingStream
 from vidpred.data.catalog import ClipSample, Listing, Split, Video, collate_clips
+from vidpred.data.clip_stream import ClipStreamDataModule
 from vidpred.data.evaluation_clips import EvaluationClips
 from vidpred.data.loading import BlockSampler, ClipLoader, TrainingLoader
 from vidpred.data.moving_shapes import MovingShapesDataModule, write_moving_shapes
 from vidpred.data.options import ClipLengths
 from vidpred.data.shapes_world import MOTIONS, Motion, render_moving_shapes
-from vidpred.data.streaming import ClipStreamDataModule
 from vidpred.data.training_clips import TrainingClips
 from vidpred.data.ucf101 import UCF101DataModule
 from vidpred.data.video_folder import VideoFolderDataModule

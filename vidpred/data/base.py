@@ -10,10 +10,10 @@ from jsonargparse.typing import ClosedUnitInterval, PositiveInt
 from pytorch_lightning.utilities import rank_zero_info
 
 from vidpred.data.catalog import SPLITS, Listing, Split, Video, evenly_spaced, require_disjoint
+from vidpred.data.clip_stream import ClipStreamDataModule
 from vidpred.data.evaluation_clips import EvaluationClips, readable_videos
 from vidpred.data.index.video_index import VideoIndex
 from vidpred.data.stream import describe_videos
-from vidpred.data.streaming import ClipStreamDataModule
 from vidpred.data.training_clips import TrainingClips
 from vidpred.errors import DataError, VideoError
 from vidpred.video.conditions import conditions_path, has_conditions, read_conditions

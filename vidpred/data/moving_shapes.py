@@ -26,7 +26,7 @@ _FORMAT = "vidpred moving shapes 1"
 
 @dataclass(frozen=True)
 class ShapesCard:
-    """All that decides what the files hold; stands in the data set's card.yaml.
+    """All that decides what the files hold; written into the data set's card.yaml.
 
     Attributes:
         num_groups: Scenes of each class.

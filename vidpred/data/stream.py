@@ -52,7 +52,7 @@ def require_same_stream(
     said = "the samples are not those of the run that is resumed: " + "; ".join(changes)
     if not accepted:
         raise DataError(
-            f"{said}. Go on with what it had (config.yaml in its folder), or accept that its "
+            f"{said}. Resume with what it had (config.yaml in its folder), or accept that its "
             "curves become those of two: --accept-changes true"
         )
     rank_zero_info(f"{said}; accepted")

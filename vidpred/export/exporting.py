@@ -1,4 +1,4 @@
-"""From a trained predictor to a file that other programs use, with its card beside it."""
+"""From a trained predictor to a file that other programs use, with its model card."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace

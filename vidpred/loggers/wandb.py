@@ -272,7 +272,7 @@ class ResilientWandbLogger(WandbLogger):
             self._warned = True
             rank_zero_warn(
                 f"Weights & Biases failed at {what}: {type(error).__name__}: {error} "
-                "The run goes on and other loggers are not affected; "
+                "The run continues and other loggers are not affected; "
                 "further failures of W&B are not reported."
             )
 

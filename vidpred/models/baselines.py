@@ -36,7 +36,7 @@ class CopyLastFrame(Predictor):
 
 
 class LinearExtrapolation(Predictor):
-    """Says that every pixel goes on changing as it last did: `x_t + k (x_t - x_{t-1})`.
+    """Predicts that every pixel keeps changing as it last did: `x_t + k (x_t - x_{t-1})`.
 
     Right for light that fades; things that move leave a double edge, so it mostly shows what
     follows from taking pixels one by one. Each frame is clipped to [0, 1] on its own, so that
@@ -71,7 +71,7 @@ class LinearExtrapolation(Predictor):
 
 
 class OpticalFlowExtrapolation(Predictor):
-    """Says that everything goes on moving as it last did.
+    """Predicts that everything keeps moving as it last did.
 
     After Mathieu et al. 2016, whose optical-flow baseline carries the flow of the last two known
     frames on; how they carry it several steps is ours. The flow b from x_t back to x_{t-1} is

@@ -109,7 +109,7 @@ def require_free(path: Path, form: Format, *, overwrite: bool, inputs: Sequence[
 
 
 def _only_frames(folder: Path) -> bool:
-    """Tell whether a folder is one that a prediction wrote, as far as its names tell."""
+    """Say whether a folder is one that a prediction wrote, judging by its names."""
     return all(
         _only_frames(entry)
         if entry.is_dir() and not entry.is_symlink()

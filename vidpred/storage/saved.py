@@ -12,6 +12,7 @@ from torch import Tensor
 from vidpred.errors import CheckpointError
 from vidpred.models.named_baselines import BASELINES, baseline
 from vidpred.models.predictor import Predictor, ScalePredictor
+from vidpred.resources import packaged_weights
 from vidpred.storage.checkpoint import CHECKPOINT_KEY, WEIGHTS_ENDING, read_checkpoint
 from vidpred.storage.description import build_trained, describe_frames
 from vidpred.storage.hub import fetch, is_address
@@ -156,12 +157,6 @@ def header_of(saved: SavedPredictor) -> dict[str, Any]:
         "scores": saved.scores,
         "notes": saved.notes,
     }
-
-
-def packaged_weights() -> dict[str, Path]:
-    """Give the weights that come along, by name."""
-    folder = Path(__file__).parents[1] / "weights"
-    return {path.stem: path for path in sorted(folder.glob(f"*{WEIGHTS_ENDING}"))}
 
 
 def find_saved(path: str | Path, *, others: Iterable[str] = ()) -> Path:

@@ -29,7 +29,7 @@ UCF101, whose frames are among the smallest."""
 
 
 _LEAVE_OUT_B_FRAMES = frozenset({"h264", "mpeg4", "mpeg1video", "mpeg2video"})
-"""Decoders that leave out, when told to, exactly the pictures on which no other one leans. HEVC's
+"""Decoders that leave out, when told to, exactly the non-reference frames. HEVC's
 does not: what no picture of the same layer leans on may carry one of a layer above."""
 
 

@@ -73,7 +73,7 @@ def in_order(files: Iterable[Path]) -> list[Path]:
             raise VideoError(
                 file.parent,
                 f"{file.name!r} and {following.name!r} differ in more than "
-                "numbers, so nobody knows their order; expected one series, as 0001.png 0002.png",
+                "numbers, so their order is unknown; expected one series, as 0001.png 0002.png",
             )
     return ordered
 

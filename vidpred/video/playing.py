@@ -31,7 +31,7 @@ from vidpred.video.probe import probe
 logger = logging.getLogger(__name__)
 
 UNSPECIFIED = 2
-"""FFmpeg's number for a colour space, primaries or transfer that nobody stated."""
+"""FFmpeg's number for a colour space, primaries or transfer that is not specified."""
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,10 @@ from torch import Tensor
 from vidpred.evaluation.clips import EvaluationClip
 from vidpred.evaluation.compare.comparison import compare
 from vidpred.evaluation.report import clip_pictures as pictures
+from vidpred.evaluation.results.clip_videos import clip_video
 from vidpred.evaluation.results.gathering import read_results
-from vidpred.evaluation.scoring.gallery import FOLDER, Gallery, clip_video
+from vidpred.evaluation.results.result import PICTURES_FOLDER
+from vidpred.evaluation.scoring.gallery import Gallery
 from vidpred.metrics import psnr
 from vidpred.ops import to_unit, unit_to_uint8
 from vidpred.video import probe, read_clip, write_video
@@ -46,7 +48,7 @@ def decoded(uri: str) -> Tensor:
 def home_with(folder: Path, height: int, width: int) -> tuple[Path, Tensor]:
     results = synthetic_results("mathieu2016-ucf101", num_videos=4)
     home = write_results(folder, results, height=height, width=width, num_shown=1)
-    (clip,) = (home / FOLDER).iterdir()
+    (clip,) = (home / PICTURES_FOLDER).iterdir()
     truth = detailed(6, height, width, seed=1)
     write_video(clip / "truth.avi", truth, codec="ffv1")
     for seed, name in enumerate(NAMES, 2):
@@ -55,7 +57,7 @@ def home_with(folder: Path, height: int, width: int) -> tuple[Path, Tensor]:
 
 
 def strip_of(home: Path) -> tuple[str, Tensor]:
-    (clip,) = (home / FOLDER).iterdir()
+    (clip,) = (home / PICTURES_FOLDER).iterdir()
     made = pictures.clip_pictures(compare(read_results([home]), resamples=10), clip.name)
     assert (made["height"], made["width"]) == decoded(made["strip"]).shape[1:]
     return made["strip"], decoded(made["strip"])
@@ -108,7 +110,7 @@ def test_clips_are_kept_to_the_bit_and_those_of_an_older_version_are_replaced(
     clip = EvaluationClip(
         name="a", video="a", start=0, context=frames[:4], target=frames[4:], mask=None
     )
-    home = tmp_path / FOLDER / "a"
+    home = tmp_path / PICTURES_FOLDER / "a"
     home.mkdir(parents=True)
     write_video(home / "mine.mp4", torch.zeros(2, 3, 48, 64, dtype=torch.uint8))
     assert clip_video(tmp_path, "a", "mine") == home / "mine.mp4"

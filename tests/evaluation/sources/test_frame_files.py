@@ -70,7 +70,7 @@ def test_frames_come_in_the_order_of_their_numbers(clip: Path, names: list[str])
         (["1.png", "1.jpg"], r"'1\.jpg' and '1\.png' are two files for one frame"),
         (["frame1.png", "frame01.png"], "are two files for one frame"),
         (["gt_1.png", "gt_2.png", "pred_1.png"], r"'gt_2\.png' and 'pred_1\.png' differ in more"),
-        (["first.png", "second.png"], "nobody knows their order"),
+        (["first.png", "second.png"], "their order is unknown"),
     ],
 )
 def test_names_without_one_order_are_refused(clip: Path, names: list[str], said: str) -> None:

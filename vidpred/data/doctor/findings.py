@@ -69,7 +69,7 @@ class Diagnosis:
 
     @property
     def healthy(self) -> bool:
-        """Whether nothing needs somebody's hand."""
+        """Whether nothing requires action."""
         return not any(finding.fault for finding in self.findings)
 
     def to_plain(self) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What can be wrong with videos, told from the index and from a look at their bytes."""
+"""What can be wrong with videos, judging by the index and by their bytes."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -18,7 +18,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 STORE_VERSION = 1
-"""Of the tables below; stands in the file's name, so that no program opens another's tables."""
+"""Of the tables below; part of the file's name, so that no program opens another's tables."""
 
 BUSY_SECONDS = 30.0
 """How long to wait for another process that writes; a batch takes it milliseconds."""
@@ -155,7 +155,7 @@ class IndexStore:
             self._fall_back(failure)
             return
         warnings.warn(
-            f"{self._file}: the index is damaged ({reason}); it is set aside and built anew, "
+            f"{self._file}: the index is damaged ({reason}); it is set aside and built again, "
             "a quarantine in it is lost (`vidpred data doctor` finds broken videos again)",
             stacklevel=4,
         )

@@ -14,8 +14,15 @@ from typing import Self, cast
 
 from jsonargparse.typing import PositiveInt
 
-from vidpred.data.index.facts import LAYOUT, facts_from_text, facts_to_text
-from vidpred.data.index.records import IndexReport, Mark, Quarantined, Source
+from vidpred.data.index.records import (
+    LAYOUT,
+    IndexReport,
+    Mark,
+    Quarantined,
+    Source,
+    facts_from_text,
+    facts_to_text,
+)
 from vidpred.data.index.scanning import (
     NOWHERE,
     FileState,

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from vidpred.errors import VideoError
 from vidpred.evaluation.compare.comparison import Comparison
-from vidpred.evaluation.scoring.gallery import clip_video
-from vidpred.evaluation.scoring.methods import TRUTH
+from vidpred.evaluation.results.clip_videos import clip_video
+from vidpred.evaluation.results.result import TRUTH
 from vidpred.ops import to_unit
 from vidpred.video import probe, read_clip, write_video
 from vidpred.viz import comparison_strip, comparison_video

@@ -12,9 +12,10 @@ from torch import Tensor
 from vidpred.errors import VideoError
 from vidpred.evaluation.clips import EvaluationClip
 from vidpred.evaluation.protocol import Protocol
-from vidpred.evaluation.results.averages import counted, mean
-from vidpred.evaluation.results.result import ClipRow
-from vidpred.evaluation.scoring.methods import TRUTH
+from vidpred.evaluation.results.averages import mean
+from vidpred.evaluation.results.clip_videos import OLDER_SUFFIX, SUFFIX
+from vidpred.evaluation.results.result import PICTURES_FOLDER, TRUTH, ClipRow
+from vidpred.evaluation.results.skipping import counted, rule_of
 from vidpred.evaluation.scoring.result_writer import ResultWriter
 from vidpred.ops import unit_to_uint8
 from vidpred.video import write_video
@@ -24,16 +25,7 @@ logger = logging.getLogger(__name__)
 REFERENCE = "copy_last"
 """The baseline by whose score a clip is judged good or bad: some clips are easy for everybody."""
 
-FOLDER = "best_and_worst"
-"""Folder of the pictures, beside the results."""
-
 FPS = 25
-
-SUFFIX = ".avi"
-"""Of the videos: FFV1, which keeps every pixel as it was scored."""
-
-OLDER_SUFFIX = ".mp4"
-"""Of the videos that version 0.1 wrote: H.264 with chroma subsampled (4:2:0)."""
 
 _Gains = list[tuple[float, str]]
 
@@ -60,7 +52,7 @@ class Gallery:
     def __init__(
         self, results: Path, protocol: Protocol, writers: Sequence[ResultWriter], *, keep: int = 3
     ) -> None:
-        self.folder = results / FOLDER
+        self.folder = results / PICTURES_FOLDER
         self.keep = keep
         # A likelihood says nothing of the frames that are shown, and baselines have none.
         self._key = next(
@@ -80,7 +72,7 @@ class Gallery:
 
     def judge(self, method: str, row: ClipRow) -> None:
         """Take a clip's score into account; the reference comes before the others."""
-        scores = counted(row, self._key, self._skip)
+        scores = counted(row, self._key, rule_of(self._skip))
         if method == REFERENCE and self._reference is not None:
             self._reference[row["clip"]] = scores
         if method not in self._ends:
@@ -129,19 +121,3 @@ class Gallery:
 
     def _kept(self) -> set[str]:
         return {clip for ends in self._ends.values() for gains in ends for _, clip in gains}
-
-
-def clip_video(results: Path, clip: str, name: str) -> Path | None:
-    """Find the video of a clip that an evaluation left.
-
-    Args:
-        results: Folder of the results.
-        clip: Name of the clip.
-        name: Of a method, or `TRUTH`.
-
-    Returns:
-        The lossless one; without it that of version 0.1; None when there is neither.
-    """
-    home = results / FOLDER / clip
-    places = (home / f"{name}{suffix}" for suffix in (SUFFIX, OLDER_SUFFIX))
-    return next((place for place in places if place.is_file()), None)

@@ -10,8 +10,8 @@ from torchvision.transforms.v2 import functional as TF
 from vidpred.data.catalog import Video
 from vidpred.errors import DataError, VideoError
 from vidpred.evaluation.clips import ClipSource, EvaluationClip, Loaded, Unit
+from vidpred.evaluation.fingerprints import fingerprint_of
 from vidpred.evaluation.protocol import FrameFormat, Protocol
-from vidpred.evaluation.results.fingerprints import fingerprint_of
 from vidpred.ops import to_unit
 from vidpred.ops.frame_format import resize_frames, to_gray
 from vidpred.video import read_clip
