@@ -36,21 +36,23 @@ ALLOWED = {
     "metrics": FOUNDATION | {"ops"},
     "viz": FOUNDATION | {"ops", "video"},
     "data": FOUNDATION | {"ops", "video"},
-    "models": FOUNDATION | {"flow", "ops"},
-    "storage": FOUNDATION | {"models", "ops"},
+    "models": FOUNDATION | {"flow", "kernels", "ops"},
+    "storage": FOUNDATION | {"kernels", "models", "ops"},
     "runs": FOUNDATION | {"loggers", "models", "ops", "storage"},
     "diagnostics": FOUNDATION | {"loggers", "losses", "models", "ops", "storage"},
-    "tasks": FOUNDATION | {"diagnostics", "kernels", "losses", "models", "ops", "runs", "storage"},
+    "tasks": FOUNDATION
+    | {"diagnostics", "flow", "kernels", "losses", "models", "ops", "runs", "storage"},
     "callbacks": FOUNDATION
     | {"diagnostics", "kernels", "losses", "loggers", "metrics", "models", "ops", "runs", "video"}
     | {"viz"},
     "prediction": FOUNDATION | {"kernels", "metrics", "models", "ops", "video", "viz"},
+    "page": FOUNDATION | {"metrics", "models", "ops", "prediction", "storage", "video", "viz"},
     "evaluation": FOUNDATION
     | {"data", "flow", "kernels", "metrics", "models", "ops", "storage", "video", "viz"},
     "export": FOUNDATION | {"evaluation", "models", "ops", "storage"},
     "cli": FOUNDATION
     | {"callbacks", "data", "diagnostics", "evaluation", "export", "kernels", "loggers", "metrics"}
-    | {"models", "ops", "prediction", "runs", "storage", "tasks", "video"},
+    | {"models", "ops", "page", "prediction", "runs", "storage", "tasks", "video"},
 }
 IN_EVALUATION: dict[str, set[str]] = {
     "sources": set(),
@@ -62,7 +64,7 @@ IN_EVALUATION: dict[str, set[str]] = {
 """Packages of `evaluation`; all of them use its files that are in none: protocol, clips, ..."""
 WITHOUT_LIGHTNING = (
     *("ops", "kernels", "video", "flow", "models", "storage", "losses", "metrics", "viz"),
-    "prediction",
+    *("prediction", "page"),
 )
 
 
@@ -70,7 +72,11 @@ MOST_LINES = 450
 SAME_IDEA = {
     "base": "what the classes of its package share",
     "adversarial": "the loss, and the task that trains by it",
-    "multiscale": "the networks, and the loss over their scales",
+    "multiscale": "the networks, the loss over their scales, and the task that trains them",
+    "likelihood": "the contract of a predictor, the metric, and the task that maximizes it",
+    "variational": "the contract of a predictor, and the task that trains it",
+    "progress": "what a user sees of it, in a command and in a training",
+    "curves": "the training curves, as they are drawn and as they are written",
 }
 """File names in several packages, and the one thing that each means."""
 

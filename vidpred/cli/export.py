@@ -101,6 +101,9 @@ def run_export(arguments: argparse.Namespace) -> int:
         overwrite=arguments.overwrite,
     )
     _say_parity(written.parity)
+    if written.smallest_side is not None:
+        side = written.smallest_side
+        print(f"it takes frames of at least {side} x {side} pixels", file=sys.stderr)
     print(written.file)
     print(written.card)
     return 0

@@ -6,7 +6,7 @@ import torch
 from jsonargparse.typing import PositiveInt
 from torch import Tensor
 
-from vidpred.flow import DISFlow, FlowEstimator
+from vidpred.flow import DISFlow, FlowEstimator, described_estimator
 from vidpred.models.predictor import Condition, Predictor
 from vidpred.ops.warp import warp
 
@@ -137,13 +137,7 @@ class OpticalFlowExtrapolation(Predictor):
             ValueError: When its estimator was not DIS: others need weights, and a configuration
                 names no file.
         """
-        described = config["estimator"]
-        if described["name"] != DISFlow.__name__:
-            raise ValueError(
-                f"the flow was estimated by {described['name']}, which a configuration cannot "
-                "build; expected DISFlow: give the estimator to OpticalFlowExtrapolation in Python"
-            )
-        estimator = DISFlow(described["preset"])
+        estimator = described_estimator(config["estimator"])
         return cls(estimator, context_frames=config["context_frames"])
 
 

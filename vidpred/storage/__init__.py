@@ -7,6 +7,7 @@ from vidpred.storage.saved import (
     load_predictor,
     read_saved,
     trained_generator,
+    trained_predictor,
 )
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "packaged_weights",
     "read_saved",
     "trained_generator",
+    "trained_predictor",
 ]
