@@ -17,8 +17,7 @@ from vidpred.evaluation.fingerprints import digest_of_names
 from vidpred.evaluation.measures import Measure
 from vidpred.evaluation.protocol import Skip, digest_of
 from vidpred.evaluation.results.averages import summarize
-from vidpred.evaluation.results.result import FORMAT, PICTURES_FOLDER, Result
-from vidpred.evaluation.scoring.methods import TRUTH
+from vidpred.evaluation.results.result import FORMAT, PICTURES_FOLDER, TRUTH, Result
 from vidpred.files import write_json
 from vidpred.video import write_video
 
