@@ -20,7 +20,8 @@ def load(path: "str | Path") -> "VideoPredictor":
 
     Args:
         path: A checkpoint that `vidpred fit` wrote, a safetensors file that `vidpred export` wrote,
-            or a name of weights that come along (a file of this name that is here comes first).
+            the name of a bundled pretrained model such as "small", or that of a baseline such as
+            "optical_flow" (a file of this name that is here comes first).
 
     Raises:
         vidpred.errors.CheckpointError: When the file is missing, damaged or not ours.

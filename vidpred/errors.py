@@ -12,6 +12,10 @@ class VidpredError(Exception):
     """A mistake that the user can correct; the command line shows its message and exits with 2."""
 
 
+class SettingError(VidpredError, ValueError):
+    """Settings of a run that are right one by one and do not go together."""
+
+
 class DataError(VidpredError):
     """A data set that is missing, empty or inconsistent."""
 
@@ -76,7 +80,7 @@ class TrainingDivergedError(VidpredError):
         names = ", ".join(terms)
         super().__init__(
             f"{problem} at batch {batch}: {names}. Lower the learning rate or clip the gradients, "
-            "and go on from an earlier checkpoint (--ckpt_path); the rates of the configuration "
+            "and go on from an earlier checkpoint (--ckpt-path); the rates of the configuration "
             "apply to what is resumed. In one process -c trainer/recovery.yaml does so by itself"
         )
         self.terms = names

@@ -11,19 +11,22 @@ import platformdirs
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, keep_suffix: bool = True) -> Iterator[Path]:
     """Write a file so that it appears under its name only when it is complete.
 
     Args:
         path: The file, in a folder that exists; what was there is replaced.
+        keep_suffix: Write to a path with the same suffix, which some writers go by; False hides it
+            from whoever looks for files with this suffix meanwhile.
 
     Yields:
-        A path beside it, with the same ending, to write to.
+        A path in the same folder to write to.
 
     Raises:
         OSError: When the file cannot take its place.
     """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    stem, suffix = (path.stem, path.suffix) if keep_suffix else (path.name, "")
+    temporary = path.with_name(f".{stem}.{os.getpid()}{suffix}")
     try:
         yield temporary
         os.replace(temporary, path)

@@ -1,7 +1,11 @@
-"""Plain values taken apart, to say where two of them differ."""
+"""Nested plain values: taken apart, compared, and made of Python's own numbers."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+MISSING = "unset"
+"""What a value that is on one side alone is compared with."""
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -9,7 +13,11 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
     Args:
         value: Mappings and lists of plain values; lists of single values stay whole.
-        path: What stands before each name.
+        path: What comes before each name.
+
+    Example:
+        >>> list(leaves({"clips": {"horizon": 2}, "sizes": [1, 2]}))
+        [('clips.horizon', 2), ('sizes', [1, 2])]
     """
     if isinstance(value, Mapping) and value:
         for key, item in value.items():
@@ -19,3 +27,38 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield from leaves(item, f"{path}.{index}")
     else:
         yield path, value
+
+
+def differences(there: Any, here: Any) -> dict[str, tuple[Any, Any]]:
+    """Compare nested plain values.
+
+    Args:
+        there: Mappings and lists of plain values.
+        here: Likewise; its order is that of the answer.
+
+    Returns:
+        By path, the two values that differ; `MISSING` for one that is not on a side.
+
+    Example:
+        >>> differences({"clips": {"horizon": 2}}, {"clips": {"horizon": 8}, "seed": 1})
+        {'clips.horizon': (2, 8), 'seed': ('unset', 1)}
+    """
+    one, other = dict(leaves(there)), dict(leaves(here))
+    pairs = {
+        path: (one.get(path, MISSING), other.get(path, MISSING))
+        for path in dict.fromkeys([*other, *one])
+    }
+    return {path: pair for path, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def python_number(value: Any) -> Any:
+    """Give a number as Python's own: the command line has classes for what it has checked."""
+    for kind in (bool, int, float):
+        if isinstance(value, kind):
+            return kind(value)
+    return value
+
+
+def without_nan(value: float) -> float | None:
+    """Give None for NaN, which JSON does not have."""
+    return None if math.isnan(value) else value

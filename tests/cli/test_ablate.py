@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from test_runs import ENVIRONMENT
 
-from vidpred.cli.ablate import Cell, fit_command
+from vidpred.cli.ablate import Training, fit_command
 from vidpred.cli.main import _parser, main
 from vidpred.data.moving_shapes import write_moving_shapes
 from vidpred.storage.checkpoint import read_checkpoint
@@ -19,7 +19,7 @@ def test_every_row_gets_as_many_clips_for_a_generator_step() -> None:
         ["ablate", "--root=data", "--batches=100", "--validations=4", "--", "--trainer.devices=2"]
     )
     for row, size in (("l2", 8), ("adv_gdl", 16)):
-        words = fit_command(arguments, Cell(row, 7))
+        words = fit_command(arguments, Training(row, 7))
         assert f"--data.batch_size={size}" in words
         assert f"--data.samples_per_epoch={25 * size}" in words
         assert {"--trainer.max_epochs=4", "--seed_everything=7", "--resume=auto"} <= set(words)
@@ -40,7 +40,7 @@ def test_width_and_optimizer_are_files_that_are_there(
     from vidpred.resources import packaged_configurations
 
     arguments = _parser().parse_args(["ablate", "--root=data", "--width=paper", "--optimizer=adam"])
-    words = fit_command(arguments, Cell(options["row"], 1))
+    words = fit_command(arguments, Training(options["row"], 1))
     given = [words[k + 1] for k, word in enumerate(words) if word == "-c"]
     assert given == [f"experiment/{options['row']}.yaml", *files]
     assert all((packaged_configurations() / name).is_file() for name in given)

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 import vidpred
-from vidpred.cli.configurations import resolve_configurations
+from vidpred.cli.common import with_dashes, with_underscores
+from vidpred.cli.configuration_parser import resolve_configurations
 from vidpred.cli.main import main
 from vidpred.errors import VidpredError
 from vidpred.storage.checkpoint import read_checkpoint
@@ -94,10 +95,57 @@ def test_keys_that_do_not_exist_in_a_file_are_refused(
     assert "typo.yaml" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["test", "validate"])
-def test_scoring_needs_weights(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([command, *FIT[1:]]) == 2
-    assert "needs weights to score; expected --ckpt_path" in capsys.readouterr().err
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_scoring_needs_weights(split: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", f"--split={split}", *FIT[1:]]) == 2
+    assert "needs weights to score; expected --ckpt-path" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("key", ["-c", "--ckpt_path", "--ckpt-path", "--config"])
+def test_test_has_one_meaning(key: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["test", key, "x.yaml"]) == 2
+    expected = f"vidpred validate {key} x.yaml --split test"
+    assert expected in capsys.readouterr().err
+
+
+def test_fit_alone_names_the_experiments_without_torch() -> None:
+    code = (
+        "import sys; from vidpred.cli.main import main; status = main(['fit']); "
+        "sys.exit(99 if 'torch' in sys.modules else status)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "needs a configuration: vidpred fit -c FILE" in done.stderr
+    assert 'experiment/l2.yaml                         Row "l2" of Mathieu' in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "nearest"),
+    [
+        (["--data.batch_sise=4"], "batch_size"),
+        (["--trainer.max_epoch=4"], "trainer.max_epochs"),
+        (["--model.generater=small"], "generator"),
+        (["--modle.x=3"], "model.x"),
+        (["--model.generator.contxt=3"], "context_frames"),
+        (["--runn-dir=x"], "run_dir"),
+        (["--data=vidpred.data.UCF101DataModul"], "UCF101DataModule"),
+        (["-c", "experiment/adv_gld.yaml"], "experiment/adv_gdl.yaml"),
+    ],
+)
+def test_an_unknown_key_names_the_nearest_known_one(
+    arguments: list[str], nearest: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*FIT, *arguments]) == 2
+    assert f"(did you mean {nearest}?)" in capsys.readouterr().err
+
+
+def test_options_are_spelled_with_dashes_or_underscores() -> None:
+    assert with_dashes(["test", "--no_baselines", "a_b", "--value_range=x_y", "--", "--a_b"]) == [
+        *("test", "--no-baselines", "a_b", "--value-range=x_y", "--", "--a_b")
+    ]
+    assert with_underscores(["--run-dir=a-b", "-c", "x-y.yaml", "--ckpt-path", "z-z"]) == [
+        *("--run_dir=a-b", "-c", "x-y.yaml", "--ckpt_path", "z-z")
+    ]
 
 
 @pytest.mark.parametrize("batches", ["0", "-3"])
@@ -129,9 +177,14 @@ def test_our_mistakes_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> N
         return int("not a number")
 
     monkeypatch.setattr("vidpred.cli.quickstart.run_quickstart", broken)
-    # argparse holds the function from before, so reach it through the parser's default.
-    monkeypatch.setattr("vidpred.cli.main.quickstart.run_quickstart", broken)
     with pytest.raises(ValueError, match="invalid literal"):
+        main(["quickstart"])
+
+    def refusing(arguments: object) -> int:
+        return len(list(zip([1], [], strict=True)))
+
+    monkeypatch.setattr("vidpred.cli.quickstart.run_quickstart", refusing)
+    with pytest.raises(ValueError, match="shorter than"):
         main(["quickstart"])
 
 
@@ -199,7 +252,7 @@ def test_a_run_needs_a_folder_that_can_be_written(
 ) -> None:
     (tmp_path / "file").write_text("in the way")
     assert fit_once(toy_root, tmp_path / place) == 2
-    assert "choose another folder with --run_dir" in capsys.readouterr().err
+    assert "choose another folder with --run-dir" in capsys.readouterr().err
 
 
 def test_the_latest_checkpoint_is_found_or_refused(
@@ -207,20 +260,21 @@ def test_the_latest_checkpoint_is_found_or_refused(
 ) -> None:
     run = tmp_path / "run"
     assert fit_once(toy_root, run, "--ckpt_path=last") == 2
-    assert "to go on from" in capsys.readouterr().err
+    assert "to resume from" in capsys.readouterr().err
     assert fit_once(toy_root, run) == 0
     # The saved configuration knows its folder.
     again = ["fit", "-c", str(run / "config.yaml"), "--ckpt_path=last", "--trainer.max_epochs=2"]
     assert main(again) == 0
+    saved = ["-c", str(run / "config.yaml")]
     assert read_checkpoint(run / "checkpoints" / "last.ckpt")["vidpred"]["batches_seen"] == 2
-    assert main(["test", "-c", str(run / "config.yaml"), "--ckpt_path=last"]) == 0
+    assert main(["validate", "--split=test", *saved, "--ckpt-path=last"]) == 0
     assert {"test_config.yaml", "test_metrics.json"} <= {path.name for path in run.iterdir()}
     capsys.readouterr()
-    assert main(["validate", "-c", str(run / "config.yaml"), "--ckpt_path=last"]) == 0
+    assert main(["validate", *saved, "--ckpt_path=last"]) == 0
     assert "val: mean over" in capsys.readouterr().out
     assert (run / "val_metrics.json").is_file()
     # What a run began from is not part of its configuration.
-    assert main(["test", "-c", str(run / "config.yaml")]) == 2
+    assert main(["validate", "--split", "test", *saved]) == 2
 
 
 def test_an_error_in_validation_leaves_a_checkpoint(
@@ -287,4 +341,4 @@ def test_divergence_is_told_and_kept_apart(
 def test_a_wrong_path_leaves_nothing_behind(tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert main(["fit", "-c", "experiment/l2.yaml", "--data.root=/none", f"--run_dir={run}"]) == 2
-    assert not list(run.iterdir())
+    assert not run.exists()

@@ -21,11 +21,14 @@ from saved_predictors import save_predictor
 from vidpred.cli.main import main
 from vidpred.models import (
     CopyLastFrame,
+    DuplicateAwareFlowExtrapolation,
     GeneratorScale,
     LinearExtrapolation,
     MultiScaleGenerator,
+    OpticalFlowExtrapolation,
     Predictor,
 )
+from vidpred.ops import to_unit, unit_to_uint8
 from vidpred.prediction.tiles import tiled_step
 from vidpred.video import read_clip_array, write_video
 from vidpred.video.playing import Look, play
@@ -75,9 +78,40 @@ def predict(*arguments: str | Path) -> int:
 
 @pytest.mark.usefixtures("here")
 def test_the_future_begins_where_the_video_ends(video: Path, copies: str) -> None:
-    assert predict(video, "--checkpoint", copies, "--horizon", 3, "--output", "f.npy") == 0
+    assert predict(video, "--model", copies, "--horizon", 3, "--output", "f.npy") == 0
     last = read_clip_array(video, FRAMES - 1, 1)
     assert np.array_equal(array("f.npy"), last.repeat(3, axis=0))
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("name", "cls"),
+    [
+        ("copy_last", CopyLastFrame),
+        ("linear", LinearExtrapolation),
+        ("optical_flow", OpticalFlowExtrapolation),
+        ("optical_flow_dup", DuplicateAwareFlowExtrapolation),
+    ],
+)
+def test_every_baseline_is_a_model(video: Path, name: str, cls: type[Predictor]) -> None:
+    assert predict(video, "--model", name, "--horizon", 2, "--output", "f.npy") == 0
+    known = to_unit(torch.from_numpy(read_clip_array(video, FRAMES - 4, 4))).permute(0, 3, 1, 2)
+    expected = unit_to_uint8(cls()(known[None], 2)[0]).permute(0, 2, 3, 1)
+    assert np.array_equal(array("f.npy"), expected.numpy())
+
+
+@pytest.mark.usefixtures("here")
+def test_a_file_comes_before_a_name_and_checkpoint_is_the_old_spelling(
+    video: Path, rises: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predict(video, "--checkpoint", "linear", "--output", "named.npy") == 0
+    assert "--checkpoint is deprecated and goes in 0.3; use --model" in capsys.readouterr().err
+    Path("copy_last").write_bytes(Path(rises).read_bytes())
+    assert predict(video, "--model", "copy_last", "--output", "file.npy") == 0
+    assert "deprecated" not in capsys.readouterr().err
+    assert np.array_equal(array("named.npy"), array("file.npy"))
+    assert predict(video, "--model", "flow", "--output", "none.npy") == 2
+    assert "or a name: small, copy_last, linear, optical_flow" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("here")
@@ -88,15 +122,15 @@ def test_the_future_begins_where_the_video_ends(video: Path, copies: str) -> Non
 def test_a_place_is_the_last_known_frame(
     video: Path, copies: str, place: str, last_known: int
 ) -> None:
-    assert predict(video, "--checkpoint", copies, "--at", place, "--output", "f.npy") == 0
+    assert predict(video, "--model", copies, "--at", place, "--output", "f.npy") == 0
     assert np.array_equal(array("f.npy")[-1], read_clip_array(video, last_known, 1)[0])
 
 
 @pytest.mark.usefixtures("here")
 def test_a_place_far_in_a_long_video_is_found_by_its_time(tmp_path: Path, copies: str) -> None:
     long = encode(tmp_path, KINDS[0], 300)
-    assert predict(long, "--checkpoint", copies, "--at", "270", "--output", "index.npy") == 0
-    assert predict(long, "--checkpoint", copies, "--at", "10.8s", "--output", "time.npy") == 0
+    assert predict(long, "--model", copies, "--at", "270", "--output", "index.npy") == 0
+    assert predict(long, "--model", copies, "--at", "10.8s", "--output", "time.npy") == 0
     frame = read_clip_array(long, 270, 1)[0]
     assert np.array_equal(array("index.npy")[0], frame)
     assert np.array_equal(array("time.npy")[0], frame)
@@ -104,7 +138,7 @@ def test_a_place_far_in_a_long_video_is_found_by_its_time(tmp_path: Path, copies
 
 @pytest.mark.usefixtures("here")
 def test_every_position_in_arrays_and_frames(video: Path, copies: str) -> None:
-    options = ("--checkpoint", copies, "--every", 5, "--horizon", 2)
+    options = ("--model", copies, "--every", 5, "--horizon", 2)
     assert predict(video, *options, "--output", "f.npy") == 0
     whole = read_clip_array(video, 0, FRAMES)
     expected = whole[2::5][:, None].repeat(2, axis=1)
@@ -122,7 +156,7 @@ def test_a_video_of_every_position_shows_each_moment_once(
     video: Path, rises: str, stride: int, shown: int
 ) -> None:
     options = ("--every", stride, "--horizon", 3)
-    assert predict(video, "--checkpoint", rises, *options, "--output", "f.mp4") == 0
+    assert predict(video, "--model", rises, *options, "--output", "f.mp4") == 0
     positions = range(1, FRAMES, stride)
     assert len(list(play(Path("f.mp4")))) == shown * len(positions)
 
@@ -144,7 +178,7 @@ def test_a_video_goes_on_as_it_was(tmp_path: Path, copies: str, suffix: str) -> 
         for k in range(5):
             sink.write((row * 3 + column + 5 * k).astype(np.uint8))
     output = Path(f"f{suffix}")
-    assert predict(source, "--checkpoint", copies, "--output", output) == 0
+    assert predict(source, "--model", copies, "--output", output) == 0
     last, future = list(play(source))[-1], list(play(output))
     assert len(future) == 8
     if suffix == ".gif":
@@ -168,7 +202,7 @@ def test_a_turned_video_goes_on_upright(tmp_path: Path, copies: str) -> None:
         for frame in moving_texture(4, 48, 64):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode())
-    assert predict(source, "--checkpoint", copies, "--output", "f.mp4") == 0
+    assert predict(source, "--model", copies, "--output", "f.mp4") == 0
     look = next(play(Path("f.mp4"))).look
     assert (look.height, look.width, look.pixel_aspect) == (64, 48, Fraction(2, 3))
 
@@ -181,7 +215,7 @@ def test_comparing_holds_the_end_back(
     levels = torch.arange(20, dtype=torch.uint8)[:, None, None, None].expand(-1, 3, 32, 32)
     source = tmp_path / "light.avi"
     write_video(source, 4 * levels, codec="ffv1")
-    assert predict(source, "--checkpoint", rises, "--compare", "--horizon", 3) == 0
+    assert predict(source, "--model", rises, "--compare", "--horizon", 3) == 0
     path, convention, head, *rows = capsys.readouterr().out.splitlines()
     assert path == "future.mp4"
     assert "data range 1" in convention
@@ -197,7 +231,7 @@ def test_comparing_holds_the_end_back(
     assert len(panels) == 2 + 3
     assert panels[0].shape[1] > 3 * 32
     # Without loss: the prediction's panel is the truth's, and the difference is black.
-    assert predict(source, "--checkpoint", rises, "--compare", "--output", "f") == 0
+    assert predict(source, "--model", rises, "--compare", "--output", "f") == 0
     picture = np.asarray(Image.open("f/0008.png"))
     lines = (picture == 4 * 17).all(axis=-1)
     assert 2 * 128 * 128 <= lines.sum() < 2.1 * 128 * 128  # and a few pixels of letters
@@ -208,7 +242,7 @@ def test_comparing_holds_the_end_back(
 def test_comparing_needs_a_truth(
     video: Path, copies: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = ("--checkpoint", copies, "--compare")
+    options = ("--model", copies, "--compare")
     assert predict(video, *options, "--at", 29) == 2
     assert "nothing follows" in capsys.readouterr().err
     assert predict(video, *options, "--at", 26, "--output", "c.npy") == 0
@@ -230,19 +264,19 @@ def test_several_inputs_and_one_that_is_broken(
     other.parent.mkdir()
     other.write_bytes(video.read_bytes())
     inputs = (video, words, folder, other, tmp_path / "none.mp4")
-    assert predict(*inputs, "--checkpoint", copies, "--format", "npy", "--output", "all") == 2
+    assert predict(*inputs, "--model", copies, "--format", "npy", "--output", "all") == 2
     told = capsys.readouterr()
     assert told.out.splitlines() == ["all/ffv1.npy", "all/frames.npy", "all/ffv1_2.npy"]
     assert "words.mp4: FFmpeg cannot read it" in told.err
     assert "none.mp4: there is no such file" in told.err
     assert "2 of 5 inputs could not be predicted" in told.err
     assert np.array_equal(array("all/frames.npy")[0], moving_texture(5)[-1])
-    assert predict(folder, "--checkpoint", copies, "--compare", "--horizon", 2) == 0
+    assert predict(folder, "--model", copies, "--compare", "--horizon", 2) == 0
 
 
 @pytest.mark.usefixtures("here")
 def test_what_exists_is_kept(video: Path, copies: str, capsys: pytest.CaptureFixture[str]) -> None:
-    options = (video, "--checkpoint", copies, "--output")
+    options = (video, "--model", copies, "--output")
     Path("f.mp4").write_bytes(b"mine")
     assert predict(*options, "f.mp4") == 2
     assert "f.mp4: exists and is kept; --overwrite" in capsys.readouterr().err
@@ -258,7 +292,7 @@ def test_what_exists_is_kept(video: Path, copies: str, capsys: pytest.CaptureFix
     assert predict(*options, video, "--overwrite") == 2
     assert "avi cannot be written" in capsys.readouterr().err
     Path("in.mp4").write_bytes(Path("f.mp4").read_bytes())
-    assert predict("in.mp4", "--checkpoint", copies, "--output", "in.mp4", "--overwrite") == 2
+    assert predict("in.mp4", "--model", copies, "--output", "in.mp4", "--overwrite") == 2
     assert "in.mp4: is an input" in capsys.readouterr().err
 
 
@@ -273,11 +307,11 @@ def test_what_exists_is_kept(video: Path, copies: str, capsys: pytest.CaptureFix
         (["--at", "30"], "frame 30 is past the end; it has 30 frames, 0 to 29"),
         (["--at", "1"], "--at 1 has 2 frames up to there; expected at least 3"),
         (["--at", "0.05s"], "--at 0.05s has 2 frames up to there"),
-        (["--checkpoint", "none.ckpt"], "none.ckpt: no such checkpoint"),
+        (["--model", "none.ckpt"], "none.ckpt: no such checkpoint"),
         (["--size", "3x3"], "--size is for raw pixels from the standard input"),
         (["--compare", "--horizon", "28"], "it has 30 frames; expected at least 31"),
         (["--device", "cuda:77"], "--device cuda:77 cannot be used here"),
-        (["--every", "--with_context"], "--with_context"),
+        (["--every", "--with_context"], "--with-context"),
     ],
 )
 def test_mistakes_are_told_in_a_sentence(
@@ -288,7 +322,7 @@ def test_mistakes_are_told_in_a_sentence(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     Path("file").write_text("in the way")
-    assert predict(video, "--checkpoint", copies, *arguments) == 2
+    assert predict(video, "--model", copies, *arguments) == 2
     error = capsys.readouterr().err
     assert message in error
     assert "Traceback" not in error
@@ -321,14 +355,14 @@ def test_too_few_frames_and_hostile_checkpoints(
 ) -> None:
     two = tmp_path / "two.avi"
     write_video(two, torch.zeros(2, 3, 16, 16, dtype=torch.uint8))
-    assert predict(two, "--checkpoint", copies) == 2
+    assert predict(two, "--model", copies) == 2
     assert "it has 2 frames; expected at least 3" in capsys.readouterr().err
     cut = tmp_path / "cut.ckpt"
     cut.write_bytes(Path(copies).read_bytes()[:300])
-    assert predict(two, "--checkpoint", cut) == 2
+    assert predict(two, "--model", cut) == 2
     assert "cut.ckpt" in capsys.readouterr().err
     torch.save({"vidpred": os.system}, cut)
-    assert predict(two, "--checkpoint", cut) == 2
+    assert predict(two, "--model", cut) == 2
     assert "would run code" in capsys.readouterr().err
 
 
@@ -339,7 +373,7 @@ def test_damaged_positions_are_left_out_and_told(
     source = tmp_path / "bits.avi"
     write_video(source, torch.randint(0, 256, (30, 3, 64, 64), dtype=torch.uint8))
     flip_bits(source, frame=5)  # damages 5 to 11
-    options = (source, "--checkpoint", copies)
+    options = (source, "--model", copies)
     assert predict(*options, "--every", "--horizon", 1, "--output", "f.npy") == 2
     assert "9 positions are left out" in capsys.readouterr().err
     assert len(array("f.npy")) == 30 - 2 - 9
@@ -365,7 +399,7 @@ def test_tiles_batches_and_whole_frames_agree(
 
     monkeypatch.setattr("vidpred.prediction.rollout.tiled_step", noted)
     for source, place, little in ((large, (), "904MiB"), (video, ("--every", 3), "4GiB")):
-        options = (source, *place, "--checkpoint", checkpoint, "--horizon", 2, "--overwrite")
+        options = (source, *place, "--model", checkpoint, "--horizon", 2, "--overwrite")
         assert predict(*options, "--batch_size", 1, "--output", "one.npy") == 0
         assert set(tiles) == {1}
         tiles.clear()
@@ -377,7 +411,7 @@ def test_tiles_batches_and_whole_frames_agree(
         # A sum of floats in another order may round to the next of 256 levels.
         assert np.abs(one.astype(int) - other).max() <= 1
         assert (one != other).mean() < 1e-3
-    assert predict(large, "--checkpoint", checkpoint, "--max-memory", "901MiB") == 2
+    assert predict(large, "--model", checkpoint, "--max-memory", "901MiB") == 2
 
 
 @contextmanager
@@ -416,8 +450,8 @@ def test_pipes_give_what_files_give(
             if packet.dts is not None:
                 packet.stream = copy
                 out.mux(packet)
-    assert predict(source, "--checkpoint", copies, "--output", "file.npy") == 0
-    options = ("-", "--checkpoint", copies, "--output")
+    assert predict(source, "--model", copies, "--output", "file.npy") == 0
+    options = ("-", "--model", copies, "--output")
     with standard_input(raw):
         assert predict(*options, "raw.npy", "--size", "96x64") == 0
     with standard_input(elementary.read_bytes()):
@@ -442,7 +476,7 @@ def test_help_and_prediction_bring_no_more_than_they_need(
     code = (
         "import sys\n"
         "from vidpred.cli.main import main\n"
-        f"status = main(['predict', {str(video)!r}, '--checkpoint', {copies!r}])\n"
+        f"status = main(['predict', {str(video)!r}, '--model', {copies!r}])\n"
         "heavy = {'lightning', 'pytorch_lightning', 'wandb', 'torchvision', 'torchmetrics',\n"
         "    'plotly', 'torch._dynamo', 'matplotlib', 'scipy'}\n"
         "sys.exit(status or ', '.join(heavy & set(sys.modules)) or 0)\n"
@@ -456,7 +490,7 @@ def test_an_interruption_is_told_and_leaves_nothing(
     here: Path, tmp_path: Path, copies: str
 ) -> None:
     frame = moving_texture(1)[0].tobytes()
-    command = ["predict", "-", "--size", "96x64", "--every", "--checkpoint", copies]
+    command = ["predict", "-", "--size", "96x64", "--every", "--model", copies]
     process = subprocess.Popen(
         [sys.executable, "-m", "vidpred", *command, "--output", "f.mp4"],
         cwd=here,

@@ -40,7 +40,9 @@ def test_two_processes_make_one_run_and_evaluate_each_clip_once(
     scores = {}
     for devices in (1, 2):
         folder = tmp_path / f"test{devices}"
-        test = command(toy_root, folder, "test", "-c", str(run / "config.yaml"), *three)
+        test = command(
+            toy_root, folder, "validate", "--split=test", "-c", str(run / "config.yaml"), *three
+        )
         done = run_to_end([*test, f"--trainer.devices={devices}", f"--ckpt_path={checkpoint}"])
         assert done.returncode == 0, done.stderr
         assert done.stdout.count("copy last") == done.stdout.count("model") > 0  # told once

@@ -161,8 +161,8 @@ def test_resume_needs_to_know_the_run(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert fit(None, toy_root, "--resume=auto") == 2
-    assert "--run_dir DIR" in capsys.readouterr().err
+    assert "--run-dir DIR" in capsys.readouterr().err
     assert fit(tmp_path / "none", toy_root, "--ckpt_path=last") == 2
-    assert "holds no checkpoint to go on from" in capsys.readouterr().err
+    assert "holds no checkpoint to resume from" in capsys.readouterr().err
     assert main(["validate", "--resume=auto", "-c", "experiment/l2.yaml"]) == 2
-    assert "--ckpt_path FILE" in capsys.readouterr().err
+    assert "--ckpt-path FILE" in capsys.readouterr().err

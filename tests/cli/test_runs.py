@@ -93,15 +93,16 @@ def test_a_run_is_tested_from_its_own_files(toy_root: Path, tmp_path: Path) -> N
     require_logged_run(run)
     best = run / "checkpoints" / "best.ckpt"
     scoring = ("-c", str(run / "config.yaml"), f"--ckpt_path={best}")
-    for name in ("test", "validate"):
-        done = run_to_end([sys.executable, "-m", "vidpred", name, *scoring])
+    for split in ("test", "val"):
+        validate = [sys.executable, "-m", "vidpred", "validate", f"--split={split}"]
+        done = run_to_end([*validate, *scoring])
         assert done.returncode == 0, done.stderr
     assert (run / "test_metrics.json").is_file()
     assert (run / "config.yaml").is_file()
     with torch.no_grad():
         assert vidpred.load(best)(torch.rand(1, 4, 3, 48, 64), 2).shape == (1, 2, 3, 48, 64)
 
-    other = command(toy_root, tmp_path / "x", "test", "-c", "experiment/l2.yaml")
+    other = command(toy_root, tmp_path / "x", "validate", "-c", "experiment/l2.yaml")
     overlay = ["-c", "model/paper.yaml", f"--ckpt_path={best}"]
     done = run_to_end([*other, *overlay])
     assert done.returncode == 2

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from vidpred.metrics import psnr, sharpness, ssim
-from vidpred.prediction.scores import COPY_LAST, PREDICTION, Scores, measure
+from vidpred.ops import frame_difference_mask
+from vidpred.prediction.frame_scores import COPY_LAST, PREDICTION, Scores, measure
 
 
 def test_measures_are_those_of_the_metrics() -> None:
@@ -29,3 +30,29 @@ def test_a_table_gives_means_by_step() -> None:
         ["35.00", "20.00", "27.50"],
         ["10.50", "9.00", "9.75"],
     ]
+
+
+def test_the_moving_area_is_that_of_the_protocols() -> None:
+    torch.manual_seed(0)
+    pred, target, last = torch.rand(3, 3, 24, 30)
+    before = torch.rand(2, 3, 24, 30)
+    before[1, :, :12] = before[0, :, :12]  # the upper half stands still
+    values = measure(pred, target, last, (before[0], before[1]))
+    mask = frame_difference_mask(torch.cat([before, target[None]])[None], 1)
+    assert not mask[..., :12, :].any()
+    for method, frame in ((PREDICTION, pred), (COPY_LAST, last)):
+        # The mean square deviation of the marked pixels, by hand.
+        deviation = ((frame - target) ** 2).mean(dim=0)[mask[0, 0, 0]].mean()
+        expected = -10 * torch.log10(deviation)
+        assert values["PSNR, moving area", method] == pytest.approx(expected.item(), abs=1e-3)
+
+
+def test_where_nothing_moves_the_cell_is_empty() -> None:
+    torch.manual_seed(0)
+    frame, still = torch.rand(2, 3, 24, 30)
+    scores = Scores()
+    scores.add(1, measure(frame, still, still, (still, still)))
+    scores.add(2, measure(frame, still, still, (frame, still)))
+    (row,) = (line for line in scores.lines() if line.startswith("PSNR, moving area, dB, pred"))
+    assert len(row.split("prediction")[1].split()) == 2  # t+2 and the mean
+    assert ("PSNR, moving area", PREDICTION) not in measure(frame, still, still)

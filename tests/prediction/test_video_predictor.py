@@ -64,7 +64,7 @@ def test_a_path_is_its_last_frames(
         str(path),
         "--horizon",
         "4",
-        "--checkpoint",
+        "--model",
         str(tmp_path / "tiny.safetensors"),
     ]
     assert main([*asked, "--output", str(tmp_path / "future.npy")]) == 0

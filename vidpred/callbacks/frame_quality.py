@@ -14,13 +14,14 @@ from torch import Tensor
 
 from vidpred.batch import Evaluation
 from vidpred.callbacks.base import EvaluationWatcher, Stage
-from vidpred.callbacks.quality_results import QualityResults, Score, quality_table
+from vidpred.callbacks.quality_results import QualityResults, QualityScore, quality_table
 from vidpred.files import write_json
 from vidpred.metrics import PSNR, SSIM, Sharpness
 from vidpred.metrics.frame_average import FrameAverage
 from vidpred.models import CopyLastFrame
 from vidpred.ops import frame_difference_mask
 from vidpred.ops.motion import MOTION_THRESHOLD
+from vidpred.plain import without_nan
 from vidpred.provenance import provenance
 
 DATA_RANGE = 1.0  # of `Evaluation`
@@ -100,13 +101,13 @@ class FrameQuality(EvaluationWatcher):
         """Log the averages."""
         if not self._averages:
             return
-        scores: dict[str, dict[str, dict[str, Score]]] = {}
+        scores: dict[str, dict[str, dict[str, QualityScore]]] = {}
         logged: dict[str, float] = {}
         for (predictor, area, metric), average in self._averages.items():
             per_frame = average.per_frame()
             scores.setdefault(predictor, {}).setdefault(area, {})[metric] = {
-                "mean": _plain(per_frame.mean()),
-                "per_frame": [_plain(value) for value in per_frame],
+                "mean": without_nan(per_frame.mean().item()),
+                "per_frame": [without_nan(value) for value in per_frame.tolist()],
                 "clips": average.clips().tolist(),
             }
             name = f"{stage}/{metric}"
@@ -184,13 +185,8 @@ def _new_averages(
     return averages
 
 
-def _selection(scores: Mapping[str, Mapping[str, Score]]) -> float:
+def _selection(scores: Mapping[str, Mapping[str, QualityScore]]) -> float:
     candidates = (
         scores[area]["psnr"]["per_frame"][0] for area in ("moving", "whole") if area in scores
     )
     return next((value for value in candidates if value is not None), math.nan)
-
-
-def _plain(value: Tensor) -> float | None:
-    number = value.item()
-    return None if math.isnan(number) else number  # JSON has no NaN

@@ -5,14 +5,15 @@ from typing import TypedDict
 from rich.table import Table
 from rich.text import Text
 
+from vidpred.metrics.registry import metric_info, number
 from vidpred.provenance import Provenance
 
 PREDICTORS = {"model": "model", "copy_last": "copy last"}
 AREAS = {"whole": "whole", "moving": "moving"}
-METRICS = {"psnr": "PSNR", "ssim": "SSIM", "sharpness": "sharpness"}
+METRICS = tuple(metric_info(name) for name in ("psnr", "ssim", "sharpness"))
 
 
-class Score(TypedDict):
+class QualityScore(TypedDict):
     """One metric of one predictor in one area.
 
     Attributes:
@@ -45,7 +46,7 @@ class QualityResults(TypedDict):
     context_frames: int
     horizon: int
     conventions: dict[str, str | float | None]
-    scores: dict[str, dict[str, dict[str, Score]]]
+    scores: dict[str, dict[str, dict[str, QualityScore]]]
     provenance: Provenance
 
 
@@ -64,25 +65,23 @@ def quality_table(results: QualityResults) -> Table:
     table = Table(
         title=f"{results['stage']}: mean over {results['clips']} clips, higher is better",
         title_style="",
-        caption="PSNR and sharpness in dB",
+        caption=", ".join(f"{info.label} in {info.unit}" for info in METRICS if info.unit),
     )
     table.add_column("area")
     table.add_column("predictor")
-    for metric in METRICS.values():
+    for info in METRICS:
         for frame in frames:
-            table.add_column(f"{metric}\nt+{frame + 1}", justify="right")
+            table.add_column(f"{info.label}\nt+{frame + 1}", justify="right")
     for area, area_name in AREAS.items():
         rows = {name: scores[area] for name, scores in results["scores"].items() if area in scores}
         for predictor, row in rows.items():
             cells = []
-            for metric in METRICS:
+            for info in METRICS:
                 for frame in frames:
-                    value = row[metric]["per_frame"][frame]
-                    others = [r[metric]["per_frame"][frame] for r in rows.values()]
+                    value = row[info.name]["per_frame"][frame]
+                    others = [r[info.name]["per_frame"][frame] for r in rows.values()]
                     best = value is not None and value == max(o for o in others if o is not None)
-                    digits = 3 if metric == "ssim" else 2
-                    text = "-" if value is None else f"{value:.{digits}f}"
-                    cells.append(Text(text, style="bold" if best else ""))
+                    cells.append(Text(number(value, info.name), style="bold" if best else ""))
             table.add_row(area_name, PREDICTORS[predictor], *cells)
         if rows:
             table.add_section()

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from vidpred.cli.scoring import add_scoring_options, device_of, require_all_scored, say, score
+from vidpred.cli.common import device_of, say
+from vidpred.cli.scoring import add_scoring_options, require_all_scored, score
 from vidpred.errors import VidpredError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ ROWS = ("single_scale_l2", "l2", "l1", "gdl_l1", "adv", "adv_gdl")
 ADVERSARIAL = {"adv", "adv_gdl"}
 
 
-class Cell(NamedTuple):
+class Training(NamedTuple):
     """One training.
 
     Attributes:
@@ -43,11 +44,11 @@ def add_ablate_parser(
     """Add `ablate`; parsing sets `run`, a function from arguments to exit status."""
     parser = subparsers.add_parser(
         "ablate",
-        help="train the rows of the paper's table alike, and compare them",
+        help="train the rows of the paper's table on equal budgets, and compare them",
         description="Train every row of the paper's table with every seed for the same number of "
         "generator steps on as many clips, score all last checkpoints and the baselines by one "
         "protocol in one pass, and write the table with intervals over videos and seeds. Each "
-        "training is a `vidpred fit` of its own; the same command goes on where it stopped.",
+        "training is a `vidpred fit` of its own; the same command resumes where it stopped.",
         epilog="What follows -- goes to every `vidpred fit`, such as: -- --trainer.precision "
         "bf16-mixed --data.num_workers 8",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -62,7 +63,7 @@ def add_ablate_parser(
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3], help="one run for each")
     parser.add_argument("--batches", type=int, default=10_000, help="generator steps of each run")
     parser.add_argument(
-        "--batch_size",
+        "--batch-size",
         type=int,
         default=8,
         help="clips of a generator step; the discriminator has as many of its own",
@@ -80,7 +81,7 @@ def add_ablate_parser(
         help="of the generator: the released script's, or Adam, which learns in minutes",
     )
     parser.add_argument(
-        "--train_only", action="store_true", help="train what is missing, and compare nothing"
+        "--train-only", action="store_true", help="train what is missing, and compare nothing"
     )
     add_scoring_options(parser, protocol="mathieu2016-ucf101")
     parser.add_argument("fit_options", nargs="*", metavar="-- OPTION", help=argparse.SUPPRESS)
@@ -101,30 +102,32 @@ def run_ablate(arguments: argparse.Namespace) -> int:
             f"--batches {arguments.batches} cannot be shared evenly by --validations "
             f"{arguments.validations}; expected a multiple"
         )
-    cells = [Cell(row, seed) for seed in dict.fromkeys(arguments.seeds) for row in arguments.rows]
+    trainings = [
+        Training(row, seed) for seed in dict.fromkeys(arguments.seeds) for row in arguments.rows
+    ]
     failed = {}
-    for number, cell in enumerate(cells, start=1):
-        say(f"{number}/{len(cells)} {cell.name}")
-        status = _train(arguments, cell)
+    for number, training in enumerate(trainings, start=1):
+        say(f"{number}/{len(trainings)} {training.name}")
+        status = _train(arguments, training)
         if status in (130, 143):
             return status  # the user or the scheduler ended it
         if status:
-            failed[cell.name] = status
+            failed[training.name] = status
     if failed:
         named = ", ".join(f"{name} (exit status {status})" for name, status in failed.items())
         raise VidpredError(
-            f"{len(failed)} of {len(cells)} trainings failed: {named}; what they said is above. "
+            f"{len(failed)} of {len(trainings)} trainings failed: {named}; see above. "
             "The others are done: run the same command again"
         )
-    return 0 if arguments.train_only else _compare(arguments, cells)
+    return 0 if arguments.train_only else _compare(arguments, trainings)
 
 
-def fit_command(arguments: argparse.Namespace, cell: Cell) -> list[str]:
+def fit_command(arguments: argparse.Namespace, training: Training) -> list[str]:
     """Give the command line of one training, after the program's name."""
-    adversarial = cell.row in ADVERSARIAL
-    files = [f"experiment/{cell.row}.yaml"]
+    adversarial = training.row in ADVERSARIAL
+    files = [f"experiment/{training.row}.yaml"]
     if arguments.width == "paper":
-        single = "_single_scale" if cell.row.startswith("single_scale") else ""
+        single = "_single_scale" if training.row.startswith("single_scale") else ""
         files.append(f"model/paper{'_adversarial' if adversarial else single}.yaml")
     if arguments.optimizer == "adam":
         files.append(f"model/adam{'_adversarial' if adversarial else ''}.yaml")
@@ -133,24 +136,24 @@ def fit_command(arguments: argparse.Namespace, cell: Cell) -> list[str]:
     return [
         "fit",
         *(word for file in files for word in ("-c", file)),
-        f"--run_dir={_run_dir(arguments, cell)}",
+        f"--run_dir={_run_dir(arguments, training)}",
         "--resume=auto",
         f"--data.root={arguments.root}",
         f"--data.batch_size={batch_size}",
         f"--data.samples_per_epoch={batch_size * arguments.batches // arguments.validations}",
         f"--trainer.max_epochs={arguments.validations}",
-        f"--seed_everything={cell.seed}",
+        f"--seed_everything={training.seed}",
         f"--wandb.group={arguments.output.name}",
-        f"--wandb.name={cell.name}",
+        f"--wandb.name={training.name}",
         *arguments.fit_options,
     ]
 
 
-def _train(arguments: argparse.Namespace, cell: Cell) -> int:
-    """Train one cell, unless it is done; gives the exit status."""
+def _train(arguments: argparse.Namespace, training: Training) -> int:
+    """Train one training, unless it is done; gives the exit status."""
     from vidpred.storage.checkpoint import CHECKPOINT_KEY, read_checkpoint
 
-    last = _checkpoint(arguments, cell)
+    last = _checkpoint(arguments, training)
     if last.is_file():
         done = int(read_checkpoint(last)[CHECKPOINT_KEY]["batches_seen"])
         if done == arguments.batches:
@@ -162,29 +165,30 @@ def _train(arguments: argparse.Namespace, cell: Cell) -> int:
             )
     # A process of its own: nothing of one training is left in the next.
     return subprocess.run(
-        [sys.executable, "-m", "vidpred", *fit_command(arguments, cell)], check=False
+        [sys.executable, "-m", "vidpred", *fit_command(arguments, training)], check=False
     ).returncode
 
 
-def _compare(arguments: argparse.Namespace, cells: Sequence[Cell]) -> int:
+def _compare(arguments: argparse.Namespace, trainings: Sequence[Training]) -> int:
     from vidpred.evaluation import load_protocol
     from vidpred.evaluation.compare.ablation import ablation, ablation_markdown
     from vidpred.evaluation.scoring.checkpoint_methods import checkpoint_methods
-    from vidpred.evaluation.scoring.methods import BASELINES, baselines
+    from vidpred.evaluation.scoring.methods import baselines
     from vidpred.evaluation.sources.video_clips import VideoClips
     from vidpred.files import replacing, write_json
+    from vidpred.models import BASELINES
 
     protocol = load_protocol(arguments.protocol)
     device = device_of(arguments.device)
     source = VideoClips(protocol.protocol, arguments.root)
-    named = [f"{cell.name}={_checkpoint(arguments, cell)}" for cell in cells]
+    named = [f"{training.name}={_checkpoint(arguments, training)}" for training in trainings]
     methods = [
         *baselines(device, protocol.protocol.clips.context_frames),
         *checkpoint_methods(named, device, taken=set(BASELINES)),
     ]
     folder = arguments.output / "results" / protocol.protocol.name
     results = score(arguments, protocol, source, methods, folder, device)
-    content = ablation(_by_row(results, cells), **_facts(arguments))
+    content = ablation(_by_row(results, trainings), **_facts(arguments))
     text = ablation_markdown(content)
     write_json(arguments.output / "ablation.json", content)
     with replacing(arguments.output / "ablation.md") as temporary:
@@ -196,11 +200,13 @@ def _compare(arguments: argparse.Namespace, cells: Sequence[Cell]) -> int:
     return 0
 
 
-def _by_row(results: "Sequence[Result]", cells: Sequence[Cell]) -> "Mapping[str, Sequence[Result]]":
+def _by_row(
+    results: "Sequence[Result]", trainings: Sequence[Training]
+) -> "Mapping[str, Sequence[Result]]":
     by_name = {result["method"]["name"]: result for result in results}
     rows: dict[str, list[Result]] = {}
-    for cell in cells:
-        rows.setdefault(cell.row, []).append(by_name.pop(cell.name))
+    for training in trainings:
+        rows.setdefault(training.row, []).append(by_name.pop(training.name))
     return {**{name: [result] for name, result in by_name.items()}, **rows}
 
 
@@ -214,10 +220,10 @@ def _facts(arguments: argparse.Namespace) -> dict[str, object]:
     }
 
 
-def _run_dir(arguments: argparse.Namespace, cell: Cell) -> Path:
-    return Path(arguments.output) / "runs" / cell.name
+def _run_dir(arguments: argparse.Namespace, training: Training) -> Path:
+    return Path(arguments.output) / "runs" / training.name
 
 
-def _checkpoint(arguments: argparse.Namespace, cell: Cell) -> Path:
+def _checkpoint(arguments: argparse.Namespace, training: Training) -> Path:
     """Name what is scored: the last checkpoint, so that all have learned from as many batches."""
-    return _run_dir(arguments, cell) / "checkpoints" / "last.ckpt"
+    return _run_dir(arguments, training) / "checkpoints" / "last.ckpt"

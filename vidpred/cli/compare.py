@@ -1,11 +1,11 @@
-"""`vidpred compare`: result files beside each other."""
+"""`vidpred compare`: result files ranked, as a table and a report."""
 
 import argparse
 import errno
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
+
+from vidpred.cli.progress import counting
 
 
 def add_compare_parser(
@@ -72,7 +72,7 @@ def run_compare(arguments: argparse.Namespace) -> int:
         if arguments.output:
             from vidpred.evaluation.report import write_report
 
-            with _progress() as progress:
+            with counting("Pictures of clips") as progress:
                 write_report(arguments.output, comparison, progress=progress)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -98,14 +98,3 @@ def _check_output(path: Path | None, ending: str, *, overwrite: bool) -> None:
         raise ResultError(
             f"{path}: this file is there already; choose another name, or give --overwrite"
         )
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on stderr; yields what `write_report` calls with clips done and in all."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("Pictures of clips", total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)

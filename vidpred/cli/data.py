@@ -1,20 +1,20 @@
 """`vidpred data`: the data's own commands."""
 
 import argparse
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from vidpred.cli.clips import add_clips_parser
+from vidpred.cli.common import at_least_one
 from vidpred.cli.doctor import add_doctor_parser, add_index_parser
 from vidpred.cli.prepare import add_prepare_parser
+from vidpred.cli.progress import counting
+from vidpred.cli.protocol_clips import add_clips_parser
 
 
 def add_data_parser(
     subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
 ) -> None:
     """Add `data` and its commands; parsing sets `run`, a function from arguments to exit status."""
-    parser = subparsers.add_parser("data", help="write and look after data sets")
+    parser = subparsers.add_parser("data", help="write, download and check data sets")
     commands = parser.add_subparsers(dest="data_command", required=True, metavar="COMMAND")
     toy = commands.add_parser(
         "toy",
@@ -24,11 +24,13 @@ def add_data_parser(
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     toy.add_argument("root", metavar="ROOT", type=Path, help="folder to make")
-    toy.add_argument("--height", type=int, default=96, help="rows of a frame")
-    toy.add_argument("--width", type=int, default=128, help="columns of a frame")
-    toy.add_argument("--frames", type=int, default=40, help="frames of a clip")
-    toy.add_argument("--groups", type=int, default=8, help="scenes of each of the four classes")
-    toy.add_argument("--clips-per-group", type=int, default=2, help="clips of each scene")
+    toy.add_argument("--height", type=at_least_one, default=96, help="rows of a frame")
+    toy.add_argument("--width", type=at_least_one, default=128, help="columns of a frame")
+    toy.add_argument("--frames", type=at_least_one, default=40, help="frames of a clip")
+    toy.add_argument(
+        "--groups", type=at_least_one, default=8, help="scenes of each of the four classes"
+    )
+    toy.add_argument("--clips-per-group", type=at_least_one, default=2, help="clips of each scene")
     toy.add_argument("--seed", type=int, default=0, help="of the world")
     toy.add_argument(
         "--overwrite",
@@ -52,7 +54,7 @@ def write_toy_set(arguments: argparse.Namespace) -> int:
     from vidpred.data.moving_shapes import write_moving_shapes
     from vidpred.errors import DataError
 
-    with rendering_progress() as progress:
+    with counting("Rendering moving shapes") as progress:
         try:
             root = write_moving_shapes(
                 arguments.root,
@@ -69,14 +71,3 @@ def write_toy_set(arguments: argparse.Namespace) -> int:
             raise DataError(str(error)) from error
     print(root)
     return 0
-
-
-@contextmanager
-def rendering_progress() -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on stderr; yields what `write_moving_shapes` calls with files done and in all."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("Rendering moving shapes", total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -2,16 +2,17 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from vidpred.cli.common import at_least_one, at_least_zero
+from vidpred.cli.progress import counting_phases
 
 if TYPE_CHECKING:
     from vidpred.data.doctor.findings import Diagnosis, Finding
 
 SHOWN_ITEMS = 3
-NEEDS_A_HAND = 2
+REQUIRES_ACTION = 2
 """Exit status when something has to be done about the data; 1 would be a mistake of ours."""
 
 
@@ -28,7 +29,7 @@ def add_index_parser(
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("root", metavar="ROOT", type=Path, help="folder of the data set")
-    parser.add_argument("--workers", type=_positive, help="threads; one a core by default")
+    parser.add_argument("--workers", type=at_least_one, help="threads; one a core by default")
     parser.set_defaults(run=build_index)
 
 
@@ -38,27 +39,25 @@ def add_doctor_parser(
     """Add `doctor` to the data commands."""
     parser = subparsers.add_parser(
         "doctor",
-        help="find damaged, missing, doubled or misplaced videos",
+        help="find damaged, missing, duplicate or misplaced videos",
         description="Examine a folder of videos, and the split lists of UCF101's layout. Damaged "
         "videos are put into a quarantine that training leaves out. Exit status 0: healthy, 2: "
-        "something needs your hand.",
+        "something requires action.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("root", metavar="ROOT", type=Path, help="folder of the data set")
     parser.add_argument(
         "--full",
         action="store_true",
-        help="decode every video whole; what was broken off goes on where it was",
+        help="decode every video whole; an interrupted examination resumes",
     )
-    parser.add_argument("--frames", type=_positive, default=5, help="frames of a clip")
-    parser.add_argument("--sample", type=_whole, default=50, help="videos to decode whole")
-    parser.add_argument("--seed", type=_whole, default=0, help="of their choice")
-    parser.add_argument(
-        "--subset", action="store_true", help="it is well that listed videos are missing"
-    )
+    parser.add_argument("--frames", type=at_least_one, default=5, help="frames of a clip")
+    parser.add_argument("--sample", type=at_least_zero, default=50, help="videos to decode whole")
+    parser.add_argument("--seed", type=at_least_zero, default=0, help="of the sampling")
+    parser.add_argument("--subset", action="store_true", help="listed videos may be missing")
     parser.add_argument("--list-dir", type=Path, help="folder of UCF101's lists, when elsewhere")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything for machines")
-    parser.add_argument("--workers", type=_positive, help="threads; one a core by default")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything as JSON")
+    parser.add_argument("--workers", type=at_least_one, help="threads; one a core by default")
     parser.add_argument("--release", action="store_true", help="empty the quarantine, and stop")
     parser.set_defaults(run=examine)
 
@@ -72,7 +71,7 @@ def build_index(arguments: argparse.Namespace) -> int:
     # Here and not above: it brings torch, and `--help` has to answer at once.
     from vidpred.data.index.video_index import VideoIndex
 
-    with VideoIndex(arguments.root) as index, examination_progress() as progress:
+    with VideoIndex(arguments.root) as index, counting_phases() as progress:
         report = index.refresh(
             workers=arguments.workers,
             progress=lambda done, total: progress("Indexing videos", done, total),
@@ -109,7 +108,7 @@ def examine(arguments: argparse.Namespace) -> int:
             index.release()
             _say(f"{len(released)} videos released; those that cannot be opened come back")
             return 0
-        with examination_progress() as progress:
+        with counting_phases() as progress:
             diagnosis = diagnose(
                 index,
                 frames=arguments.frames,
@@ -127,7 +126,7 @@ def examine(arguments: argparse.Namespace) -> int:
             write_json(arguments.json, diagnosis.to_plain())
         except OSError as error:
             raise DataError(f"{arguments.json}: cannot be written ({error.strerror})") from error
-    return 0 if diagnosis.healthy else NEEDS_A_HAND
+    return 0 if diagnosis.healthy else REQUIRES_ACTION
 
 
 def show(diagnosis: "Diagnosis") -> None:
@@ -136,7 +135,7 @@ def show(diagnosis: "Diagnosis") -> None:
     _say("  " + ", ".join(f"{count:,} {name}" for name, count in diagnosis.counts.items()))
     faults = [finding for finding in diagnosis.findings if finding.fault]
     notes = [finding for finding in diagnosis.findings if not finding.fault]
-    for title, findings in (("Needs your hand", faults), ("Worth knowing", notes)):
+    for title, findings in (("Requires action", faults), ("Worth knowing", notes)):
         if findings:
             _say(f"\n{title}")
         for finding in findings:
@@ -159,39 +158,7 @@ def _show_finding(finding: "Finding") -> None:
         _say(f"    -> {finding.advice}")
 
 
-@contextmanager
-def examination_progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Show a bar for each phase on stderr; yields what `diagnose` calls."""
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress
-
-    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        tasks = {}
-
-        def advance(phase: str, done: int, total: int) -> None:
-            if phase not in tasks:
-                tasks[phase] = progress.add_task(phase, total=total)
-            progress.update(tasks[phase], completed=done, total=total)
-
-        yield advance
-
-
 def _say(line: str) -> None:
     # A file's name need not be text in any encoding, and no terminal shows all text.
     encoding = sys.stdout.encoding or "utf-8"
     print(line.encode(encoding, errors="backslashreplace").decode(encoding))
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} given; expected at least 1")
-    return value
-
-
-def _whole(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{value} given; expected at least 0")
-    return value

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from vidpred.cli.test import add_module_option, import_modules
+from vidpred.cli.common import add_module_option, at_least_one, import_modules
 
 FORMATS = ("safetensors", "onnx", "torch-export")
 
@@ -20,12 +20,12 @@ def add_export_parser(
         "(safetensors), or a program for frames of any size (ONNX, torch.export) that takes "
         "context (B, T, C, H, W) in [0, 1] and gives frames (B, horizon, C, H, W). What was "
         "written is compared with the predictor at three frame sizes, and refused when it differs. "
-        "Configuration, origin and scores stand in the file and, for people, in a card beside it.",
+        "Configuration, origin and scores are in the file, and in a model card next to it.",
     )
     parser.add_argument(
         "checkpoint",
         metavar="CHECKPOINT",
-        help="checkpoint of `vidpred fit`, safetensors file, or name of weights that come along",
+        help="checkpoint of `vidpred fit`, safetensors file, or name of a bundled pretrained model",
     )
     parser.add_argument(
         "--format", choices=FORMATS, help="of the file (default: as its ending says)"
@@ -40,7 +40,7 @@ def add_export_parser(
     parser.add_argument(
         "--horizon",
         metavar="N",
-        type=int,
+        type=at_least_one,
         help="frames that an ONNX or torch.export program predicts (default: one step)",
     )
     parser.add_argument(
@@ -49,7 +49,7 @@ def add_export_parser(
         nargs="+",
         default=[],
         help="result files of `vidpred test` for this checkpoint, or their folder; those of the "
-        "baselines on the same clips stand beside",
+        "baselines on the same clips are listed as well",
     )
     parser.add_argument(
         "--notes",

@@ -3,59 +3,79 @@
 import argparse
 import errno
 import os
+import re
+import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
 from vidpred._version import __version__
 from vidpred.cli import ablate, compare, data, export, predict, quickstart, score, test
+from vidpred.cli.common import with_dashes, with_underscores
 from vidpred.errors import VidpredError
+from vidpred.resources import packaged_configurations
 
 # Nothing above imports torch: `--help` has to answer at once.
 
 USER_MISTAKE = 2
-OUR_MISTAKE = 1
 READER_GONE = 141  # 128 + SIGPIPE, as a shell gives it
 
-TRAINER_COMMANDS = {
-    "fit": "train a predictor",
-    "validate": "score a checkpoint on the validation clips",
-    "test": "score a checkpoint on the test clips, beside copying the last frame",
-}
+FIT_HELP = """\
+usage: vidpred fit -c FILE [-c FILE ...] [--KEY VALUE ...]
 
-TRAINER_HELP = """\
-usage: vidpred {command} -c FILE [-c FILE ...] [--KEY VALUE ...]
-
-{summary}
+train a predictor
 
 options:
-  -c FILE            configuration; later files and options replace what came before. A file is
+  -c FILE            configuration; later files and options replace earlier ones. A file is
                      looked for here, then among the configurations of the package:
                      {experiments}
-  --run_dir DIR      folder of the run (default: runs/<configuration>/<date and time>)
-  --ckpt_path FILE   checkpoint to {purpose}
+  --run-dir DIR      folder of the run (default: runs/<configuration>/<date and time>)
+  --ckpt-path FILE   checkpoint to resume from, or "last" for the latest of run-dir
+  --resume auto      resume from the latest checkpoint of run-dir, or begin when there is none
+  --accept-changes true
+                     resume although data, batch size or seed are not those of the run
   --data.root DIR    folder of the data set
   --data.KEY VALUE, --model.KEY VALUE, --trainer.KEY VALUE
-                     any setting of the configuration, such as --trainer.max_epochs 10
+                     any key of the configuration, such as --trainer.max_epochs 10
   --wandb.KEY VALUE  enabled (true), project (vidpred), name, group; offline unless logged in
-  --print_config     show the configuration that results, and stop
+  --print-config     show the resulting configuration, and exit
   --help-all         every key, with its type and default
 
 example:
-  vidpred {example}
+  vidpred fit -c experiment/adv_gdl.yaml --data.root data/ucf101
 """
 
-RESUME_HELP = """\
-resume from, or "last" for the latest of run_dir
-  --resume auto      go on from the latest checkpoint of run_dir, or begin when there is none
-  --accept_changes true
-                     resume although data, batch size or seed are not those of the run"""
+VALIDATE_HELP = """\
+usage: vidpred validate -c FILE [-c FILE ...] --ckpt-path FILE [--split SPLIT] [--KEY VALUE ...]
 
-EXAMPLES = {
-    "fit": "fit -c experiment/adv_gdl.yaml --data.root data/ucf101",
-    "validate": "validate -c runs/NAME/config.yaml --ckpt_path runs/NAME/checkpoints/best.ckpt",
-    "test": "test -c runs/NAME/config.yaml --ckpt_path runs/NAME/checkpoints/best.ckpt",
+score a checkpoint on the clips of a run's own data module, against copying the last frame; for
+numbers to compare with others, see vidpred test
+
+options:
+  -c FILE            configuration, such as that of the run
+  --ckpt-path FILE   checkpoint to score (required), or "last" for the latest of run-dir
+  --split SPLIT      val (default) or test
+  --run-dir DIR      folder of the run (default: that of its configuration)
+  --data.KEY VALUE, --model.KEY VALUE, --trainer.KEY VALUE
+                     any key of the configuration
+  --print-config     show the resulting configuration, and exit
+  --help-all         every key, with its type and default
+
+example:
+  vidpred validate -c runs/NAME/config.yaml --ckpt-path runs/NAME/checkpoints/best.ckpt --split test
+"""
+
+TRAINER_COMMANDS = {
+    "fit": ("train a predictor", FIT_HELP),
+    "validate": ("score a checkpoint on the clips of a run's own data module", VALIDATE_HELP),
 }
+"""Commands of `vidpred.cli.trainer`, by their line in the help and their own help."""
+
+_CONFIGURING = ("-c", "--config", "--model", "--print_config", "--help_all")
+"""Beginnings of options without one of which `vidpred fit` has nothing to train."""
+
+SPLITS = {"val": "validate", "test": "test"}
+"""What the trainer calls the scoring of a split."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,22 +85,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments after the program's name; None takes those of the process.
 
     Returns:
-        Exit status: 0, 1 for our mistake, 2 for the user's, 130 after Ctrl-C.
+        Exit status: 0, 2 for what the user can mend, 130 after Ctrl-C. Any other exception is a bug
+        of ours and leaves with its traceback, which Python makes status 1.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        if arguments and _is_for_trainer(arguments):
-            return _run_trainer_command(arguments)
+        if arguments and arguments[0] in TRAINER_COMMANDS:
+            return _run_trainer_command(arguments[0], with_underscores(arguments[1:]))
+        _require_protocol_meaning(arguments)
         parsed = _parser().parse_args(arguments)
         return int(parsed.run(parsed))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
     except VidpredError as error:
-        return _refuse(error)
-    except (ValueError, TypeError) as error:
-        if not _raised_by_us(error):
-            raise
         return _refuse(error)
     except BrokenPipeError:
         # Whoever read the results has gone, as `head` does; Python would complain at its end.
@@ -91,22 +109,31 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return _refuse(
             f"no space left on the disk ({error.filename or 'while writing'}); what was saved "
-            "before is whole: free some space and run the same command again; a training goes on "
-            "from its latest checkpoint with --run_dir DIR --resume auto"
+            "before is whole: free some space and run the same command again; a training resumes "
+            "from its latest checkpoint with --run-dir DIR --resume auto"
         )
 
 
+class _Parser(argparse.ArgumentParser):
+    """Takes options in dashes, as they are declared, or underscores; its commands do as well."""
+
+    def parse_known_args(  # type: ignore[override] # argparse's own overloads say no more
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> tuple[Any, list[str]]:
+        """Parse, whatever the spelling."""
+        return super().parse_known_args(None if args is None else with_dashes(args), namespace)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = _Parser(
         prog="vidpred", description="Train, evaluate and use next-frame video predictors."
     )
     parser.add_argument("--version", action="version", version=f"vidpred {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     quickstart.add_quickstart_parser(commands)
     predict.add_predict_parser(commands)
-    for command, summary in TRAINER_COMMANDS.items():
-        if command != "test":
-            commands.add_parser(command, help=summary)
+    for command, (summary, _) in TRAINER_COMMANDS.items():
+        commands.add_parser(command, help=summary)
     test.add_test_parser(commands)
     score.add_score_parser(commands)
     compare.add_compare_parser(commands)
@@ -116,49 +143,54 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _is_for_trainer(arguments: list[str]) -> bool:
-    """Tell Lightning's commands; `test` is one of them when it is given a configuration."""
-    if arguments[0] != "test":
-        return arguments[0] in TRAINER_COMMANDS
-    keys = {argument.partition("=")[0] for argument in arguments[1:]}
-    return bool(keys & {"-c", "--config", "--ckpt_path", "--print_config", "--help-all"})
+def _require_protocol_meaning(arguments: Sequence[str]) -> None:
+    """Refuse what `vidpred test` meant in 0.1 when it was given a configuration."""
+    keys = {argument.partition("=")[0] for argument in with_underscores(arguments)}
+    if arguments[:1] == ["test"] and keys & {"-c", "--config", "--ckpt_path", "--print_config"}:
+        raise VidpredError(
+            "vidpred test scores by a protocol, and takes no configuration. For the test clips of "
+            f"a run's own data module: vidpred validate {shlex.join(arguments[1:])} --split test"
+        )
 
 
-def _run_trainer_command(arguments: list[str]) -> int:
-    command = arguments[0]
-    if {"-h", "--help"} & set(arguments[1:]):
-        print(_trainer_help(command), end="")
+def _run_trainer_command(command: str, options: list[str]) -> int:
+    if {"-h", "--help"} & set(options):
+        experiments = ("\n" + " " * 21).join(_experiments())
+        print(TRAINER_COMMANDS[command][1].format(experiments=experiments), end="")
         return 0
+    if command == "validate":
+        command, options = _split_of(options)
+    elif not any(
+        option.startswith(("-c", "--config", "--model", "--help_all")) for option in options
+    ):
+        names = "\n".join(f"  {name:<42} {what}" for name, what in _experiments().items())
+        raise VidpredError(
+            "vidpred fit needs a configuration: vidpred fit -c FILE --data.root DIR, such as one "
+            f"of the experiments of the package:\n{names}\nvidpred fit --help shows the options"
+        )
     from vidpred.cli import trainer  # imports torch
 
-    return trainer.run(["--help" if a == "--help-all" else a for a in arguments])
+    return trainer.run([command, *("--help" if a == "--help_all" else a for a in options)])
 
 
-def _trainer_help(command: str) -> str:
-    from vidpred.resources import packaged_configurations
+def _split_of(options: Sequence[str]) -> tuple[str, list[str]]:
+    """Take `--split` from the options of `vidpred validate`; gives the trainer's command."""
+    parser = argparse.ArgumentParser(prog="vidpred validate", add_help=False, allow_abbrev=False)
+    parser.add_argument("--split", choices=tuple(SPLITS), default="val")
+    parsed, left = parser.parse_known_args(options)
+    return SPLITS[parsed.split], left
 
-    experiments = sorted(
-        f"experiment/{path.name}"
-        for path in (packaged_configurations() / "experiment").glob("*.yaml")
-    )
-    return TRAINER_HELP.format(
-        command=command,
-        summary=TRAINER_COMMANDS[command],
-        experiments=("\n" + " " * 21).join(experiments),
-        purpose=RESUME_HELP if command == "fit" else "score (required)",
-        example=EXAMPLES[command],
-    )
+
+def _experiments() -> dict[str, str]:
+    """Give the experiments of the package, by their first comment."""
+    folder = packaged_configurations() / "experiment"
+    found = {}
+    for path in sorted(folder.glob("*.yaml")):
+        first = path.read_text(encoding="utf-8").partition("\n")[0]
+        found[f"experiment/{path.name}"] = re.split("[,;:]", first.removeprefix("#"))[0].strip()
+    return found
 
 
 def _refuse(problem: object) -> int:
     print(f"error: {problem}", file=sys.stderr)
     return USER_MISTAKE
-
-
-def _raised_by_us(error: BaseException) -> bool:
-    """Tell a refusal of ours from a failure inside a library, whose traceback is worth showing."""
-    traceback = error.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    package = Path(__file__).parents[1]
-    return traceback is not None and package in Path(traceback.tb_frame.f_code.co_filename).parents

@@ -5,19 +5,22 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vidpred.cli.common import device_of, import_modules, say
 from vidpred.cli.predict_options import add_predict_options, require_sense
-from vidpred.cli.predict_progress import prediction_progress
-from vidpred.cli.scoring import device_of, say
-from vidpred.cli.test import import_modules
+from vidpred.cli.progress import prediction_progress
 from vidpred.errors import PredictionError, VidpredError
 
 if TYPE_CHECKING:
+    import torch
+
+    from vidpred.models import Predictor
+    from vidpred.prediction.frame_scores import Scores
     from vidpred.prediction.naming import Format
     from vidpred.prediction.outputs import Output
     from vidpred.prediction.pipeline import Measure
-    from vidpred.prediction.scores import Scores
+    from vidpred.prediction.rollout import Rollout
     from vidpred.prediction.windows import Input, Place
-    from vidpred.prediction.writing import Outcome, Pictures
+    from vidpred.prediction.writing import Outcome, PredictionPictures
 
 DESCRIPTION = """\
 Predict the frames that follow. An input is a video in any format that FFmpeg reads, a GIF, a folder
@@ -30,6 +33,8 @@ examples:
   vidpred predict my.mp4 --horizon 8 --output future.mp4       what comes after its end
   vidpred predict my.mp4 --at 12.5s --compare --output c.mp4   truth, prediction, difference
   vidpred predict my.mp4 --every --horizon 1 --output next.mp4 each frame from those before it
+  vidpred predict my.mp4 --model FILE --samples 4 --seed 1     four futures side by side
+  vidpred predict my.mp4 --model optical_flow --compare        a baseline instead of a network
   vidpred predict *.avi --format png --output futures          a folder of frames for each
   ffmpeg -i my.mp4 -f matroska - | vidpred predict - --every --output next.webm
   ffmpeg -i my.mp4 -f rawvideo -pix_fmt rgb24 - | vidpred predict - --size 320x240 --fps 25
@@ -61,7 +66,7 @@ def run_predict(arguments: argparse.Namespace) -> int:
         VidpredError: When an input could not be predicted; all others have been by then.
     """
     # Here and not above: these bring torch, and `--help` has to answer at once.
-    from vidpred.prediction.naming import output_paths, require_free
+    from vidpred.prediction.naming import future_paths, output_paths, require_free
 
     inputs: list[Path] = arguments.inputs
     require_sense(arguments)
@@ -71,7 +76,9 @@ def run_predict(arguments: argparse.Namespace) -> int:
     wanted: list[tuple[Path, Path]] = []
     for source, path in zip(inputs, paths, strict=True):
         try:
-            require_free(path, form, overwrite=arguments.overwrite, inputs=inputs)
+            futures = (arguments.samples or 1) if form == "npy" else 1
+            for file in future_paths(path, futures):
+                require_free(file, form, overwrite=arguments.overwrite, inputs=inputs)
             wanted.append((source, path))
         except PredictionError as error:
             problems.append(error)
@@ -94,7 +101,6 @@ def _predict(
 ) -> list[VidpredError]:
     from vidpred.kernels.allocator import keep_freed_memory
     from vidpred.prediction.pipeline import Predicted, predict_inputs
-    from vidpred.prediction.rollout import Rollout
     from vidpred.prediction.windows import Input
     from vidpred.prediction.writing import write_outputs
     from vidpred.storage import load_predictor
@@ -102,15 +108,8 @@ def _predict(
 
     keep_freed_memory()
     device = device_of(arguments.device)
-    predictor = load_predictor(arguments.checkpoint, modules=import_modules(arguments.module)).to(
-        device
-    )
-    rollout = Rollout(
-        predictor,
-        device=device,
-        max_memory=arguments.max_memory,
-        batch_size=arguments.batch_size,
-    )
+    predictor = load_predictor(arguments.model, modules=import_modules(arguments.module)).to(device)
+    rollout = _rollout(predictor, arguments, device)
     raw = None
     if arguments.size is not None:
         width, height = arguments.size
@@ -124,7 +123,8 @@ def _predict(
     with prediction_progress(None if several else len(inputs) * arguments.horizon) as progress:
         events = predict_inputs(inputs, place, rollout, arguments.horizon, measure=measure)
         known = predictor.context_frames if arguments.with_context else 0
-        outputs = [_output(path, form, several, known + arguments.horizon) for _, path in wanted]
+        frames, futures = known + arguments.horizon, arguments.samples or 1
+        outputs = [_output(path, form, several, frames, futures) for _, path in wanted]
         for event in write_outputs(events, outputs, _pictures(arguments, form), scores=scores):
             if isinstance(event, Predicted):
                 progress.advance()
@@ -136,31 +136,67 @@ def _predict(
     return problems
 
 
+def _rollout(
+    predictor: "Predictor", arguments: argparse.Namespace, device: "torch.device"
+) -> "Rollout":
+    from vidpred.prediction.drawn_futures import DrawnFutures
+    from vidpred.prediction.rollout import Rollout
+
+    if arguments.samples is None and not arguments.sharp:
+        return Rollout(
+            predictor,
+            device=device,
+            max_memory=arguments.max_memory,
+            batch_size=arguments.batch_size,
+        )
+    return DrawnFutures(
+        predictor,
+        device=device,
+        max_memory=arguments.max_memory,
+        num_samples=arguments.samples or 1,
+        seed=arguments.seed,
+    )
+
+
 def _measuring(inputs: int) -> "tuple[list[Scores], Measure]":
-    from vidpred.prediction.scores import Scores, measure
+    from vidpred.prediction.frame_scores import Scores, measure
 
     return [Scores() for _ in range(inputs)], measure
 
 
-def _output(path: Path, form: "Format", several: bool, frames: int) -> "Output":
-    from vidpred.prediction.outputs import ArrayOutput, FramesOutput, VideoOutput
+def _output(path: Path, form: "Format", several: bool, frames: int, futures: int) -> "Output":
+    from vidpred.prediction.naming import future_paths
+    from vidpred.prediction.outputs import ArrayOutput, FramesOutput, FutureOutputs, VideoOutput
 
     if form == "png":
-        return FramesOutput(path, several=several)
+        return FramesOutput(path, several=several, futures=futures)
     if form == "npy":
-        return ArrayOutput(path, several=several, frames=frames)
+        arrays = [
+            ArrayOutput(path, several=several, frames=frames)
+            for path in future_paths(path, futures)
+        ]
+        return arrays[0] if futures == 1 else FutureOutputs(arrays)
     return VideoOutput(path)
 
 
-def _pictures(arguments: argparse.Namespace, form: "Format") -> "Pictures":
+def _pictures(arguments: argparse.Namespace, form: "Format") -> "PredictionPictures":
     """Say what is shown: of positions that overlap, a video shows each moment once."""
-    from vidpred.prediction.writing import BesideTruth, PredictedAlone
+    from vidpred.prediction.writing import (
+        BesideTruth,
+        EachFuture,
+        FuturesSideBySide,
+        PredictedAlone,
+    )
 
     first = 1
     if arguments.every is not None and form not in ("png", "npy"):
         first = max(1, arguments.horizon - arguments.every + 1)
     if arguments.compare and form != "npy":
         return BesideTruth(first, with_context=arguments.every is None)
+    if (arguments.samples or 1) > 1:
+        if form in ("png", "npy"):
+            return EachFuture(first, with_context=arguments.with_context)
+        return FuturesSideBySide(first, with_context=arguments.with_context)
     return PredictedAlone(first, with_context=arguments.with_context)
 
 
@@ -179,7 +215,8 @@ def _place_of(arguments: argparse.Namespace) -> "Place":
 def _report(outcome: "Outcome", source: "Input") -> list[VidpredError]:
     """Print what came out of an input, and give what went wrong."""
     if outcome.path is not None:
-        print(outcome.path, flush=True)
+        for path in outcome.paths:
+            print(path, flush=True)
         if outcome.scores is not None:
             _print_scores(outcome.scores)
     problem = outcome.problem
@@ -194,7 +231,7 @@ def _report(outcome: "Outcome", source: "Input") -> list[VidpredError]:
 
 
 def _report_all(scores: "list[Scores]") -> None:
-    from vidpred.prediction.scores import Scores
+    from vidpred.prediction.frame_scores import Scores
 
     everything = Scores()
     for each in scores:
@@ -205,7 +242,7 @@ def _report_all(scores: "list[Scores]") -> None:
 
 
 def _print_scores(scores: "Scores") -> None:
-    from vidpred.prediction.scores import CONVENTION
+    from vidpred.prediction.frame_scores import CONVENTION
 
     if not scores.positions:
         return

@@ -1,27 +1,66 @@
-"""Options of `vidpred predict`, and how their values are read."""
+"""Options of `vidpred predict`."""
 
 import argparse
-import re
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
-from vidpred.cli.test import add_module_option
+from vidpred.cli.common import (
+    add_device_option,
+    add_module_option,
+    at_least_one,
+    at_least_zero,
+    frame_rate,
+    frame_size,
+    memory_amount,
+    say,
+    time_or_index,
+)
 from vidpred.errors import PredictionError
 
 
 def add_predict_options(parser: argparse.ArgumentParser) -> None:
-    """Add all inputs and options."""
+    """Add inputs and options."""
     parser.add_argument(
         "inputs", nargs="+", metavar="INPUT", type=Path, help="video, folder of frames, or -"
     )
     parser.add_argument(
-        "--checkpoint",
+        "--model",
         default="small",
-        metavar="FILE|NAME",
-        help="of `vidpred fit`, or the name of a predictor that comes along (default: small)",
+        metavar="NAME|FILE",
+        help="bundled pretrained model (small), baseline (copy_last, linear, optical_flow, "
+        "optical_flow_dup), checkpoint of `vidpred fit` or file of `vidpred export` (default: "
+        "small)",
+    )
+    parser.add_argument("--checkpoint", action=_DeprecatedModel, help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--horizon",
+        type=at_least_one,
+        default=8,
+        metavar="N",
+        help="frames to predict (default: 8)",
+    )
+    drawn = parser.add_mutually_exclusive_group()
+    drawn.add_argument(
+        "--samples",
+        type=at_least_one,
+        metavar="K",
+        help="draw K futures of a stochastic model: side by side in a video, a folder each in a "
+        "folder of PNG frames, a file each as .npy (OUT_future_1.npy ...)",
+    )
+    drawn.add_argument(
+        "--sharp",
+        action="store_true",
+        help="draw one future instead of predicting the mean of all, which is blurred where they "
+        "differ",
     )
     parser.add_argument(
-        "--horizon", type=_count, default=8, metavar="N", help="frames to predict (default: 8)"
+        "--seed",
+        type=at_least_zero,
+        default=0,
+        metavar="S",
+        help="of --samples and --sharp: another seed draws other futures (default: 0)",
     )
     parser.add_argument(
         "--output",
@@ -39,14 +78,14 @@ def add_predict_options(parser: argparse.ArgumentParser) -> None:
     place = parser.add_mutually_exclusive_group()
     place.add_argument(
         "--at",
-        type=_place,
+        type=time_or_index,
         metavar="PLACE",
         help="predict from this place instead of the end: a time such as 12.5s or 1:02.5, or the "
         "index of a frame, counted from 0, which is the last one known",
     )
     place.add_argument(
         "--every",
-        type=_count,
+        type=at_least_one,
         nargs="?",
         const=1,
         metavar="N",
@@ -59,14 +98,11 @@ def add_predict_options(parser: argparse.ArgumentParser) -> None:
         help="show truth, prediction and difference side by side, and print metrics; without --at "
         "and --every the last frames are held back and predicted",
     )
+    parser.add_argument("--with-context", action="store_true", help="show the known frames first")
     parser.add_argument(
-        "--with_context", "--with-context", action="store_true", help="show the known frames first"
+        "--size", type=frame_size, metavar="WxH", help="of raw pixels from the standard input"
     )
     parser.add_argument(
-        "--size", type=_size, metavar="WxH", help="of raw pixels from the standard input"
-    )
-    parser.add_argument(
-        "--pixel_format",
         "--pixel-format",
         default="rgb24",
         metavar="NAME",
@@ -74,30 +110,46 @@ def add_predict_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--fps",
-        type=_rate,
+        type=frame_rate,
         default=Fraction(25),
-        help="frames per second of what does not tell it: raw pixels, a folder (default: 25)",
+        help="frames per second of inputs without a rate: raw pixels, a folder (default: 25)",
     )
     parser.add_argument(
-        "--max_memory",
         "--max-memory",
-        type=_memory,
+        type=memory_amount,
         default="4GiB",
         metavar="AMOUNT",
         help="large frames are predicted in tiles, with the same result, to stay below this "
         "(default: 4GiB)",
     )
     parser.add_argument(
-        "--batch_size",
         "--batch-size",
-        type=_count,
+        type=at_least_one,
         default=8,
         metavar="N",
         help="positions or inputs predicted at once, where memory allows (default: 8)",
     )
     add_module_option(parser)
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
+    add_device_option(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
+
+
+class _DeprecatedModel(argparse.Action):
+    """Takes the value of `--checkpoint`, the name of `--model` until 0.3."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
+        super().__init__(option_strings, "model", default=argparse.SUPPRESS, help=help)
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Store the value, and say how the option is called now."""
+        say("--checkpoint is deprecated and goes in 0.3; use --model")
+        namespace.model = values
 
 
 def require_sense(arguments: argparse.Namespace) -> None:
@@ -111,52 +163,11 @@ def require_sense(arguments: argparse.Namespace) -> None:
     if pipes > 1:
         raise PredictionError("- is given twice; there is one standard input")
     if arguments.with_context and arguments.every is not None:
-        raise PredictionError("--with_context is for one position, and --every asks for all")
+        raise PredictionError("--with-context is for one position, and --every asks for all")
+    if arguments.compare and (arguments.samples or 1) > 1:
+        raise PredictionError(
+            "--compare is for one prediction, and --samples asks for several; expected --sharp, or "
+            "`vidpred test` by a protocol with samples, which scores the best and the mean of K"
+        )
     if arguments.size is not None and not pipes:
         raise PredictionError("--size is for raw pixels from the standard input; give - as INPUT")
-
-
-def _count(text: str) -> int:
-    number = int(text) if re.fullmatch(r"\d{1,9}", text) else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number that is at least 1")
-    return number
-
-
-def _place(text: str) -> tuple[Fraction | None, int | None]:
-    """Read a time, or the index of a frame."""
-    if re.fullmatch(r"\d{1,12}", text):
-        return None, int(text)
-    found = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)s?", text)
-    if found is None:
-        raise argparse.ArgumentTypeError(
-            f"{text!r}; expected a time such as 12.5s or 1:02.5, or the index of a frame"
-        )
-    hours, minutes, seconds = (Fraction(part or 0) for part in found.groups())
-    return (hours * 60 + minutes) * 60 + seconds, None
-
-
-def _size(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
-    if found is None:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected width x height, such as 320x240")
-    return int(found[1]), int(found[2])
-
-
-def _rate(text: str) -> Fraction:
-    try:
-        rate = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        rate = Fraction(0)
-    if rate <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected a rate such as 25 or 30000/1001")
-    return rate
-
-
-def _memory(text: str) -> int:
-    """Read an amount of memory such as 4GiB; letters count 1024 whatever they are called."""
-    found = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", text.strip().lower())
-    amount = 0 if found is None else int(float(found[1]) * 1024 ** " kmgt".index(found[2] or " "))
-    if amount == 0:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected an amount such as 4GiB or 800MiB")
-    return amount

@@ -1,13 +1,12 @@
 """`vidpred data prepare`: a data set from its own site."""
 
 import argparse
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from vidpred.cli.common import above_zero, at_least_zero, say
 from vidpred.cli.doctor import add_doctor_parser
-from vidpred.cli.scoring import say
+from vidpred.cli.progress import transferring
 
 
 def add_prepare_parser(
@@ -18,8 +17,8 @@ def add_prepare_parser(
         "prepare",
         help="fetch UCF101 from its own site and unpack it",
         description="Fetch the archives of UCF101 (6.9 GB, and as much again when unpacked) from "
-        "the site of its authors, unpack them into the layout that is read here, and look the "
-        "result over. Interrupted at any point, the same command goes on from there.",
+        "the site of its authors, unpack them into the layout that is read here, and check the "
+        "result. Interrupted at any point, the same command resumes.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("dataset", choices=("ucf101",), help="data set")
@@ -40,7 +39,7 @@ def add_prepare_parser(
     parser.add_argument("--lists-sha256", metavar="HASH", help="what --lists must hash to")
     parser.add_argument(
         "--max-unpacked-gb",
-        type=float,
+        type=above_zero,
         default=20.0,
         help="refuse an archive that holds more (1 GB = 1,000,000,000 bytes)",
     )
@@ -48,10 +47,13 @@ def add_prepare_parser(
         "--keep-archives", action="store_true", help="leave them in ROOT/.downloads"
     )
     parser.add_argument(
-        "--retries", type=int, default=8, help="fruitless attempts in a row before giving up"
+        "--retries",
+        type=at_least_zero,
+        default=8,
+        help="fruitless attempts in a row before giving up",
     )
     parser.add_argument(
-        "--timeout", type=float, default=60.0, help="seconds of silence before a new attempt"
+        "--timeout", type=above_zero, default=60.0, help="connection timeout, in seconds"
     )
     parser.set_defaults(run=prepare)
 
@@ -78,7 +80,7 @@ def prepare(arguments: argparse.Namespace) -> int:
         "UCF101 (Soomro, Zamir and Shah, CRCV-TR-12-01, 2012): clips of videos that users "
         "uploaded, commonly described as for research use; their rights stay with them"
     )
-    with _byte_progress() as progress:
+    with transferring() as progress:
         try:
             sources = [
                 custom_source(given, sha256=sha256)
@@ -115,36 +117,3 @@ def _examine(root: Path) -> int:
     add_doctor_parser(parser.add_subparsers())
     arguments = parser.parse_args(["doctor", "--", str(root)])
     return int(arguments.run(arguments))
-
-
-@contextmanager
-def _byte_progress() -> Iterator[Callable[[str, int, int | None], None]]:
-    """Show a bar on stderr for each thing that is under way."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TaskID,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        tasks: dict[str, TaskID] = {}
-
-        def show(what: str, done: int, total: int | None) -> None:
-            if what not in tasks:
-                # Bytes of an earlier attempt are no speed of this one.
-                tasks[what] = bars.add_task(what, total=total, completed=done)
-            bars.update(tasks[what], completed=done, total=total)
-
-        yield show

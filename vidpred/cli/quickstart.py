@@ -1,11 +1,11 @@
 """`vidpred quickstart`: data, training, evaluation and pictures, with nothing given."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidpred.cli.data import rendering_progress
+from vidpred.cli.common import say
+from vidpred.cli.progress import counting
 from vidpred.errors import VidpredError
 
 if TYPE_CHECKING:
@@ -60,10 +60,10 @@ def run_quickstart(arguments: argparse.Namespace) -> int:
     from vidpred.cli.trainer import VidpredCLI, run_cli
     from vidpred.data.moving_shapes import write_moving_shapes
 
-    _say(f"1/3 writing moving shapes into {output / 'data'}")
-    with rendering_progress() as progress:
+    say(f"1/3 writing moving shapes into {output / 'data'}")
+    with counting("Rendering moving shapes") as progress:
         write_moving_shapes(output / "data", progress=progress)
-    _say(f"2/3 training {arguments.batches} batches into {output}")
+    say(f"2/3 training {arguments.batches} batches into {output}")
     cli = run_cli(
         [
             *("fit", "-c", "experiment/quickstart.yaml", "--run_dir", str(output)),
@@ -74,19 +74,19 @@ def run_quickstart(arguments: argparse.Namespace) -> int:
     )
     if not isinstance(cli, VidpredCLI):
         return cli
-    _say("3/3 testing the best checkpoint beside copying the last frame")
+    say("3/3 testing the best checkpoint beside copying the last frame")
     best = str(output / "checkpoints" / "best.ckpt")
     cli.trainer.test(cli.model, datamodule=cli.datamodule, ckpt_path=best, verbose=False)
     # `trainer.callbacks` is set by a function of Lightning, so its type is not known.
     callbacks: list[object] = cli.trainer.callbacks  # type: ignore[attr-defined]
     quality = next(callback for callback in callbacks if isinstance(callback, FrameQuality))
-    _say(f"done: {output} holds")
-    _say("  checkpoints/best.ckpt   the predictor")
-    _say("  pictures/               strips (PNG) and videos (MP4): truth, prediction, difference")
-    _say("  test_metrics.json       the table with its conventions, seed and versions")
-    _say("  metrics.csv, wandb/     every curve")
-    _say("next: the same networks and losses on your own folder of videos")
-    _say(
+    say(f"done: {output} holds")
+    say("  checkpoints/best.ckpt   the predictor")
+    say("  pictures/               strips (PNG) and videos (MP4): truth, prediction, difference")
+    say("  test_metrics.json       the table with its conventions, seed and versions")
+    say("  metrics.csv, wandb/     every curve")
+    say("next: the same networks and losses on your own folder of videos")
+    say(
         "  vidpred fit -c experiment/adv_gdl.yaml -c model/adam_adversarial.yaml "
         "--data data/video_folder.yaml --data.root FOLDER"
     )
@@ -101,9 +101,9 @@ def _verdict(results: "QualityResults | None", shortened: bool) -> int:
         copy = scores["copy_last"]["moving"][metric]["per_frame"][0]
         better = better and ours is not None and copy is not None and ours > copy
     if better:
-        _say("The predictor beats copying the last frame where something moves.")
+        say("The predictor beats copying the last frame where something moves.")
         return 0
-    _say("The predictor does not yet beat copying the last frame where something moves.")
+    say("The predictor does not yet beat copying the last frame where something moves.")
     return 0 if shortened else 1
 
 
@@ -113,7 +113,3 @@ def _free_folder(wanted: Path) -> Path:
         folder = wanted.with_name(f"{wanted.name}-{number}")
         number += 1
     return folder
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

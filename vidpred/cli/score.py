@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from vidpred.cli.scoring import add_scoring_options, device_of, publish, say, score
+from vidpred.cli.common import device_of, say
+from vidpred.cli.scoring import add_scoring_options, publish, score
 from vidpred.errors import PredictionError
 
 
@@ -17,7 +18,7 @@ def add_score_parser(
         description="Score predicted frames against true ones. Each folder holds one entry a clip: "
         "a folder of PNG or JPEG frames, an .npy array, or a video. Targets that begin with the "
         "past frames (`vidpred data clips` writes such) give motion masks, and baselines are "
-        "scored beside. Results are appended as they come; the same command goes on where it "
+        "scored as well. Results are appended as they come; the same command resumes where it "
         "stopped.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
@@ -26,7 +27,7 @@ def add_score_parser(
         type=Path,
         required=True,
         help="folder of predicted clips, each with the predicted frames alone: PNG or JPEG, or "
-        "an .npy of (T, H, W, C) or (T, C, H, W), uint8 or float in --value_range, or a video",
+        "an .npy of (T, H, W, C) or (T, C, H, W), uint8 or float in --value-range, or a video",
     )
     parser.add_argument("--target", type=Path, required=True, help="folder of true clips")
     parser.add_argument("--mask", type=Path, help="folder of masks, white where moving")
@@ -35,7 +36,7 @@ def add_score_parser(
         "--output", type=Path, help="folder of the result files (default: results/PROTOCOL)"
     )
     parser.add_argument(
-        "--value_range",
+        "--value-range",
         type=float,
         nargs=2,
         metavar=("BLACK", "WHITE"),
@@ -43,7 +44,7 @@ def add_score_parser(
         help="of float arrays, such as -1 1; 8-bit values are 0 to 255 whatever it says",
     )
     parser.add_argument(
-        "--no_baselines", action="store_true", help="do not score copy-last and the others beside"
+        "--no-baselines", action="store_true", help="do not score the baselines as well"
     )
     add_scoring_options(parser, protocol=None)
     parser.set_defaults(run=run_score)
@@ -59,7 +60,6 @@ def run_score(arguments: argparse.Namespace) -> int:
     from vidpred.evaluation import load_protocol
     from vidpred.evaluation.results.reading import of_another_list
     from vidpred.evaluation.scoring.methods import (
-        BASELINES,
         FilesMethod,
         ScoredMethod,
         baselines,
@@ -67,11 +67,15 @@ def run_score(arguments: argparse.Namespace) -> int:
     )
     from vidpred.evaluation.sources.clip_folder import ClipFolder, pair_clips
     from vidpred.evaluation.sources.folder_clips import FolderClips
+    from vidpred.models import BASELINES
 
     protocol = load_protocol(arguments.protocol)
     value_range = (arguments.value_range[0], arguments.value_range[1])
-    pred = ClipFolder(arguments.pred, value_range=value_range)
-    target = ClipFolder(arguments.target, value_range=value_range)
+    try:
+        pred = ClipFolder(arguments.pred, value_range=value_range)
+        target = ClipFolder(arguments.target, value_range=value_range)
+    except ValueError as error:
+        raise PredictionError(f"--value-range: {error}") from error
     pair_clips(pred, target)
     masks = None if arguments.mask is None else ClipFolder(arguments.mask)
     source = FolderClips(protocol.protocol, target, masks)

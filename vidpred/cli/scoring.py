@@ -1,12 +1,12 @@
-"""What `vidpred test` and `vidpred score` share: options, progress, and what they print."""
+"""What `vidpred test`, `score` and `ablate` share: options, one pass of scoring, its printout."""
 
 import argparse
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vidpred.cli.common import add_device_option, at_least_zero, say
+from vidpred.cli.progress import counting
 from vidpred.errors import VidpredError
 
 if TYPE_CHECKING:
@@ -35,11 +35,7 @@ def add_scoring_options(parser: argparse.ArgumentParser, *, protocol: str | None
         help="name of a protocol in the package (mathieu2016-ucf101, clean-ucf101, "
         "mathieu2016-subset, clean-subset, quick), or a YAML file",
     )
-    parser.add_argument(
-        "--device",
-        default="auto",
-        help="auto, cpu, cuda, cuda:1, mps: where predictors and metrics run",
-    )
+    add_device_option(parser)
     parser.add_argument(
         "--workers", type=at_least_zero, default=2, help="threads that read clips ahead"
     )
@@ -56,7 +52,7 @@ def add_scoring_options(parser: argparse.ArgumentParser, *, protocol: str | None
         help="measure the Frechet video distance too, with the TorchScript network in this file",
     )
     parser.add_argument(
-        "--fvd_input",
+        "--fvd-input",
         choices=("i3d", "unit"),
         default="i3d",
         help="how it is called with clips (B, C, T, H, W), giving features (B, F): unit with "
@@ -64,42 +60,13 @@ def add_scoring_options(parser: argparse.ArgumentParser, *, protocol: str | None
         "resize, return_features",
     )
     parser.add_argument(
-        "--fvd_context",
+        "--fvd-context",
         action="store_true",
         help="let it see the known frames before the predicted and the true ones",
     )
     parser.add_argument(
         "--overwrite", action="store_true", help="replace results of other measurements"
     )
-
-
-def at_least_zero(text: str) -> int:
-    """Take a number of workers from the command line."""
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{number}; expected a number that is at least 0")
-    return number
-
-
-def device_of(name: str) -> "torch.device":
-    """Give the device of that name.
-
-    Raises:
-        VidpredError: When this machine has none.
-    """
-    import torch
-
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise VidpredError(
-            f"--device {name} cannot be used here ({str(error).splitlines()[0]}); expected auto, "
-            "cpu, or a device that this machine has"
-        ) from error
-    return device
 
 
 def extras_of(arguments: argparse.Namespace, device: "torch.device") -> "Extras":
@@ -118,29 +85,6 @@ def extras_of(arguments: argparse.Namespace, device: "torch.device") -> "Extras"
     return Extras(lpips=lpips, fvd=fvd, fvd_context=arguments.fvd_context)
 
 
-@contextmanager
-def scoring_progress() -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on stderr; yields what `evaluate` calls with clips done and in all."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("Scoring clips", total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
 def score(
     arguments: argparse.Namespace,
     protocol: "NamedProtocol",
@@ -152,7 +96,7 @@ def score(
     """Score methods as the command line says, with progress."""
     from vidpred.evaluation import evaluate
 
-    with scoring_progress() as progress:
+    with counting("Scoring clips") as progress:
         return evaluate(
             protocol,
             source,
@@ -208,8 +152,3 @@ def require_all_scored(results: "Sequence[Result]") -> None:
         "results (clips.failed). What is scored is kept: mend these files and run the same command "
         "again"
     )
-
-
-def say(line: str) -> None:
-    """Tell the user something that is no result."""
-    print(line, file=sys.stderr)

@@ -1,15 +1,10 @@
 """`vidpred test` by a protocol: checkpoints and baselines in one pass over the clips."""
 
 import argparse
-import importlib
-import os
-import sys
-from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 
-from vidpred.cli.scoring import add_scoring_options, device_of, publish, say, score
-from vidpred.errors import VidpredError
+from vidpred.cli.common import add_module_option, device_of, import_modules, say
+from vidpred.cli.scoring import add_scoring_options, publish, score
 
 
 def add_test_parser(
@@ -19,12 +14,12 @@ def add_test_parser(
     parser = subparsers.add_parser(
         "test",
         help="score checkpoints and baselines by a protocol",
-        description="Score checkpoints beside copy-last, linear and optical-flow extrapolation, "
-        "all in one pass over the clips of a protocol. Results are appended as they come; the same "
-        "command goes on where it stopped, and a checkpoint that is added later is scored alone.",
-        epilog="With -c FILE, the test clips of a run's own data module are scored instead, by the "
-        "run's callbacks: vidpred test -c runs/NAME/config.yaml --ckpt_path FILE (--help-all lists "
-        "its keys).",
+        description="Score checkpoints, and the baselines (copy-last, linear and optical-flow "
+        "extrapolation), all in one pass over the clips of a protocol. Results are appended as "
+        "they come; the same command resumes where it stopped, and a checkpoint that is added "
+        "later is scored alone.",
+        epilog="The clips of a run's own data module are scored by vidpred validate -c FILE "
+        "--ckpt-path FILE --split test.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument(
@@ -32,7 +27,7 @@ def add_test_parser(
         nargs="*",
         metavar="[NAME=]CHECKPOINT",
         help="checkpoint of `vidpred fit`, named by the folder of its run; safetensors file of "
-        "`vidpred export`; or name of weights that come along",
+        "`vidpred export`; or name of a bundled pretrained model",
     )
     parser.add_argument(
         "--root", type=Path, required=True, help="folder of the data set, such as data/ucf101"
@@ -41,7 +36,7 @@ def add_test_parser(
         "--output", type=Path, help="folder of the result files (default: results/PROTOCOL)"
     )
     parser.add_argument(
-        "--no_baselines", action="store_true", help="do not score copy-last and the others beside"
+        "--no-baselines", action="store_true", help="do not score the baselines as well"
     )
     add_module_option(parser)
     add_scoring_options(parser, protocol="quick")
@@ -57,8 +52,9 @@ def run_test(arguments: argparse.Namespace) -> int:
     # Here and not above: these bring torch, and `--help` has to answer at once.
     from vidpred.evaluation import load_protocol
     from vidpred.evaluation.scoring.checkpoint_methods import checkpoint_methods
-    from vidpred.evaluation.scoring.methods import BASELINES, ScoredMethod, baselines
+    from vidpred.evaluation.scoring.methods import ScoredMethod, baselines
     from vidpred.evaluation.sources.video_clips import VideoClips
+    from vidpred.models import BASELINES
 
     protocol = load_protocol(arguments.protocol)
     device = device_of(arguments.device)
@@ -74,35 +70,3 @@ def run_test(arguments: argparse.Namespace) -> int:
     methods += checkpoint_methods(arguments.checkpoints, device, taken=taken, modules=modules)
     folder = arguments.output or Path("results") / protocol.protocol.name
     return publish(score(arguments, protocol, source, methods, folder, device), folder)
-
-
-def add_module_option(parser: argparse.ArgumentParser) -> None:
-    """Add `--module`, which `import_modules` takes."""
-    parser.add_argument(
-        "--module",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="Python module with networks of yours that a checkpoint holds; may be repeated",
-    )
-
-
-def import_modules(names: Sequence[str]) -> list[ModuleType]:
-    """Import the modules of `--module`.
-
-    Raises:
-        VidpredError: When one cannot be imported.
-    """
-    return [_import(name) for name in names]
-
-
-def _import(name: str) -> ModuleType:
-    # A console script does not look for modules here.
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise VidpredError(
-            f"--module {name}: {error}; expected the name of a module, as Python imports it here"
-        ) from error

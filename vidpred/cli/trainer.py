@@ -1,11 +1,9 @@
-"""`vidpred fit`, `validate` and `test`: Lightning's command line in a folder of the run."""
+"""`vidpred fit` and `validate`: Lightning's command line in a folder of the run."""
 
 import logging
-import os
-import sys
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NoReturn, cast
@@ -13,7 +11,7 @@ from typing import Any, Literal, NoReturn, cast
 import pytorch_lightning as pl
 import yaml
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_only
+from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_only, rank_zero_warn
 from pytorch_lightning.callbacks import ModelCheckpoint, ModelSummary, RichProgressBar
 from pytorch_lightning.cli import (
     ArgsType,
@@ -23,15 +21,15 @@ from pytorch_lightning.cli import (
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from vidpred.cli.configurations import resolve_configurations
-from vidpred.cli.recovering import arguments_to_go_on
+from vidpred.cli.common import look_for_modules_here, with_underscores
+from vidpred.cli.configuration_parser import explain, resolve_configurations
 from vidpred.data import ClipDataModule, UCF101DataModule
 from vidpred.errors import TrainingDivergedError, VidpredError
 from vidpred.loggers import ResilientWandbLogger, RunCSVLogger
 from vidpred.resources import packaged_configurations
 from vidpred.runs.checkpoint_io import SafeCheckpointIO
 from vidpred.runs.configuration import RunConfiguration
-from vidpred.runs.folder import hold, new_run_dir, require_writable, run_of
+from vidpred.runs.folder import NewFolder, hold, new_run_dir, require_writable, run_of
 from vidpred.runs.resume_point import find_checkpoint, say_changes, wandb_run_id
 from vidpred.storage.checkpoint import read_checkpoint
 from vidpred.tasks import NextFrameTask
@@ -63,13 +61,6 @@ class WandbOptions:
     tags: list[str] = field(default_factory=list)
 
 
-UNTOLD = (
-    *("Does not validate against", "Subtypes: ", "Errors:", "Given value"),
-    "- Expected a <class 'NoneType'>",
-)
-"""Beginnings of the lines of jsonargparse's messages that tell a user nothing."""
-
-
 class SentenceParser(LightningArgumentParser):
     """Gives the mistake alone, where jsonargparse prints every option that exists before it."""
 
@@ -81,22 +72,21 @@ class SentenceParser(LightningArgumentParser):
         """
         if not self.exit_on_error:
             super().error(message, ex)
-        told = [line for line in message.splitlines() if not line.strip().startswith(UNTOLD)]
         hint = "every key and its type: vidpred COMMAND --help-all"
-        raise VidpredError("\n".join([*told, hint])) from ex
+        raise VidpredError(f"{explain(message, self)}\n{hint}") from ex
 
 
 class VidpredCLI(LightningCLI):
     """Lightning's command line around the tasks and data modules of vidpred."""
 
-    def __init__(self, args: ArgsType, hold: Callable[[Path], None]) -> None:
+    def __init__(self, args: ArgsType, enter: Callable[[AbstractContextManager[Any]], Any]) -> None:
         """Parse and run.
 
         Args:
             args: Command line after the program's name, such as `["fit", "-c", "l2.yaml"]`.
-            hold: Keeps others from training in a folder until the command is over.
+            enter: Enters what is left when the command is over, such as the run's lock.
         """
-        self._hold = hold
+        self._enter = enter
         folder = packaged_configurations() / "trainer"
         training = [str(folder / "default.yaml")]
         scoring = [*training, str(folder / "scoring.yaml")]
@@ -167,16 +157,25 @@ class VidpredCLI(LightningCLI):
             self._checkpoint = read_checkpoint(found)
         elif command != "fit":
             raise VidpredError(
-                f"vidpred {command} needs weights to score; expected --ckpt_path FILE, such as "
+                "vidpred validate needs weights to score; expected --ckpt-path FILE, such as "
                 "runs/NAME/checkpoints/best.ckpt"
             )
+
+    def instantiate_classes(self) -> None:
+        """Build data, model and trainer; what their constructors refuse is the user's to mend."""
+        try:
+            super().instantiate_classes()
+        except (ValueError, MisconfigurationException) as error:
+            raise VidpredError(str(error).strip()) from error
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Build the trainer with the run's folder, its loggers and safe checkpoint reading."""
         run_dir = Path(self._get(self.config, "run_dir"))
+        self._new_folder = NewFolder(run_dir)
+        self._enter(self._new_folder)
         require_writable(run_dir)
         if self.subcommand == "fit" and getattr(rank_zero_only, "rank", 0) == 0:
-            self._hold(run_dir)
+            self._enter(hold(run_dir))
         kwargs.setdefault("default_root_dir", str(run_dir))
         kwargs.setdefault("plugins", [SafeCheckpointIO()])
         given = self._get(self.config_init, "trainer")
@@ -186,6 +185,19 @@ class VidpredCLI(LightningCLI):
             kwargs.setdefault("precision", default_precision(str(given["accelerator"])))
         self._send_logs_to_stderr()
         return super().instantiate_trainer(**kwargs)
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Run; a run that is refused before it trained leaves no folder behind."""
+        try:
+            super()._run_subcommand(subcommand)
+        except TrainingDivergedError:
+            raise
+        except VidpredError:
+            for logger in self.trainer.loggers:
+                if isinstance(logger, ResilientWandbLogger):
+                    logger.finish()
+            self._new_folder.discard()
+            raise
 
     def before_fit(self) -> None:
         """Say where the run will be; refuse other data than it had, before anything is written."""
@@ -212,7 +224,7 @@ class VidpredCLI(LightningCLI):
         following = (
             f"vidpred test {path} --root {self.datamodule.root} --protocol quick{self._module()}"
             if isinstance(self.datamodule, UCF101DataModule)
-            else f"vidpred test -c {run_dir / 'config.yaml'} --ckpt_path {path}"
+            else f"vidpred validate -c {run_dir / 'config.yaml'} --ckpt-path {path} --split test"
         )
         rank_zero_info(f"best by {best.monitor}{score}: {path}\nnext: {following}")
 
@@ -266,18 +278,17 @@ def run_cli(arguments: Sequence[str]) -> VidpredCLI | int:
         The command line with its trainer, model and data; or the exit status when it stopped early.
     """
     _quieten_lightning()
-    # A console script does not look for modules here, and `class_path` may name one.
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    arguments = with_underscores(arguments)
+    look_for_modules_here()  # `class_path` may name one
     try:
         with ExitStack() as held:
             # A function, because copies of the task copy all that hangs on it but these.
             return VidpredCLI(
                 resolve_configurations(arguments),
-                lambda run_dir: held.enter_context(hold(run_dir)),
+                lambda context: held.enter_context(context),
             )
     except TrainingDivergedError as error:
-        following = arguments_to_go_on(arguments, error)
+        following = _arguments_to_recover(arguments, error)
         if following is None:
             raise
     except (MisconfigurationException, ValueError) as error:
@@ -294,6 +305,42 @@ def run_cli(arguments: Sequence[str]) -> VidpredCLI | int:
         return stop.code if isinstance(stop.code, int) else 0
     # Out of reach of the exception, which holds the networks of the try before.
     return run_cli(following)
+
+
+_REPLACED = ("--ckpt_path", "--resume", "--run_dir")
+
+
+def _arguments_to_recover(
+    arguments: Sequence[str], error: TrainingDivergedError
+) -> list[str] | None:
+    """Give the command line of the next attempt of a training that diverged.
+
+    Args:
+        arguments: Command line of the attempt that diverged, beginning with the command.
+        error: How it diverged; `vidpred.runs.recovery` has noted the checkpoint to resume from.
+
+    Returns:
+        The command line; None when nothing is to be tried.
+    """
+    path = error.resume_from
+    if path is None:
+        return None
+    kept: list[str] = []
+    skip = False
+    for argument in arguments:
+        if skip:
+            skip = False
+            continue
+        name, equals, _ = argument.partition("=")
+        if name in _REPLACED:
+            skip = not equals
+            continue
+        kept.append(argument)
+    rank_zero_warn(
+        f"{error.problem} at batch {error.batch}: {error.terms}. Going back to {path}, and on at "
+        "lower rates"
+    )
+    return [*kept, "--run_dir", str(path.parent.parent), "--ckpt_path", str(path)]
 
 
 def _is_from_lightning(error: Exception) -> bool:

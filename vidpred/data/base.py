@@ -33,11 +33,12 @@ from vidpred.data.loading import (
 )
 from vidpred.data.mirror import mirrored
 from vidpred.data.patches import PATCH_MOTION_THRESHOLD
-from vidpred.data.stream import describe_videos, plain, require_same_stream
+from vidpred.data.stream import describe_videos, require_same_stream
 from vidpred.data.training_clips import TrainingClips
 from vidpred.data.worker_start import start_worker
-from vidpred.errors import DataError
+from vidpred.errors import DataError, SettingError
 from vidpred.ops.checks import require_positive
+from vidpred.plain import python_number
 
 BATCHES_PER_EPOCH = 1000
 """Length of an epoch when `samples_per_epoch` is not given: the stream itself has no end."""
@@ -207,7 +208,9 @@ class ClipDataModule(pl.LightningDataModule, ABC):
         without = ("num_workers", "eval_batch_size", "max_test_videos", "max_damaged", "copy_ahead")
         options = {f.name: getattr(self, f.name) for f in fields(ClipDataModule)}
         return {
-            **{name: plain(value) for name, value in options.items() if name not in without},
+            **{
+                name: python_number(value) for name, value in options.items() if name not in without
+            },
             "seed": self._stream_seed(),
             "processes": trainer.world_size if trainer else 1,
             # As text: 1 is one batch, 1.0 is all of them.
@@ -314,7 +317,7 @@ class ClipDataModule(pl.LightningDataModule, ABC):
     def _samples_per_epoch(self, processes: int) -> int:
         samples = self.samples_per_epoch or BATCHES_PER_EPOCH * self.batch_size * processes
         if samples < self.batch_size * processes:
-            raise ValueError(
+            raise SettingError(
                 f"samples_per_epoch is {samples}; expected at least one batch "
                 f"({self.batch_size}) for each of {processes} processes"
             )

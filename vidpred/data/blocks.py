@@ -12,7 +12,7 @@ from vidpred.batch import ClipBatch
 from vidpred.data.catalog import ClipSample
 from vidpred.data.shared_memory import room
 from vidpred.data.training_clips import TrainingClips
-from vidpred.errors import VidpredError
+from vidpred.errors import SettingError, VidpredError
 
 
 class BlockPart(NamedTuple):
@@ -52,7 +52,7 @@ class TrainingBlocks(Dataset[list[ClipBatch] | VidpredError]):
         self.batch_size = batch_size
         self.videos = stream.draws.together
         if self.videos % batch_size:
-            raise ValueError(
+            raise SettingError(
                 f"{self.videos} draws are together; expected a multiple of batch_size {batch_size}"
             )
         self.batches = self.videos // batch_size * stream.patches

@@ -7,9 +7,9 @@ import torch
 from torch.utils.data import DataLoader, DistributedSampler
 
 from vidpred.batch import ClipBatch
-from vidpred.data.ahead import copied_ahead
 from vidpred.data.blocks import BlockPart, TrainingBlocks
 from vidpred.data.catalog import ClipSample, collate_clips
+from vidpred.data.device_copies import copied_ahead
 from vidpred.data.worker_start import start_worker
 from vidpred.errors import DataError, VidpredError
 

@@ -20,14 +20,6 @@ def describe_videos(videos: Sequence[Video]) -> str:
     return f"{len(videos)} (names {names.hexdigest()[:8]}, sizes {sizes.hexdigest()[:8]})"
 
 
-def plain(value: Any) -> Any:
-    """Give a number as Python's own: the command line has classes for what it has checked."""
-    for kind in (bool, int, float):
-        if isinstance(value, kind):
-            return kind(value)
-    return value
-
-
 def require_same_stream(
     before: Mapping[str, Any], now: Mapping[str, Any], *, accepted: bool
 ) -> None:
@@ -52,6 +44,6 @@ def require_same_stream(
     if not accepted:
         raise DataError(
             f"{said}. Go on with what it had (config.yaml in its folder), or accept that its "
-            "curves become those of two: --accept_changes true"
+            "curves become those of two: --accept-changes true"
         )
     rank_zero_info(f"{said}; accepted")

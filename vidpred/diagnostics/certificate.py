@@ -17,7 +17,7 @@ from vidpred.diagnostics.certificate_checks import (
     optimizer_problems,
     phases,
 )
-from vidpred.diagnostics.gradients import Path
+from vidpred.diagnostics.gradient_paths import Path
 from vidpred.diagnostics.probing import (
     GeneratorTraining,
     has_frames,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from vidpred.diagnostics.gradients import Path, coefficients, other_weights, paths
+from vidpred.diagnostics.gradient_paths import Path, coefficients, other_weights, paths
 from vidpred.diagnostics.probing import (
     DiscriminatorTraining,
     GeneratorTraining,

@@ -175,7 +175,7 @@ SYMPTOMS = (
     Symptom(
         "network dead",
         _network_is_dead,
-        "go on from an earlier checkpoint (--ckpt_path) with a lower "
+        "go on from an earlier checkpoint (--ckpt-path) with a lower "
         "model.generator_optimizer.init_args.lr (model.optimizer of a ReconstructionTask)",
     ),
     Symptom(

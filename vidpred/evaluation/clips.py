@@ -1,16 +1,15 @@
 """Clips to be scored, as a stream: from a data set's videos, or from folders of frames."""
 
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 
 import torch
 from torch import Tensor
 
 from vidpred.errors import VidpredError
+from vidpred.ops.duplicates import near_duplicates
+from vidpred.prefetch import mapped_ahead
 
 
 @dataclass(frozen=True)
@@ -48,6 +47,16 @@ class EvaluationClip:
         if self.mask is None:
             return [None] * len(self.target)
         return [float(value) for value in self.mask.float().mean(dim=(1, 2, 3))]
+
+    def near_duplicates(self) -> list[int] | None:
+        """Give the frames that nearly repeat the one before, the context's first frame being 0.
+
+        See `vidpred.ops.duplicates.near_duplicates`; None when the context is not known.
+        """
+        if self.context is None:
+            return None
+        marked = near_duplicates(torch.cat((self.context, self.target))[None])[0]
+        return [index for index, repeats in enumerate(marked.tolist(), start=1) if repeats]
 
     def _known(self) -> Tensor:
         assert self.context is not None  # the caller asked
@@ -109,20 +118,7 @@ def read_ahead(units: Sequence[Unit], *, workers: int) -> Iterator[Loaded]:
     Yields:
         The clips of each unit, in the order given.
     """
-    if workers < 1:
-        yield from map(_load, units)
-        return
-    remaining = iter(units)
-    with ThreadPoolExecutor(workers) as pool:
-        ahead: deque[Future[Loaded]] = deque()
-        try:
-            ahead.extend(pool.submit(_load, unit) for unit in islice(remaining, 2 * workers))
-            while ahead:
-                loaded = ahead.popleft().result()
-                ahead.extend(pool.submit(_load, unit) for unit in islice(remaining, 1))
-                yield loaded
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    yield from mapped_ahead(_load, units, workers=workers)
 
 
 def _load(unit: Unit) -> Loaded:

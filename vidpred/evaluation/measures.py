@@ -1,27 +1,25 @@
 """What is measured of a predicted clip: a metric, by a convention, in an area."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from vidpred.metrics import ms_ssim, psnr, sharpness, ssim, ssim_map, ssim_of_map
+from vidpred.metrics import ssim_map, ssim_of_map
+from vidpred.metrics.likelihood import bits_per_dim, nats_per_frame
+from vidpred.metrics.registry import function_of, metric_info
 
-MetricName = Literal["psnr", "ssim", "sharpness", "ms_ssim"]
+MetricName = Literal["psnr", "ssim", "sharpness", "ms_ssim", "nats_per_frame", "bits_per_dim"]
 Area = Literal["whole", "moving"]
 
 DATA_RANGE = 1.0
 """Full scale of everything that is scored."""
 
-_FUNCTIONS: dict[MetricName, Callable[..., Tensor]] = {
-    "psnr": psnr,
-    "ssim": ssim,
-    "sharpness": sharpness,
-    "ms_ssim": ms_ssim,
-}
+LIKELIHOOD_METRICS = frozenset({"nats_per_frame", "bits_per_dim"})
+"""Metrics that ask the method how likely the true future is, instead of comparing frames."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +36,22 @@ class Measure:
     variant: str = "standard"
     area: Area = "whole"
 
+    def __post_init__(self) -> None:
+        if self.of_likelihood and (self.variant, self.area) != ("standard", "whole"):
+            raise ValueError(
+                f"measure {self.key}: a likelihood is of whole frames and has one convention; "
+                f"expected {{metric: {self.metric}}}"
+            )
+
     @property
     def key(self) -> str:
         """Name in result files, such as "psnr.mathieu_code.moving"."""
         return f"{self.metric}.{self.variant}.{self.area}"
+
+    @property
+    def of_likelihood(self) -> bool:
+        """Whether the method is asked for a log-likelihood; see `of_log_prob`."""
+        return self.metric in LIKELIHOOD_METRICS
 
     def of(self, pred: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
         """Measure clips.
@@ -57,7 +67,7 @@ class Measure:
         Raises:
             ValueError: For frames that the metric refuses.
         """
-        function = _FUNCTIONS[self.metric]
+        function = function_of(self.metric)
         if self.area == "whole":
             # Not all metrics know masks.
             return function(pred, target, data_range=DATA_RANGE, **self._convention())
@@ -65,8 +75,27 @@ class Measure:
             return torch.full(pred.shape[:2], math.nan)
         return function(pred, target, data_range=DATA_RANGE, mask=mask, **self._convention())
 
+    def of_log_prob(self, log_prob: Tensor, dims: int) -> Tensor:
+        """Turn log-likelihoods into the measure.
+
+        Args:
+            log_prob: Nats, shape (B, T).
+            dims: C x H x W of one frame.
+
+        Returns:
+            Shape (B, T).
+        """
+        if self.metric == "nats_per_frame":
+            return nats_per_frame(log_prob)
+        return bits_per_dim(log_prob, dims=dims)
+
     def _convention(self) -> dict[str, str]:
-        return {} if self.metric == "ms_ssim" else {"variant": self.variant}
+        return {"variant": self.variant} if metric_info(self.metric).variants else {}
+
+
+def higher_is_better(key: str) -> bool:
+    """Give the direction of a measure by its key, such as "psnr.standard.whole"."""
+    return metric_info(key.partition(".")[0]).higher_is_better
 
 
 def measure_all(
@@ -75,7 +104,7 @@ def measure_all(
     """Take every measure of clips.
 
     Args:
-        measures: What to take.
+        measures: What to take; those of likelihoods are left out.
         pred: Predicted frames, shape (B, T, C, H, W) in [0, 1].
         target: Ground truth, same shape and range.
         mask: Boolean, shape (B, T, 1, H, W); None when motion is not known.
@@ -85,9 +114,31 @@ def measure_all(
     """
     shared = _shared(measures, pred, target, mask)
     scores = {
-        m.key: shared[m.key] if m.key in shared else m.of(pred, target, mask) for m in measures
+        m.key: shared[m.key] if m.key in shared else m.of(pred, target, mask)
+        for m in measures
+        if not m.of_likelihood
     }
     return {key: score.detach().cpu().double() for key, score in scores.items()}
+
+
+def measure_likelihood(
+    measures: Sequence[Measure], log_prob: Tensor | None, target: Tensor
+) -> dict[str, Tensor]:
+    """Take the measures that are made of a log-likelihood.
+
+    Args:
+        measures: What to take; those of frames are left out.
+        log_prob: Of the true frames, nats, shape (B, T); None where the method gives none.
+        target: The true frames, shape (B, T, C, H, W).
+
+    Returns:
+        By `Measure.key`, float64 on the CPU, shape (B, T); NaN where the method gives none.
+    """
+    if log_prob is None:
+        log_prob = torch.full(target.shape[:2], math.nan)
+    wide = log_prob.detach().cpu().double()
+    dims = math.prod(target.shape[2:])
+    return {m.key: m.of_log_prob(wide, dims) for m in measures if m.of_likelihood}
 
 
 def _shared(

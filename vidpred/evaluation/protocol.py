@@ -14,6 +14,7 @@ from jsonargparse.typing import PositiveInt
 
 from vidpred.errors import ProtocolError
 from vidpred.evaluation.measures import Area, Measure
+from vidpred.evaluation.samples import Samples
 from vidpred.evaluation.selection import VideoSelection
 from vidpred.flow import MotionMask
 from vidpred.ops.checks import require_positive
@@ -112,6 +113,7 @@ class Protocol:
         mask: Which pixels move; None when whole frames alone are measured.
         measures: What is measured; the first one ranks.
         skip: What is left out; None for nothing.
+        samples: How many futures are drawn of each clip; None takes the point prediction.
     """
 
     name: str
@@ -122,6 +124,7 @@ class Protocol:
     mask: MotionMask | None
     measures: list[Measure]
     skip: Skip | None = None
+    samples: Samples | None = None
 
     def __post_init__(self) -> None:
         keys = [measure.key for measure in self.measures]
@@ -136,6 +139,9 @@ class Protocol:
             )
         if self.skip is not None and self.skip.measure not in self.measures:
             raise ValueError(f"skip asks for {self.skip.measure.key}, which is not among measures")
+        by = None if self.samples is None else self.samples.by
+        if by is not None and by not in self.measures:
+            raise ValueError(f"samples.by is {by.key}, which is not among measures; add it there")
 
     def measured(self, area: Area) -> list[Measure]:
         """Give the measures of an area."""
@@ -236,6 +242,9 @@ def build_protocol(content: Mapping[str, Any]) -> NamedProtocol:
     try:
         parsed = parser.parse_object(deepcopy(dict(content)))  # it changes lists in place
         values = json.loads(parser.dump(parsed, format="json", skip_unset=False))
+        # A protocol of one future reads as before there were several, and has the same digest.
+        if values["samples"] is None:
+            del values["samples"]
         protocol = Protocol(**vars(parser.instantiate(parsed)))
     except Exception as error:  # jsonargparse raises argparse's errors and its own
         raise ValueError(str(error)) from error

@@ -1,17 +1,19 @@
 """A model card: what a file of weights is, where it comes from, what it scores, where it ends."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vidpred.evaluation.compare.common_clips import describe_measure
 from vidpred.evaluation.compare.wording import (
-    METRIC_NAMES,
     area_name,
+    clips_by_frame,
     metric_name,
     number,
     variant_name,
 )
+from vidpred.evaluation.measures import Measure, higher_is_better
+from vidpred.export.scores import THIS
 from vidpred.storage import SavedPredictor
 
 _NOTHING_KNOWN = "not known"
@@ -70,16 +72,14 @@ def _score(score: Mapping[str, Any]) -> str:
     of = clips["videos_expected"] or clips["videos_listed"]
     names = list(score["baselines"])
     rows = []
-    for key, summary in score["summary"].items():
+    for key in score["summary"]:
         about = describe_measure(key)
-        unit = f", {about['unit']}" if about["unit"] else ""
-        others = (number(score["baselines"][name][key]["mean"], key) for name in names)
+        notes = [about["unit"], "" if about["higher_is_better"] else "lower is better"]
         rows.append(
             (
-                f"{metric_name(key)}{unit}",
+                ", ".join(filter(None, (metric_name(key), *notes))),
                 f"{area_name(about['area'])}, {variant_name(about['variant'])}",
-                f"**{number(summary['mean'], key)}**",
-                *others,
+                *_cells(_columns(score, key), names, key),
             )
         )
     commit = measured.get("commit")
@@ -91,18 +91,55 @@ def _score(score: Mapping[str, Any]) -> str:
             f"{clips['clips_scored']} clips, mean over {horizon} predicted frames; protocol "
             f"`{score['protocol_digest'][:10]}`; measured with {by}, "
             f"{str(measured.get('date', ''))[:10]}.",
-            *([_skipped(protocol["skip"])] if protocol["skip"] else []),
+            *([_skipped(score)] if protocol["skip"] else []),
             _table(("measure", "of", "this", *names), rows),
+            *(["**Bold** is the best of a line."] if names else []),
         )
     )
 
 
-def _skipped(skip: Mapping[str, Any]) -> str:
-    metric = skip["measure"]["metric"]
-    return (
-        f"As in the code that is followed, clips with {METRIC_NAMES.get(metric, metric)} "
-        f"{skip['at_least']:g} or more are left out, for each column alone."
+def _columns(score: Mapping[str, Any], key: str) -> dict[str, float | None]:
+    """Give the means of the predictor and of the baselines that are over the same clips.
+
+    A protocol's skip is decided for each method alone, so that a measure of its area is averaged
+    over other clips in each result; such means stand in one line only where they were averaged
+    again over the clips that all have in common.
+    """
+    if "common" in score:
+        common = score["common"]
+        return {name: own[key]["mean"] for name, own in common.items() if key in own}
+    columns = {THIS: score["summary"][key]["mean"]}
+    skip = score["protocol"]["skip"]
+    if skip is None or describe_measure(key)["area"] != Measure(**skip["measure"]).area:
+        columns |= {name: own[key]["mean"] for name, own in score["baselines"].items()}
+    return columns
+
+
+def _cells(columns: Mapping[str, float | None], names: Sequence[str], key: str) -> list[str]:
+    """Write the columns, the best in bold."""
+    known = [value for value in columns.values() if value is not None]
+    best = ""
+    if len(known) > 1:
+        best = number(max(known) if higher_is_better(key) else min(known), key)
+    cells = [number(columns.get(name), key) for name in (THIS, *names)]
+    return [f"**{cell}**" if cell == best else cell for cell in cells]
+
+
+def _skipped(score: Mapping[str, Any]) -> str:
+    skip = score["protocol"]["skip"]
+    decides = Measure(**skip["measure"])
+    metric = metric_name(decides.key)
+    said = (
+        f"As in the code that is followed, clips with {metric} {skip['at_least']:g} or more are "
+        f"left out in the {area_name(decides.area)}"
     )
+    if "common" not in score:
+        return (
+            f"{said}, for each method alone: its lines there hold no other method, whose means are "
+            "over other clips. (Export again with --results to compare on common clips.)"
+        )
+    counts = clips_by_frame(score["common"][THIS][decides.key]["clips"])
+    return f"{said}, frame by frame, wherever that is so for one column: {counts} in every column."
 
 
 def _limits(saved: SavedPredictor) -> Iterator[str]:
@@ -110,16 +147,17 @@ def _limits(saved: SavedPredictor) -> Iterator[str]:
         yield "No scores: nothing is known of its quality. `vidpred test` measures it."
     for score in saved.scores:
         name, clips = score["protocol"]["name"], score["clips"]
-        copies = score["baselines"].get("copy_last")
-        if copies is not None:
+        columns = {key: _columns(score, key) for key in score["summary"]}
+        compared = {key: own for key, own in columns.items() if own.get("copy_last") is not None}
+        if compared:
             behind = [
                 f"{metric_name(key)} ({area_name(describe_measure(key)['area'])})"
-                for key, summary in score["summary"].items()
-                if not _is_better(summary["mean"], copies[key]["mean"], key)
+                for key, own in compared.items()
+                if not _is_better(own[THIS], own["copy_last"], key)
             ]
             if behind:
                 few = len(behind) <= _FEW
-                what = ", ".join(behind) if few else f"{len(behind)} of {len(copies)} measures"
+                what = ", ".join(behind) if few else f"{len(behind)} of {len(compared)} measures"
                 yield f"`{name}`: no better than copying the last frame in {what}."
         expected = clips["videos_expected"]
         if expected is not None and clips["videos_scored"] < expected:
@@ -136,7 +174,7 @@ def _limits(saved: SavedPredictor) -> Iterator[str]:
 def _is_better(ours: float | None, theirs: float | None, key: str) -> bool:
     if ours is None or theirs is None:
         return False
-    return ours > theirs if describe_measure(key)["higher_is_better"] else ours < theirs
+    return ours > theirs if higher_is_better(key) else ours < theirs
 
 
 def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

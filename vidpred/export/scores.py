@@ -2,13 +2,18 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from vidpred.errors import ExportError
+from vidpred.evaluation.compare.common_clips import common_values, measures_of, skip_of
+from vidpred.evaluation.results.averages import average
 from vidpred.evaluation.results.result import ClipCounts, Result, Summary
-from vidpred.evaluation.scoring.methods import BASELINES
 from vidpred.files import file_sha256
+from vidpred.models import BASELINES
 from vidpred.storage import SavedPredictor
+
+THIS = "this"
+"""Name of the predictor among the columns of its own card."""
 
 _COUNTS = (
     *("videos_expected", "videos_listed", "videos_scored", "clips_listed", "clips_scored"),
@@ -25,6 +30,9 @@ class Score(TypedDict):
         clips: How much of the clip list was measured; see `ClipCounts`, without names.
         summary: Of the predictor, by measure key.
         baselines: By name, the summaries of those that were measured on the same clips.
+        common: The same of the predictor (`THIS`) and of the baselines, averaged over the clips
+            that the protocol's skip leaves to all of them: these compare, where `summary` and
+            `baselines` may be of different clips. Absent in files of version 0.1.
         measured: Date, device, versions and commit of the measurement.
     """
 
@@ -34,6 +42,7 @@ class Score(TypedDict):
     summary: dict[str, Summary]
     baselines: dict[str, dict[str, Summary]]
     measured: dict[str, Any]
+    common: NotRequired[dict[str, dict[str, Summary]]]
 
 
 def scores_of(saved: SavedPredictor, results: Mapping[str, Result]) -> list[Score]:
@@ -58,7 +67,7 @@ def scores_of(saved: SavedPredictor, results: Mapping[str, Result]) -> list[Scor
                 f"{result['protocol']['name']}; give one of them"
             )
         beside = {
-            other["method"]["name"]: other["summary"]
+            other["method"]["name"]: other
             for other in results.values()
             if other["method"]["name"] in BASELINES and _of_what(other) == key
         }
@@ -67,8 +76,9 @@ def scores_of(saved: SavedPredictor, results: Mapping[str, Result]) -> list[Scor
             "protocol_digest": result["protocol_digest"],
             "clips": _counts(result["clips"]),
             "summary": result["summary"],
-            "baselines": beside,
+            "baselines": {name: other["summary"] for name, other in beside.items()},
             "measured": result["provenance"],
+            "common": _on_common_clips({THIS: result, **beside}),
         }
     if results and not found:
         named = ", ".join(sorted(Path(path).name for path in results))
@@ -77,6 +87,18 @@ def scores_of(saved: SavedPredictor, results: Mapping[str, Result]) -> list[Scor
             "`vidpred test` wrote for this very file"
         )
     return list(found.values())
+
+
+def _on_common_clips(results: Mapping[str, Result]) -> dict[str, dict[str, Summary]]:
+    """Average each measure over the clips that count for all methods; by method and measure."""
+    protocol = next(iter(results.values()))["protocol"]
+    found: dict[str, dict[str, Summary]] = {name: {} for name in results}
+    for key in measures_of(protocol, results):
+        for name, clips in common_values(results, key, skip_of(protocol)).items():
+            horizon = protocol["clips"]["horizon"]
+            by_frame = [[scores[t] for scores in clips.values()] for t in range(horizon)]
+            found[name][key] = average(by_frame)
+    return found
 
 
 def merged(old: list[dict[str, Any]], new: list[Score]) -> list[dict[str, Any]]:

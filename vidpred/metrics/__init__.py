@@ -6,21 +6,25 @@ from vidpred.metrics.fvd_network import FVDNetwork
 from vidpred.metrics.lpips import LPIPS, LPIPSNetwork, lpips
 from vidpred.metrics.ms_ssim import MSSSIM, ms_ssim
 from vidpred.metrics.psnr import PSNR, psnr
+from vidpred.metrics.registry import METRICS, MetricInfo, metric_info
 from vidpred.metrics.sharpness import Sharpness, sharpness
 from vidpred.metrics.ssim import SSIM, ssim, ssim_map, ssim_of_map
 
 __all__ = [
     "FVD",
     "LPIPS",
+    "METRICS",
     "MSSSIM",
     "PSNR",
     "SSIM",
     "FVDNetwork",
     "FVDProtocol",
     "LPIPSNetwork",
+    "MetricInfo",
     "Sharpness",
     "frechet_distance",
     "lpips",
+    "metric_info",
     "ms_ssim",
     "psnr",
     "sharpness",

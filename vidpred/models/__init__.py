@@ -6,6 +6,7 @@ from vidpred.models.baselines import CopyLastFrame, LinearExtrapolation, Optical
 from vidpred.models.discriminator import DiscriminatorScale, MultiScaleDiscriminator
 from vidpred.models.duplicate_aware import DuplicateAwareFlowExtrapolation
 from vidpred.models.multiscale import GeneratorScale, MultiScaleGenerator
+from vidpred.models.named_baselines import BASELINES, baseline
 from vidpred.models.predictor import Condition, Likelihood, Predictor, ScalePredictor
 from vidpred.moved import moved_names
 
@@ -13,6 +14,7 @@ if not TYPE_CHECKING:
     __getattr__ = moved_names(__name__)
 
 __all__ = [
+    "BASELINES",
     "Condition",
     "CopyLastFrame",
     "DiscriminatorScale",
@@ -25,4 +27,5 @@ __all__ = [
     "OpticalFlowExtrapolation",
     "Predictor",
     "ScalePredictor",
+    "baseline",
 ]

@@ -59,6 +59,18 @@ def output_paths(
     return [output / (name if form == "png" else f"{name}.{form}") for name in names], form
 
 
+def future_name(index: int) -> str:
+    """Name one of several futures, counted from 0: "future_1"."""
+    return f"future_{index + 1}"
+
+
+def future_paths(path: Path, futures: int) -> list[Path]:
+    """Name the files of several futures: "out.npy" gives "out_future_1.npy" and so on."""
+    if futures == 1:
+        return [path]
+    return [path.with_name(f"{path.stem}_{future_name(k)}{path.suffix}") for k in range(futures)]
+
+
 def require_free(path: Path, form: Format, *, overwrite: bool, inputs: Sequence[Path]) -> None:
     """Refuse an output that exists, or whose folder cannot be written.
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,7 @@ from numpy.lib import format as npy
 from PIL import Image
 
 from vidpred.files import replacing
+from vidpred.prediction.naming import future_name
 from vidpred.video.clip import Pixels
 from vidpred.video.playing import Look
 from vidpred.video.streaming import VideoSink, streaming
@@ -28,6 +30,11 @@ class Output(ABC):
     def __init__(self, path: Path) -> None:
         self.path = path
         self._stack = ExitStack()
+
+    @property
+    def paths(self) -> list[Path]:
+        """What appears: files, or a folder."""
+        return [self.path]
 
     def __enter__(self) -> Self:
         self._stack.__enter__()
@@ -71,11 +78,14 @@ class FramesOutput(Output):
     Args:
         path: The folder.
         several: Whether there are several positions.
+        futures: How many pictures in turn belong to as many futures; each of several futures gets a
+            folder of its own.
     """
 
-    def __init__(self, path: Path, *, several: bool) -> None:
+    def __init__(self, path: Path, *, several: bool, futures: int = 1) -> None:
         super().__init__(path)
         self._several = several
+        self._futures = futures
         self._temporary = path.with_name(f".{path.name}.{os.getpid()}")
         self._folder = self._temporary
         self._count = 0
@@ -106,12 +116,17 @@ class FramesOutput(Output):
         if self._several:
             self._folder = self._temporary / name
             self._folder.mkdir()
+        if self._futures > 1:
+            for index in range(self._futures):
+                (self._folder / future_name(index)).mkdir()
 
     def write(self, pixels: Pixels, look: Look) -> None:
         """See `Output.write`."""
+        step, index = divmod(self._count, self._futures)
         self._count += 1
+        folder = self._folder if self._futures == 1 else self._folder / future_name(index)
         # Level 1: three times as fast as the default, files a tenth larger.
-        Image.fromarray(pixels).save(self._folder / f"{self._count:04}.png", compress_level=1)
+        Image.fromarray(pixels).save(folder / f"{step + 1:04}.png", compress_level=1)
 
 
 class ArrayOutput(Output):
@@ -160,3 +175,37 @@ class ArrayOutput(Output):
             self._file,
             {"descr": "|u1", "fortran_order": False, "shape": (*leading, *self._size, 3)},
         )
+
+
+class FutureOutputs(Output):
+    """A file for each of several futures, whose pictures come in turn.
+
+    Args:
+        outputs: One a future.
+    """
+
+    def __init__(self, outputs: Sequence[Output]) -> None:
+        super().__init__(outputs[0].path)
+        self._outputs = outputs
+        self._count = 0
+
+    @property
+    def paths(self) -> list[Path]:
+        """See `Output.paths`."""
+        return [path for output in self._outputs for path in output.paths]
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        for output in self._outputs:
+            self._stack.enter_context(output)
+        return self
+
+    def begin_position(self, name: str) -> None:
+        """See `Output.begin_position`."""
+        for output in self._outputs:
+            output.begin_position(name)
+
+    def write(self, pixels: Pixels, look: Look) -> None:
+        """See `Output.write`."""
+        self._outputs[self._count % len(self._outputs)].write(pixels, look)
+        self._count += 1

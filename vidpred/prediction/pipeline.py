@@ -8,9 +8,9 @@ from torch import Tensor
 
 from vidpred.errors import PredictionError, VideoError, VidpredError
 from vidpred.ops import to_unit, unit_to_uint8
-from vidpred.prediction.ahead import ahead
 from vidpred.prediction.rollout import Rollout
 from vidpred.prediction.windows import Input, Place, Window, windows
+from vidpred.prefetch import in_background
 from vidpred.video.clip import Pixels
 
 _WINDOWS_AHEAD = 2
@@ -19,8 +19,9 @@ _FRAMES_AHEAD = 4
 Values = dict[tuple[str, str], float]
 """By measure and method, the value of one frame."""
 
-Measure = Callable[[Tensor, Tensor, Tensor], Values]
-"""Of a predicted frame, the true one and the last known one, each (3, H, W) in [0, 1]."""
+Measure = Callable[[Tensor, Tensor, Tensor, tuple[Tensor, Tensor] | None], Values]
+"""Of a predicted frame, the true one, the last known one and the two true ones before it (None
+where they are not known), each (3, H, W) in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Predicted:
         step: How many frames ahead it lies, counted from 1.
         pixels: RGB, uint8, shape (H, W, 3).
         values: How close it comes to the truth; None when that is not known or not asked.
+        others: The same frame of further futures, where several are drawn.
     """
 
     source: int
@@ -40,6 +42,12 @@ class Predicted:
     step: int
     pixels: Pixels
     values: Values | None = None
+    others: tuple[Pixels, ...] = ()
+
+    @property
+    def futures(self) -> tuple[Pixels, ...]:
+        """The frame of every future."""
+        return (self.pixels, *self.others)
 
 
 @dataclass(frozen=True)
@@ -79,8 +87,8 @@ def predict_inputs(
     Yields:
         Frames in the order of inputs, positions and time, and the end of each input.
     """
-    read = ahead(_read(inputs, place, rollout.context_frames), depth=_WINDOWS_AHEAD)
-    yield from ahead(_predict(read, rollout, horizon, measure=measure), depth=_FRAMES_AHEAD)
+    read = in_background(_read(inputs, place, rollout.context_frames), depth=_WINDOWS_AHEAD)
+    yield from in_background(_predict(read, rollout, horizon, measure=measure), depth=_FRAMES_AHEAD)
 
 
 def _read(
@@ -142,10 +150,13 @@ def _flush(
     if batch:
         try:
             for step, following in enumerate(rollout([w for _, w in batch], horizon), start=1):
-                pixels = unit_to_uint8(following).permute(0, 2, 3, 1).cpu().numpy()
+                # (B, 3, H, W), or (B, K, 3, H, W) where K futures are drawn.
+                drawn = following[:, None] if following.ndim == 4 else following
+                pixels = unit_to_uint8(drawn).movedim(2, -1).cpu().numpy()
                 for k, (number, window) in enumerate(batch):
-                    values = _values(measure, following[k], window, step)
-                    predicted = Predicted(number, window, step, pixels[k], values)
+                    values = _values(measure, drawn[k, 0], window, step)
+                    first, *others = pixels[k]
+                    predicted = Predicted(number, window, step, first, values, tuple(others))
                     if len(batch) == 1 and isinstance(held[0], tuple):
                         yield predicted  # at once: a long horizon is not held
                     else:
@@ -164,8 +175,10 @@ def _flush(
 def _values(measure: Measure | None, pred: Tensor, window: Window, step: int) -> Values | None:
     if measure is None or step > len(window.truth):
         return None
-    truth, last = (
+    known = (*window.known, *window.truth)
+    place = len(window.known) + step - 1
+    truth, last, *before = (
         to_unit(torch.from_numpy(pixels).permute(2, 0, 1)).to(pred.device)
-        for pixels in (window.truth[step - 1], window.known[-1])
+        for pixels in (known[place], window.known[-1], *known[max(0, place - 2) : place])
     )
-    return measure(pred, truth, last)
+    return measure(pred, truth, last, (before[0], before[1]) if len(before) == 2 else None)

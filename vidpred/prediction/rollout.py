@@ -14,8 +14,12 @@ from vidpred.ops import to_unit
 from vidpred.prediction.memory import PROCESS_BYTES, bytes_a_pixel, in_words
 from vidpred.prediction.tiles import tile_grid, tiled_step
 from vidpred.prediction.windows import Window
+from vidpred.video.clip import Pixels
 
 COLOURS = 3
+
+_GRAY_LEVELS = 2
+"""Largest difference between the channels of a pixel of a gray video, of 255."""
 
 BORDER = 16
 """Pixels that are added around a frame before every step, and cut off again, at least.
@@ -83,12 +87,15 @@ class Rollout:
             horizon: Frames to predict, at least 1.
 
         Yields:
-            `horizon` tensors (B, 3, H, W), float in [0, 1], on the device.
+            `horizon` tensors (B, 3, H, W), float in [0, 1], on the device; gray where all known
+            frames are.
 
         Raises:
             PredictionError: When the memory does not suffice, or a prediction is not finite.
         """
         height, width = windows[0].look.height, windows[0].look.width
+        gray = torch.tensor([_is_gray(window) for window in windows], device=self.device)
+        gray = gray[:, None, None, None]
         steps = self._steps if self._stepwise else self._whole
         # One by one, so that large frames are not held in two forms.
         known = (self._known(windows, k) for k in range(self.context_frames))
@@ -96,6 +103,8 @@ class Rollout:
         for frame in _told(following):
             if self._colour_by_colour:
                 frame = frame.reshape(-1, COLOURS, height, width)
+            if gray.any():
+                frame = torch.where(gray, _gray(frame), frame)
             # One pass: a sum is finite when all of [0, 1] that it adds is.
             if not math.isfinite(float(frame.sum())):
                 raise PredictionError("the prediction is not finite; the checkpoint has diverged")
@@ -149,6 +158,25 @@ class Rollout:
         floats = self.context_frames + self.predictor.output_frames + 2
         stored = 2 * (self.context_frames + 2) + 4
         return height * width * COLOURS * (4 * floats + stored)
+
+
+def _is_gray(window: Window) -> bool:
+    """Tell whether known frames show no color, up to the rounding of a video's decoder.
+
+    Of all frames an eighth of the rows and columns is looked at, as most videos show color there.
+    """
+    coarse = all(_without_color(frame[::8, ::8]) for frame in window.known)
+    return coarse and _without_color(window.known[-1])
+
+
+def _without_color(pixels: Pixels) -> bool:
+    return int((pixels.max(axis=-1) - pixels.min(axis=-1)).max()) <= _GRAY_LEVELS
+
+
+def _gray(frame: Tensor) -> Tensor:
+    """Give frames (B, 3, H, W) their Rec. 601 luma in all three channels."""
+    weights = frame.new_tensor([0.299, 0.587, 0.114])[:, None, None]
+    return (frame * weights).sum(dim=1, keepdim=True).expand_as(frame)
 
 
 def _told(frames: Iterator[Tensor]) -> Iterator[Tensor]:

@@ -13,13 +13,13 @@ import torch
 import torch.nn.functional as F
 
 from vidpred.errors import PredictionError, VideoError, VidpredError
-from vidpred.ops import to_unit
+from vidpred.ops import to_unit, unit_to_uint8
 from vidpred.prediction.outputs import Output
 from vidpred.prediction.pipeline import Ended, Predicted
 from vidpred.video.clip import Pixels
 
 if TYPE_CHECKING:
-    from vidpred.prediction.scores import Scores
+    from vidpred.prediction.frame_scores import Scores
 
 
 WIDEST_PANEL = 1280
@@ -27,7 +27,7 @@ WIDEST_PANEL = 1280
 take a video of three times their width."""
 
 
-class Pictures(Protocol):
+class PredictionPictures(Protocol):
     """What is shown of predicted frames."""
 
     def __call__(self, predicted: Predicted) -> Iterator[Pixels]:
@@ -47,11 +47,82 @@ class PredictedAlone:
     with_context: bool = False
 
     def __call__(self, predicted: Predicted) -> Iterator[Pixels]:
-        """See `Pictures`."""
+        """See `PredictionPictures`."""
         if self.with_context and predicted.step == 1:
             yield from predicted.window.known
         if predicted.step >= self.first_step:
             yield predicted.pixels
+
+
+@dataclass(frozen=True)
+class EachFuture:
+    """The frames of several futures in turn, for outputs that keep them apart.
+
+    Attributes:
+        first_step: Steps before this are left out.
+        with_context: Whether the known frames come first.
+    """
+
+    first_step: int = 1
+    with_context: bool = False
+
+    def __call__(self, predicted: Predicted) -> Iterator[Pixels]:
+        """See `Pictures`."""
+        if self.with_context and predicted.step == 1:
+            for known in predicted.window.known:
+                yield from [known] * len(predicted.futures)
+        if predicted.step >= self.first_step:
+            yield from predicted.futures
+
+
+@dataclass(frozen=True)
+class FuturesSideBySide:
+    """Several futures next to each other in one picture, in rows where they are many.
+
+    Attributes:
+        first_step: Steps before this are left out.
+        with_context: Whether the known frames come first.
+    """
+
+    first_step: int = 1
+    with_context: bool = False
+
+    def __call__(self, predicted: Predicted) -> Iterator[Pixels]:
+        """See `Pictures`."""
+        if self.with_context and predicted.step == 1:
+            for known in predicted.window.known:
+                yield _grid([known] * len(predicted.futures))
+        if predicted.step >= self.first_step:
+            yield _grid(predicted.futures)
+
+
+_IN_A_ROW = 4  # futures
+_GRID_GAP = 4  # pixels between them
+
+
+def _grid(frames: Sequence[Pixels]) -> Pixels:
+    """Lay frames out in rows, reduced by a whole factor where they would be wider than screens."""
+    columns = len(frames) if len(frames) <= _IN_A_ROW else math.ceil(math.sqrt(len(frames)))
+    factor = math.ceil(columns * frames[0].shape[1] / (3 * WIDEST_PANEL))
+    shown = [_reduced(frame, factor) for frame in frames]
+    height, width, _ = shown[0].shape
+    rows = math.ceil(len(shown) / columns)
+    gap = _GRID_GAP
+    canvas = np.zeros(
+        (rows * (height + gap) - gap, columns * (width + gap) - gap, 3), dtype=np.uint8
+    )
+    for k, frame in enumerate(shown):
+        top, left = (k // columns) * (height + gap), (k % columns) * (width + gap)
+        canvas[top : top + height, left : left + width] = frame
+    return canvas
+
+
+def _reduced(pixels: Pixels, factor: int) -> Pixels:
+    if factor == 1:
+        return pixels
+    frame = to_unit(torch.from_numpy(pixels).permute(2, 0, 1))
+    smaller = unit_to_uint8(F.avg_pool2d(frame, factor, ceil_mode=True))
+    return np.ascontiguousarray(smaller.permute(1, 2, 0).numpy())
 
 
 @dataclass(frozen=True)
@@ -67,7 +138,7 @@ class BesideTruth:
     with_context: bool = True
 
     def __call__(self, predicted: Predicted) -> Iterator[Pixels]:
-        """See `Pictures`."""
+        """See `PredictionPictures`."""
         window = predicted.window
         if self.with_context and predicted.step == 1:
             for offset, known in enumerate(window.known, start=1 - len(window.known)):
@@ -95,10 +166,11 @@ class Outcome:
 
     Attributes:
         source: Its number.
-        path: The output; None when there is none.
+        path: The output, the first one where there are several; None when there is none.
         problem: What went wrong; the output, if any, holds what came before.
         left_out: Positions that were left out, because their frames are damaged.
         scores: How close predictions came to the truth.
+        paths: All outputs.
     """
 
     source: int
@@ -106,12 +178,13 @@ class Outcome:
     problem: VidpredError | None = None
     left_out: int = 0
     scores: "Scores | None" = field(default=None, repr=False)
+    paths: list[Path] = field(default_factory=list)
 
 
 def write_outputs(
     events: Iterator[Predicted | Ended],
     outputs: Sequence[Output],
-    pictures: Pictures,
+    pictures: PredictionPictures,
     *,
     scores: "Sequence[Scores] | None" = None,
 ) -> Iterator[Outcome | Predicted]:
@@ -143,6 +216,7 @@ def write_outputs(
                     else:
                         finished.close()
                 shown = False
+                outcome.paths = [] if outcome.path is None else output.paths
                 outcome.scores = None if scores is None else scores[event.source]
                 yield outcome
                 continue

@@ -8,6 +8,7 @@ import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from vidpred.errors import CheckpointError
+from vidpred.files import replacing
 from vidpred.storage.checkpoint import read_checkpoint
 
 
@@ -35,8 +36,7 @@ class SafeCheckpointIO(TorchCheckpointIO):
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_partial(path)
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
+        with replacing(path, keep_suffix=False) as partial:
             with partial.open("wb") as file:
                 _write(checkpoint, file)
                 file.flush()
@@ -47,9 +47,6 @@ class SafeCheckpointIO(TorchCheckpointIO):
                     f"{', '.join(sorted(unknown))}. Callbacks, schedulers and optimisers have to "
                     "keep their states in tensors and plain values"
                 )
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
 
     def load_checkpoint(
         self, path: Any, map_location: Any = "cpu", weights_only: bool | None = None

@@ -2,11 +2,13 @@
 
 import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Self
 
 from filelock import FileLock, Timeout
 
@@ -41,8 +43,51 @@ def require_no_checkpoints(run_dir: Path) -> None:
     if any((run_dir / "checkpoints").glob("*.ckpt")):
         raise VidpredError(
             f"{run_dir} holds the checkpoints of a run already; go on with it (--resume auto), "
-            "or give the new run a folder of its own (--run_dir)"
+            "or give the new run a folder of its own (--run-dir)"
         )
+
+
+class NewFolder:
+    """The folder of a run that begins, which a refused run does not leave behind.
+
+    Entered before the folder is made; a folder that holds something already is never touched.
+    """
+
+    def __init__(self, run_dir: Path) -> None:
+        """Note what is there.
+
+        Args:
+            run_dir: Folder of the run, which need not exist.
+        """
+        self._run_dir = run_dir
+        self._was_empty = not run_dir.is_dir() or not any(run_dir.iterdir())
+        self._made = [path for path in (run_dir, *run_dir.parents) if not path.exists()]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove the folders that this run made, when nothing is in them."""
+        for path in self._made:
+            try:
+                path.rmdir()
+            except OSError:
+                return  # something is in it, or another process was faster
+
+    def discard(self) -> None:
+        """Remove the files that this run made, unless it holds checkpoints or curves."""
+        curves = self._run_dir / "metrics.csv"
+        if not self._was_empty or (curves.is_file() and curves.stat().st_size):
+            return
+        if any(self._run_dir.rglob("*.ckpt")):
+            return
+        for path in list(self._run_dir.iterdir()) if self._run_dir.is_dir() else []:
+            if path.name == LOCK:
+                continue  # whoever holds it removes it
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def require_writable(run_dir: Path) -> None:
@@ -60,7 +105,7 @@ def require_writable(run_dir: Path) -> None:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise VidpredError(
-            f"{run_dir} cannot be written ({error.strerror}); choose another folder with --run_dir"
+            f"{run_dir} cannot be written ({error.strerror}); choose another folder with --run-dir"
         ) from error
 
 
@@ -79,7 +124,7 @@ def hold(run_dir: Path) -> Iterator[None]:
     except Timeout:
         raise VidpredError(
             f"another process trains in {run_dir}; wait for its end, or give this run a folder of "
-            "its own (--run_dir)"
+            "its own (--run-dir)"
         ) from None
     except NotImplementedError:
         pass  # a file system without locks

@@ -142,7 +142,7 @@ class InterruptCheckpoint(Callback):
         else:
             rank_zero_info(f"saved {path}")
         configuration = folder / "config.yaml"
-        rank_zero_info(f"go on with: vidpred fit -c {configuration} --ckpt_path {path}")
+        rank_zero_info(f"go on with: vidpred fit -c {configuration} --ckpt-path {path}")
         if self._requested == signal.SIGUSR1 and trainer.is_global_zero:
             _queue_again()
 

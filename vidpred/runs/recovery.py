@@ -24,7 +24,7 @@ RATES = ("lr", "initial_lr", "max_lr", "min_lr")
 """Entries of an optimiser's parameter groups that are rates; schedulers write some of them."""
 
 
-class Retry(TypedDict):
+class RecoveryRecord(TypedDict):
     """One going back.
 
     Attributes:
@@ -122,7 +122,7 @@ class DivergenceRecovery(Callback):
         tried = [retry["checkpoint_time"] for retry in retries]
         untried = [found for found in good if found[0].stat().st_mtime_ns not in tried]
         path, batches_seen = (untried or good[-1:])[0]
-        retry = Retry(
+        retry = RecoveryRecord(
             batch=exception.batch,
             terms=exception.terms,
             problem=exception.problem,
@@ -149,11 +149,11 @@ class DivergenceRecovery(Callback):
         """Take notice of that."""
         self._applied = state_dict["applied"]
 
-    def _retries(self) -> list[Retry]:
+    def _retries(self) -> list[RecoveryRecord]:
         path = self._folder / RECOVERY_FILE
         if not path.is_file():
             return []
-        found: list[Retry] = json.loads(path.read_text(encoding="utf-8"))
+        found: list[RecoveryRecord] = json.loads(path.read_text(encoding="utf-8"))
         return found
 
     def _good(self, well_before: int) -> list[tuple[Path, int]]:

@@ -7,6 +7,7 @@ from typing import Any
 from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
 
 from vidpred.errors import CheckpointError, VidpredError
+from vidpred.plain import differences
 from vidpred.runs.checkpoints import saved_checkpoints
 from vidpred.runs.configuration import CONFIGURATION_KEY
 from vidpred.runs.folder import require_no_checkpoints
@@ -38,15 +39,15 @@ def find_checkpoint(
             require_no_checkpoints(run_dir)
         return None if ckpt_path is None else _find(run_dir, ckpt_path)
     if command != "fit":
-        raise VidpredError(f"--resume is for vidpred fit; vidpred {command} takes --ckpt_path FILE")
+        raise VidpredError(f"--resume is for vidpred fit; vidpred {command} takes --ckpt-path FILE")
     if ckpt_path is not None:
         raise VidpredError(
-            f"--resume {resume} looks for the latest checkpoint, and --ckpt_path names "
+            f"--resume {resume} looks for the latest checkpoint, and --ckpt-path names "
             f"{ckpt_path}; give one of them"
         )
     if not run_is_named:
         raise VidpredError(
-            f"--resume {resume} needs to know the run: give its folder, --run_dir DIR "
+            f"--resume {resume} needs to know the run: give its folder, --run-dir DIR "
             "(without it, each start makes a new one)"
         )
     return latest_checkpoint(run_dir)
@@ -58,8 +59,8 @@ def _find(run_dir: Path, ckpt_path: str) -> Path:
     latest = latest_checkpoint(run_dir)
     if latest is None:
         raise VidpredError(
-            f"{run_dir / 'checkpoints'} holds no checkpoint to go on from; "
-            "name the run with --run_dir, or a checkpoint with --ckpt_path"
+            f"{run_dir / 'checkpoints'} holds no checkpoint to resume from; "
+            "name the run with --run-dir, or a checkpoint with --ckpt-path"
         )
     return latest
 
@@ -81,12 +82,12 @@ def latest_checkpoint(run_dir: Path) -> Path | None:
             problems.append(str(error))
             continue
         if problems:
-            rank_zero_warn("\n".join([*problems, f"going on from the one before: {path}"]))
+            rank_zero_warn("\n".join([*problems, f"resuming from the one before: {path}"]))
         return path
     if problems:
         raise CheckpointError(
             "no checkpoint can be read:\n  " + "\n  ".join(problems) + "\n"
-            "begin anew in another folder (--run_dir)"
+            "begin again in another folder (--run-dir)"
         )
     return None
 
@@ -108,26 +109,10 @@ def say_changes(checkpoint: Mapping[str, Any], configuration: Mapping[str, Any])
     if before is None:
         return
     without = {"config", "run_dir", "ckpt_path", "resume", "accept_changes"}
-    was, now = _leaves(before), _leaves(configuration)
     changes = [
-        f"{name} {was.get(name, 'unset')} -> {now.get(name, 'unset')}"
-        for name in dict.fromkeys([*now, *was])
-        if was.get(name) != now.get(name) and name.split(".")[0] not in without
+        f"{name} {was} -> {now}"
+        for name, (was, now) in differences(before, configuration).items()
+        if name.split(".")[0] not in without
     ]
     if changes:
         rank_zero_info("changed since the checkpoint: " + "; ".join(changes))
-
-
-def _leaves(value: Any, name: str = "") -> dict[str, Any]:
-    parts: Mapping[Any, Any] = {}
-    if isinstance(value, Mapping):
-        parts = value
-    elif isinstance(value, list):
-        parts = dict(enumerate(value))
-    if not parts:
-        return {name: value}
-    return {
-        leaf: found
-        for key, part in parts.items()
-        for leaf, found in _leaves(part, f"{name}.{key}".strip(".")).items()
-    }

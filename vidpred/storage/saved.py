@@ -1,6 +1,6 @@
 """A trained predictor, from whatever file holds it: a checkpoint, weights alone, or ours."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vidpred.errors import CheckpointError
+from vidpred.models.named_baselines import BASELINES, baseline
 from vidpred.models.predictor import Predictor, ScalePredictor
 from vidpred.storage.checkpoint import CHECKPOINT_KEY, WEIGHTS_ENDING, read_checkpoint
 from vidpred.storage.description import build_trained, describe_frames
@@ -73,14 +74,16 @@ def load_predictor(path: str | Path, *, modules: Sequence[ModuleType] = ()) -> P
     """Load a predictor, in evaluation mode on the CPU; nothing in a file can run code.
 
     Args:
-        path: A checkpoint of `vidpred fit`, a safetensors file of `vidpred export`, or a name of
-            weights that come along.
+        path: A checkpoint of `vidpred fit`, a safetensors file of `vidpred export`, the name of a
+            bundled pretrained model, or that of a baseline (`vidpred.models.BASELINES`).
         modules: Where the class of its network may be, beside `vidpred.models`.
 
     Raises:
         CheckpointError: When the file is missing, damaged or not ours.
     """
-    predictor = read_saved(path).build(modules=modules)
+    if str(path) in BASELINES and not Path(path).exists():
+        return baseline(str(path))
+    predictor = read_saved(find_saved(path, others=BASELINES)).build(modules=modules)
     # Convolutions of whole frames are faster with the channels innermost, on the CPU by a seventh.
     return predictor.to(memory_format=torch.channels_last)
 
@@ -90,7 +93,7 @@ def trained_generator(path: str) -> ScalePredictor:
 
     In a configuration it takes the place of a preset: `generator: {class_path:
     vidpred.storage.trained_generator, init_args: {path: runs/l2/checkpoints/best.ckpt}}`. Resuming
-    a run (`--ckpt_path`) is another thing: it goes on with optimisers and samples as well.
+    a run (`--ckpt-path`) is another thing: it goes on with optimisers and samples as well.
 
     Args:
         path: As for `load_predictor`.
@@ -160,8 +163,12 @@ def packaged_weights() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob(f"*{WEIGHTS_ENDING}"))}
 
 
-def find_saved(path: str | Path) -> Path:
+def find_saved(path: str | Path, *, others: Iterable[str] = ()) -> Path:
     """Give the file that a path or a name means; a file of this name that is here comes first.
+
+    Args:
+        path: A path, or the name of a bundled pretrained model.
+        others: Names that the caller takes as well, for the error.
 
     Raises:
         CheckpointError: When there is neither.
@@ -172,10 +179,9 @@ def find_saved(path: str | Path) -> Path:
         return file
     if str(path) in ours:
         return ours[str(path)]
-    known = f"or a name of weights that come along: {', '.join(ours)}" if ours else ""
     raise CheckpointError(
         f"{path}: no such checkpoint; expected a file of `vidpred fit` or `vidpred export`, such "
-        f"as runs/<name>/checkpoints/last.ckpt {known}".rstrip()
+        f"as runs/<name>/checkpoints/last.ckpt, or a name: {', '.join([*ours, *others])}"
     )
 
 

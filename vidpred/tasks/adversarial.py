@@ -12,6 +12,7 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from vidpred.batch import ClipBatch
+from vidpred.errors import SettingError
 from vidpred.losses import (
     AdversarialLoss,
     DiscriminatorObjective,
@@ -154,19 +155,19 @@ class AdversarialTask(NextFrameTask):
                 optimisers.
         """
         if self.trainer.accumulate_grad_batches != 1:
-            raise ValueError(
+            raise SettingError(
                 f"trainer.accumulate_grad_batches is {self.trainer.accumulate_grad_batches}, but "
                 "two optimisers step here; set model.generator_accumulate_batches and "
                 "model.discriminator_accumulate_batches instead"
             )
         if self.trainer.gradient_clip_val:
-            raise ValueError(
+            raise SettingError(
                 f"trainer.gradient_clip_val is {self.trainer.gradient_clip_val}, but "
                 "two optimisers step here; set model.generator_gradient_clip and "
                 "model.discriminator_gradient_clip instead"
             )
         if self.trainer.precision == "16-mixed" and any(self._gradient_clips):
-            raise ValueError(
+            raise SettingError(
                 "gradients cannot be clipped at precision 16-mixed, where they are scaled; "
                 "expected bf16-mixed or 32-true, or no gradient_clip"
             )
@@ -304,7 +305,7 @@ class AdversarialTask(NextFrameTask):
 
     def _strangers(self, targets: Sequence[Tensor]) -> list[Tensor]:
         if len(targets[0]) < 2:
-            raise ValueError(
+            raise SettingError(
                 f"a draw of {len(targets[0])} clips has no mismatched pairs; expected at least 2: "
                 f"set data.batch_size to {2 * (self.discriminator_steps + 1)} or more"
             )

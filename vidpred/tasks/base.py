@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from vidpred._version import __version__
 from vidpred.batch import ClipBatch, Evaluation
-from vidpred.errors import CheckpointError, TrainingDivergedError
+from vidpred.errors import CheckpointError, SettingError, TrainingDivergedError
 from vidpred.kernels.allocator import keep_freed_memory
 from vidpred.losses import GeneratorObjective, MultiScaleLoss
 from vidpred.models import ScalePredictor
@@ -222,7 +222,7 @@ class NextFrameTask(pl.LightningModule):
         frames = to_unit(batch["frames"])
         context_frames = self.generator.context_frames
         if frames.shape[1] <= context_frames:
-            raise ValueError(
+            raise SettingError(
                 f"clips have {frames.shape[1]} frames; expected more than the "
                 f"{context_frames} that the generator needs as context: set data.context_frames"
             )
@@ -237,7 +237,7 @@ class NextFrameTask(pl.LightningModule):
         """Split uint8 clips (B, T, C, H, W) into context and target pyramid, in [-1, 1]."""
         context_frames, output_frames = self.generator.context_frames, self.generator.output_frames
         if frames.shape[1] != context_frames + output_frames:
-            raise ValueError(
+            raise SettingError(
                 f"training clips have {frames.shape[1]} frames; expected {context_frames} of "
                 f"context and {output_frames} to predict: "
                 "set data.context_frames and data.horizon to these"

@@ -2,6 +2,8 @@
 
 from torch import Tensor
 
+from vidpred.errors import SettingError
+
 
 def separate_draws(frames: Tensor, draws: int = 2) -> list[Tensor]:
     """Split a batch into one draw a step: the discriminator's, then the generator's.
@@ -18,7 +20,7 @@ def separate_draws(frames: Tensor, draws: int = 2) -> list[Tensor]:
     """
     if len(frames) % draws:
         number = "an even number" if draws == 2 else f"a multiple of {draws}"
-        raise ValueError(
+        raise SettingError(
             f"the batch has {len(frames)} clips; expected {number}, because every step of the "
             f"discriminator and of the generator learns from clips of its own: set "
             f"data.batch_size to {number}"

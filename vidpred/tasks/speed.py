@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from vidpred.errors import SettingError
 from vidpred.kernels.convolution import Convolution
 
 CompileMode = Literal["off", "default", "reduce-overhead", "max-autotune"]
@@ -65,7 +66,7 @@ class Speed:
         """
         cuda = device.type == "cuda"
         if self.compile == "reduce-overhead" and not cuda:
-            raise ValueError(
+            raise SettingError(
                 f"speed.compile is reduce-overhead, but CUDA graphs do not run on {device.type}; "
                 "expected default or off"
             )

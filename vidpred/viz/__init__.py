@@ -1,6 +1,6 @@
 """Pictures and videos of predictions, from tensors."""
 
-from vidpred.viz.comparison import comparison_strip, comparison_video
+from vidpred.viz.comparison_pictures import comparison_strip, comparison_video
 from vidpred.viz.future import future_strip, future_video
 from vidpred.viz.side_by_side import side_by_side, side_by_side_frame
 from vidpred.viz.strip import strip

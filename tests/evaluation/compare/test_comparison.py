@@ -121,7 +121,7 @@ def test_methods_are_held_against_copying() -> None:
         result("even", {"a": [12, 12], "b": [8, 8], "c": [10, 10]}),
         result("down", {c: [9, 9] for c in clips}),
     )
-    assert verdict(comparison)[-1] == (
+    assert verdict(comparison)[-2] == (
         "Against copying the last frame (95 %), better: up; not told apart: even; worse: down."
     )
 

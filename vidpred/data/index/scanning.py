@@ -89,7 +89,7 @@ def state_of(path: Path) -> FileState:
     return _state(path)
 
 
-def read_ahead(path: Path) -> None:
+def fetch_beginning(path: Path) -> None:
     """Let the system fetch the beginning of a file, so that who reads it next need not wait.
 
     What cannot be read is left to that reader.

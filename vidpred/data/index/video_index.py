@@ -16,7 +16,14 @@ from jsonargparse.typing import PositiveInt
 
 from vidpred.data.index.facts import LAYOUT, facts_from_text, facts_to_text
 from vidpred.data.index.records import IndexReport, Mark, Quarantined, Source
-from vidpred.data.index.scanning import NOWHERE, FileState, Progress, read_ahead, scan, state_of
+from vidpred.data.index.scanning import (
+    NOWHERE,
+    FileState,
+    Progress,
+    fetch_beginning,
+    scan,
+    state_of,
+)
 from vidpred.data.index.store import IndexStore
 from vidpred.errors import DataError, VideoError
 from vidpred.files import cache_folder
@@ -262,7 +269,7 @@ class VideoIndex:
         turn = threading.Lock()
 
         def examine(name: str) -> VideoInfo | VideoError:
-            read_ahead(self.root / name)
+            fetch_beginning(self.root / name)
             with turn:
                 return self._probe(name)
 

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from typing import Any, TypedDict
 
 from vidpred.errors import ResultError
+from vidpred.evaluation.measures import LIKELIHOOD_METRICS, higher_is_better
 from vidpred.evaluation.results.result import ClipRow, Result
-
-LOWER_IS_BETTER = frozenset({"lpips", "fvd"})
-_IN_DECIBELS = frozenset({"psnr", "sharpness"})
+from vidpred.metrics.registry import metric_info
 
 
 class MeasureInfo(TypedDict):
@@ -18,7 +17,7 @@ class MeasureInfo(TypedDict):
         variant: By which convention.
         area: "whole" or "moving".
         higher_is_better: False for distances.
-        unit: "dB" or "".
+        unit: Such as "dB"; "" for none.
     """
 
     metric: str
@@ -56,8 +55,8 @@ def describe_measure(key: str) -> MeasureInfo:
         "metric": metric,
         "variant": variant,
         "area": area,
-        "higher_is_better": metric not in LOWER_IS_BETTER,
-        "unit": "dB" if metric in _IN_DECIBELS else "",
+        "higher_is_better": higher_is_better(key),
+        "unit": metric_info(metric).unit,
     }
 
 
@@ -101,7 +100,8 @@ def common_values(
 
     Returns:
         By method and clip (sorted, those that all methods have), T scores; None where the clip does
-        not count at that frame, for all methods alike.
+        not count at that frame, for all methods alike, and everywhere for methods that are
+        `lacking`, which decide nothing.
 
     Raises:
         ResultError: When results differ in the number of frames.
@@ -110,8 +110,10 @@ def common_values(
     clips = sorted(set.intersection(*(set(own) for own in rows.values())))
     applies = skip is not None and skip["area"] == describe_measure(key)["area"]
     values: dict[str, dict[str, list[float | None]]] = {name: {} for name in results}
+    without = lacking(results, key)
+    scored = [own for name, own in rows.items() if name not in without] or list(rows.values())
     for clip in clips:
-        counts = [_counts(own[clip], key, skip if applies else None) for own in rows.values()]
+        counts = [_counts(own[clip], key, skip if applies else None) for own in scored]
         if len({len(own) for own in counts}) != 1:
             raise ResultError(
                 f"clip {clip} has {sorted({len(own) for own in counts})} predicted frames in these "
@@ -119,9 +121,30 @@ def common_values(
             )
         for_all = [all(frame) for frame in zip(*counts, strict=True)]
         for name, own in rows.items():
-            scores = own[clip]["values"][key]
+            scores: list[float | None] = (
+                [None] * len(for_all) if name in without else own[clip]["values"][key]
+            )
             values[name][clip] = [s if c else None for s, c in zip(scores, for_all, strict=True)]
     return values
+
+
+def lacking(results: Mapping[str, Result], key: str) -> list[str]:
+    """Name the methods that have no likelihood, when that is what a measure is made of.
+
+    Args:
+        results: By method.
+        key: Of the measure.
+
+    Returns:
+        Names; none for measures of frames, which all methods have.
+    """
+    if describe_measure(key)["metric"] not in LIKELIHOOD_METRICS:
+        return []
+    return [
+        name
+        for name, result in results.items()
+        if all(value is None for row in result["rows"] for value in row["values"].get(key, []))
+    ]
 
 
 def _counts(row: ClipRow, key: str, skip: Skip | None) -> list[bool]:

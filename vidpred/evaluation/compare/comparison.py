@@ -5,72 +5,14 @@ from typing import Any, TypedDict
 
 from vidpred.errors import ResultError
 from vidpred.evaluation.compare.best_and_worst import ClipPoint, Extreme, clip_points, extremes
-from vidpred.evaluation.compare.bootstrap import (
-    CONFIDENCE,
-    RESAMPLES,
-    SEED,
-    Interval,
-    bootstrap_intervals,
-    paired_scores,
-)
-from vidpred.evaluation.compare.common_clips import (
-    MeasureInfo,
-    Skip,
-    common_values,
-    describe_measure,
-    measures_of,
-    skip_of,
-)
+from vidpred.evaluation.compare.bootstrap import CONFIDENCE, RESAMPLES, SEED
+from vidpred.evaluation.compare.common_clips import Skip, common_values, measures_of, skip_of
 from vidpred.evaluation.compare.comparability import cautions, check_alike, left_out, with_scores
+from vidpred.evaluation.compare.measure_table import BASELINE, MeasureTable, measure_table
+from vidpred.evaluation.compare.strata import Stratum, strata
 from vidpred.evaluation.results.result import ClipCounts, Method, Result, Summary
 
 FORMAT = "vidpred comparison 1"
-BASELINE = "copy_last"
-"""The method that gains are measured against: a model that does not beat it predicts nothing."""
-
-
-class Score(TypedDict):
-    """One method by one measure, on the clips common to all methods.
-
-    Attributes:
-        mean: Mean over frames of `per_frame`; None when one of them is None.
-        interval: 95 %, of `mean`; None with one video.
-        per_frame: Mean over the common clips.
-        frame_intervals: 95 %, of each of them.
-        gain: How much better than `BASELINE`, positive is better whatever the measure; None without
-            that baseline.
-        gain_interval: 95 %, paired.
-        lead_of_best: How much better the best method is, at least 0.
-        lead_interval: 95 %, paired.
-        as_good_as_best: True when `lead_interval` covers 0: the two cannot be told apart; None when
-            there is no interval.
-    """
-
-    mean: float | None
-    interval: Interval | None
-    per_frame: list[float | None]
-    frame_intervals: list[Interval | None]
-    gain: float | None
-    gain_interval: Interval | None
-    lead_of_best: float | None
-    lead_interval: Interval | None
-    as_good_as_best: bool | None
-
-
-class MeasureTable(MeasureInfo):
-    """All methods by one measure.
-
-    Attributes:
-        clips: How many are common to all methods, by frame.
-        videos: From how many videos.
-        ranking: Names, best first; those without a mean last.
-        scores: By name.
-    """
-
-    clips: list[int]
-    videos: int
-    ranking: list[str]
-    scores: dict[str, Score]
 
 
 class Entrant(TypedDict):
@@ -110,6 +52,8 @@ class Comparison(TypedDict):
         warnings: What a reader has to know, as sentences.
         entrants: By method, in the order of the ranking.
         measures: By key, in the protocol's order.
+        strata: Clips with near-duplicate frames and clips without, by the measure that ranks; empty
+            where that is not known, or all clips are of one kind.
         points: One for each clip that all methods have.
         extremes: Best and worst clips of each method.
     """
@@ -124,6 +68,7 @@ class Comparison(TypedDict):
     warnings: list[str]
     entrants: dict[str, Entrant]
     measures: dict[str, MeasureTable]
+    strata: list[Stratum]
     points: list[ClipPoint]
     extremes: list[Extreme]
 
@@ -167,7 +112,7 @@ def compare(
             f"no clip is common to {', '.join(own)}; compare results that were scored on the same "
             "clips"
         )
-    tables = {key: _table(key, values[key], videos, resamples) for key in keys}
+    tables = {key: measure_table(key, own, values[key], videos, resamples) for key in keys}
     ranking = tables[chosen]["ranking"]
     baseline = BASELINE if _is_baseline(own) else None
     points = clip_points(own, values)
@@ -193,6 +138,9 @@ def compare(
             for name in ranking
         },
         "measures": tables,
+        "strata": strata(
+            own, values[chosen], lambda part: measure_table(chosen, own, part, videos, resamples)
+        ),
         "points": points,
         "extremes": extremes(
             {name: own[name] for name in ranking},
@@ -216,73 +164,6 @@ def _chosen_measure(measure: str | None, keys: list[str]) -> str:
 
 def _is_baseline(results: Mapping[str, Result]) -> bool:
     return BASELINE in results and results[BASELINE]["method"]["kind"] == "baseline"
-
-
-def _table(
-    key: str,
-    values: Mapping[str, Mapping[str, list[float | None]]],
-    videos: Mapping[str, str],
-    resamples: int,
-) -> MeasureTable:
-    info = describe_measure(key)
-    sign = 1.0 if info["higher_is_better"] else -1.0
-    clips = list(next(iter(values.values())))
-    scores = paired_scores([(clip, videos[clip]) for clip in clips], values)
-    horizon = max((len(frames) for frames in next(iter(values.values())).values()), default=0)
-    per_frame: dict[str, list[float | None]] = {
-        # Without any video the arrays have lost their horizon.
-        name: [float(v) if v == v else None for v in row] if scores.videos else [None] * horizon
-        for name, row in zip(scores.methods, scores.per_frame, strict=True)
-    }
-    means = {name: _mean(frames) for name, frames in per_frame.items()}
-    known = {name: mean for name, mean in means.items() if mean is not None}
-    ranking = sorted(known, key=lambda name: (-sign * known[name], name))
-    ranking += [name for name in means if name not in known]
-    best = ranking[0] if known else None
-    baseline = BASELINE if known.get(BASELINE) is not None else None
-    sure = bootstrap_intervals(scores, baseline=baseline, best=best, resamples=resamples)
-    nothing: list[Interval | None] = [None] * horizon
-    frame_intervals = sure.per_frame if scores.videos else [nothing for _ in means]
-
-    def signed(interval: Interval | None, factor: float) -> Interval | None:
-        if interval is None:
-            return None
-        low, high = sorted((factor * interval[0], factor * interval[1]))
-        return (low + 0.0, high + 0.0)  # no -0.0
-
-    def difference(one: float | None, other: str | None) -> float | None:
-        return None if one is None or other is None else sign * (one - known[other]) + 0.0
-
-    table: dict[str, Score] = {}
-    for k, name in enumerate(scores.methods):
-        behind = difference(means[name], best)
-        lead = signed(sure.over_best[k], -sign)
-        table[name] = {
-            "mean": means[name],
-            "interval": sure.mean[k],
-            "per_frame": per_frame[name],
-            "frame_intervals": frame_intervals[k],
-            "gain": difference(means[name], baseline),
-            "gain_interval": signed(sure.over_baseline[k], sign),
-            "lead_of_best": None if behind is None else -behind + 0.0,
-            "lead_interval": lead,
-            "as_good_as_best": None if lead is None else lead[0] <= 0 <= lead[1],
-        }
-    return {
-        **info,
-        "clips": [
-            sum(frames[t] is not None for frames in next(iter(values.values())).values())
-            for t in range(horizon)
-        ],
-        "videos": len(scores.videos),
-        "ranking": ranking,
-        "scores": {name: table[name] for name in ranking},
-    }
-
-
-def _mean(frames: list[float | None]) -> float | None:
-    known = [value for value in frames if value is not None]
-    return sum(known) / len(known) if known and len(known) == len(frames) else None
 
 
 def _gaps(results: Mapping[str, Result], points: list[ClipPoint], table: MeasureTable) -> list[str]:

@@ -4,15 +4,19 @@ import re
 from collections.abc import Sequence
 
 from vidpred.evaluation.compare.comparison import Comparison
+from vidpred.evaluation.compare.sampled import samples_in_words
+from vidpred.evaluation.compare.strata import about_strata, stratum_name
 from vidpred.evaluation.compare.wording import (
     area_name,
     clips_by_frame,
     coverage,
     distances,
+    footnotes,
     group_of,
     interval,
     metric_name,
     number,
+    ruins,
     variant_name,
     verdict,
 )
@@ -40,12 +44,16 @@ def markdown(comparison: Comparison) -> str:
         " ".join(_plain(sentence) for sentence in verdict(comparison)),
         _ranking(comparison),
         _legend(comparison),
+        *(_plain(note) for note in footnotes(comparison, group_of(comparison, measure))),
+        *_sampled(comparison),
+        *_strata(comparison),
         *(_plain(sentence) for sentence in distances(comparison)),
     ]
     if comparison["skip"]:
         parts.append(_as_coded(comparison))
-    if comparison["warnings"]:
-        parts.append("\n".join(f"- {_plain(warning)}" for warning in comparison["warnings"]))
+    warnings = ruins(comparison) + comparison["warnings"]
+    if warnings:
+        parts.append("\n".join(f"- {_plain(warning)}" for warning in warnings))
     return "\n\n".join(parts) + "\n"
 
 
@@ -84,6 +92,61 @@ def _legend(comparison: Comparison) -> str:
         f"{sure['draws']:.0f} paired draws of {table['videos']} videos; **best**; {TIED} cannot be "
         f"told from the best. Ranked on what counts for all: {clips_by_frame(table['clips'])}."
     )
+
+
+def _sampled(comparison: Comparison) -> list[str]:
+    """Show worst, mean and best of several futures."""
+    samples = comparison["protocol"].get("samples")
+    if not samples:
+        return []
+    measures = comparison["measures"]
+    keys = [
+        key
+        for key in group_of(comparison, comparison["measure"])
+        if any(score["samples"] for score in measures[key]["scores"].values())
+    ]
+    rows = []
+    for name in comparison["entrants"]:
+        found = [measures[key]["scores"][name]["samples"] for key in keys]
+        cells = [
+            "\N{EN DASH}"
+            if score is None
+            else " / ".join(
+                number(value, key)
+                for value in (score["worst_of_k"], score["mean"], score["best_of_k"])
+            )
+            for score, key in zip(found, keys, strict=True)
+        ]
+        count = next((str(score["count"]) for score in found if score), "\N{EN DASH}")
+        rows.append([_plain(name), count, *cells])
+    heads = ["worst / mean / best", "K", *(_head(comparison, key) for key in keys)]
+    return [
+        f"Protocol: {samples_in_words(samples)} Scores of different K do not compare: the best of "
+        "more futures is better.",
+        markdown_table(heads, rows),
+    ]
+
+
+def _strata(comparison: Comparison) -> list[str]:
+    """Show clips with and without near-duplicate frames apart, by the measure that ranks."""
+    found, key = comparison["strata"], comparison["measure"]
+    if not found:
+        return []
+    heads = [_head(comparison, key)]
+    for stratum in found:
+        heads.append(stratum_name(stratum))
+        heads += ["gain over copy last"] if comparison["baseline"] else []
+    rows = []
+    for name in comparison["entrants"]:
+        cells = [_plain(name)]
+        for stratum in found:
+            score = stratum["table"]["scores"][name]
+            cells.append(f"{number(score['mean'], key)} {interval(score['interval'], key)}".strip())
+            if comparison["baseline"]:
+                sure = interval(score["gain_interval"], key, signed=True)
+                cells.append(f"{number(score['gain'], key, signed=True)} {sure}".strip())
+        rows.append(cells)
+    return [about_strata(found), markdown_table(heads, rows)]
 
 
 def _as_coded(comparison: Comparison) -> str:

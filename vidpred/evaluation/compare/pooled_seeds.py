@@ -18,7 +18,7 @@ from vidpred.evaluation.compare.bootstrap import (
     Interval,
     paired_scores,
 )
-from vidpred.evaluation.compare.common_clips import common_values, measures_of, skip_of
+from vidpred.evaluation.compare.common_clips import common_values, lacking, measures_of, skip_of
 from vidpred.evaluation.results.result import Result
 
 Array = npt.NDArray[np.float64]
@@ -95,6 +95,8 @@ def pool_seeds(
     videos = {row["clip"]: row["video"] for result in flat.values() for row in result["rows"]}
     pooled: dict[str, PooledMeasure] = {}
     for key in measures_of(protocol, flat):
+        if lacking(flat, key):
+            continue  # a baseline has no likelihood, and nothing to be paired
         values = common_values(flat, key, skip_of(protocol))
         clips = list(next(iter(values.values())))
         scores = paired_scores([(clip, videos[clip]) for clip in clips], values)

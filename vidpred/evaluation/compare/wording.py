@@ -4,35 +4,19 @@ from collections.abc import Sequence
 
 from vidpred.evaluation.compare.bootstrap import Interval
 from vidpred.evaluation.compare.common_clips import describe_measure
-from vidpred.evaluation.compare.comparison import Comparison, MeasureTable
+from vidpred.evaluation.compare.comparison import Comparison
+from vidpred.evaluation.compare.measure_table import MeasureTable
+from vidpred.evaluation.compare.whole_frame import ruined, whole_frame_measure
+from vidpred.metrics.registry import convention_name, metric_info
 
-METRIC_NAMES = {
-    "psnr": "PSNR",
-    "ssim": "SSIM",
-    "ms_ssim": "MS-SSIM",
-    "sharpness": "Sharpness",
-    "lpips": "LPIPS",
-    "fvd": "FVD",
-}
-_SHARED_CONVENTIONS = {"psnr", "ssim", "sharpness"}
 AREA_NAMES = {"moving": "moving area", "whole": "whole frame"}
-VARIANT_NAMES = {
-    "standard": "standard",
-    "masked_mean": "mean over moving pixels",
-    "mathieu_code": "as coded by Mathieu et al. 2016",
-    "mathieu_formula": "formula of Mathieu et al. 2016",
-    "peak_one_on_signed": "peak 1 on [-1, 1]",
-    "uint8_wrap": "wrapped 8-bit integers",
-}
-
 
 _SPELLED_OUT = 4  # counts of frames; more are given by their range
 
 
 def metric_name(key: str) -> str:
     """Name a measure in a column head, such as "PSNR"."""
-    metric = describe_measure(key)["metric"]
-    return METRIC_NAMES.get(metric, metric)
+    return metric_info(describe_measure(key)["metric"]).label
 
 
 def area_name(area: str) -> str:
@@ -42,14 +26,14 @@ def area_name(area: str) -> str:
 
 def variant_name(variant: str) -> str:
     """Name a convention, such as "mean over moving pixels"."""
-    return VARIANT_NAMES.get(variant, variant.replace("_", " "))
+    return convention_name(variant)
 
 
 def number(value: float | None, key: str, *, signed: bool = False) -> str:
-    """Write a score: two decimals for decibels, three for what lies in [0, 1]; a true minus."""
+    """Write a score: two decimals for decibels, three for what is small; a true minus."""
     if value is None:
         return "\N{EN DASH}"
-    digits = 2 if describe_measure(key)["unit"] else 3
+    digits = metric_info(describe_measure(key)["metric"]).digits
     text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
     if float(text) == 0:
         text = text.lstrip("+-")
@@ -85,7 +69,7 @@ def groups(comparison: Comparison) -> list[list[str]]:
     found: dict[tuple[str, str], list[str]] = {}
     guests: dict[str, list[str]] = {}
     for key, table in comparison["measures"].items():
-        if table["metric"] in _SHARED_CONVENTIONS:
+        if metric_info(table["metric"]).variants:
             found.setdefault((table["area"], table["variant"]), []).append(key)
         else:
             guests.setdefault(table["area"], []).append(key)
@@ -111,7 +95,8 @@ def verdict(comparison: Comparison, key: str | None = None) -> list[str]:
         key: By which measure; by default the one that ranks.
 
     Returns:
-        Plain sentences: who is best, who cannot be told from it, who beats copying the last frame.
+        Plain sentences: who is best, who cannot be told from it, who beats copying the last frame;
+        for the moving area, how the same methods rank in the whole frame.
     """
     key = key or comparison["measure"]
     table = comparison["measures"][key]
@@ -137,7 +122,52 @@ def verdict(comparison: Comparison, key: str | None = None) -> list[str]:
         sentences.append(f"{_and(ties)} cannot be told from it with {table['videos']} videos.")
     else:
         sentences.append("Every other method is behind it by more than chance (95 %).")
-    return sentences + _against_copying(comparison, table, ranked)
+    return [*sentences, *_against_copying(comparison, table, ranked), *_whole(comparison, key)]
+
+
+def _signed_gain(comparison: Comparison, key: str, name: str) -> str:
+    table = comparison["measures"][key]
+    score = table["scores"][name]
+    parts = (
+        number(score["gain"], key, signed=True),
+        table["unit"],
+        interval(score["gain_interval"], key, signed=True),
+    )
+    return " ".join(filter(None, parts))
+
+
+def _whole(comparison: Comparison, key: str) -> list[str]:
+    """Rank in the whole frame what was ranked in the moving area."""
+    whole = whole_frame_measure(list(comparison["measures"]), key)
+    if whole is None:
+        return []
+    table = comparison["measures"][whole]
+    ranked = [
+        f"{name} {number(score['mean'], whole)}"
+        for name, score in table["scores"].items()
+        if score["mean"] is not None
+    ]
+    if len(ranked) < 2:
+        return []
+    unit = f" {table['unit']}" if table["unit"] else ""
+    return [f"In the whole frame, {metric_name(whole)}, best first: {', '.join(ranked)}{unit}."]
+
+
+def ruins(comparison: Comparison) -> list[str]:
+    """Warn of methods that are ahead in the moving area and ruin the whole frame."""
+    key = comparison["measure"]
+    whole = whole_frame_measure(list(comparison["measures"]), key)
+    if whole is None:
+        return []
+    sentences = []
+    for name in ruined(comparison["measures"], key, comparison["baseline"]):
+        gains = (f"{metric_name(k)} {_signed_gain(comparison, k, name)}" for k in (key, whole))
+        moving, frame = gains
+        sentences.append(
+            f"{name} ruins the whole frame: in the moving area it is ahead of copying the last "
+            f"frame ({moving}), in the whole frame behind it ({frame})."
+        )
+    return sentences
 
 
 def _gain(comparison: Comparison, name: str, key: str) -> str:
@@ -189,6 +219,23 @@ def distances(comparison: Comparison) -> list[str]:
         for name, fvd in sorted(found.items(), key=lambda pair: float(pair[1]["value"]))
     )
     return [f"Fréchet video distance, lower is better, each on its own clips: {said}."]
+
+
+def footnotes(comparison: Comparison, keys: Sequence[str]) -> list[str]:
+    """Say why cells of a table are empty.
+
+    Args:
+        comparison: The numbers.
+        keys: Of the table's measures.
+    """
+    without = {name for key in keys for name in comparison["measures"][key]["lacking"]}
+    if not without:
+        return []
+    named = _and([name for name in comparison["entrants"] if name in without])
+    return [
+        f"\N{EN DASH}: no likelihood is defined for {named}. NLL is the negative log-likelihood of "
+        "the true frames."
+    ]
 
 
 def coverage(comparison: Comparison) -> str:

@@ -6,7 +6,7 @@ from typing import TypedDict
 from vidpred.evaluation.compare.comparison import Comparison
 from vidpred.evaluation.compare.wording import group_of, metric_name, number
 from vidpred.evaluation.report.appearance import Appearance, appearances
-from vidpred.evaluation.report.clip_pictures import Pictures, clip_pictures, no_pictures
+from vidpred.evaluation.report.clip_pictures import ClipPictures, clip_pictures, no_pictures
 
 MEDIA_BUDGET = 9_000_000
 """Bytes of all pictures and videos as they stand in the page; plotly.js adds 5 MB."""
@@ -73,7 +73,7 @@ class ClipCard(ClipWords):
         pictures: What can be seen of it.
     """
 
-    pictures: Pictures
+    pictures: ClipPictures
 
 
 def clip_cards(

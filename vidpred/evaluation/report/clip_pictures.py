@@ -26,7 +26,7 @@ _FPS = 5  # slower than life: a few frames are over before the eye has found the
 _QUALITY = 78  # JPEG
 
 
-class Pictures(TypedDict):
+class ClipPictures(TypedDict):
     """What can be seen of a clip.
 
     Attributes:
@@ -48,7 +48,7 @@ class Pictures(TypedDict):
     absent: str
 
 
-def no_pictures(why: str) -> Pictures:
+def no_pictures(why: str) -> ClipPictures:
     """Say in a sentence why there are none."""
     return {
         "strip": "",
@@ -61,7 +61,7 @@ def no_pictures(why: str) -> Pictures:
     }
 
 
-def clip_pictures(comparison: Comparison, clip: str) -> Pictures:
+def clip_pictures(comparison: Comparison, clip: str) -> ClipPictures:
     """Make a strip and a video of the truth and all predictions that an evaluation left.
 
     Args:

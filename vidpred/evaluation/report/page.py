@@ -14,8 +14,10 @@ from vidpred.evaluation.compare.wording import (
     area_name,
     coverage,
     distances,
+    footnotes,
     groups,
     metric_name,
+    ruins,
     variant_name,
     verdict,
 )
@@ -23,6 +25,8 @@ from vidpred.evaluation.report.appearance import appearances
 from vidpred.evaluation.report.clip_cards import clip_cards
 from vidpred.evaluation.report.origins import coverage_of, origins
 from vidpred.evaluation.report.protocol_words import protocol_in_words, purpose
+from vidpred.evaluation.report.sampled_tables import about_samples, sampled_tables
+from vidpred.evaluation.report.strata_table import strata_table
 from vidpred.evaluation.report.tables import as_coded_tables, ranking_tables
 from vidpred.files import replacing
 
@@ -74,11 +78,15 @@ def render(
         digest=comparison["protocol_digest"],
         coverage=coverage(comparison),
         partial=any("not a benchmark number" in warning for warning in comparison["warnings"]),
-        warnings=comparison["warnings"],
+        warnings=ruins(comparison) + comparison["warnings"],
         verdict=verdict(comparison),
         looks=looks,
         distances=distances(comparison),
         tables=ranking_tables(comparison),
+        footnotes=footnotes(comparison, list(comparison["measures"])),
+        samples=about_samples(comparison),
+        sampled=sampled_tables(comparison),
+        strata=strata_table(comparison),
         as_coded=as_coded_tables(comparison),
         skip=comparison["skip"],
         clips=clip_cards(comparison, progress=progress),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vidpred.evaluation.compare.comparison import Comparison
+from vidpred.evaluation.compare.sampled import samples_in_words
 from vidpred.evaluation.compare.wording import area_name, clips_by_frame, metric_name, variant_name
 
 
@@ -33,6 +34,7 @@ def protocol_in_words(comparison: Comparison) -> list[tuple[str, str]]:
         "frames": ("Frames", _frames),
         "mask": ("Moving area", _mask),
         "skip": ("Left out", lambda skip: _skip(comparison, skip)),
+        "samples": ("Futures", samples_in_words),
     }
     pairs = [("Ranked by", _ranked_by(comparison))]
     for field, value in protocol.items():

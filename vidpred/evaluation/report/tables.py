@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 from vidpred.evaluation.compare.bootstrap import Interval
-from vidpred.evaluation.compare.comparison import Comparison, Score
+from vidpred.evaluation.compare.comparison import Comparison
+from vidpred.evaluation.compare.measure_table import Score
 from vidpred.evaluation.compare.wording import (
     area_name,
     clips_by_frame,

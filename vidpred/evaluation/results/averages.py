@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from vidpred.evaluation.protocol import Skip
 from vidpred.evaluation.results.result import ClipRow, Summary
+from vidpred.evaluation.samples import REDUCTIONS
 
 
 def summarize(
@@ -27,8 +28,37 @@ def summarize(
     for key in dict.fromkeys([*keys, *measured]):
         clips = [counted(row, key, skip) for row in ordered]
         frames = range(horizon)
-        summaries[key] = _summary([[clip[frame] for clip in clips] for frame in frames])
+        summaries[key] = average([[clip[frame] for clip in clips] for frame in frames])
     return summaries
+
+
+def summarize_samples(
+    rows: Sequence[ClipRow], *, keys: Iterable[str], skip: Skip | None, horizon: int
+) -> dict[str, dict[str, Summary]]:
+    """Average each reduction of several futures as `summarize` does; the skip decides for each.
+
+    Args:
+        rows: Scores of clips, all with `samples`.
+        keys: Measures of the protocol.
+        skip: What it leaves out.
+        horizon: Frames of a prediction.
+
+    Returns:
+        By reduction and measure key; measures that are no matter of futures are left out.
+    """
+    keys = list(keys)
+    found: dict[str, dict[str, Summary]] = {}
+    for reduction in REDUCTIONS:
+        reduced = [reduced_to(row, reduction) for row in rows]
+        sampled = {key for row in rows for key in row["samples"]["values"][reduction]}
+        summaries = summarize(reduced, keys=keys, skip=skip, horizon=horizon)
+        found[reduction] = {key: s for key, s in summaries.items() if key in sampled}
+    return found
+
+
+def reduced_to(row: ClipRow, reduction: str) -> ClipRow:
+    """Give a row whose values are those of another reduction of its futures."""
+    return {**row, "values": row["values"] | row["samples"]["values"][reduction]}
 
 
 def counted(row: ClipRow, key: str, skip: Skip | None) -> list[float | None]:
@@ -46,7 +76,12 @@ def counted(row: ClipRow, key: str, skip: Skip | None) -> list[float | None]:
     ]
 
 
-def _summary(by_frame: Sequence[Sequence[float | None]]) -> Summary:
+def average(by_frame: Sequence[Sequence[float | None]]) -> Summary:
+    """Average one measure.
+
+    Args:
+        by_frame: For each predicted frame, the clips' scores; None where one does not count.
+    """
     known = [[value for value in values if value is not None] for values in by_frame]
     per_frame = [mean(values) for values in known]
     whole = [value for value in per_frame if value is not None]

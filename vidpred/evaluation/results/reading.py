@@ -10,7 +10,7 @@ from vidpred.errors import ResultError
 from vidpred.evaluation.clips import ClipSource
 from vidpred.evaluation.measures import Measure
 from vidpred.evaluation.protocol import NamedProtocol, Skip, digest_of
-from vidpred.evaluation.results.averages import summarize
+from vidpred.evaluation.results.averages import summarize, summarize_samples
 from vidpred.evaluation.results.fingerprints import digest_of_names
 from vidpred.evaluation.results.result import FORMAT, ClipRow, Result
 
@@ -34,7 +34,7 @@ def read_result(path: str | Path) -> Result:
     except (OSError, ValueError, RecursionError) as error:
         raise ResultError(f"{path}: not a whole result file ({error}); score again") from error
     found = content.get("format") if isinstance(content, dict) else None
-    if found != FORMAT or not Result.__annotations__.keys() <= content.keys():
+    if found != FORMAT or not Result.__required_keys__ <= content.keys():
         raise ResultError(
             f"{path}: {f'format {found!r}' if found else 'no result'}; expected {FORMAT!r}, "
             "a result of `vidpred test` or `vidpred score`"
@@ -92,20 +92,29 @@ def _problem(content: Mapping[str, Any]) -> str | None:
             return f"clips.{entry} is no number"
     if not isinstance(counts["failed"], dict) or not isinstance(counts["missing"], list):
         return "clips.failed or clips.missing is of another type"
-    skip = protocol["skip"]
-    averages = summarize(
-        content["rows"],
-        keys=[Measure(**measure).key for measure in protocol["measures"]],
-        skip=skip and Skip(Measure(**skip["measure"]), float(skip["at_least"])),
-        horizon=horizon,
-    )
-    return None if averages == content["summary"] else "the summary does not belong to its rows"
+    keys = [Measure(**measure).key for measure in protocol["measures"]]
+    rule = protocol["skip"]
+    skip = rule and Skip(Measure(**rule["measure"]), float(rule["at_least"]))
+    if summarize(content["rows"], keys=keys, skip=skip, horizon=horizon) != content["summary"]:
+        return "the summary does not belong to its rows"
+    samples = protocol.get("samples")
+    if samples is None:
+        return None
+    for row in content["rows"]:
+        reduced = row["samples"]["values"][samples["reduce"]]
+        if reduced != {key: row["values"][key] for key in reduced}:
+            return f"the scores of {row['clip']} are not the {samples['reduce']} of its futures"
+    averages = summarize_samples(content["rows"], keys=keys, skip=skip, horizon=horizon)
+    same = averages == content["samples"]
+    return None if same else "the averages of its futures do not belong to its rows"
 
 
 def _check_row(row: ClipRow, horizon: int) -> None:
     if not (isinstance(row["clip"], str) and isinstance(row["video"], str)):
         raise TypeError("a clip or a video is no text")
     lists = [row["motion"], row["moving"], *row["values"].values()]
+    if "samples" in row:
+        lists += [v for reduced in row["samples"]["values"].values() for v in reduced.values()]
     for values in lists:
         if len(values) != horizon:
             raise ValueError(f"{row['clip']} has {len(values)} frames, the protocol {horizon}")

@@ -1,9 +1,22 @@
 """What an evaluation leaves: a file for each method, with everything that decides its numbers."""
 
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 FORMAT = "vidpred result 1"
 """First entry of every result file; a change of the layout changes the number."""
+
+
+class SampleScores(TypedDict):
+    """Scores of several futures of one clip.
+
+    Attributes:
+        count: Futures that were scored: K, or 1 of a method that has one.
+        values: By reduction ("mean", "best_of_k", "worst_of_k") and measure, the score of each
+            predicted frame, as in `ClipRow.values`.
+    """
+
+    count: int
+    values: dict[str, dict[str, list[float | None]]]
 
 
 class ClipRow(TypedDict):
@@ -19,7 +32,11 @@ class ClipRow(TypedDict):
         moving: By predicted frame, share of the pixels that the mask marks, in [0, 1]; None without
             a mask.
         values: By measure (`Measure.key`), the score of each predicted frame; None where nothing
-            moves or no mask was there.
+            moves or no mask was there, or for a likelihood that the method does not have.
+        near_duplicates: Frames of the clip that nearly repeat the one before, the first known frame
+            being 0; None when the known frames are not there. Absent in results of version 0.1.
+        samples: All reductions of several futures, of which `values` is one; only with `samples` in
+            the protocol.
     """
 
     clip: str
@@ -29,6 +46,8 @@ class ClipRow(TypedDict):
     motion: list[float | None]
     moving: list[float | None]
     values: dict[str, list[float | None]]
+    near_duplicates: NotRequired[list[int] | None]
+    samples: NotRequired[SampleScores]
 
 
 class ClipCounts(TypedDict):
@@ -102,6 +121,8 @@ class Result(TypedDict):
             clips, clip_frames and include_context).
         summary: By measure key.
         rows: By clip, sorted by name.
+        samples: By reduction and measure key, the averages of all three reductions; only with
+            `samples` in the protocol.
     """
 
     format: str
@@ -114,3 +135,4 @@ class Result(TypedDict):
     extras: dict[str, Any]
     summary: dict[str, Summary]
     rows: list[ClipRow]
+    samples: NotRequired[dict[str, dict[str, Summary]]]

@@ -45,7 +45,7 @@ class Gallery:
 
     Args:
         results: Folder of the results; the pictures' is made when there is something to keep.
-        protocol: Its first measure, averaged over frames, decides.
+        protocol: Its first measure of frames, averaged over them, decides.
         writers: Of all methods; what they hold already is taken into account.
         keep: Clips at either end, for each method.
     """
@@ -55,7 +55,10 @@ class Gallery:
     ) -> None:
         self.folder = results / FOLDER
         self.keep = keep
-        self._key = protocol.measures[0].key
+        # A likelihood says nothing of the frames that are shown, and baselines have none.
+        self._key = next(
+            (m.key for m in protocol.measures if not m.of_likelihood), protocol.measures[0].key
+        )
         self._skip = protocol.skip
         names = [writer.method["name"] for writer in writers]
         models = [w.method["name"] for w in writers if w.method["kind"] != "baseline"]

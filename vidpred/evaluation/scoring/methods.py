@@ -2,7 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -10,18 +10,12 @@ from torch import Tensor
 
 from vidpred.errors import PredictionError
 from vidpred.evaluation.clips import EvaluationClip
-from vidpred.evaluation.protocol import ClipCut
+from vidpred.evaluation.protocol import ClipCut, Protocol
 from vidpred.evaluation.results.fingerprints import fingerprint_of
 from vidpred.evaluation.results.result import Method
 from vidpred.evaluation.sources.clip_folder import ClipFolder
 from vidpred.evaluation.sources.frame_files import size_in_words
-from vidpred.models import (
-    CopyLastFrame,
-    DuplicateAwareFlowExtrapolation,
-    LinearExtrapolation,
-    OpticalFlowExtrapolation,
-    Predictor,
-)
+from vidpred.models import BASELINES, Likelihood, Predictor, baseline
 
 TRUTH = "truth"
 """Name of the true frames beside those of methods."""
@@ -51,6 +45,68 @@ class ScoredMethod(ABC):
             VidpredError: When a clip cannot be predicted.
         """
 
+    def futures(self, clips: Sequence[EvaluationClip], protocol: Protocol) -> Iterator[Tensor]:
+        """Give the futures that a protocol scores, one after the other; by default the prediction.
+
+        Args:
+            clips: B of them, of one frame size.
+            protocol: Says how many futures, if several.
+
+        Yields:
+            Chunks of shape (k, B, horizon, C, H, W), float in [0, 1], the k adding up to K.
+
+        Raises:
+            VidpredError: When a clip cannot be predicted.
+        """
+        yield self.predict(clips, protocol.clips)[None]
+
+    def log_prob(self, clips: Sequence[EvaluationClip], cut: ClipCut) -> Tensor | None:
+        """Give how likely the true futures are.
+
+        Args:
+            clips: B of them, of one frame size.
+            cut: How many frames.
+
+        Returns:
+            Nats, shape (B, horizon); None for a method that has no likelihood.
+        """
+        return None
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether `futures` differ."""
+        return False
+
+    @property
+    def has_likelihood(self) -> bool:
+        """Whether `log_prob` gives one."""
+        return False
+
+    def require(self, protocol: Protocol) -> None:
+        """Refuse a protocol by which this method cannot be scored.
+
+        Baselines are not refused: their one future is best, mean and worst at once, and cells of
+        likelihoods are empty.
+
+        Raises:
+            PredictionError: Saying what the method lacks.
+        """
+        if self.description["kind"] == "baseline":
+            return
+        name, first = self.description["name"], protocol.measures[0]
+        if protocol.samples is not None and not self.stochastic:
+            raise PredictionError(
+                f"{name}: it gives one future of a clip, and protocol {protocol.name} draws "
+                f"{protocol.samples.count}; expected a stochastic predictor (one with "
+                "stochastic = True), or a protocol without samples"
+            )
+        if first.of_likelihood and not self.has_likelihood:
+            raise PredictionError(
+                f"{name}: it has no likelihood, and protocol {protocol.name} ranks by "
+                f"{first.metric}; expected a predictor with log_prob (vidpred.models.Likelihood), "
+                "or a protocol that ranks by another measure"
+            )
+
     def fingerprint(self, clip: str) -> str:
         """Tell what is read of a clip from what it was before; nothing is read by default."""
         return ""
@@ -70,21 +126,115 @@ class PredictorMethod(ScoredMethod):
         self.description = description
         self.device = device
 
+    @property
+    def stochastic(self) -> bool:
+        """See `ScoredMethod.stochastic`."""
+        return self.predictor.stochastic
+
+    @property
+    def has_likelihood(self) -> bool:
+        """See `ScoredMethod.has_likelihood`."""
+        return isinstance(self.predictor, Likelihood)
+
     @torch.inference_mode()
     def predict(self, clips: Sequence[EvaluationClip], cut: ClipCut) -> Tensor:
         """Predict from the context; see `ScoredMethod.predict`."""
+        return self._finite(self._rolled_out(self.predictor.__call__, clips, cut), clips)
+
+    def futures(self, clips: Sequence[EvaluationClip], protocol: Protocol) -> Iterator[Tensor]:
+        """Draw futures, each from a generator of its own; see `ScoredMethod.futures`.
+
+        Clips are drawn one by one, so that a future does not depend on its batch.
+        """
+        samples = protocol.samples
+        if samples is None or not self.stochastic:
+            yield self.predict(clips, protocol.clips)[None]
+            return
+        for index in range(samples.count):
+            drawn = [
+                self._draw(clip, protocol.clips, samples.generator(clip.name, index))
+                for clip in clips
+            ]
+            yield self._finite(torch.cat(drawn), clips)[None]
+
+    @torch.inference_mode()
+    def log_prob(self, clips: Sequence[EvaluationClip], cut: ClipCut) -> Tensor | None:
+        """Ask the predictor for the likelihood of the targets; see `ScoredMethod.log_prob`."""
+        predictor = self.predictor
+        if not isinstance(predictor, Likelihood):
+            return None
+        frames = self._frames(clips)
+        past = frames.shape[1] - cut.horizon
+        first = past - self.predictor.context_frames
+        if first < 0:
+            raise PredictionError(
+                f"{clips[0].name}: {past} past frames; expected at least "
+                f"{self.predictor.context_frames} (context_frames)"
+            )
+        found = predictor.log_prob(
+            frames[:, first:past], frames[:, past:], **self._condition(clips, first, None)
+        )
+        if found.shape != (len(clips), cut.horizon) or not torch.isfinite(found).all():
+            raise PredictionError(
+                f"{clips[0].name}: log_prob gave shape {tuple(found.shape)}, from "
+                f"{found.min().item():g} to {found.max().item():g}; expected finite nats of shape "
+                f"{(len(clips), cut.horizon)}, a value for each clip and frame"
+            )
+        return found
+
+    @torch.inference_mode()
+    def _draw(self, clip: EvaluationClip, cut: ClipCut, generator: torch.Generator) -> Tensor:
+        """Draw one future of one clip, shape (1, horizon, C, H, W)."""
+
+        def sample(context: Tensor, horizon: int, **condition: Any) -> Tensor:
+            return self.predictor.sample(context, horizon, generator=generator, **condition)[0]
+
+        return self._rolled_out(sample, [clip], cut)
+
+    def _rolled_out(
+        self, predict: Callable[..., Tensor], clips: Sequence[EvaluationClip], cut: ClipCut
+    ) -> Tensor:
+        if cut.rollout == "recursive":
+            context = self._context(clips)
+            return predict(context, cut.horizon, **self._condition(clips, 0, None))
+        frames = self._frames(clips)
+        past = frames.shape[1] - cut.horizon
+        steps = [
+            predict(frames[:, k : k + past], 1, **self._condition(clips, k, k + past + 1))
+            for k in range(cut.horizon)
+        ]
+        return torch.cat(steps, dim=1)
+
+    def _context(self, clips: Sequence[EvaluationClip]) -> Tensor:
         known = [clip.context for clip in clips if clip.context is not None]
         if len(known) < len(clips):
             raise PredictionError(f"{clips[0].name}: no past frames to predict from")
-        context = torch.stack(known).to(self.device)
-        if cut.rollout == "recursive":
-            return self._finite(self.predictor(context, cut.horizon), clips)
-        frames = torch.cat(
-            (context, torch.stack([clip.target for clip in clips]).to(self.device)), 1
-        )
-        past = context.shape[1]
-        steps = [self.predictor(frames[:, k : k + past], 1) for k in range(cut.horizon)]
-        return self._finite(torch.cat(steps, dim=1), clips)
+        return torch.stack(known).to(self.device)
+
+    def _frames(self, clips: Sequence[EvaluationClip]) -> Tensor:
+        target = torch.stack([clip.target for clip in clips]).to(self.device)
+        return torch.cat((self._context(clips), target), dim=1)
+
+    def _condition(
+        self, clips: Sequence[EvaluationClip], first: int, end: int | None
+    ) -> dict[str, dict[str, Tensor]]:
+        """Give the conditions of some frames as a keyword, for predictors that name some."""
+        names = self.predictor.conditions
+        if not names:
+            return {}
+        for clip in clips:
+            given = clip.condition or {}
+            missing = [name for name in names if name not in given]
+            if missing:
+                raise PredictionError(
+                    f"{clip.name}: the predictor needs the condition {', '.join(missing)}, and the "
+                    f"clip has {', '.join(given) or 'none'}; expected arrays with an entry for "
+                    "each frame next to the video (VIDEO.conditions.npz)"
+                )
+        stacked = {
+            name: torch.stack([(clip.condition or {})[name] for clip in clips]) for name in names
+        }
+        return {"condition": {name: c[:, first:end].to(self.device) for name, c in stacked.items()}}
 
     def _finite(self, pred: Tensor, clips: Sequence[EvaluationClip]) -> Tensor:
         if not torch.isfinite(pred).all():
@@ -123,24 +273,16 @@ class FilesMethod(ScoredMethod):
         return pred
 
 
-BASELINES = ("copy_last", "linear", "optical_flow", "optical_flow_dup")
-"""Names that no other method may have."""
-
-
 def baselines(device: torch.device, context_frames: int) -> list[PredictorMethod]:
     """Give the predictors without parameters that every table holds.
 
     Those that need more frames than the clips have are left out.
     """
-    found: dict[str, Predictor] = {"copy_last": CopyLastFrame()}
-    if context_frames >= 2:
-        found["linear"] = LinearExtrapolation()
-        found["optical_flow"] = OpticalFlowExtrapolation()
-    if context_frames >= 3:
-        found["optical_flow_dup"] = DuplicateAwareFlowExtrapolation()
+    found = {name: baseline(name) for name in BASELINES}
     return [
         PredictorMethod(predictor, _baseline(name, predictor), device)
         for name, predictor in found.items()
+        if predictor.context_frames <= context_frames
     ]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from vidpred.errors import ResultError
 from vidpred.evaluation.clips import ClipSource
 from vidpred.evaluation.protocol import NamedProtocol
-from vidpred.evaluation.results.averages import summarize
+from vidpred.evaluation.results.averages import summarize, summarize_samples
 from vidpred.evaluation.results.fingerprints import digest_of_names
 from vidpred.evaluation.results.reading import read_result
 from vidpred.evaluation.results.result import FORMAT, ClipCounts, ClipRow, Method, Result
@@ -74,6 +74,9 @@ class ResultWriter:
             "device": provenance["device"],
             "extras": extras.describe(),
         }
+        # What differs is said by name; the digest alone would not say that it is the seed.
+        if protocol.protocol.samples is not None:
+            self._header["samples"] = protocol.values["samples"]
 
     def check(self) -> None:
         """Refuse a place that another measurement has taken.
@@ -159,6 +162,13 @@ class ResultWriter:
             ),
             "rows": rows,
         }
+        if protocol.samples is not None:
+            result["samples"] = summarize_samples(
+                rows,
+                keys=[measure.key for measure in protocol.measures],
+                skip=protocol.skip,
+                horizon=protocol.clips.horizon,
+            )
         if rows:
             write_json(self.path, result)
         if not self.failed:  # else the next run goes on from there
@@ -196,8 +206,10 @@ class ResultWriter:
         if not self.path.exists():
             return
         result = read_result(self.path)
+        samples = result["protocol"].get("samples")
         self._require_same(
             {
+                **({} if samples is None else {"samples": samples}),
                 "method": result["method"],
                 "protocol_digest": result["protocol_digest"],
                 "list_digest": result["clips"]["list_digest"],

@@ -2,7 +2,6 @@
 
 import errno
 import hashlib
-import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -16,13 +15,13 @@ from torch import Tensor
 
 from vidpred.errors import ResultError, VidpredError
 from vidpred.evaluation.clips import ClipSource, EvaluationClip, Loaded, clips_left, read_ahead
-from vidpred.evaluation.measures import measure_all
 from vidpred.evaluation.protocol import NamedProtocol, Protocol
-from vidpred.evaluation.results.result import ClipRow, Result
+from vidpred.evaluation.results.result import Result
 from vidpred.evaluation.scoring.extras import Extras
 from vidpred.evaluation.scoring.gallery import Gallery
 from vidpred.evaluation.scoring.methods import ScoredMethod
 from vidpred.evaluation.scoring.result_writer import ResultWriter
+from vidpred.evaluation.scoring.rows import score_clips
 from vidpred.provenance import provenance
 
 LOCK = ".vidpred.lock"
@@ -68,8 +67,12 @@ def evaluate(
         The results, in the order of the methods.
 
     Raises:
+        PredictionError: When a method cannot be scored by this protocol, such as one future where
+            several are to be drawn.
         ResultError: When a result of another measurement is there.
     """
+    for method in methods:
+        method.require(protocol.protocol)
     origin = measured_by(device)
     extras = extras or Extras()
     writers = [
@@ -167,54 +170,19 @@ def _score(
         if not fresh:
             continue
         try:
-            pred = method.predict(fresh, protocol.clips)
-            rows = _rows(fresh, pred, protocol, extras, device, writer.fingerprint)
-            features = extras.features(fresh, pred)
+            rows, features, shown = score_clips(
+                fresh, method, protocol, extras, device, writer.fingerprint
+            )
         except (VidpredError, ValueError) as error:  # metrics refuse frames by ValueError
             for clip in fresh:
                 writer.fail(clip.name, _naming(clip, error))
             continue
-        for clip, row, seen, frames in zip(fresh, rows, features, pred, strict=True):
+        for clip, row, seen, frames in zip(fresh, rows, features, shown, strict=True):
             writer.append(row, seen)
             gallery.judge(writer.method["name"], row)
             preds[clip.name][writer.method["name"]] = frames
     for clip in clips:
         gallery.show(clip, preds[clip.name])
-
-
-@torch.inference_mode()
-def _rows(
-    clips: Sequence[EvaluationClip],
-    pred: Tensor,
-    protocol: Protocol,
-    extras: Extras,
-    device: torch.device,
-    fingerprint: Callable[[str], str],
-) -> list[ClipRow]:
-    target = torch.stack([clip.target for clip in clips]).to(device)
-    masks = [clip.mask for clip in clips if clip.mask is not None]
-    mask = torch.stack(masks).to(device) if len(masks) == len(clips) else None
-    pred = pred.to(device)
-    scores = measure_all(protocol.measures, pred, target, mask) | extras.measure(pred, target)
-    values = {
-        key: [[_plain(v) for v in clip] for clip in score.tolist()] for key, score in scores.items()
-    }
-    return [
-        {
-            "clip": clip.name,
-            "video": clip.video,
-            "start": clip.start,
-            "fingerprint": fingerprint(clip.name),
-            "motion": clip.motion(),
-            "moving": clip.moving(),
-            "values": {key: value[b] for key, value in values.items()},
-        }
-        for b, clip in enumerate(clips)
-    ]
-
-
-def _plain(value: float) -> float | None:
-    return None if math.isnan(value) else value
 
 
 def _naming(clip: EvaluationClip, error: Exception) -> str:

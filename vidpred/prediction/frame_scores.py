@@ -8,6 +8,8 @@ from torch import Tensor
 
 from vidpred.metrics import psnr, sharpness, ssim
 from vidpred.metrics.ssim import WINDOW
+from vidpred.ops import frame_difference_mask
+from vidpred.ops.motion import MOTION_THRESHOLD
 from vidpred.prediction.pipeline import Values
 
 PREDICTION = "prediction"
@@ -31,20 +33,33 @@ _MEASURES: Mapping[str, tuple[Callable[..., Tensor], str, int]] = {
     "sharpness": (sharpness, "dB", 2),
 }
 
+_MOVING = "PSNR, moving area"
+
+_UNITS = {**{name: unit for name, (_, unit, _) in _MEASURES.items()}, _MOVING: "dB"}
+
 CONVENTION = (
-    "standard PSNR, SSIM and sharpness of whole frames in [0, 1] (data range 1), before encoding; "
-    "higher is better; no benchmark protocol"
+    "standard PSNR, SSIM and sharpness of whole frames in [0, 1] (data range 1), and PSNR of the "
+    f"pixels that changed by more than {MOTION_THRESHOLD:.0%} between the two true frames before "
+    "(moving area); before encoding; higher is better; no benchmark protocol"
 )
 
 
 @torch.inference_mode()
-def measure(pred: Tensor, target: Tensor, last: Tensor) -> Values:
+def measure(
+    pred: Tensor, target: Tensor, last: Tensor, before: tuple[Tensor, Tensor] | None = None
+) -> Values:
     """Measure one predicted frame.
 
     Args:
         pred: Shape (3, H, W), float in [0, 1].
         target: The true frame, likewise.
         last: The last known frame, likewise.
+        before: The two true frames before the target, in time, whose difference says what moves,
+            as in the packaged protocols; None where fewer are known.
+
+    Returns:
+        By measure and method; without the measures that do not apply: SSIM of frames below its
+        window, the moving area where nothing moves.
     """
     values: Values = {}
     for name, (function, _, smallest) in _MEASURES.items():
@@ -53,6 +68,14 @@ def measure(pred: Tensor, target: Tensor, last: Tensor) -> Values:
         for method, frame in ((PREDICTION, pred), (COPY_LAST, last)):
             value = function(frame[None, None], target[None, None], data_range=1.0)
             values[name, method] = float(value)
+    if before is None:
+        return values
+    mask = frame_difference_mask(torch.stack([*before, target])[None], 1)
+    if mask.any():
+        for method, frame in ((PREDICTION, pred), (COPY_LAST, last)):
+            pair = (frame[None, None], target[None, None])
+            value = psnr(*pair, data_range=1.0, variant="masked_mean", mask=mask)
+            values[_MOVING, method] = float(value)
     return values
 
 
@@ -61,43 +84,50 @@ class Scores:
 
     def __init__(self) -> None:
         self._sums: dict[int, Values] = defaultdict(lambda: defaultdict(float))
-        self._counts: dict[int, int] = defaultdict(int)
+        self._counts: dict[int, dict[tuple[str, str], int]] = defaultdict(lambda: defaultdict(int))
 
     def add(self, step: int, values: Values) -> None:
         """Note the values of a frame that lies `step` frames ahead."""
-        self._counts[step] += 1
         for key, value in values.items():
+            self._counts[step][key] += 1
             self._sums[step][key] += value
 
     def merge(self, others: "Scores") -> None:
         """Note all that another one noted."""
         for step, sums in others._sums.items():
-            self._counts[step] += others._counts[step]
             for key, value in sums.items():
+                self._counts[step][key] += others._counts[step][key]
                 self._sums[step][key] += value
 
     @property
     def positions(self) -> int:
         """Number of predictions that were measured."""
-        return max(self._counts.values(), default=0)
+        return max((n for counts in self._counts.values() for n in counts.values()), default=0)
 
     def lines(self) -> list[str]:
-        """Give a table: a row a measure and method, a column a frame ahead, at last their mean."""
+        """Give a table: a row a measure and method, a column a frame ahead, at last their mean.
+
+        A cell is empty where a measure does not apply; the mean is of the others.
+        """
         steps = sorted(self._counts)
-        first = max(len(_label(name, method)) for name in _MEASURES for method in _METHODS)
+        first = max(len(_label(name, method)) for name in _UNITS for method in _METHODS)
         head = " ".join(f"{f't+{step}':>7}" for step in steps)
         lines = [f"{'':{first}} {head} {'mean':>7}"]
-        for name in _MEASURES:
+        for name in _UNITS:
             for method in _METHODS:
-                means = [
-                    self._sums[step][name, method] / self._counts[step]
+                means = {
+                    step: self._sums[step][name, method] / self._counts[step][name, method]
                     for step in steps
                     if (name, method) in self._sums[step]
-                ]
+                }
                 if means:
-                    digits = 2 if _MEASURES[name][1] else 4
-                    row = " ".join(f"{v:7.{digits}f}" for v in [*means, sum(means) / len(means)])
-                    lines.append(f"{_label(name, method):{first}} {row}")
+                    digits = 2 if _UNITS[name] else 4
+                    cells = [
+                        f"{means[step]:7.{digits}f}" if step in means else " " * 7 for step in steps
+                    ]
+                    mean = sum(means.values()) / len(means)
+                    cells.append(f"{mean:7.{digits}f}")
+                    lines.append(f"{_label(name, method):{first}} {' '.join(cells)}")
         return lines
 
 
@@ -105,5 +135,5 @@ _METHODS = (PREDICTION, COPY_LAST)
 
 
 def _label(name: str, method: str) -> str:
-    unit = _MEASURES[name][1]
+    unit = _UNITS[name]
     return f"{name}{f', {unit}' if unit else ''}, {method}"

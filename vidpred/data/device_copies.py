@@ -1,33 +1,13 @@
 """Batches that are on the device before they are asked for."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar, cast
+from collections.abc import Iterable, Iterator
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from vidpred.batch import ClipBatch
-
-Item = TypeVar("Item")
-Begun = TypeVar("Begun")
-
-
-def one_ahead(
-    items: Iterable[Item], begin: Callable[[Item], Begun], finish: Callable[[Begun], Item]
-) -> Iterator[Item]:
-    """Begin the work on each item before the one ahead of it is handed over, in order.
-
-    Args:
-        items: Any number.
-        begin: Starts what `finish` ends, and does not wait for it.
-        finish: Gives the item that is handed over.
-    """
-    begun: list[Begun] = []
-    for item in items:
-        begun.append(begin(item))
-        if len(begun) > 1:
-            yield finish(begun.pop(0))
-    yield from map(finish, begun)
+from vidpred.prefetch import one_ahead
 
 
 def copied_ahead(batches: Iterable[ClipBatch], device: torch.device) -> Iterator[ClipBatch]:

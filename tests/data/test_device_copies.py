@@ -5,7 +5,8 @@ import torch
 
 from vidpred.batch import ClipBatch
 from vidpred.data import MovingShapesDataModule
-from vidpred.data.ahead import copied_ahead, one_ahead
+from vidpred.data.device_copies import copied_ahead
+from vidpred.prefetch import one_ahead
 
 
 def test_work_on_the_next_begins_before_an_item_is_handed_over() -> None:

@@ -65,9 +65,12 @@ def test_results_are_those_of_version_0_1(tmp_path: Path) -> None:
     assert sorted(written) == ["copy_last.json", "linear.json"]
     number = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")
     for name, text in written.items():
+        content = json.loads(text)
+        for row in content["rows"]:
+            del row["near_duplicates"]  # the one field that is new
         old, new = (
-            json.dumps({**json.loads(t), "provenance": None})
-            for t in ((GOLDEN / name).read_text(encoding="utf-8"), text)
+            json.dumps({**result, "provenance": None})
+            for result in (json.loads((GOLDEN / name).read_text(encoding="utf-8")), content)
         )
         # The order of keys included. Other processors round the last digits of sums differently.
         assert number.sub("#", new) == number.sub("#", old)

@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from vidpred.cli.scoring import at_least_zero, say, scoring_progress
+from vidpred.cli.common import at_least_zero, say
+from vidpred.cli.progress import counting
 
 
 def add_clips_parser(
@@ -15,7 +16,7 @@ def add_clips_parser(
         help="write the clips of a protocol as PNG frames",
         description="Write every clip of a protocol as a folder of PNG frames, the known ones "
         "first. Any program can predict from these; `vidpred score --target` takes the folder as "
-        "it is. Clips that are there already are left alone.",
+        "it is. Clips that exist are left alone.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("output", metavar="FOLDER", type=Path, help="where clips go")
@@ -49,7 +50,7 @@ def write_clips(arguments: argparse.Namespace) -> int:
     there = {name for unit in units for name in unit.names if (arguments.output / name).exists()}
     left = clips_left(units, there)
     failures = []
-    with scoring_progress() as progress:
+    with counting("Writing clips") as progress:
         for done, loaded in enumerate(read_ahead(left, workers=arguments.workers), start=1):
             for name, clip in loaded.items():
                 if isinstance(clip, VidpredError):

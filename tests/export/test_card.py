@@ -1,0 +1,134 @@
+"""Model cards compare what can be compared, and bold is for the best."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from synthetic_results import make_result
+
+from vidpred.evaluation.results.result import Result
+from vidpred.export import model_card
+from vidpred.export.scores import THIS, scores_of
+from vidpred.files import file_sha256
+from vidpred.models import GeneratorScale, MultiScaleGenerator
+from vidpred.storage import SavedPredictor
+from vidpred.storage.description import describe_frames, describe_predictor
+from vidpred.storage.saved import write_saved
+
+MOVING, WHOLE, BITS = "psnr.mathieu_code.moving", "psnr.standard.whole", "lpips.standard.whole"
+MEASURES = [
+    {"metric": "psnr", "variant": "mathieu_code", "area": "moving"},
+    {"metric": "psnr", "variant": "standard", "area": "whole"},
+    {"metric": "lpips", "variant": "standard", "area": "whole"},
+]
+PROTOCOL: dict[str, Any] = {
+    "name": "coded",
+    "description": "A protocol that skips.",
+    "videos": {"class_path": "vidpred.evaluation.FolderVideos", "init_args": {}},
+    "clips": {"starts": [0], "context_frames": 4, "horizon": 1},
+    "measures": MEASURES,
+    "skip": {"measure": MEASURES[0], "at_least": 50.0},
+}
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> SavedPredictor:
+    network = MultiScaleGenerator((GeneratorScale((4,), (3, 3)),), context_frames=3)
+    path = tmp_path / "tiny.safetensors"
+    saved = SavedPredictor(
+        path=path,
+        description=describe_predictor(network),
+        weights={name: torch.zeros_like(w) for name, w in network.state_dict().items()},
+        frames=describe_frames(network),
+    )
+    write_saved(path, saved)
+    return saved
+
+
+def result(name: str, kind: str, values: dict[str, tuple[float, float, float]]) -> Result:
+    rows = [
+        {
+            "clip": clip,
+            "video": clip,
+            "start": 0,
+            "fingerprint": "",
+            "motion": [1.0],
+            "moving": [0.1],
+            "values": {MOVING: [moving], WHOLE: [whole], BITS: [distance]},
+        }
+        for clip, (moving, whole, distance) in values.items()
+    ]
+    return make_result(name, PROTOCOL, rows, kind=kind)
+
+
+@pytest.fixture
+def results(saved: SavedPredictor) -> dict[str, Result]:
+    """Copying loses its easy clip to the skip, so that its own mean is 2 dB below the model's."""
+    copied = result(
+        "copy_last",
+        "baseline",
+        {"easy": (51.0, 40.0, 0.1), "fair": (40.3, 30.0, 0.2), "hard": (30.3, 20.0, 0.3)},
+    )
+    model = result(
+        "mine",
+        "model",
+        {"easy": (49.0, 39.0, 0.2), "fair": (40.0, 31.0, 0.3), "hard": (30.0, 20.5, 0.4)},
+    )
+    model["method"]["details"] = {"sha256": file_sha256(saved.path)}
+    return {"copy_last.json": copied, "mine.json": model}
+
+
+def rows_of(card: str) -> dict[str, list[str]]:
+    """By measure and area, the cells of the columns this and copy_last."""
+    lines = (line.strip("| ").split(" | ") for line in card.splitlines() if line.startswith("| "))
+    return {f"{c[0]}; {c[1].split(',')[0]}": c[2:] for c in lines if len(c) > 2}
+
+
+def test_columns_are_over_the_clips_that_all_have(
+    saved: SavedPredictor, results: dict[str, Result]
+) -> None:
+    (score,) = scores_of(saved, results)
+    own = score["summary"][MOVING]["mean"]
+    assert own == pytest.approx((49 + 40 + 30) / 3)
+    copied = score["baselines"]["copy_last"][MOVING]["mean"]
+    assert copied is not None
+    assert own - copied > 2  # what the old cards showed
+    common = score["common"]
+    assert common[THIS][MOVING]["mean"] == pytest.approx(35.0)
+    assert common["copy_last"][MOVING]["mean"] == pytest.approx(35.3)
+    assert common[THIS][MOVING]["clips"] == common["copy_last"][MOVING]["clips"] == [2]
+    assert common[THIS][WHOLE]["clips"] == [3]  # the skip is of the moving area
+    card = model_card(dataclasses.replace(saved, scores=[dict(score)]), name="t.st", sha256="")
+    rows = rows_of(card)
+    assert rows["PSNR, dB; moving area"] == ["35.00", "**35.30**"]
+    assert rows["PSNR, dB; whole frame"] == ["**30.17**", "30.00"]
+    assert rows["LPIPS, lower is better; whole frame"] == ["0.300", "**0.200**"]
+    assert "wherever that is so for one column: 2 clips in every column" in card
+    assert "no better than copying the last frame in PSNR (moving area), LPIPS" in card
+
+
+def test_equal_scores_are_both_bold_and_one_column_alone_is_not(
+    saved: SavedPredictor, results: dict[str, Result]
+) -> None:
+    for row in results["copy_last.json"]["rows"]:
+        row["values"][WHOLE] = [30.1667]
+    (score,) = scores_of(saved, results)
+    card = model_card(dataclasses.replace(saved, scores=[dict(score)]), name="t.st", sha256="")
+    assert rows_of(card)["PSNR, dB; whole frame"] == ["**30.17**", "**30.17**"]
+    (score,) = scores_of(saved, {"mine.json": results["mine.json"]})
+    card = model_card(dataclasses.replace(saved, scores=[dict(score)]), name="t.st", sha256="")
+    assert "**" not in card
+
+
+def test_files_of_0_1_show_no_means_of_other_clips_in_one_line(
+    saved: SavedPredictor, results: dict[str, Result]
+) -> None:
+    (score,) = scores_of(saved, results)
+    old = {key: value for key, value in score.items() if key != "common"}
+    card = model_card(dataclasses.replace(saved, scores=[old]), name="t.st", sha256="")
+    rows = rows_of(card)
+    assert rows["PSNR, dB; moving area"] == ["39.67", "\N{EN DASH}"]
+    assert rows["PSNR, dB; whole frame"] == ["**30.17**", "30.00"]
+    assert "for each method alone: its lines there hold no other method" in card

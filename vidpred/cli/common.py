@@ -1,0 +1,184 @@
+"""What all commands share: types of values, spelling of options, devices, modules, messages."""
+
+import argparse
+import importlib
+import os
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from vidpred.errors import VidpredError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def say(line: str) -> None:
+    """Print a message that is no result: on stderr, and at once."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def with_dashes(arguments: Iterable[str]) -> list[str]:
+    """Spell options with dashes, as all are declared; underscores are accepted as well.
+
+    Args:
+        arguments: Command line after the program's name. What follows `--` is left alone.
+    """
+    return _respelled(arguments, "_", "-")
+
+
+def with_underscores(arguments: Iterable[str]) -> list[str]:
+    """Spell options as the keys of a YAML file, for commands whose options are such keys.
+
+    Args:
+        arguments: As for `with_dashes`.
+    """
+    return _respelled(arguments, "-", "_")
+
+
+def _respelled(arguments: Iterable[str], old: str, new: str) -> list[str]:
+    arguments = list(arguments)
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    respelled = []
+    for argument in arguments[:end]:
+        name, equals, value = argument.partition("=")
+        if name.startswith("--"):
+            name = "--" + name[2:].replace(old, new)
+        respelled.append(name + equals + value)
+    return respelled + arguments[end:]
+
+
+def at_least_one(text: str) -> int:
+    """Read a whole number that is at least 1, such as a number of frames."""
+    number = int(text) if re.fullmatch(r"\d{1,9}", text) else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number that is at least 1")
+    return number
+
+
+def at_least_zero(text: str) -> int:
+    """Read a whole number that is at least 0, such as a number of workers."""
+    if not re.fullmatch(r"\d{1,18}", text):
+        raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number that is at least 0")
+    return int(text)
+
+
+def above_zero(text: str) -> float:
+    """Read a number above 0, such as a number of seconds."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r}; expected a number above 0")
+    return number
+
+
+def frame_rate(text: str) -> Fraction:
+    """Read frames per second."""
+    try:
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if rate <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected a rate such as 25 or 30000/1001")
+    return rate
+
+
+def frame_size(text: str) -> tuple[int, int]:
+    """Read width x height, in pixels."""
+    found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected width x height, such as 320x240")
+    return int(found[1]), int(found[2])
+
+
+def time_or_index(text: str) -> tuple[Fraction | None, int | None]:
+    """Read a time in seconds, or the index of a frame; the other one is None."""
+    if re.fullmatch(r"\d{1,12}", text):
+        return None, int(text)
+    found = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)s?", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}; expected a time such as 12.5s or 1:02.5, or the index of a frame"
+        )
+    hours, minutes, seconds = (Fraction(part or 0) for part in found.groups())
+    return (hours * 60 + minutes) * 60 + seconds, None
+
+
+def memory_amount(text: str) -> int:
+    """Read bytes from an amount such as 4GiB; each letter is a power of 1024 (4GB is 4GiB)."""
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", text.strip().lower())
+    amount = 0 if found is None else int(float(found[1]) * 1024 ** " kmgt".index(found[2] or " "))
+    if amount == 0:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected an amount such as 4GiB or 800MiB")
+    return amount
+
+
+def add_device_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--device`, which `device_of` takes."""
+    parser.add_argument(
+        "--device",
+        default="auto",
+        help="auto (a CUDA device if there is one), cpu, cuda, cuda:1 or mps (default: auto)",
+    )
+
+
+def device_of(name: str) -> "torch.device":
+    """Give the device of that name.
+
+    Raises:
+        VidpredError: When this machine has none.
+    """
+    import torch
+
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise VidpredError(
+            f"--device {name} cannot be used here ({str(error).splitlines()[0]}); expected auto, "
+            "cpu, or a device that this machine has"
+        ) from error
+    return device
+
+
+def add_module_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--module`, which `import_modules` takes."""
+    parser.add_argument(
+        "--module",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="Python module that defines the checkpoint's network, when it is your own; repeatable",
+    )
+
+
+def import_modules(names: Sequence[str]) -> list[ModuleType]:
+    """Import the modules of `--module`.
+
+    Raises:
+        VidpredError: When one cannot be imported.
+    """
+    return [_import(name) for name in names]
+
+
+def _import(name: str) -> ModuleType:
+    look_for_modules_here()
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise VidpredError(
+            f"--module {name}: {error}; expected the name of a module, as Python imports it here"
+        ) from error
+
+
+def look_for_modules_here() -> None:
+    """Let modules of the current folder be imported, which a console script does not do."""
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())

@@ -1,0 +1,145 @@
+"""Configurations on a command line: YAML files found, keys checked, mistakes in a sentence."""
+
+import difflib
+import importlib
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from vidpred.errors import VidpredError
+from vidpred.resources import packaged_configurations
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser
+
+_NO_HELP = (
+    *("Does not validate against", "Subtypes: ", "Errors:", "Given value"),
+    "- Expected a <class 'NoneType'>",
+)
+"""Beginnings of the lines of jsonargparse's messages that say nothing to a user."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Name the nearest known name, as the end of a sentence; empty when none is near.
+
+    Args:
+        name: What came.
+        known: What exists.
+    """
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def explain(message: str, parser: "ArgumentParser") -> str:
+    """Turn a message of jsonargparse into one that names the nearest key that exists.
+
+    Args:
+        message: Of jsonargparse 4.50 or later.
+        parser: That refused; its subcommands' keys are known as well.
+    """
+    lines: list[str] = []
+    built: str | None = None
+    for line in message.splitlines():
+        if line.strip().startswith(_NO_HELP):
+            continue
+        if found := re.search(r"class_path '([\w.]+)'", line):
+            built = found[1]
+        hint = ""
+        if found := re.search(r"Option '([\w.]+)' is not accepted", line):
+            hint = did_you_mean(found[1], _arguments_of(built))
+        elif found := re.search(r"(?:unrecognized arguments: --|accept option ')([\w.]+)", line):
+            hint = did_you_mean(found[1], _keys_of(parser, found[1]))
+        elif found := re.search(r"module '([\w.]+)' has no attribute '(\w+)'", line):
+            hint = did_you_mean(found[2], dir(importlib.import_module(found[1])))
+        lines.append(line + hint)
+    return "\n".join(lines)
+
+
+def _arguments_of(class_path: str | None) -> list[str]:
+    """Give what a class or function is built from, by its path in a configuration."""
+    from jsonargparse import ArgumentParser
+
+    try:
+        found = _find(class_path or "")
+        parser = ArgumentParser(exit_on_error=False)
+        if isinstance(found, type):
+            parser.add_class_arguments(found)
+        else:
+            parser.add_function_arguments(found)
+        return list(parser.get_defaults().keys())
+    except (ImportError, AttributeError, TypeError, ValueError):
+        return []  # the message alone has to do
+
+
+def _find(path: str) -> Any:
+    module, _, name = path.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError:
+        return getattr(_find(module), name)  # a method of a class
+
+
+def _keys_of(parser: "ArgumentParser", wrong: str) -> list[str]:
+    """Give the keys of all commands that are as deep as a wrong one."""
+    parsers = [parser]
+    for action in parser._actions:
+        if isinstance(choices := getattr(action, "choices", None), dict):
+            parsers += [choice for choice in choices.values() if hasattr(choice, "_actions")]
+    keys = {str(action.dest) for each in parsers for action in each._actions}
+    parts = {".".join(key.split(".")[: wrong.count(".") + 1]) for key in keys}
+    first, _, rest = wrong.partition(".")
+    tops = {key.split(".")[0] for key in keys}
+    if rest and first not in tops:  # `--modle.x`: the rest may be right
+        return [f"{top}.{rest}" for top in tops]
+    return sorted(parts)
+
+
+def resolve_configurations(arguments: Sequence[str]) -> list[str]:
+    """Replace each YAML file that is not here by the one of that name in the package.
+
+    Args:
+        arguments: Command line, with `-c FILE`, `--KEY FILE` or `--KEY=FILE`.
+
+    Returns:
+        The same command line with paths that exist.
+
+    Raises:
+        VidpredError: When a file is in neither place or is no YAML.
+    """
+    return [
+        f"{key}={_resolve(value)}" if key.startswith("--") and _is_yaml(value) else _resolve(whole)
+        for whole in arguments
+        for key, _, value in [whole.partition("=")]
+    ]
+
+
+def _is_yaml(argument: str) -> bool:
+    return argument.endswith((".yaml", ".yml"))
+
+
+def _resolve(argument: str) -> str:
+    if not _is_yaml(argument):
+        return argument
+    if Path(argument).is_file():
+        _require_yaml(Path(argument))
+        return argument
+    root = packaged_configurations()
+    for candidate in (root / argument, root / argument.removeprefix("configs/")):
+        if candidate.is_file():
+            return str(candidate)
+    available = [str(path.relative_to(root)) for path in sorted(root.glob("**/*.yaml"))]
+    raise VidpredError(
+        f"no configuration {argument}, neither here nor in the package"
+        f"{did_you_mean(argument.removeprefix('configs/'), available)}; "
+        f"expected a YAML file or one of {', '.join(available)}"
+    )
+
+
+def _require_yaml(path: Path) -> None:
+    try:
+        yaml.safe_load(path.read_bytes())
+    except yaml.YAMLError as error:
+        raise VidpredError(f"{path}: not valid YAML: {error}") from error

@@ -1,0 +1,54 @@
+"""Methods that are ahead where things move, and ruin the rest of the frame."""
+
+from collections.abc import Mapping, Sequence
+
+from vidpred.evaluation.compare.common_clips import describe_measure
+from vidpred.evaluation.compare.measure_table import MeasureTable
+
+
+def whole_frame_measure(keys: Sequence[str], key: str) -> str | None:
+    """Give the measure of the whole frame that belongs to one of the moving area.
+
+    Args:
+        keys: Of all measures.
+        key: Of the moving area.
+
+    Returns:
+        The same metric by the same convention, else by the standard one; None when there is
+        neither, or the measure is of whole frames itself.
+
+    Example:
+        >>> keys = ["psnr.masked_mean.moving", "ssim.standard.whole", "psnr.standard.whole"]
+        >>> whole_frame_measure(keys, keys[0])
+        'psnr.standard.whole'
+    """
+    about = describe_measure(key)
+    if about["area"] != "moving":
+        return None
+    wanted = (f"{about['metric']}.{variant}.whole" for variant in (about["variant"], "standard"))
+    return next((name for name in wanted if name in keys), None)
+
+
+def ruined(tables: Mapping[str, MeasureTable], key: str, baseline: str | None) -> list[str]:
+    """Name the methods that beat copying in the moving area and lose to it in the whole frame.
+
+    Args:
+        tables: By measure.
+        key: Of the moving area; others give no names.
+        baseline: The method that copies the last frame; None gives no names.
+
+    Returns:
+        Names, in the order of the ranking: ahead of copying by `key`, and behind it in the whole
+        frame by an interval that lies below 0 (by the mean, where there is no interval).
+    """
+    whole = whole_frame_measure(list(tables), key)
+    if whole is None or baseline is None:
+        return []
+    found: list[str] = []
+    for name in tables[key]["ranking"]:
+        moving, frame = (tables[k]["scores"][name] for k in (key, whole))
+        bounds = frame["gain_interval"]
+        behind = frame["gain"] if bounds is None else bounds[1]
+        if (moving["gain"] or 0) > 0 and behind is not None and behind < 0:
+            found.append(name)
+    return found
