@@ -4,7 +4,7 @@ from vidpred import __version__
 
 project = "vidpred"
 author = "The vidpred authors"
-copyright = "The vidpred authors, Apache-2.0"  # noqa: A001  Sphinx reads this name
+copyright = "The vidpred authors, Apache-2.0"
 version = release = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
