@@ -52,7 +52,12 @@ def differences(there: Any, here: Any) -> dict[str, tuple[Any, Any]]:
 
 
 def python_number(value: Any) -> Any:
-    """Give a number as Python's own: the command line has classes for what it has checked."""
+    """Give a number as Python's own: the command line has classes for what it has checked.
+
+    Those in a list or tuple too, which then is a list.
+    """
+    if isinstance(value, list | tuple):
+        return [python_number(item) for item in value]
     for kind in (bool, int, float):
         if isinstance(value, kind):
             return kind(value)

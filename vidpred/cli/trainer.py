@@ -23,7 +23,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from vidpred.cli.common import look_for_modules_here, with_underscores
 from vidpred.cli.configuration_parser import explain, resolve_configurations
-from vidpred.data import ClipDataModule, UCF101DataModule
+from vidpred.data import ClipStreamDataModule, UCF101DataModule
 from vidpred.errors import TrainingDivergedError, VidpredError
 from vidpred.loggers import ResilientWandbLogger, RunCSVLogger
 from vidpred.resources import packaged_configurations
@@ -201,7 +201,8 @@ class VidpredCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Say where the run will be; refuse other data than it had, before anything is written."""
-        if isinstance(self.datamodule, ClipDataModule):
+        if isinstance(self.datamodule, ClipStreamDataModule):
+            self.datamodule.follow(self.model)
             self.datamodule.accept_changes = self._get(self.config, "accept_changes")
             self.datamodule.trainer = self.trainer
             state = self._checkpoint.get(type(self.datamodule).__qualname__)

@@ -1,12 +1,14 @@
-"""Video data sets: lists, random patches, whole clips."""
+"""Video data sets: lists, training clips at random, whole evaluation clips."""
 
 from vidpred.data.base import ClipDataModule
-from vidpred.data.blocks import BlockPart, TrainingBlocks
+from vidpred.data.blocks import BlockPart, TrainingBlocks, TrainingStream
 from vidpred.data.catalog import ClipSample, Listing, Split, Video, collate_clips
 from vidpred.data.evaluation_clips import EvaluationClips
 from vidpred.data.loading import BlockSampler, ClipLoader, TrainingLoader
 from vidpred.data.moving_shapes import MovingShapesDataModule, write_moving_shapes
+from vidpred.data.options import ClipLengths
 from vidpred.data.shapes_world import MOTIONS, Motion, render_moving_shapes
+from vidpred.data.streaming import ClipStreamDataModule
 from vidpred.data.training_clips import TrainingClips
 from vidpred.data.ucf101 import UCF101DataModule
 from vidpred.data.video_folder import VideoFolderDataModule
@@ -17,8 +19,10 @@ __all__ = [
     "BlockPart",
     "BlockSampler",
     "ClipDataModule",
+    "ClipLengths",
     "ClipLoader",
     "ClipSample",
+    "ClipStreamDataModule",
     "EvaluationClips",
     "Listing",
     "Motion",
@@ -27,6 +31,7 @@ __all__ = [
     "TrainingBlocks",
     "TrainingClips",
     "TrainingLoader",
+    "TrainingStream",
     "UCF101DataModule",
     "Video",
     "VideoFolderDataModule",

@@ -1,6 +1,6 @@
 """Many patches from one decode, mixed so that a batch still comes from many videos."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -9,10 +9,30 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from vidpred.batch import ClipBatch
-from vidpred.data.catalog import ClipSample
+from vidpred.data.catalog import ClipSample, require_same_conditions
 from vidpred.data.shared_memory import room
-from vidpred.data.training_clips import TrainingClips
-from vidpred.errors import SettingError, VidpredError
+from vidpred.errors import DataError, SettingError, VidpredError
+
+
+class TrainingStream(Protocol):
+    """Draws of clips at positions that the seed fixes, as `vidpred.data.TrainingClips`.
+
+    Attributes:
+        seed: Of the whole stream.
+    """
+
+    seed: int
+
+    @property
+    def together(self) -> int:
+        """Neighboring positions that are of different videos where there are enough."""
+
+    @property
+    def patches(self) -> int:
+        """Patches of one position."""
+
+    def __getitem__(self, position: int) -> ClipSample:
+        """Give the patches of a position."""
 
 
 class BlockPart(NamedTuple):
@@ -47,10 +67,10 @@ class TrainingBlocks(Dataset[list[ClipBatch] | VidpredError]):
         ValueError: When it is not.
     """
 
-    def __init__(self, stream: TrainingClips, *, batch_size: int) -> None:
+    def __init__(self, stream: TrainingStream, *, batch_size: int) -> None:
         self.stream = stream
         self.batch_size = batch_size
-        self.videos = stream.draws.together
+        self.videos = stream.together
         if self.videos % batch_size:
             raise SettingError(
                 f"{self.videos} draws are together; expected a multiple of batch_size {batch_size}"
@@ -112,29 +132,58 @@ class Block:
     def __init__(self, wanted: range) -> None:
         self._wanted = wanted
         self._tensors: dict[str, Tensor] = {}
+        self._conditions: dict[str, Tensor] = {}
+        self._first: ClipSample | None = None
         self._names = [""] * len(wanted)
 
     def take(self, sample: ClipSample, places: npt.NDArray[np.int64]) -> None:
-        """Put the patches of a draw to their places."""
+        """Put the patches of a draw to their places.
+
+        Raises:
+            DataError: When they cannot be in a batch with those before, or there is no room.
+        """
+        self._first = self._first or sample
+        _require_alike(self._first, sample)
         kept = [(k, place) for k, place in enumerate(places.tolist()) if place in self._wanted]
         chosen = torch.tensor([k for k, _ in kept], dtype=torch.int64)
         target = torch.tensor([self._wanted.index(place) for _, place in kept], dtype=torch.int64)
         for name in ("frames", "start", "accepted"):
-            found = sample[name]
-            if name not in self._tensors:
-                self._tensors[name] = room((len(self._wanted), *found.shape[1:]), found.dtype)
-            self._tensors[name].index_copy_(0, target, found[chosen])
+            self._fill(self._tensors, name, sample[name][chosen], target)
+        for name, found in sample.get("condition", {}).items():
+            self._fill(self._conditions, name, found[chosen], target)
         for place in target.tolist():
             self._names[place] = sample["video_id"]
 
     def batches(self, size: int) -> list[ClipBatch]:
         """Give them."""
         return [
-            ClipBatch(
-                frames=self._tensors["frames"][first : first + size],
-                video_id=self._names[first : first + size],
-                start=self._tensors["start"][first : first + size],
-                accepted=self._tensors["accepted"][first : first + size],
-            )
-            for first in range(0, len(self._wanted), size)
+            self._batch(slice(first, first + size)) for first in range(0, len(self._wanted), size)
         ]
+
+    def _batch(self, part: slice) -> ClipBatch:
+        batch = ClipBatch(
+            frames=self._tensors["frames"][part],
+            video_id=self._names[part],
+            start=self._tensors["start"][part],
+            accepted=self._tensors["accepted"][part],
+        )
+        if self._conditions:
+            batch["condition"] = {name: found[part] for name, found in self._conditions.items()}
+        return batch
+
+    def _fill(self, tensors: dict[str, Tensor], name: str, found: Tensor, places: Tensor) -> None:
+        if name not in tensors:
+            tensors[name] = room((len(self._wanted), *found.shape[1:]), found.dtype)
+        tensors[name].index_copy_(0, places, found)
+
+
+def _require_alike(first: ClipSample, sample: ClipSample) -> None:
+    sizes = [tuple(each["frames"].shape[-2:]) for each in (sample, first)]
+    if sizes[0] != sizes[1]:
+        (height, width), (rows, columns) = sizes
+        raise DataError(
+            f"whole frames of {sample['video_id']} are {height} x {width}, those of "
+            f"{first['video_id']} {rows} x {columns}; a batch needs one size: set data.resize, or "
+            "train on patches (data.patch_size)"
+        )
+    require_same_conditions(first, sample)

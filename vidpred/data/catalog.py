@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from torch import Tensor
 
@@ -53,19 +53,21 @@ class ClipSample(TypedDict):
         video_id: Name of the video.
         start: int64, shape (P,): index of the first frame of each one's clip.
         accepted: bool, shape (P,): whether a patch moves enough; true in evaluation.
+        condition: By name, shape (P, T, ...); absent where the video has none.
     """
 
     frames: Tensor
     video_id: str
     start: Tensor
     accepted: Tensor
+    condition: NotRequired[dict[str, Tensor]]
 
 
 def collate_clips(samples: Sequence[ClipSample]) -> ClipBatch:
     """Join draws into a batch; the patches of one draw stay next to each other.
 
     Raises:
-        DataError: When frame sizes differ, or a worker has no room for the batch.
+        DataError: When frame sizes or conditions differ, or a worker has no room for the batch.
     """
     sizes = {tuple(sample["frames"].shape[-2:]): sample["video_id"] for sample in samples}
     if len(sizes) > 1:
@@ -75,12 +77,42 @@ def collate_clips(samples: Sequence[ClipSample]) -> ClipBatch:
             "set eval_batch_size: 1, or bring the videos to one size"
         )
     names = [name for sample in samples for name in [sample["video_id"]] * len(sample["frames"])]
-    return ClipBatch(
+    batch = ClipBatch(
         frames=joined([sample["frames"] for sample in samples]),
         video_id=names,
         start=joined([sample["start"] for sample in samples]),
         accepted=joined([sample["accepted"] for sample in samples]),
     )
+    for sample in samples:
+        require_same_conditions(samples[0], sample)
+    if "condition" in samples[0]:
+        batch["condition"] = {
+            name: joined([sample["condition"][name] for sample in samples])
+            for name in samples[0]["condition"]
+        }
+    return batch
+
+
+def require_same_conditions(one: ClipSample, other: ClipSample) -> None:
+    """Refuse to join clips whose conditions differ in name, shape or type.
+
+    Raises:
+        DataError: Naming both videos.
+    """
+    told, expected = _conditions_in_words(other), _conditions_in_words(one)
+    if told != expected:
+        raise DataError(
+            f"{other['video_id']} has conditions {told}, and {one['video_id']} {expected}; "
+            "expected the same for all videos of a data set"
+        )
+
+
+def _conditions_in_words(sample: ClipSample) -> str:
+    found = [
+        f"{name} ({values.dtype}, {list(values.shape[2:])} a frame)"
+        for name, values in sorted(sample.get("condition", {}).items())
+    ]
+    return ", ".join(found) or "none"
 
 
 def evenly_spaced(videos: Sequence[Video], count: int | None) -> list[Video]:

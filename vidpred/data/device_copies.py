@@ -1,7 +1,7 @@
 """Batches that are on the device before they are asked for."""
 
-from collections.abc import Iterable, Iterator
-from typing import cast
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -24,10 +24,7 @@ def copied_ahead(batches: Iterable[ClipBatch], device: torch.device) -> Iterator
 
     def begin(batch: ClipBatch) -> tuple[ClipBatch, torch.cuda.Event]:
         with torch.cuda.stream(stream):
-            copied = {
-                name: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
-                for name, value in batch.items()
-            }
+            copied = _each_tensor(batch, lambda value: value.to(device, non_blocking=True))
             done = torch.cuda.Event()  # type: ignore[no-untyped-call]
             done.record()
         return cast(ClipBatch, copied), done
@@ -36,9 +33,17 @@ def copied_ahead(batches: Iterable[ClipBatch], device: torch.device) -> Iterator
         batch, done = begun
         learning = torch.cuda.current_stream(device)
         learning.wait_event(done)
-        for value in batch.values():
-            if isinstance(value, Tensor):
-                value.record_stream(learning)  # its memory is not given away while it is used
+        # The memory is not given away while it is used.
+        _each_tensor(batch, lambda value: value.record_stream(learning))
         return batch
 
     return one_ahead(batches, begin, finish)
+
+
+def _each_tensor(values: Any, change: Callable[[Tensor], Any]) -> Any:
+    """Change the tensors of a batch, those of its conditions included."""
+    if isinstance(values, Tensor):
+        return change(values)
+    if isinstance(values, Mapping):
+        return {name: _each_tensor(value, change) for name, value in values.items()}
+    return values

@@ -1,49 +1,61 @@
 """The first frames of each video, whole."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from pytorch_lightning.utilities import rank_zero_warn
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from vidpred.data.catalog import ClipSample, Split, Video
 from vidpred.errors import DataError, VideoError, VidpredError
+from vidpred.ops.frame_format import reformat_uint8
 from vidpred.video import check_clip, read_clip
+from vidpred.video.conditions import clip_conditions
 
 NAMED_PROBLEMS = 3
 """Videos that a warning names before it only counts."""
 
 
 class EvaluationClips(Dataset[ClipSample]):
-    """The first `length` frames of each video at full size, in the order given.
+    """The first `length` frames of each video, whole, in the order given, with their conditions.
 
     Args:
         videos: Videos that have these frames, see `readable_videos`.
         length: context_frames + eval_horizon.
         frame_step: Distance between two frames of a clip.
+        resize: Height and width to which frames are resized; None keeps their size.
+        gray: Whether frames are gray.
     """
 
-    def __init__(self, videos: Sequence[Video], *, length: int, frame_step: int) -> None:
+    def __init__(
+        self,
+        videos: Sequence[Video],
+        *,
+        length: int,
+        frame_step: int,
+        resize: tuple[int, int] | None = None,
+        gray: bool = False,
+    ) -> None:
         self.videos = list(videos)
         self.length = length
         self.frame_step = frame_step
+        self.resize = resize
+        self.gray = gray
 
     def __len__(self) -> int:
         """Number of videos."""
         return len(self.videos)
 
     def __getitem__(self, index: int) -> ClipSample:
-        """Read one video's clip, shape (1, T, C, H, W)."""
+        """Read one video's clip, frames of shape (1, T, C, H, W)."""
         video = self.videos[index]
         frames = read_clip(video.path, 0, self.length, self.frame_step)
-        accepted = torch.ones(1, dtype=torch.bool)
-        return ClipSample(
-            frames=frames[None],
-            video_id=video.video_id,
-            start=torch.zeros(1, dtype=torch.int64),
-            accepted=accepted,
+        conditions = clip_conditions(video.path, 0, self.length, self.frame_step)
+        return evaluation_sample(
+            reformat_uint8(frames, size=self.resize, gray=self.gray), video.video_id, conditions
         )
 
     def __getitems__(self, indices: Sequence[int]) -> "list[ClipSample] | VidpredError":
@@ -52,6 +64,27 @@ class EvaluationClips(Dataset[ClipSample]):
             return [self[index] for index in indices]
         except VidpredError as error:
             return error
+
+
+def evaluation_sample(
+    frames: Tensor, video_id: str, conditions: Mapping[str, Tensor] | None = None
+) -> ClipSample:
+    """Give a whole clip as a draw of one.
+
+    Args:
+        frames: uint8, shape (T, C, H, W), from the beginning of its video.
+        video_id: Name of the video.
+        conditions: By name, shape (T, ...).
+    """
+    sample = ClipSample(
+        frames=frames[None],
+        video_id=video_id,
+        start=torch.zeros(1, dtype=torch.int64),
+        accepted=torch.ones(1, dtype=torch.bool),
+    )
+    if conditions:
+        sample["condition"] = {name: values[None] for name, values in conditions.items()}
+    return sample
 
 
 def readable_videos(
@@ -78,6 +111,7 @@ def readable_videos(
 
     def examine(video: Video) -> VideoError | tuple[int, int]:
         try:
+            clip_conditions(video.path, 0, length, frame_step)
             return check_clip(video.path, 0, length, frame_step)
         except VideoError as error:
             return error
@@ -100,6 +134,6 @@ def readable_videos(
     if one_size and len(sizes) > 1:
         raise DataError(
             f"the {split} videos have frames of {len(sizes)} sizes ({', '.join(sizes[:3])} ...), "
-            "which make no batch of several; set eval_batch_size to 1"
+            "which make no batch of several; set eval_batch_size to 1, or data.resize"
         )
     return list(readable)

@@ -92,7 +92,7 @@ def choose_patches(
         # Most moving patches are found in a few tries, so crops are looked at one by one.
         for top, left in zip(tops[patch].tolist(), lefts[patch].tolist(), strict=True):
             accepted = motion_of_crop(before, after, top, left, size) > threshold
-            if accepted:
-                break
+            if accepted or (rows, columns) == before.shape[:2]:
+                break  # of a whole frame, there is one crop
         corners.append(Corner(top, left, accepted))
     return corners

@@ -8,6 +8,7 @@ from lightning_utilities.core.rank_zero import rank_zero_info
 
 from vidpred.data.catalog import Video
 from vidpred.errors import DataError
+from vidpred.video.conditions import conditions_path
 
 
 def describe_videos(videos: Sequence[Video]) -> str:
@@ -17,7 +18,14 @@ def describe_videos(videos: Sequence[Video]) -> str:
         names.update(f"{video.video_id}\n".encode())
         size = video.path.stat().st_size if video.path.is_file() else 0  # or a folder of frames
         sizes.update(f"{size}\n".encode())
+        conditions = conditions_path(video.path)
+        if conditions.is_file():
+            sizes.update(f"{conditions.stat().st_size}\n".encode())
     return f"{len(videos)} (names {names.hexdigest()[:8]}, sizes {sizes.hexdigest()[:8]})"
+
+
+WITHOUT_A_NAME = {"resize": None, "color": "rgb"}
+"""What options were in checkpoints that do not name them: those of 0.1."""
 
 
 def require_same_stream(
@@ -33,6 +41,7 @@ def require_same_stream(
     Raises:
         DataError: Naming what changed.
     """
+    before = {**WITHOUT_A_NAME, **before}
     changes = [
         f"{name} was {before.get(name)}, is {value}"
         for name, value in now.items()

@@ -10,11 +10,13 @@ import torch
 from torch.utils.data import Dataset
 
 from vidpred.data.catalog import ClipSample, Video
+from vidpred.data.clip_format import Clip, Size, in_format
 from vidpred.data.index.video_index import VideoIndex
 from vidpred.data.patches import choose_patches
 from vidpred.data.video_draws import VideoDraws
 from vidpred.errors import DataError, VideoError
-from vidpred.video import DecodedClip, VideoInfo, decode_clips, probe
+from vidpred.video import VideoInfo, decode_clips, probe
+from vidpred.video.conditions import conditions_path, cut_conditions, read_conditions
 
 logger = logging.getLogger(__name__)
 
@@ -28,13 +30,14 @@ class TrainingClips(Dataset[ClipSample]):
     Item `position` depends on the seed and the position alone, not on the worker that reads it nor
     on what was read before. Any position at or above 0 can be asked for. A video that cannot be
     read, is shorter than a clip or smaller than a patch is named once in the log, and another one
-    is drawn.
+    is drawn. Conditions of a video (`vidpred.video.conditions`) come with its frames.
 
     Args:
         videos: What to draw from.
         context_frames: Frames before the first target; motion is judged on the last two.
         horizon: Frames after them.
-        patch_size: Height and width of a patch, in pixels.
+        patch_size: Height and width of a patch in pixels, one number for squares; None gives whole
+            frames, one of each clip.
         motion_threshold: See `choose_patches`.
         clips_per_video: Clips that one pass through a video gives, at different starts while there
             are enough.
@@ -45,6 +48,8 @@ class TrainingClips(Dataset[ClipSample]):
         index: What is known of the videos; what breaks while it is decoded goes into its
             quarantine. None reads each video's packets when it is first drawn.
         max_damaged: Share of the videos that may break before this is an error.
+        resize: Height and width to which frames are resized before patches are cut.
+        gray: Whether frames are gray.
         left_out: Videos that are not drawn, and why: the quarantine as the run found it.
     """
 
@@ -54,7 +59,7 @@ class TrainingClips(Dataset[ClipSample]):
         *,
         context_frames: int,
         horizon: int,
-        patch_size: int,
+        patch_size: int | Size | None,
         motion_threshold: float,
         clips_per_video: int,
         patches_per_clip: int,
@@ -64,6 +69,8 @@ class TrainingClips(Dataset[ClipSample]):
         index: VideoIndex | None = None,
         max_damaged: float = 1.0,
         left_out: Mapping[Path, str] | None = None,
+        resize: Size | None = None,
+        gray: bool = False,
     ) -> None:
         self.index = index
         self.left_out = dict(left_out or {})
@@ -71,10 +78,13 @@ class TrainingClips(Dataset[ClipSample]):
         self.videos = sorted(videos, key=lambda video: video.video_id)
         self.context_frames = context_frames
         self.length = context_frames + horizon
-        self.patch_size = patch_size
+        self.patch_shape = (patch_size, patch_size) if isinstance(patch_size, int) else patch_size
+        self.resize = resize
+        self.gray = gray
         self.motion_threshold = motion_threshold
         self.clips_per_video = clips_per_video
-        self.patches_per_clip = patches_per_clip
+        # All crops of a whole frame are the same.
+        self.patches_per_clip = 1 if patch_size is None else patches_per_clip
         self.frame_step = frame_step
         self.seed = seed
         labels = [video.label for video in self.videos]
@@ -85,6 +95,11 @@ class TrainingClips(Dataset[ClipSample]):
         self._damaged = torch.zeros(len(self.videos), dtype=torch.uint8)
         for flags in (self._named, self._damaged):
             flags.share_memory_()  # type: ignore[no-untyped-call] # torch
+
+    @property
+    def together(self) -> int:
+        """Positions that share their draws out; see `VideoDraws`."""
+        return self.draws.together
 
     @property
     def patches(self) -> int:
@@ -124,15 +139,20 @@ class TrainingClips(Dataset[ClipSample]):
             raise VideoError(
                 path, f"it has {info.num_frames} frames; a clip of this training takes {span}"
             )
-        if min(info.height, info.width) < self.patch_size:
+        height, width = self.resize or (info.height, info.width)
+        shape = self.patch_shape or (height, width)
+        if height < shape[0] or width < shape[1]:
             raise VideoError(
                 path,
-                f"its frames are {info.height} x {info.width}, smaller than the patches "
-                f"({self.patch_size} x {self.patch_size})",
+                f"its frames are {height} x {width}, smaller than the patches "
+                f"({shape[0]} x {shape[1]})",
             )
+        rows = read_conditions(path)
         possible = info.num_frames - span + 1
         few = possible < self.clips_per_video
         starts = np.sort(rng.choice(possible, self.clips_per_video, replace=few)).tolist()
+        frames = [range(start, start + span, self.frame_step) for start in starts]
+        conditions = [cut_conditions(rows, cut, path=conditions_path(path)) for cut in frames]
         clips = decode_clips(path, starts, self.length, self.frame_step, info=info)
         try:
             with closing(clips):
@@ -141,12 +161,20 @@ class TrainingClips(Dataset[ClipSample]):
         except VideoError as error:
             self._set_aside(index, error)
             raise
-        return ClipSample(
+        sample = ClipSample(
             frames=torch.cat([frames for frames, _ in cut]),
             video_id=self.videos[index].video_id,
             start=torch.tensor(starts).repeat_interleave(self.patches_per_clip),
             accepted=torch.cat([accepted for _, accepted in cut]),
         )
+        if rows:
+            sample["condition"] = {
+                name: torch.stack([found[name] for found in conditions]).repeat_interleave(
+                    self.patches_per_clip, dim=0
+                )
+                for name in rows
+            }
+        return sample
 
     def _facts(self, path: Path) -> VideoInfo:
         if self.index is not None:
@@ -178,24 +206,56 @@ class TrainingClips(Dataset[ClipSample]):
                 "`vidpred data doctor` says what is wrong"
             ) from error
 
-    def _cut(
-        self, clip: DecodedClip, rng: np.random.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        last = self.context_frames - 1
-        corners = choose_patches(
-            # One context frame shows no motion: the first target then stands in for the second.
-            clip.frame(max(last - 1, 0)),
-            clip.frame(max(last, 1)),
-            size=self.patch_size,
+    def _cut(self, clip: Clip, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        clip = in_format(clip, size=self.resize, gray=self.gray)
+        return cut_patches(
+            clip,
+            self.patch_shape,
+            context_frames=self.context_frames,
             count=self.patches_per_clip,
             threshold=self.motion_threshold,
             rng=rng,
         )
-        patches = clip.patches([(top, left) for top, left, _ in corners], self.patch_size)
-        frames = torch.from_numpy(patches).permute(0, 1, 4, 2, 3)
-        return frames, torch.tensor([corner.accepted for corner in corners])
 
     def _name(self, index: int, error: VideoError) -> None:
         if not self._named[index]:
             self._named[index] = 1
             logger.warning("left out of this draw, another video is taken: %s", error)
+
+
+def cut_patches(
+    clip: Clip,
+    size: Size | None,
+    *,
+    context_frames: int,
+    count: int,
+    threshold: float,
+    rng: np.random.Generator,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cut patches that move out of a clip; see `choose_patches`.
+
+    Args:
+        clip: T frames.
+        size: Height and width of a patch; None takes whole frames.
+        context_frames: Of the clip; motion is judged on the last two.
+        count: P, the number of patches.
+        threshold: Of motion.
+        rng: Random source.
+
+    Returns:
+        The patches, uint8, shape (P, T, C, H, W); and whether each moves enough, bool, shape (P,).
+    """
+    size = size or (clip.height, clip.width)
+    last = context_frames - 1
+    corners = choose_patches(
+        # One context frame shows no motion: the first target then stands in for the second.
+        clip.frame(max(last - 1, 0)),
+        clip.frame(max(last, 1)),
+        size=size,
+        count=count,
+        threshold=threshold,
+        rng=rng,
+    )
+    patches = clip.patches([(top, left) for top, left, _ in corners], size)
+    frames = torch.from_numpy(patches).permute(0, 1, 4, 2, 3)
+    return frames, torch.tensor([corner.accepted for corner in corners])

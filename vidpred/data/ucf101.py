@@ -47,10 +47,6 @@ class UCF101DataModule(ClipDataModule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.split not in (1, 2, 3):
-            raise ValueError(f"split is {self.split}; expected 1, 2 or 3, the official splits")
-        if not 0 < self.val_fraction < 1:
-            raise ValueError(f"val_fraction is {self.val_fraction}; expected a number in (0, 1)")
         self._root = Path(self.root).expanduser()
         self._list_dir = Path(self.list_dir or self._root / LIST_DIR).expanduser()
 

@@ -48,13 +48,10 @@ class VideoFolderDataModule(ClipDataModule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if (
-            min(self.val_fraction, self.test_fraction) <= 0
-            or self.val_fraction + self.test_fraction >= 1
-        ):
+        if self.val_fraction + self.test_fraction >= 1:
             raise ValueError(
                 f"val_fraction is {self.val_fraction}, test_fraction {self.test_fraction}; "
-                "expected both above 0 and their sum below 1"
+                "expected their sum below 1"
             )
         lists = (self.train_list, self.val_list, self.test_list)
         given = [path for path in lists if path is not None]
