@@ -25,7 +25,7 @@ def add_quickstart_parser(
         "quickstart",
         help="train and test a small predictor on moving shapes, in a few minutes",
         description="Write a small set of real AVI files, train the adversarial predictor of "
-        "Mathieu et al. 2016 at reduced width, and test it beside copying the last frame. Needs "
+        "Mathieu et al. 2016 at reduced width, and test it against copying the last frame. Needs "
         "no data, no account and no GPU.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
@@ -74,7 +74,7 @@ def run_quickstart(arguments: argparse.Namespace) -> int:
     )
     if not isinstance(cli, VidpredCLI):
         return cli
-    say("3/3 testing the best checkpoint beside copying the last frame")
+    say("3/3 testing the best checkpoint against copying the last frame")
     best = str(output / "checkpoints" / "best.ckpt")
     cli.trainer.test(cli.model, datamodule=cli.datamodule, ckpt_path=best, verbose=False)
     # `trainer.callbacks` is set by a function of Lightning, so its type is not known.

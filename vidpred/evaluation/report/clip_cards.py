@@ -9,7 +9,7 @@ from vidpred.evaluation.report.appearance import Appearance, appearances
 from vidpred.evaluation.report.clip_pictures import ClipPictures, clip_pictures, no_pictures
 
 MEDIA_BUDGET = 9_000_000
-"""Bytes of all pictures and videos as they stand in the page; plotly.js adds 5 MB."""
+"""Bytes of all pictures and videos as they are in the page; plotly.js adds 5 MB."""
 
 
 class Tag(TypedDict):
