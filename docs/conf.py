@@ -9,7 +9,6 @@ version = release = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
-suppress_warnings = ["toc.not_readable"]  # serve and what-is-read are still to come
 
 myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence", "deflist"]

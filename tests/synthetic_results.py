@@ -13,10 +13,10 @@ from torch.nn import functional as F
 
 from vidpred.data.shapes_world import MOTIONS, render_moving_shapes
 from vidpred.evaluation.compare.comparison import compare
+from vidpred.evaluation.fingerprints import digest_of_names
 from vidpred.evaluation.measures import Measure
 from vidpred.evaluation.protocol import Skip, digest_of
 from vidpred.evaluation.results.averages import summarize
-from vidpred.evaluation.results.fingerprints import digest_of_names
 from vidpred.evaluation.results.result import FORMAT, Result
 from vidpred.evaluation.scoring.gallery import FOLDER
 from vidpred.evaluation.scoring.methods import TRUTH

@@ -7,12 +7,14 @@ from vidpred._version import __version__
 __all__ = ["__version__", "load"]
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+    from types import ModuleType
 
     from vidpred.prediction.video_predictor import VideoPredictor
 
 
-def load(path: "str | Path") -> "VideoPredictor":
+def load(path: "str | Path", *, modules: "Sequence[ModuleType]" = ()) -> "VideoPredictor":
     """Load a predictor, in evaluation mode on the CPU; nothing in a file can run code.
 
     It takes tensors, NumPy arrays and paths of videos; see
@@ -22,6 +24,8 @@ def load(path: "str | Path") -> "VideoPredictor":
         path: A checkpoint that `vidpred fit` wrote, a safetensors file that `vidpred export` wrote,
             the name of a bundled pretrained model such as "small", or that of a baseline such as
             "optical_flow" (a file of this name that is here comes first).
+        modules: Where the class of its network may be, next to `vidpred.models`: a file may not
+            choose what to import. Your own network: `vidpred.load(path, modules=[my_networks])`.
 
     Raises:
         vidpred.errors.CheckpointError: When the file is missing, damaged or not ours.
@@ -30,4 +34,4 @@ def load(path: "str | Path") -> "VideoPredictor":
     from vidpred.prediction.video_predictor import VideoPredictor
     from vidpred.storage import load_predictor
 
-    return VideoPredictor(load_predictor(path)).eval()
+    return VideoPredictor(load_predictor(path, modules=modules)).eval()

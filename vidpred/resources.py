@@ -1,4 +1,4 @@
-"""Where the configurations of the package are, in a checkout and in an installed wheel."""
+"""What comes with the package: configurations and bundled pretrained models."""
 
 from pathlib import Path
 
@@ -8,3 +8,9 @@ def packaged_configurations() -> Path:
     package = Path(__file__).parent
     inside = package / "configs"
     return inside if inside.is_dir() else package.parent / "configs"
+
+
+def packaged_weights() -> dict[str, Path]:
+    """Give the bundled pretrained models, by name."""
+    folder = Path(__file__).parent / "weights"
+    return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}

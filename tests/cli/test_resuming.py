@@ -93,7 +93,7 @@ def test_other_samples_are_refused_unless_accepted(
     assert fit(run, toy_root, "--resume=auto", change) == 2
     error = capsys.readouterr().err
     assert told in error
-    assert "--accept_changes true" in error
+    assert "--accept-changes true" in error
     assert "Traceback" not in error
     assert contents(run) == files
     if "batch_size" in change:
@@ -139,7 +139,7 @@ def test_a_checkpoint_of_a_later_version_is_refused(
     [
         (["--resume=auto", "--ckpt_path=last"], "give one of them"),
         (["--resume=never"], '"resume"'),
-        ([], "go on with it (--resume auto)"),
+        ([], "resume it (--resume auto)"),
     ],
 )
 def test_contradictions_are_refused(

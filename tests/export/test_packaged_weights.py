@@ -9,8 +9,8 @@ import torch
 import vidpred
 from vidpred.data.moving_shapes import write_moving_shapes
 from vidpred.errors import DataError
+from vidpred.evaluation.fingerprints import digest_of_names
 from vidpred.evaluation.protocol import NamedProtocol, build_protocol
-from vidpred.evaluation.results.fingerprints import digest_of_names
 from vidpred.evaluation.scoring.methods import PredictorMethod
 from vidpred.evaluation.scoring.scoring_pass import evaluate
 from vidpred.evaluation.sources.video_clips import VideoClips

@@ -203,7 +203,7 @@ def test_names_are_found_and_files_come_first(
 
 def test_training_does_not_go_on_from_weights_alone(tmp_path: Path) -> None:
     write_saved(tmp_path / "tiny.safetensors", saved(tiny()))
-    with pytest.raises(CheckpointError, match="no training can go on"):
+    with pytest.raises(CheckpointError, match="no training can resume"):
         read_checkpoint(tmp_path / "tiny.safetensors")
 
 

@@ -13,7 +13,7 @@ from vidpred.errors import TrainingDivergedError
 from vidpred.losses import AdversarialLoss, MultiScaleLoss
 from vidpred.models import MultiScaleDiscriminator, MultiScaleGenerator
 from vidpred.tasks import AdversarialTask
-from vidpred.tasks.adversarial import separate_draws
+from vidpred.tasks.draws import separate_draws
 
 
 def flat(module: torch.nn.Module) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""How good the predictions are, beside copying the last frame."""
+"""How good the predictions are, compared with copying the last frame."""
 
 import math
 from collections.abc import Mapping

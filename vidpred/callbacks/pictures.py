@@ -99,7 +99,7 @@ class Pictures(EvaluationWatcher):
             if not self._warned:
                 self._warned = True
                 rank_zero_warn(
-                    f"pictures cannot be written: {error}. The run goes on without them; "
+                    f"pictures cannot be written: {error}. The run continues without them; "
                     "further failures are not reported."
                 )
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from vidpred.cli.common import device_of, say
+from vidpred.cli.common import HelpWithDefaults, device_of, say
 from vidpred.cli.scoring import add_scoring_options, require_all_scored, score
 from vidpred.errors import VidpredError
 
@@ -51,7 +51,7 @@ def add_ablate_parser(
         "training is a `vidpred fit` of its own; the same command resumes where it stopped.",
         epilog="What follows -- goes to every `vidpred fit`, such as: -- --trainer.precision "
         "bf16-mixed --data.num_workers 8",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=HelpWithDefaults,
     )
     parser.add_argument(
         "--root", type=Path, required=True, help="folder of the data set, such as data/ucf101"

@@ -16,6 +16,16 @@ if TYPE_CHECKING:
     import torch
 
 
+class HelpWithDefaults(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows defaults that say something: no None, no False, no empty list."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        unsaid = action.default is None or action.default is False or action.default == []
+        if unsaid or "(default" in (action.help or ""):
+            return action.help
+        return super()._get_help_string(action)
+
+
 def say(line: str) -> None:
     """Print a message that is no result: on stderr, and at once."""
     print(line, file=sys.stderr, flush=True)
@@ -123,7 +133,7 @@ def add_device_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device",
         default="auto",
-        help="auto (a CUDA device if there is one), cpu, cuda, cuda:1 or mps (default: auto)",
+        help="auto (CUDA if there is one), cpu, cuda, cuda:1 or mps (default: %(default)s)",
     )
 
 

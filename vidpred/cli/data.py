@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vidpred.cli.common import at_least_one
+from vidpred.cli.common import HelpWithDefaults, at_least_one
 from vidpred.cli.doctor import add_doctor_parser, add_index_parser
 from vidpred.cli.prepare import add_prepare_parser
 from vidpred.cli.progress import counting
@@ -21,7 +21,7 @@ def add_data_parser(
         help="write a small set of moving shapes in UCF101's layout",
         description="Render textured moving shapes into real AVI files in UCF101's layout, with "
         "official-style split lists, for tests and first trials. Needs no network.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=HelpWithDefaults,
     )
     toy.add_argument("root", metavar="ROOT", type=Path, help="folder to make")
     toy.add_argument("--height", type=at_least_one, default=96, help="rows of a frame")

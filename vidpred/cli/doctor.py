@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidpred.cli.common import at_least_one, at_least_zero
+from vidpred.cli.common import HelpWithDefaults, at_least_one, at_least_zero
 from vidpred.cli.progress import counting_phases
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def add_index_parser(
         description="Count the frames of every video below a folder and keep what was found in "
         "the user's cache (VIDPRED_CACHE), so that later runs begin at once. Only what is new or "
         "has changed is read. Training does this by itself.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=HelpWithDefaults,
     )
     parser.add_argument("root", metavar="ROOT", type=Path, help="folder of the data set")
     parser.add_argument("--workers", type=at_least_one, help="threads; one a core by default")
@@ -43,7 +43,7 @@ def add_doctor_parser(
         description="Examine a folder of videos, and the split lists of UCF101's layout. Damaged "
         "videos are put into a quarantine that training leaves out. Exit status 0: healthy, 2: "
         "something requires action.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=HelpWithDefaults,
     )
     parser.add_argument("root", metavar="ROOT", type=Path, help="folder of the data set")
     parser.add_argument(
@@ -70,6 +70,7 @@ def build_index(arguments: argparse.Namespace) -> int:
     """
     # Here and not above: it brings torch, and `--help` has to answer at once.
     from vidpred.data.index.video_index import VideoIndex
+    from vidpred.video.folders import frames_in_the_root
 
     with VideoIndex(arguments.root) as index, counting_phases() as progress:
         report = index.refresh(
@@ -83,7 +84,11 @@ def build_index(arguments: argparse.Namespace) -> int:
         f"{report.broken} cannot be read, {left_out} in quarantine"
     )
     for name, reason in report.unreadable.items():
-        _say(f"cannot be listed: {name} ({reason})")
+        _say(f"not given by the system: {name} ({reason})")
+    for name, note in report.notes.items():
+        _say(f"{name}: {note}")
+    if report.frames:
+        _say(frames_in_the_root(arguments.root, report.frames))
     if left_out or report.unreadable:
         _say(f"what to do: vidpred data doctor {arguments.root}")
     _say(f"index: {file}")

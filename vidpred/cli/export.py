@@ -91,6 +91,9 @@ def run_export(arguments: argparse.Namespace) -> int:
     )
     sizes = ", ".join(f"{size}: {found:.1e}" for size, found in written.parity.items())
     print(f"largest difference from the predictor, by batch x H x W: {sizes}", file=sys.stderr)
+    if written.smallest_side is not None:
+        side = written.smallest_side
+        print(f"it takes frames of at least {side} x {side} pixels", file=sys.stderr)
     print(written.file)
     print(written.card)
     return 0

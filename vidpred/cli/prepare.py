@@ -4,7 +4,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from vidpred.cli.common import above_zero, at_least_zero, say
+from vidpred.cli.common import HelpWithDefaults, above_zero, at_least_zero, say
 from vidpred.cli.doctor import add_doctor_parser
 from vidpred.cli.progress import transferring
 
@@ -19,7 +19,7 @@ def add_prepare_parser(
         description="Fetch the archives of UCF101 (6.9 GB, and as much again when unpacked) from "
         "the site of its authors, unpack them into the layout that is read here, and check the "
         "result. Interrupted at any point, the same command resumes.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=HelpWithDefaults,
     )
     parser.add_argument("dataset", choices=("ucf101",), help="data set")
     parser.add_argument(

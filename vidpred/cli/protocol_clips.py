@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vidpred.cli.common import at_least_zero, say
+from vidpred.cli.common import HelpWithDefaults, at_least_zero, say
 from vidpred.cli.progress import counting
 
 
@@ -17,7 +17,7 @@ def add_clips_parser(
         description="Write every clip of a protocol as a folder of PNG frames, the known ones "
         "first. Any program can predict from these; `vidpred score --target` takes the folder as "
         "it is. Clips that exist are left alone.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=HelpWithDefaults,
     )
     parser.add_argument("output", metavar="FOLDER", type=Path, help="where clips go")
     parser.add_argument("--protocol", required=True, help="name of a protocol, or a YAML file")

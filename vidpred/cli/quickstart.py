@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidpred.cli.common import say
+from vidpred.cli.common import HelpWithDefaults, say
 from vidpred.cli.progress import counting
 from vidpred.errors import VidpredError
 
@@ -27,7 +27,7 @@ def add_quickstart_parser(
         description="Write a small set of real AVI files, train the adversarial predictor of "
         "Mathieu et al. 2016 at reduced width, and test it against copying the last frame. Needs "
         "no data, no account and no GPU.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=HelpWithDefaults,
     )
     parser.add_argument(
         "--output",

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vidpred.cli.common import device_of, say
+from vidpred.cli.common import HelpWithDefaults, device_of, say
 from vidpred.cli.scoring import add_scoring_options, publish, score
 from vidpred.errors import PredictionError
 
@@ -20,7 +20,7 @@ def add_score_parser(
         "past frames (`vidpred data clips` writes such) give motion masks, and baselines are "
         "scored as well. Results are appended as they come; the same command resumes where it "
         "stopped.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=HelpWithDefaults,
     )
     parser.add_argument(
         "--pred",

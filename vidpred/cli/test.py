@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vidpred.cli.common import add_module_option, device_of, import_modules, say
+from vidpred.cli.common import HelpWithDefaults, add_module_option, device_of, import_modules, say
 from vidpred.cli.scoring import add_scoring_options, publish, score
 
 
@@ -20,7 +20,7 @@ def add_test_parser(
         "later is scored alone.",
         epilog="The clips of a run's own data module are scored by vidpred validate -c FILE "
         "--ckpt-path FILE --split test.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=HelpWithDefaults,
     )
     parser.add_argument(
         "checkpoints",

@@ -1,6 +1,7 @@
 """`vidpred fit` and `validate`: Lightning's command line in a folder of the run."""
 
 import logging
+import os
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -32,7 +33,7 @@ from vidpred.runs.configuration import RunConfiguration
 from vidpred.runs.folder import NewFolder, hold, new_run_dir, require_writable, run_of
 from vidpred.runs.resume_point import find_checkpoint, say_changes, wandb_run_id
 from vidpred.storage.checkpoint import read_checkpoint
-from vidpred.tasks import NextFrameTask
+from vidpred.tasks import PredictionTask
 from vidpred.tasks.speed import default_precision
 
 INTERRUPTED = 130
@@ -92,7 +93,7 @@ class VidpredCLI(LightningCLI):
         scoring = [*training, str(folder / "scoring.yaml")]
         whole_names = {"allow_abbrev": False}  # `--trainer.max_epoch` is a typing error
         super().__init__(
-            NextFrameTask,
+            PredictionTask,
             pl.LightningDataModule,
             subclass_mode_model=True,
             subclass_mode_data=True,
@@ -231,8 +232,7 @@ class VidpredCLI(LightningCLI):
 
     def _module(self) -> str:
         """Name the module of a network that is not ours, which a checkpoint may not choose."""
-        generator = getattr(self.model, "generator", None)
-        module = type(generator).__module__
+        module = type(self.model.predictor).__module__
         return "" if module.startswith("vidpred.") else f" --module {module}"
 
     def _send_logs_to_stderr(self) -> None:
@@ -296,6 +296,15 @@ def run_cli(arguments: Sequence[str]) -> VidpredCLI | int:
         if not isinstance(error, MisconfigurationException) and not _is_from_lightning(error):
             raise
         raise VidpredError(str(error).strip()) from error
+    except RuntimeError as error:
+        if not (_is_from_lightning(error) and "SLURM" in str(error)):
+            raise
+        raise VidpredError(
+            f"SLURM_NTASKS is {os.environ.get('SLURM_NTASKS')} in this shell, as an interactive "
+            "job leaves it, and Lightning takes this process for one of them. For one process: "
+            "unset SLURM_NTASKS. For several: start them with srun, one for each device "
+            f"(--ntasks-per-node). Lightning said: {error}"
+        ) from error
     except SystemExit as stop:
         # Lightning answers Ctrl-C with exit(1) and SIGTERM without a number, after its callbacks
         # have saved.

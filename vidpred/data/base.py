@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from jsonargparse.typing import ClosedUnitInterval, PositiveInt
-from pytorch_lightning.utilities import rank_zero_info
+from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 
 from vidpred.data.catalog import SPLITS, Listing, Split, Video, evenly_spaced, require_disjoint
+from vidpred.data.clip_stream import ClipStreamDataModule
 from vidpred.data.evaluation_clips import EvaluationClips, readable_videos
 from vidpred.data.index.video_index import VideoIndex
 from vidpred.data.stream import describe_videos
-from vidpred.data.streaming import ClipStreamDataModule
 from vidpred.data.training_clips import TrainingClips
 from vidpred.errors import DataError, VideoError
 from vidpred.video.conditions import conditions_path, has_conditions, read_conditions
@@ -97,7 +97,7 @@ class ClipDataModule(ClipStreamDataModule):
         return TrainingClips(
             videos,
             context_frames=self.lengths.context_frames,
-            horizon=self.lengths.horizon,
+            horizon=self.loaded_frames - self.lengths.context_frames,
             patch_size=self.patch_shape,
             motion_threshold=self.motion_threshold,
             clips_per_video=self.clips_per_video,
@@ -177,6 +177,13 @@ class ClipDataModule(ClipStreamDataModule):
 
     def _videos(self, split: Split) -> tuple[Video, ...]:
         listing = self.listings[split]
+        if not listing.videos and not listing.missing:
+            held = sum(len(other.videos) for other in self.listings.values())
+            raise DataError(
+                f"{self.index_root()}: no video of the {split} split is on the disk, as it holds "
+                f"{held} video(s) in all; expected at least 3, one each for train, val and test: "
+                "add videos, or name those of each split in lists"
+            )
         if not listing.videos:
             raise DataError(
                 f"no video of the {split} split is on the disk "
@@ -194,6 +201,8 @@ class ClipDataModule(ClipStreamDataModule):
         report = index.refresh(videos)
         if report.new + report.changed:
             rank_zero_info(f"index: {report.new + report.changed} videos were read ({index.file})")
+        for name, reason in list(report.unreadable.items())[:3]:
+            rank_zero_warn(f"{root / name}: {reason}")
         names = {index.name(path) for path in videos}
         aside = {n: said.reason for n, said in index.quarantined().items() if n in names}
         if aside:

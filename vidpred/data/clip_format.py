@@ -14,7 +14,7 @@ Size = tuple[int, int]
 Corners = Sequence[tuple[int, int]]
 
 
-class Clip(Protocol):
+class CuttableClip(Protocol):
     """Frames of which patches can be cut, as `vidpred.video.DecodedClip` is.
 
     Attributes:
@@ -56,7 +56,7 @@ class ArrayClip:
         return found
 
     def patches(self, corners: Corners, size: Size) -> Pixels:
-        """Cut patches; see `Clip`."""
+        """Cut patches; see `CuttableClip`."""
         cut = [self._frames[:, y : y + size[0], x : x + size[1]] for y, x in corners]
         return np.stack(cut)
 
@@ -70,7 +70,7 @@ class GrayClip:
         clip: Frames in RGB.
     """
 
-    def __init__(self, clip: Clip) -> None:
+    def __init__(self, clip: CuttableClip) -> None:
         self._clip = clip
         self.height, self.width = clip.height, clip.width
 
@@ -83,11 +83,11 @@ class GrayClip:
         return _changed(self._clip.frame(index), size=None, gray=True)
 
     def patches(self, corners: Corners, size: Size) -> Pixels:
-        """Cut patches; see `Clip`."""
+        """Cut patches; see `CuttableClip`."""
         return _changed(self._clip.patches(corners, size), size=None, gray=True)
 
 
-def in_format(clip: Clip, *, size: Size | None, gray: bool) -> Clip:
+def in_format(clip: CuttableClip, *, size: Size | None, gray: bool) -> CuttableClip:
     """Bring a clip to a size and color.
 
     Args:

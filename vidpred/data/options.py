@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 
 from jsonargparse.typing import ClosedUnitInterval, NonNegativeInt, PositiveInt
 
+from vidpred.data.augmentation import ClipAugmentation
 from vidpred.data.patches import PATCH_MOTION_THRESHOLD
 from vidpred.errors import DataError, SettingError
 from vidpred.ranges import require_annotated_ranges
@@ -51,6 +52,7 @@ class ClipOptions:
     samples_per_epoch: PositiveInt | None = None
     frame_step: PositiveInt = 1
     flip_probability: ClosedUnitInterval = 0.0
+    augmentation: ClipAugmentation | None = None
     copy_ahead: bool = True
     num_workers: NonNegativeInt | None = None
     seed: NonNegativeInt | None = None

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
 from pytorch_lightning import Callback, LightningModule, Trainer
-from torch import Tensor
 from torch.optim import Optimizer
 
+from vidpred.batch import ClipBatch
 from vidpred.diagnostics.certificate_checks import (
     Phase,
     certify_phase,
@@ -19,7 +19,7 @@ from vidpred.diagnostics.certificate_checks import (
 )
 from vidpred.diagnostics.gradient_paths import Path
 from vidpred.diagnostics.probing import (
-    GeneratorTraining,
+    ObjectiveTraining,
     has_frames,
     some_clips,
     undisturbed,
@@ -30,7 +30,7 @@ CLIPS = 2  # as few as a mismatched pair needs
 
 
 class GradientCertificate(Callback):
-    """Refuse a training in which a loss term does not move what it must.
+    """Refuse a training in which a loss term does not move what it must, under any task.
 
     On two clips of the first batch of a fit, before any step, with the very functions that the
     phases train with:
@@ -38,6 +38,8 @@ class GradientCertificate(Callback):
     - every term with a weight reaches, at every scale, the generator's network of that scale and,
       through the enlarged guess, the coarser ones (of a generator that is not ours: the network of
       its own scale; when its `networks` are not one a scale, any of its weights, and it says so);
+    - every term without scales (of a predictor of one scale, or a divergence) reaches some of the
+      weights; weights that no term reaches are named;
     - the loss gives each term the configured weight, and holds nothing else;
     - the discriminator's loss reaches every network of the discriminator and none of the generator;
     - each optimiser holds the weights of its network, all of them and none of the other.
@@ -48,8 +50,8 @@ class GradientCertificate(Callback):
     be. At the first step of each optimiser it is seen that gradients have arrived.
 
     Attributes:
-        paths: What was found, by phase ("generator", "discriminator"), then by term and scale;
-            empty before.
+        paths: What was found, by phase ("predictor" or "generator", "discriminator"), then by term
+            and scale (0 where there are none); empty before.
         seconds: How long it took.
     """
 
@@ -75,18 +77,17 @@ class GradientCertificate(Callback):
         if self._asked:
             return
         self._asked = True
-        if not isinstance(pl_module, GeneratorTraining) or not has_frames(batch):
+        if not isinstance(pl_module, ObjectiveTraining) or not has_frames(batch):
             rank_zero_warn(
                 f"gradients of {type(pl_module).__name__} cannot be certified; expected a "
-                "vidpred.tasks.NextFrameTask that trains on a vidpred.batch.ClipBatch"
+                "vidpred.tasks.PredictionTask that trains on a vidpred.batch.ClipBatch"
             )
             return
         began = time.perf_counter()
         todo = phases(pl_module)
         problems = optimizer_problems(trainer.optimizers, todo)
         if not problems:
-            frames = some_clips(batch["frames"], CLIPS)
-            problems = self._certify(trainer, pl_module, todo, frames)
+            problems = self._certify(trainer, pl_module, todo, some_clips(batch, CLIPS))
         self.seconds = time.perf_counter() - began
         for remark in [line for phase in todo for line in phase.remarks()]:
             rank_zero_info(remark)
@@ -102,7 +103,7 @@ class GradientCertificate(Callback):
         Raises:
             GradientError: When one has none.
         """
-        if id(optimizer) in self._stepped or not isinstance(pl_module, GeneratorTraining):
+        if id(optimizer) in self._stepped or not isinstance(pl_module, ObjectiveTraining):
             return
         self._stepped.add(id(optimizer))
         held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
@@ -119,9 +120,9 @@ class GradientCertificate(Callback):
     def _certify(
         self,
         trainer: Trainer,
-        task: GeneratorTraining,
+        task: ObjectiveTraining,
         todo: list[Phase],
-        frames: Tensor,
+        clips: ClipBatch,
     ) -> list[str]:
         problems = []
         batches_seen = task.batches_seen
@@ -129,7 +130,7 @@ class GradientCertificate(Callback):
         try:
             with undisturbed(trainer), one_thread():
                 for phase in todo:
-                    found = certify_phase(phase, frames, others=[p for p in todo if p is not phase])
+                    found = certify_phase(phase, clips, others=[p for p in todo if p is not phase])
                     self.paths[phase.name] = found.paths
                     problems += found.problems
                     for still in found.still:
@@ -143,7 +144,9 @@ class GradientCertificate(Callback):
             f"{', '.join(dict.fromkeys(name for name, _ in paths))} move the {phase}"
             for phase, paths in self.paths.items()
         )
-        return f"gradients are certified ({self.seconds:.2f} s): at every scale {moved}"
+        by_scale = any(scale for paths in self.paths.values() for _, scale in paths)
+        where = "at every scale " if by_scale else ""
+        return f"gradients are certified ({self.seconds:.2f} s): {where}{moved}"
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Where the terms of a loss lead: which weights each of them moves, by autograd."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -43,13 +43,13 @@ def paths(
         parts: Parameters of the parts of a network, each part at least one.
 
     Returns:
-        By name and scale.
+        By name and scale; a scalar term has the one scale 0, and one norm of all parts together.
     """
     flat = [parameter for part in parts for parameter in part]
     found: dict[tuple[str, int], list[Tensor | None]] = {}
     for name, term in objective.terms.items():
         for scale, root in enumerate(_roots(term)):
-            found[name, scale] = _norms(root, term, flat, parts)
+            found[name, scale] = _norms(root, term, flat, parts if term.ndim else [flat])
     # All at once: on a GPU each number that is read waits for all work before it.
     known = [norm for norms in found.values() for norm in norms if norm is not None]
     numbers = iter(torch.stack(known).tolist() if known else [])
@@ -67,7 +67,9 @@ def _roots(term: Tensor) -> list[Tensor | GradientEdge | None]:
     """
     node = term.grad_fn
     if node is None:
-        return [None] * len(term)
+        return [None] * term.numel()
+    if not term.ndim:
+        return [term]
     edges = node.next_functions
     if node.name() != "StackBackward0" or len(edges) != len(term):
         return list(term)
@@ -100,14 +102,29 @@ def coefficients(objective: Objective) -> dict[str, list[float]]:
     """
     terms = {name: term for name, term in objective.terms.items() if term.requires_grad}
     if not terms or not objective.loss.requires_grad:
-        return {name: [0.0] * len(term) for name, term in terms.items()}
+        return {name: [0.0] * term.numel() for name, term in terms.items()}
     found = torch.autograd.grad(
         objective.loss, list(terms.values()), retain_graph=True, allow_unused=True
     )
     return {
-        name: [0.0] * len(term) if gradient is None else gradient.tolist()
+        name: [0.0] * term.numel() if gradient is None else gradient.reshape(-1).tolist()
         for (name, term), gradient in zip(terms.items(), found, strict=True)
     }
+
+
+def unreached(objective: Objective, named: Mapping[str, nn.Parameter]) -> list[str]:
+    """Name the parameters on which the loss does not depend.
+
+    Args:
+        objective: With its graph; the graph is kept.
+        named: Parameters by name.
+    """
+    if not objective.loss.requires_grad or not named:
+        return list(named)
+    found = torch.autograd.grad(
+        objective.loss, list(named.values()), retain_graph=True, allow_unused=True
+    )
+    return [name for name, gradient in zip(named, found, strict=True) if gradient is None]
 
 
 @contextmanager

@@ -12,9 +12,11 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import WandbLogger
 from torch import Tensor
 
+from vidpred.batch import ClipBatch
 from vidpred.diagnostics.probing import (
     DiscriminatorTraining,
-    GeneratorTraining,
+    ObjectiveTraining,
+    discriminator_objective,
     has_frames,
     scale_name,
     scale_networks,
@@ -25,21 +27,22 @@ from vidpred.diagnostics.probing import (
 from vidpred.diagnostics.signs import Signs, pulls, read_signs, resemblance, verdicts
 from vidpred.diagnostics.symptoms import SYMPTOMS
 from vidpred.loggers import ResilientWandbLogger
-from vidpred.losses import AdversarialLoss
+from vidpred.losses import AdversarialLoss, GeneratorObjective, PredictionObjective
 from vidpred.ops.checks import require_positive
 
 WARNINGS_FILE = "health.jsonl"
 
 
 class TrainingHealth(Callback):
-    """Measure now and then how the two networks fare, and warn in plain words when they do not.
+    """Measure now and then how the networks of any task fare, and warn when they do not.
 
     Before every n-th batch, on some of its clips, which neither network has trained on yet. In
     between nothing is computed and no host waits for a device. Logged under `train/health/`, with
     scale in {scale_8, ..., scale_1}: `real_accuracy`, `fake_accuracy`, `margin` and `saturation` of
     the discriminator by scale (`vidpred.diagnostics.signs.verdicts`), `gradient_norm_<term>` by
     scale and `gradient_cosine_<term>_<term>` in the generator (`pulls`), `motion_ratio`,
-    `diversity` and `edge_strength` of the predictions (`resemblance`).
+    `diversity` and `edge_strength` of the predictions (`resemblance`), and `kl`, the divergence of
+    latent variables in nats a frame. What a task does not have is left out.
 
     What is looked for is `vidpred.diagnostics.symptoms.SYMPTOMS`. A symptom that lasts is told
     once: as a warning, as a line of `health.jsonl` in the run's folder (batch, symptom, text), and
@@ -85,7 +88,7 @@ class TrainingHealth(Callback):
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Check when it is time; in the first process, on its own clips."""
-        if not isinstance(pl_module, GeneratorTraining) or not has_frames(batch):
+        if not isinstance(pl_module, ObjectiveTraining) or not has_frames(batch):
             return
         seen = pl_module.batches_seen
         # A checkpoint may be written right after a check, and be gone on from.
@@ -96,7 +99,7 @@ class TrainingHealth(Callback):
         if not trainer.is_global_zero:
             return
         with undisturbed(trainer):
-            self.signs = _measure(pl_module, some_clips(batch["frames"], self.num_clips))
+            self.signs = _measure(pl_module, some_clips(batch, self.num_clips))
         logged = _flat(self.signs)
         for logger in trainer.loggers:
             logger.log_metrics(logged, seen)
@@ -137,7 +140,7 @@ class TrainingHealth(Callback):
                 lasted = seen - self._since[symptom.name]
                 text = f"{sentence.format(batches=lasted)}; {symptom.advice}"
                 due.append((symptom.name, text))
-        strength = signs.overall["edge_strength"]
+        strength = signs.overall.get("edge_strength", math.nan)
         if math.isfinite(strength):
             self._edges = sorted([*self._edges, strength])[-3:]
         return due
@@ -165,17 +168,20 @@ class TrainingHealth(Callback):
                 rank_zero_warn(f"{folder / WARNINGS_FILE} cannot be written: {error}")
 
 
-def _measure(task: GeneratorTraining, frames: Tensor) -> Signs:
-    generator = task.generator
-    networks = scale_networks(generator, generator.num_scales) or [generator]
+def _measure(task: ObjectiveTraining, clips: ClipBatch) -> Signs:
+    predictor = task.predictor
+    networks = scale_networks(predictor, getattr(predictor, "num_scales", 0)) or [predictor]
     found: list[Mapping[str, Tensor]] = []
     if isinstance(task, DiscriminatorTraining):
         loss = getattr(task, "adversarial_loss", None)
         if isinstance(loss, AdversarialLoss) and getattr(task, "adversarial", True):
-            found.append(verdicts(task.discriminator_objective(frames), loss))
-    objective = task.generator_objective(frames)
+            found.append(verdicts(discriminator_objective(task, clips), loss))
+    objective = task.objective(clips)
     found.append(pulls(objective, [trainable(network) for network in networks]))
-    found.append(resemblance(objective))
+    if isinstance(objective, GeneratorObjective | PredictionObjective):
+        found.append(resemblance(objective))
+    if "kl" in objective.terms:
+        found.append({"kl": objective.terms["kl"].sum()})
     return read_signs(*found)
 
 

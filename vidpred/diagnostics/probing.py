@@ -1,46 +1,70 @@
 """Looking at a task in the midst of training without leaving a trace."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, Protocol, TypeGuard, runtime_checkable
+from typing import Any, Protocol, TypeGuard, cast, runtime_checkable
 
 import torch
 from pytorch_lightning import Trainer
 from torch import Tensor, nn
 
-from vidpred.losses import DiscriminatorObjective, GeneratorObjective
-from vidpred.models import ScalePredictor
+from vidpred.batch import ClipBatch
+from vidpred.losses import DiscriminatorObjective, Objective
+from vidpred.models import Condition, Predictor
 
 
 @runtime_checkable
-class GeneratorTraining(Protocol):
-    """A task that says what its generator minimises, as `vidpred.tasks.NextFrameTask` does."""
+class ObjectiveTraining(Protocol):
+    """A task that says what its predictor minimizes, as every `vidpred.tasks.PredictionTask`."""
 
-    generator: ScalePredictor
     batches_seen: int
 
-    def generator_objective(self, frames: Tensor) -> GeneratorObjective:
-        """Give the generator's loss of uint8 clips (B, T, C, H, W), and what it is made of."""
+    @property
+    def predictor(self) -> Predictor:
+        """What is trained."""
+
+    def objective(self, batch: ClipBatch) -> Objective:
+        """Give the loss of clips, and what it is made of."""
 
 
 @runtime_checkable
-class DiscriminatorTraining(GeneratorTraining, Protocol):
+class DiscriminatorTraining(ObjectiveTraining, Protocol):
     """A task with a discriminator as well, as `vidpred.tasks.AdversarialTask`."""
 
     discriminator: nn.Module
 
-    def discriminator_objective(self, frames: Tensor) -> DiscriminatorObjective:
+    def discriminator_objective(
+        self, frames: Tensor, condition: Condition | None = None
+    ) -> DiscriminatorObjective:
         """Give the discriminator's loss of uint8 clips, and what it is made of."""
 
 
-def has_frames(batch: Any) -> TypeGuard[dict[str, Any]]:
+def discriminator_objective(
+    task: DiscriminatorTraining, batch: ClipBatch
+) -> DiscriminatorObjective:
+    """Give the discriminator's loss of the clips of a batch."""
+    names = task.predictor.conditions
+    if not names:
+        return task.discriminator_objective(batch["frames"])
+    given = batch.get("condition", {})
+    return task.discriminator_objective(batch["frames"], {name: given[name] for name in names})
+
+
+def has_frames(batch: Any) -> TypeGuard[ClipBatch]:
     """Tell a `vidpred.batch.ClipBatch` from what other data modules give."""
     return isinstance(batch, dict) and isinstance(batch.get("frames"), Tensor)
 
 
-def some_clips(frames: Tensor, count: int) -> Tensor:
+def some_clips(batch: ClipBatch, count: int) -> ClipBatch:
     """Take up to `count` clips, spread over the batch: neighbours are patches of one video."""
-    return frames[:: max(1, len(frames) // count)][:count]
+    step = max(1, len(batch["frames"]) // count)
+
+    def some(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {name: some(part) for name, part in value.items()}
+        return value[::step][:count] if isinstance(value, Tensor | Sequence) else value
+
+    return cast(ClipBatch, some(batch))
 
 
 @contextmanager

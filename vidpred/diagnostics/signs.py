@@ -7,7 +7,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from vidpred.losses import AdversarialLoss, DiscriminatorObjective, GeneratorObjective
+from vidpred.losses import (
+    AdversarialLoss,
+    DiscriminatorObjective,
+    GeneratorObjective,
+    Objective,
+    PredictionObjective,
+)
 from vidpred.ops import spatial_gradients
 from vidpred.ops.motion import MOTION_THRESHOLD
 
@@ -76,9 +82,7 @@ def _slopes(loss: Callable[[Tensor], Tensor], logits: Tensor) -> Tensor:
     return gradient.flatten() * logits.numel()  # the loss is a mean
 
 
-def pulls(
-    objective: GeneratorObjective, parts: Sequence[Sequence[nn.Parameter]]
-) -> dict[str, Tensor]:
+def pulls(objective: Objective, parts: Sequence[Sequence[nn.Parameter]]) -> dict[str, Tensor]:
     """Compare how the terms of the generator's loss pull at its weights.
 
     Args:
@@ -114,7 +118,7 @@ def pulls(
     return signs
 
 
-def resemblance(objective: GeneratorObjective) -> dict[str, Tensor]:
+def resemblance(objective: GeneratorObjective | PredictionObjective) -> dict[str, Tensor]:
     """Compare predictions at full size with the last input, with each other and with the truth.
 
     Returns:
@@ -126,10 +130,14 @@ def resemblance(objective: GeneratorObjective) -> dict[str, Tensor]:
         pixels, divided by that of the truth; below 1 is blurry, above it sharper than the truth.
     """
     last = objective.context[:, -1:].float()
-    target, pred = (frames[-1].detach().float() for frames in (objective.targets, objective.preds))
+    if isinstance(objective, GeneratorObjective):
+        frames, full_scale = (objective.targets[-1], objective.preds[-1]), 2  # in [-1, 1]
+    else:
+        frames, full_scale = (objective.target, objective.pred), 1
+    target, pred = (of.detach().float() for of in frames)
     change = (target - last).abs()
-    # The frames are in [-1, 1], twice the full scale of the threshold.
-    moving = (change.amax(2, keepdim=True) > 2 * MOTION_THRESHOLD).expand_as(change)
+    threshold = full_scale * MOTION_THRESHOLD
+    moving = (change.amax(2, keepdim=True) > threshold).expand_as(change)
     edges = [sum(gradient.mean() for gradient in spatial_gradients(f)) for f in (pred, target)]
     return {
         "motion_ratio": ((pred - last).abs() * moving).sum() / (change * moving).sum(),

@@ -100,14 +100,15 @@ def _network_is_dead(signs: Signs, past: Past) -> str | None:
     dead = [f"scale_{2 ** (len(sums) - 1 - k)}" for k, total in enumerate(sums) if total == 0]
     if not dead:
         return None
+    where = f"generator's network of {', '.join(dead)}" if len(sums) > 1 else "network"
     return (
-        f"the generator's network of {', '.join(dead)} has had no gradient for {{batches}} "
+        f"the {where} has had no gradient for {{batches}} "
         "batches: its units are dead or its output is saturated, and it will not come back"
     )
 
 
 def _copies(signs: Signs, past: Past) -> str | None:
-    ratio = signs.overall["motion_ratio"]
+    ratio = signs.overall.get("motion_ratio", math.nan)
     if not ratio < 0.1:  # NaN says nothing
         return None
     return (
@@ -117,7 +118,7 @@ def _copies(signs: Signs, past: Past) -> str | None:
 
 
 def _collapses(signs: Signs, past: Past) -> str | None:
-    diversity = signs.overall["diversity"]
+    diversity = signs.overall.get("diversity", math.nan)
     if not diversity < 0.1:
         return None
     return (
@@ -127,7 +128,7 @@ def _collapses(signs: Signs, past: Past) -> str | None:
 
 
 def _blurs(signs: Signs, past: Past) -> str | None:
-    strength = signs.overall["edge_strength"]
+    strength = signs.overall.get("edge_strength", math.nan)
     # The third highest, since single batches are off.
     if len(past) < 3 or not strength < 0.5 * min(past[0], 1.0):
         return None
@@ -138,12 +139,22 @@ def _blurs(signs: Signs, past: Past) -> str | None:
 
 
 def _roughens(signs: Signs, past: Past) -> str | None:
-    strength = signs.overall["edge_strength"]
+    strength = signs.overall.get("edge_strength", math.nan)
     if not strength > 1.5:
         return None
     return (
         f"predictions have {strength:.0%} of the edges of the truth for {{batches}} batches: the "
         "generator draws patterns or noise"
+    )
+
+
+def _latents_are_empty(signs: Signs, past: Past) -> str | None:
+    divergence = signs.overall.get("kl", math.nan)
+    if not divergence < 0.01:
+        return None
+    return (
+        f"the latent variables hold nothing (KL is {divergence:.4f} nats a frame, for {{batches}} "
+        "batches): all predicted futures are alike, the posterior has collapsed onto the prior"
     )
 
 
@@ -202,6 +213,11 @@ SYMPTOMS = (
         _roughens,
         "lower model.adversarial_weight or model.loss.init_args.gradient_difference_weight, or "
         "the generator's rate",
+    ),
+    Symptom(
+        "posterior collapse",
+        _latents_are_empty,
+        "lower model.beta, or let it grow slowly (raise model.beta_warmup_batches)",
     ),
 )
 """All that is looked for."""

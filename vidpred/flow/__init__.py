@@ -1,7 +1,7 @@
 """Optical flow, and the masks of motion that are made of it."""
 
 from vidpred.flow.colors import flow_motion_mask
-from vidpred.flow.dis import DISFlow
+from vidpred.flow.dis import DISFlow, described_estimator
 from vidpred.flow.estimator import FlowEstimator
 from vidpred.flow.masks import FrameDifferenceMask, MotionMask, OpticalFlowMask
 from vidpred.flow.raft import RAFTFlow
@@ -13,5 +13,6 @@ __all__ = [
     "MotionMask",
     "OpticalFlowMask",
     "RAFTFlow",
+    "described_estimator",
     "flow_motion_mask",
 ]

@@ -74,6 +74,24 @@ class DISFlow(FlowEstimator):
         return cv2.DISOpticalFlow_create(preset).calc(first, second, None)
 
 
+def described_estimator(description: dict[str, Any]) -> FlowEstimator:
+    """Build the estimator that was described, with the OpenCV that is installed.
+
+    Args:
+        description: What `FlowEstimator.describe` gave.
+
+    Raises:
+        ValueError: When it was not DIS: others need weights, and a description names no file.
+        VidpredError: When OpenCV is not installed.
+    """
+    if description["name"] != DISFlow.__name__:
+        raise ValueError(
+            f"the flow was estimated by {description['name']}, which a configuration cannot "
+            "build; expected DISFlow: give the estimator to the predictor in Python"
+        )
+    return DISFlow(description["preset"])
+
+
 def _opencv() -> ModuleType:
     """Import OpenCV where it is needed; it takes a tenth of a second."""
     try:

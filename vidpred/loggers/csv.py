@@ -1,4 +1,4 @@
-"""Curves as CSV in the run's folder; a resume goes on behind its checkpoint."""
+"""Curves as CSV in the run's folder; a resumed run appends after the rows of its checkpoint."""
 
 import csv
 from collections.abc import Mapping, Sequence

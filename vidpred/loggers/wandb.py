@@ -23,6 +23,8 @@ Mode = Literal["auto", "online", "offline", "disabled"]
 STEP_KEY = "trainer/global_step"
 """Horizontal axis of all charts, named as Lightning's logger does; it holds our batch counter."""
 
+_ERROR_REPORTING = "WANDB_ERROR_REPORTING"
+
 RECENT = 100
 """Rows that a checkpoint keeps; W&B writes at least every few seconds."""
 
@@ -198,6 +200,8 @@ class ResilientWandbLogger(WandbLogger):
         self._logged_checkpoint = identity
 
     def _start(self) -> "Run | None":
+        # W&B sends its own errors home, also those of offline runs, and waits for the answer.
+        os.environ.setdefault(_ERROR_REPORTING, "false")
         try:
             import wandb
 
@@ -225,6 +229,8 @@ class ResilientWandbLogger(WandbLogger):
     def _init(self, mode: _WandbMode) -> "Run":
         import wandb
 
+        if mode != "online":
+            os.environ[_ERROR_REPORTING] = "false"  # a program that imported W&B before us set it
         os.makedirs(self._wandb_init["dir"], exist_ok=True)  # else W&B takes the system's /tmp
         settings = wandb.Settings(
             console="off",  # progress bars are no log
@@ -266,7 +272,7 @@ class ResilientWandbLogger(WandbLogger):
             self._warned = True
             rank_zero_warn(
                 f"Weights & Biases failed at {what}: {type(error).__name__}: {error} "
-                "The run goes on and other loggers are not affected; "
+                "The run continues and other loggers are not affected; "
                 "further failures of W&B are not reported."
             )
 

@@ -5,6 +5,7 @@ from vidpred.losses.base import PredictionLoss
 from vidpred.losses.combined import CombinedLoss
 from vidpred.losses.gradient_difference import GradientDifferenceLoss, gradient_difference_loss
 from vidpred.losses.gradient_penalty import r1_penalty
+from vidpred.losses.log_mse import log_mse_loss
 from vidpred.losses.lp import LpLoss, lp_loss
 from vidpred.losses.multiscale import MultiScaleLoss, sum_over_scales
 from vidpred.losses.objective import (
@@ -26,6 +27,7 @@ __all__ = [
     "PredictionLoss",
     "PredictionObjective",
     "gradient_difference_loss",
+    "log_mse_loss",
     "lp_loss",
     "r1_penalty",
     "sum_over_scales",

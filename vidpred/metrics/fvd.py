@@ -14,7 +14,7 @@ from vidpred.ops.checks import require_frames, require_positive
 
 
 class FVDProtocol(FVDNetworkProtocol):
-    """What a Frechet video distance depends on beside the clips.
+    """What a Frechet video distance depends on, apart from the clips.
 
     Attributes:
         clips: Number of predicted clips, and of true ones.

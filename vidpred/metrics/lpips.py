@@ -116,7 +116,7 @@ def lpips(
     if pred.shape[2] != 3:
         raise ValueError(
             f"frames have {pred.shape[2]} channels; expected 3 (RGB): repeat a single one, "
-            "frames.expand(-1, -1, 3, -1, -1), and say so beside the score"
+            "frames.expand(-1, -1, 3, -1, -1), and say so with the score"
         )
     device = next(network.parameters()).device
     images = ((frames.flatten(0, 1) / data_range).to(device).float() for frames in (pred, target))

@@ -5,9 +5,12 @@ from typing import TYPE_CHECKING
 from vidpred.models.baselines import CopyLastFrame, LinearExtrapolation, OpticalFlowExtrapolation
 from vidpred.models.discriminator import DiscriminatorScale, MultiScaleDiscriminator
 from vidpred.models.duplicate_aware import DuplicateAwareFlowExtrapolation
+from vidpred.models.flow_refiner import FlowRefiner
+from vidpred.models.likelihood import Likelihood
 from vidpred.models.multiscale import GeneratorScale, MultiScaleGenerator
 from vidpred.models.named_baselines import BASELINES, baseline
-from vidpred.models.predictor import Condition, Likelihood, Predictor, ScalePredictor
+from vidpred.models.predictor import Condition, Predictor, ScalePredictor
+from vidpred.models.variational import PosteriorPrediction, Variational
 from vidpred.moved import moved_names
 
 if not TYPE_CHECKING:
@@ -19,13 +22,16 @@ __all__ = [
     "CopyLastFrame",
     "DiscriminatorScale",
     "DuplicateAwareFlowExtrapolation",
+    "FlowRefiner",
     "GeneratorScale",
     "Likelihood",
     "LinearExtrapolation",
     "MultiScaleDiscriminator",
     "MultiScaleGenerator",
     "OpticalFlowExtrapolation",
+    "PosteriorPrediction",
     "Predictor",
     "ScalePredictor",
+    "Variational",
     "baseline",
 ]

@@ -6,7 +6,7 @@ import torch
 from jsonargparse.typing import PositiveInt
 from torch import Tensor
 
-from vidpred.flow import DISFlow, FlowEstimator
+from vidpred.flow import DISFlow, FlowEstimator, described_estimator
 from vidpred.models.predictor import Condition, Predictor
 from vidpred.ops.warp import warp
 
@@ -36,7 +36,7 @@ class CopyLastFrame(Predictor):
 
 
 class LinearExtrapolation(Predictor):
-    """Says that every pixel goes on changing as it last did: `x_t + k (x_t - x_{t-1})`.
+    """Predicts that every pixel keeps changing as it last did: `x_t + k (x_t - x_{t-1})`.
 
     Right for light that fades; things that move leave a double edge, so it mostly shows what
     follows from taking pixels one by one. Each frame is clipped to [0, 1] on its own, so that
@@ -71,7 +71,7 @@ class LinearExtrapolation(Predictor):
 
 
 class OpticalFlowExtrapolation(Predictor):
-    """Says that everything goes on moving as it last did.
+    """Predicts that everything keeps moving as it last did.
 
     After Mathieu et al. 2016, whose optical-flow baseline carries the flow of the last two known
     frames on; how they carry it several steps is ours. The flow b from x_t back to x_{t-1} is
@@ -137,13 +137,7 @@ class OpticalFlowExtrapolation(Predictor):
             ValueError: When its estimator was not DIS: others need weights, and a configuration
                 names no file.
         """
-        described = config["estimator"]
-        if described["name"] != DISFlow.__name__:
-            raise ValueError(
-                f"the flow was estimated by {described['name']}, which a configuration cannot "
-                "build; expected DISFlow: give the estimator to OpticalFlowExtrapolation in Python"
-            )
-        estimator = DISFlow(described["preset"])
+        estimator = described_estimator(config["estimator"])
         return cls(estimator, context_frames=config["context_frames"])
 
 

@@ -1,8 +1,8 @@
 """The contract of everything that predicts: past frames in, any number of future frames out."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, Self, runtime_checkable
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -13,33 +13,6 @@ from vidpred.ops.range import signed_to_unit, unit_to_signed
 Condition = Mapping[str, Tensor]
 """What a prediction is conditioned on besides past frames: by name, tensors (B, T, ...) with one
 entry a frame, those of the context first, then those of the frames to predict."""
-
-
-@runtime_checkable
-class Likelihood(Protocol):
-    """A predictor that knows how likely a future is.
-
-    Example:
-        >>> from vidpred.models import CopyLastFrame
-        >>> isinstance(CopyLastFrame(), Likelihood)
-        False
-    """
-
-    def log_prob(
-        self, context: Tensor, target: Tensor, *, condition: Condition | None = None
-    ) -> Tensor:
-        """Give the log-likelihood of true future frames.
-
-        Args:
-            context: Past frames, shape (B, context_frames, C, H, W) in [0, 1].
-            target: True future frames, shape (B, T, C, H, W) in [0, 1], T at least 1.
-            condition: See `Predictor.forward`.
-
-        Returns:
-            Shape (B, T), in nats: of each frame given all frames before it, summed over channels
-            and pixels. Comparable between predictors only when they give probabilities of the same
-            values, such as 256 levels.
-        """
 
 
 class Predictor(nn.Module, ABC):
@@ -216,6 +189,38 @@ class Predictor(nn.Module, ABC):
                 predicted.append(self.step(window))
             window = torch.cat([window, predicted[-1]], dim=1)[:, -self.context_frames :]
         return torch.cat(predicted, dim=1)[:, :horizon]
+
+    def rollout_frames(
+        self, window: Tensor, horizon: int, *, condition: Condition | None = None
+    ) -> Iterator[Tensor]:
+        """Predict as `rollout`, frame by frame.
+
+        A predictor that predicts all frames directly overrides this too where it need not hold them
+        all.
+
+        Yields:
+            `horizon` tensors (B, C, H, W) in [0, 1].
+        """
+        given = {"condition": condition} if self.conditions else {}
+        yield from self.rollout(window, horizon, **given).unbind(1)
+
+    def stream(
+        self, context: Tensor, horizon: int, *, condition: Condition | None = None
+    ) -> Iterator[Tensor]:
+        """Predict as `forward`, and give each frame once it is known.
+
+        Args:
+            context: As for `forward`.
+            horizon: As for `forward`.
+            condition: As for `forward`.
+
+        Yields:
+            `horizon` tensors (B, C, H, W) in [0, 1].
+        """
+        window, condition = self._window(context, horizon, condition)
+        height, width = context.shape[-2:]
+        for frame in self.rollout_frames(window, horizon, condition=condition):
+            yield frame[..., :height, :width]
 
     def sample(
         self,

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vidpred.ops.regions import Region
+
 
 def warp(frames: Tensor, flow: Tensor) -> Tensor:
     """Sample frames away from their grid: `warped(p) = frames(p + flow(p))`, bilinearly.
@@ -24,10 +26,34 @@ def warp(frames: Tensor, flow: Tensor) -> Tensor:
         TypeError: When the frames or the flow are not floating point.
         ValueError: For shapes that do not fit.
     """
-    if frames.ndim != 4 or flow.shape != (frames.shape[0], 2, *frames.shape[2:]):
+    if flow.shape[-2:] != frames.shape[-2:]:
         raise ValueError(
             f"frames have shape {tuple(frames.shape)}, flow {tuple(flow.shape)}; "
             "expected (N, C, H, W) and (N, 2, H, W)"
+        )
+    return warp_region(frames, flow, Region.of(frames))
+
+
+def warp_region(frames: Tensor, flow: Tensor, region: Region) -> Tensor:
+    """Do as `warp` for a region of the result alone; samples come from all of the frames.
+
+    Args:
+        frames: Shape (N, C, H, W), floating point, any range.
+        flow: Pixels, dx then dy, on the grid of the region, shape (N, 2, h, w).
+        region: Of h rows and w columns.
+
+    Returns:
+        Shape (N, C, h, w): the region of what `warp` gives for the whole flow.
+
+    Raises:
+        TypeError: When the frames or the flow are not floating point.
+        ValueError: For shapes that do not fit.
+    """
+    size = region.bottom - region.top, region.right - region.left
+    if frames.ndim != 4 or flow.shape != (frames.shape[0], 2, *size):
+        raise ValueError(
+            f"frames have shape {tuple(frames.shape)}, flow {tuple(flow.shape)}; "
+            f"expected (N, C, H, W) and (N, 2, {size[0]}, {size[1]})"
         )
     if not (frames.is_floating_point() and flow.is_floating_point()):
         raise TypeError(f"frames are {frames.dtype}, flow {flow.dtype}; expected floating point")
@@ -35,8 +61,9 @@ def warp(frames: Tensor, flow: Tensor) -> Tensor:
     wide = torch.promote_types(torch.promote_types(frames.dtype, flow.dtype), torch.float32)
     flow = flow.to(wide)
     height, width = frames.shape[-2:]
-    x = torch.arange(width, device=flow.device, dtype=wide) + flow[:, 0]
-    y = torch.arange(height, device=flow.device, dtype=wide)[:, None] + flow[:, 1]
+    rows, columns = (torch.arange(s.start, s.stop, device=flow.device) for s in region.slices)
+    x = columns + flow[:, 0]
+    y = rows[:, None] + flow[:, 1]
     # With `align_corners`, -1 and 1 are the centres of the first and last pixel.
     grid = torch.stack([x / max(width - 1, 1), y / max(height - 1, 1)], dim=-1) * 2 - 1
     warped = F.grid_sample(

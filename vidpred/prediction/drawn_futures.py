@@ -27,6 +27,7 @@ class DrawnFutures(Rollout):
         max_memory: Bytes that the process may take, and as many on the device.
         num_samples: K, at least 1.
         seed: Of the draws.
+        first: Number of the first future, to draw a few of them at a time.
 
     Raises:
         PredictionError: When the predictor has one future only.
@@ -40,6 +41,7 @@ class DrawnFutures(Rollout):
         max_memory: int,
         num_samples: int,
         seed: int,
+        first: int = 0,
     ) -> None:
         require_positive("num_samples", num_samples)
         if not predictor.stochastic:
@@ -51,6 +53,7 @@ class DrawnFutures(Rollout):
         self._stepwise = False
         self._num_samples = num_samples
         self._seed = seed
+        self._first = first
         self._name = ""
 
     def windows_at_once(self, height: int, width: int, horizon: int) -> int:
@@ -80,7 +83,7 @@ class DrawnFutures(Rollout):
                 "--horizon"
             )
         futures: list[Tensor] = []
-        for index in range(self._num_samples):
+        for index in range(self._first, self._first + self._num_samples):
             self._name = f"{self._seed}\0{window.index}\0{index}"
             frames = torch.cat(list(super().__call__(windows, horizon)))
             futures.append(frames if self._num_samples == 1 else unit_to_uint8(frames).cpu())
@@ -88,14 +91,25 @@ class DrawnFutures(Rollout):
             yield torch.stack([to_unit(frames[step]) for frames in futures])[None]
 
     def _whole(
-        self, known: Iterator[Tensor], height: int, width: int, horizon: int
+        self,
+        known: Iterator[Tensor],
+        height: int,
+        width: int,
+        horizon: int,
+        *,
+        condition: dict[str, Tensor],
     ) -> Iterator[Tensor]:
         context = torch.stack(list(known), dim=1)
         # Where each color is predicted by itself, all three are drawn alike.
         with torch.inference_mode():
             planes = [
-                self.predictor.sample(plane[None], horizon, generator=self._generator())[0]
-                for plane in context
+                self.predictor.sample(
+                    plane[None],
+                    horizon,
+                    generator=self._generator(),
+                    condition={name: rows[k : k + 1] for name, rows in condition.items()} or None,
+                )[0]
+                for k, plane in enumerate(context)
             ]
         yield from torch.cat(planes).unbind(1)
 

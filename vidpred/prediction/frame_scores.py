@@ -1,4 +1,4 @@
-"""How close predictions come to the truth, beside copying the last known frame."""
+"""How close predictions come to the truth, compared with copying the last known frame."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from vidpred.metrics import psnr, sharpness, ssim
+from vidpred.metrics import METRICS, metric_info, psnr, sharpness, ssim
 from vidpred.metrics.ssim import WINDOW
 from vidpred.ops import frame_difference_mask
 from vidpred.ops.motion import MOTION_THRESHOLD
@@ -26,16 +26,19 @@ def _ssim_by_colour(pred: Tensor, target: Tensor, *, data_range: float) -> Tenso
     return torch.stack(list(colours)).mean(dim=0)
 
 
-_MEASURES: Mapping[str, tuple[Callable[..., Tensor], str, int]] = {
-    # Function, unit, smallest side of a frame.
-    "PSNR": (psnr, "dB", 2),
-    "SSIM": (_ssim_by_colour, "", WINDOW),
-    "sharpness": (sharpness, "dB", 2),
+_MEASURES: Mapping[str, tuple[Callable[..., Tensor], int]] = {
+    # By name of the metric, its function and the smallest side of a frame.
+    "psnr": (psnr, 2),
+    "ssim": (_ssim_by_colour, WINDOW),
+    "sharpness": (sharpness, 2),
 }
 
-_MOVING = "PSNR, moving area"
+_MOVING = "psnr.moving"
 
-_UNITS = {**{name: unit for name, (_, unit, _) in _MEASURES.items()}, _MOVING: "dB"}
+_SHOWN = {name: METRICS[name].label_with_unit for name in _MEASURES} | {
+    _MOVING: f"{METRICS['psnr'].label}, moving area, {METRICS['psnr'].unit}"
+}
+"""By measure, how its rows are called."""
 
 CONVENTION = (
     "standard PSNR, SSIM and sharpness of whole frames in [0, 1] (data range 1), and PSNR of the "
@@ -62,7 +65,7 @@ def measure(
         window, the moving area where nothing moves.
     """
     values: Values = {}
-    for name, (function, _, smallest) in _MEASURES.items():
+    for name, (function, smallest) in _MEASURES.items():
         if min(target.shape[-2:]) < smallest:
             continue
         for method, frame in ((PREDICTION, pred), (COPY_LAST, last)):
@@ -110,10 +113,10 @@ class Scores:
         A cell is empty where a measure does not apply; the mean is of the others.
         """
         steps = sorted(self._counts)
-        first = max(len(_label(name, method)) for name in _UNITS for method in _METHODS)
+        first = max(len(_label(name, method)) for name in _SHOWN for method in _METHODS)
         head = " ".join(f"{f't+{step}':>7}" for step in steps)
         lines = [f"{'':{first}} {head} {'mean':>7}"]
-        for name in _UNITS:
+        for name in _SHOWN:
             for method in _METHODS:
                 means = {
                     step: self._sums[step][name, method] / self._counts[step][name, method]
@@ -121,7 +124,7 @@ class Scores:
                     if (name, method) in self._sums[step]
                 }
                 if means:
-                    digits = 2 if _UNITS[name] else 4
+                    digits = metric_info(name.partition(".")[0]).digits
                     cells = [
                         f"{means[step]:7.{digits}f}" if step in means else " " * 7 for step in steps
                     ]
@@ -135,5 +138,4 @@ _METHODS = (PREDICTION, COPY_LAST)
 
 
 def _label(name: str, method: str) -> str:
-    unit = _UNITS[name]
-    return f"{name}{f', {unit}' if unit else ''}, {method}"
+    return f"{_SHOWN[name]}, {method}"

@@ -83,7 +83,14 @@ def require_free(path: Path, form: Format, *, overwrite: bool, inputs: Sequence[
     Raises:
         PredictionError: Saying what to do.
     """
-    if path.exists():
+    try:
+        there = path.exists()
+    except OSError as error:
+        raise PredictionError(
+            f"{path}: no file can be written under this name ({error.strerror}); choose another "
+            "--output, or a shorter name for the input"
+        ) from error
+    if there:
         if any(other.exists() and path.samefile(other) for other in inputs):
             raise PredictionError(f"{path}: is an input; choose another --output")
         if not overwrite:
@@ -109,7 +116,7 @@ def require_free(path: Path, form: Format, *, overwrite: bool, inputs: Sequence[
 
 
 def _only_frames(folder: Path) -> bool:
-    """Tell whether a folder is one that a prediction wrote, as far as its names tell."""
+    """Say whether a folder is one that a prediction wrote, judging by its names."""
     return all(
         _only_frames(entry)
         if entry.is_dir() and not entry.is_symlink()

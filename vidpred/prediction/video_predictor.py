@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from vidpred.files import expand_home
 from vidpred.models import Condition, Predictor
 from vidpred.ops import to_unit, unit_to_uint8
 from vidpred.ops.checks import require_positive
@@ -170,7 +171,7 @@ class VideoPredictor(Predictor):
                 f"context is a {type(path).__name__}; expected a tensor, a NumPy array, or the "
                 "path of a video"
             )
-        source = Input(Path(path).expanduser())
+        source = Input(expand_home(path))
         for window in windows(source, Last(), self.context_frames):
             if isinstance(window, Exception):
                 raise window

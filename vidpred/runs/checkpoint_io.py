@@ -13,7 +13,7 @@ from vidpred.storage.checkpoint import read_checkpoint
 
 
 class SafeCheckpointIO(TorchCheckpointIO):
-    """Writes beside the file and renames; reads with `vidpred.storage.checkpoint`.
+    """Writes to a temporary file and renames it; reads with `vidpred.storage.checkpoint`.
 
     Lightning writes into the system's temporary folder first, so that on another disk its last step
     is a copy, which a full disk cuts off in the middle of the file that it replaces.

@@ -42,7 +42,7 @@ def require_no_checkpoints(run_dir: Path) -> None:
     """Refuse to begin a run where another one has left checkpoints."""
     if any((run_dir / "checkpoints").glob("*.ckpt")):
         raise VidpredError(
-            f"{run_dir} holds the checkpoints of a run already; go on with it (--resume auto), "
+            f"{run_dir} holds the checkpoints of a run already; resume it (--resume auto), "
             "or give the new run a folder of its own (--run-dir)"
         )
 
@@ -123,8 +123,8 @@ def hold(run_dir: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         raise VidpredError(
-            f"another process trains in {run_dir}; wait for its end, or give this run a folder of "
-            "its own (--run-dir)"
+            f"another process trains in {run_dir}; wait until it ends, or give this run a "
+            "folder of its own (--run-dir)"
         ) from None
     except NotImplementedError:
         pass  # a file system without locks

@@ -19,7 +19,7 @@ from vidpred.errors import CheckpointError, TrainingDivergedError
 from vidpred.runs.checkpoints import saved_checkpoints
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-"""Ctrl-C, the end of a job, and the warning before it that SLURM can be told to give."""
+"""Ctrl-C, the end of a job, and the warning before it that SLURM can be asked for."""
 
 STANDARD_ERROR = 2
 
@@ -112,7 +112,7 @@ class InterruptCheckpoint(Callback):
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
-        """Save where training stands, and say how to go on from there."""
+        """Save the state of the training, and say how to resume it."""
         try:
             self._leave_checkpoint(trainer, pl_module, exception)
         finally:
@@ -142,7 +142,7 @@ class InterruptCheckpoint(Callback):
         else:
             rank_zero_info(f"saved {path}")
         configuration = folder / "config.yaml"
-        rank_zero_info(f"go on with: vidpred fit -c {configuration} --ckpt-path {path}")
+        rank_zero_info(f"resume with: vidpred fit -c {configuration} --ckpt-path {path}")
         if self._requested == signal.SIGUSR1 and trainer.is_global_zero:
             _queue_again()
 

@@ -1,4 +1,4 @@
-"""What it takes, beyond weights and optimisers, to go on as if a run had never stopped.
+"""What it takes, beyond weights and optimisers, to resume as if a run had never stopped.
 
 Lightning's own restart is made for checkpoints that are saved at certain moments, and at others it
 repeats a validation, leaves out a row of the log or counts an epoch twice. Here all checkpoints are
@@ -16,7 +16,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
 
 RESUME_KEY = "vidpred_resume"
-"""Entry of a checkpoint that holds what stands here."""
+"""Entry of a checkpoint that holds what is saved here."""
 
 COUNTED_BY_EPOCH = ("scheduler_progress", "automatic_optimization.optim_progress")
 """Of Lightning's training loop: what it sets to zero when an epoch begins."""
@@ -26,7 +26,7 @@ Plain = dict[str, Any]
 
 @runtime_checkable
 class ResumableLogger(Protocol):
-    """A logger that goes on where a checkpoint left it, as those of `vidpred.loggers` do."""
+    """A logger that resumes where a checkpoint left it, as those of `vidpred.loggers` do."""
 
     def state_dict(self) -> Plain:
         """Say how far it is, in plain values."""

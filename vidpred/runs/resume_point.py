@@ -1,4 +1,4 @@
-"""What a run goes on from: found, read, and compared with what it goes on with."""
+"""The checkpoint that a run resumes from: found, read, compared with the configuration."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,12 +1,13 @@
 """Predictors in files: checkpoints of a training and weights alone, read without running code."""
 
+from vidpred.resources import packaged_weights
 from vidpred.storage.description import build_predictor
 from vidpred.storage.saved import (
     SavedPredictor,
     load_predictor,
-    packaged_weights,
     read_saved,
     trained_generator,
+    trained_predictor,
 )
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "packaged_weights",
     "read_saved",
     "trained_generator",
+    "trained_predictor",
 ]

@@ -44,7 +44,7 @@ def write_weights(path: Path, weights: Mapping[str, Tensor], header: Mapping[str
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read weights and what stands beside them; nothing in the file can run code.
+    """Read weights and their header; nothing in the file can run code.
 
     Args:
         path: A file that `vidpred export` wrote.

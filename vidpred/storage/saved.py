@@ -6,17 +6,21 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from vidpred.errors import CheckpointError
+from vidpred.files import expand_home
+from vidpred.kernels.channels_last import to_channels_last
 from vidpred.models.named_baselines import BASELINES, baseline
 from vidpred.models.predictor import Predictor, ScalePredictor
+from vidpred.resources import packaged_weights
 from vidpred.storage.checkpoint import CHECKPOINT_KEY, WEIGHTS_ENDING, read_checkpoint
 from vidpred.storage.description import build_trained, describe_frames
 from vidpred.storage.safetensors import read_weights, write_weights
 
-_TASK_PREFIX = "generator."
+_TASK_PREFIXES = ("predictor.", "generator.")
+"""Of the predictor's weights in a task's state; see `PredictionTask.predictor_key`."""
+
 _FOREIGN = {".onnx": "onnxruntime", ".pt2": "torch.export.load"}
 
 
@@ -85,7 +89,23 @@ def load_predictor(path: str | Path, *, modules: Sequence[ModuleType] = ()) -> P
         return baseline(str(path))
     predictor = read_saved(find_saved(path, others=BASELINES)).build(modules=modules)
     # Convolutions of whole frames are faster with the channels innermost, on the CPU by a seventh.
-    return predictor.to(memory_format=torch.channels_last)
+    to_channels_last(predictor)
+    return predictor
+
+
+def trained_predictor(path: str) -> Predictor:
+    """Load a predictor to train it further, under any task.
+
+    In a configuration: `predictor: {class_path: vidpred.storage.trained_predictor, init_args:
+    {path: runs/mine/checkpoints/best.ckpt}}`.
+
+    Args:
+        path: As for `load_predictor`.
+
+    Raises:
+        CheckpointError: When the file is missing, damaged or not ours.
+    """
+    return load_predictor(path).train()
 
 
 def trained_generator(path: str) -> ScalePredictor:
@@ -121,12 +141,12 @@ def read_saved(path: str | Path) -> SavedPredictor:
         CheckpointError: When the file is missing, damaged or not ours.
     """
     path = find_saved(path)
-    if path.suffix in _FOREIGN and path.is_file():
+    if path.suffix.lower() in _FOREIGN and path.is_file():
         raise CheckpointError(
-            f"{path}: was exported for other programs, such as {_FOREIGN[path.suffix]}; expected "
-            "the checkpoint or the safetensors file that it was exported from"
+            f"{path}: was exported for other programs, such as {_FOREIGN[path.suffix.lower()]}; "
+            "expected the checkpoint or the safetensors file that it was exported from"
         )
-    if path.suffix == WEIGHTS_ENDING:
+    if path.suffix.lower() == WEIGHTS_ENDING:
         return _from_weights(path)
     return _from_checkpoint(path)
 
@@ -157,12 +177,6 @@ def header_of(saved: SavedPredictor) -> dict[str, Any]:
     }
 
 
-def packaged_weights() -> dict[str, Path]:
-    """Give the weights that come along, by name."""
-    folder = Path(__file__).parents[1] / "weights"
-    return {path.stem: path for path in sorted(folder.glob(f"*{WEIGHTS_ENDING}"))}
-
-
 def find_saved(path: str | Path, *, others: Iterable[str] = ()) -> Path:
     """Give the file that a path or a name means; a file of this name that is here comes first.
 
@@ -174,7 +188,7 @@ def find_saved(path: str | Path, *, others: Iterable[str] = ()) -> Path:
         CheckpointError: When there is neither.
     """
     ours = packaged_weights()
-    file = Path(path).expanduser()
+    file = expand_home(path)
     if file.is_file() or (file.exists() and str(path) not in ours):
         return file
     if str(path) in ours:
@@ -214,9 +228,10 @@ def _from_checkpoint(path: Path) -> SavedPredictor:
             path=path,
             description=dict(said["predictor"]),
             weights={
-                str(name).removeprefix(_TASK_PREFIX): value
+                str(name).removeprefix(prefix): value
                 for name, value in checkpoint["state_dict"].items()
-                if str(name).startswith(_TASK_PREFIX)
+                for prefix in _TASK_PREFIXES
+                if str(name).startswith(prefix)
             },
             batches_seen=said["batches_seen"],
             averaged="averaging_state" in checkpoint,

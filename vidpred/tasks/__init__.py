@@ -1,8 +1,23 @@
-"""Lightning modules: they wire a generator, losses and optimisers; nothing else."""
+"""Lightning modules: each trains a predictor by one principle; see `PredictionTask`."""
 
 from vidpred.tasks.adversarial import AdversarialTask
-from vidpred.tasks.base import NextFrameTask
+from vidpred.tasks.base import PredictionTask
+from vidpred.tasks.divided_clips import Clips
+from vidpred.tasks.flow_refinement import FlowRefinementTask
+from vidpred.tasks.likelihood import LikelihoodTask
+from vidpred.tasks.multiscale import NextFrameTask
 from vidpred.tasks.reconstruction import ReconstructionTask
 from vidpred.tasks.speed import Speed
+from vidpred.tasks.variational import VariationalTask
 
-__all__ = ["AdversarialTask", "NextFrameTask", "ReconstructionTask", "Speed"]
+__all__ = [
+    "AdversarialTask",
+    "Clips",
+    "FlowRefinementTask",
+    "LikelihoodTask",
+    "NextFrameTask",
+    "PredictionTask",
+    "ReconstructionTask",
+    "Speed",
+    "VariationalTask",
+]

@@ -18,14 +18,14 @@ from vidpred.losses import (
     DiscriminatorObjective,
     GeneratorObjective,
     MultiScaleLoss,
+    PredictionLoss,
     r1_penalty,
 )
-from vidpred.models import MultiScaleDiscriminator, ScalePredictor
+from vidpred.models import Condition, MultiScaleDiscriminator, Predictor, ScalePredictor
 from vidpred.ops.checks import require_positive, require_weight
-from vidpred.tasks.base import NextFrameTask
-from vidpred.tasks.builders import Builders
-from vidpred.tasks.draws import separate_draws
-from vidpred.tasks.reconstruction import sgd, without_metric
+from vidpred.tasks.builders import Builders, sgd, without_metric
+from vidpred.tasks.draws import Draw, separate_clips
+from vidpred.tasks.multiscale import NextFrameTask
 from vidpred.tasks.speed import Decided, Speed, compiled, prepare
 
 
@@ -36,9 +36,15 @@ class AdversarialTask(NextFrameTask):
     generator's, so that no clip is seen by both. The data's batch size is therefore twice the
     minibatch of a phase, or more when the discriminator takes several steps.
 
+    The generator may be any predictor. One with scales (`vidpred.models.MultiScaleGenerator`) shows
+    the discriminator what it predicts at each of them; of another the predicted frames are reduced
+    to the discriminator's scales, as the true ones are, and it predicts as many frames as the
+    discriminator is asked about.
+
     Args:
-        generator: Predicts; see `vidpred.models.MultiScaleGenerator`.
-        discriminator: Judges; as many scales as the generator.
+        generator: Predicts.
+        discriminator: Scores clips at every scale; of as many scales as the generator, if that has
+            scales.
         loss: The generator's losses against the true frames; None is the paper's l2.
         adversarial_loss: What the two want of each other; None is the paper's cross-entropy.
         adversarial_weight: Weight of the adversarial term in the generator's loss; at least 0. The
@@ -79,10 +85,10 @@ class AdversarialTask(NextFrameTask):
 
     def __init__(
         self,
-        generator: ScalePredictor,
+        generator: Predictor,
         discriminator: MultiScaleDiscriminator,
         *,
-        loss: MultiScaleLoss | None = None,
+        loss: PredictionLoss | None = None,
         adversarial_loss: AdversarialLoss | None = None,
         adversarial_weight: NonNegativeFloat = 0.05,
         mismatched_pairs: bool = False,
@@ -124,7 +130,8 @@ class AdversarialTask(NextFrameTask):
                 f"reconstruction_batches is {reconstruction_batches}, but every weight of the "
                 "loss is 0: nothing would be learned in them; expected a weight above 0"
             )
-        for name in ("num_scales", "context_frames", "output_frames"):
+        shared = ("num_scales", "context_frames", "output_frames")
+        for name in shared if isinstance(generator, ScalePredictor) else ("context_frames",):
             ours, theirs = getattr(generator, name), getattr(discriminator, name)
             if ours != theirs:
                 raise ValueError(
@@ -174,13 +181,25 @@ class AdversarialTask(NextFrameTask):
         return super().configure_callbacks()
 
     @property
+    def num_scales(self) -> int:
+        """S, scales at which the discriminator looks."""
+        return self.discriminator.num_scales
+
+    @property
+    def training_horizon(self) -> int:
+        """Frames after the context that a training clip needs: those that are judged."""
+        return self.discriminator.output_frames
+
+    @property
     def adversarial(self) -> bool:
         """Whether the discriminator takes part by now; see `reconstruction_batches`."""
         return bool(self.batches_seen >= self.reconstruction_batches)
 
     def training_step(self, batch: ClipBatch, batch_idx: int) -> None:
         """Run one iteration: discriminator phases, then a generator phase on another draw."""
-        *draws, generator_draw = separate_draws(batch["frames"], self.discriminator_steps + 1)
+        *draws, generator_draw = separate_clips(
+            batch["frames"], self._conditions(batch), self.discriminator_steps + 1
+        )
         losses: dict[str, Tensor] = {}
         by_scale: dict[str, Tensor] = {}
         for draw in draws if self.adversarial else []:
@@ -207,15 +226,18 @@ class AdversarialTask(NextFrameTask):
                 configs[-1]["lr_scheduler"] = without_metric(build_scheduler(optimizer))
         return tuple(configs)
 
-    def discriminator_objective(self, frames: Tensor) -> DiscriminatorObjective:
+    def discriminator_objective(
+        self, frames: Tensor, condition: Condition | None = None
+    ) -> DiscriminatorObjective:
         """Ask the discriminator about true frames and predictions.
 
         Args:
             frames: Clips of one draw, uint8, shape (B, T, C, H, W).
+            condition: Of generators that are conditioned on something.
         """
         context, targets = self._training_clip(frames)
         with torch.no_grad():
-            preds = self._predict_scales(context)
+            preds = self._predict_scales(context, condition)
         real = self._noisy(targets)
         if self.r1_weight:
             real = [target.detach().requires_grad_() for target in real]
@@ -240,13 +262,16 @@ class AdversarialTask(NextFrameTask):
             terms=terms, weights=weights, real_logits=real_logits, fake_logits=fake_logits
         )
 
-    def generator_objective(self, frames: Tensor) -> GeneratorObjective:
+    def generator_objective(
+        self, frames: Tensor, condition: Condition | None = None
+    ) -> GeneratorObjective:
         """Compare predictions with the true frames, and ask the discriminator about them.
 
         Args:
             frames: Clips of one draw, uint8, shape (B, T, C, H, W).
+            condition: Of generators that are conditioned on something.
         """
-        objective = super().generator_objective(frames)
+        objective = super().generator_objective(frames, condition)
         if not self.adversarial:
             return objective
         (logits,) = self._judge(objective.context, [self._noisy(objective.preds)])
@@ -260,20 +285,20 @@ class AdversarialTask(NextFrameTask):
             preds=objective.preds,
         )
 
-    def _discriminator_phase(self, frames: Tensor) -> DiscriminatorObjective:
+    def _discriminator_phase(self, draw: Draw) -> DiscriminatorObjective:
         """Score real clips high and predictions low; the generator stands still."""
         optimizer = self._optimizer(1)
         with self.toggled_optimizer(optimizer):
-            objective = self.discriminator_objective(frames)
+            objective = self.discriminator_objective(draw.frames, **draw.condition)
             self._require_finite(objective.terms, optimizer.optimizer)
             self._descend(optimizer, objective.loss, 1)
         return objective
 
-    def _generator_phase(self, frames: Tensor) -> GeneratorObjective:
+    def _generator_phase(self, draw: Draw) -> GeneratorObjective:
         """Be accurate and be taken for real; the discriminator stands still."""
         optimizer = self._optimizer(0)
         with self.toggled_optimizer(optimizer):
-            objective = self.generator_objective(frames)
+            objective = self.generator_objective(draw.frames, **draw.condition)
             self._require_finite(objective.terms, optimizer.optimizer)
             self._descend(optimizer, objective.loss, 0)
         return objective

@@ -1,87 +1,174 @@
-"""What all tasks share: clips, evaluation steps, the batch counter, checkpoints."""
+"""What all tasks share: clips, steps, optimizers, the batch counter, checkpoints."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol, runtime_checkable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, Literal, cast
 
 import pytorch_lightning as pl
 import torch
-from packaging.version import Version
 from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from pytorch_lightning.trainer.states import TrainerFn
-from torch import Tensor
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from vidpred._version import __version__
 from vidpred.batch import ClipBatch, Evaluation
-from vidpred.errors import CheckpointError, SettingError, TrainingDivergedError
+from vidpred.errors import SettingError, TrainingDivergedError
 from vidpred.kernels.allocator import keep_freed_memory
-from vidpred.losses import GeneratorObjective, MultiScaleLoss
-from vidpred.models import ScalePredictor
-from vidpred.ops import pyramid, to_unit, unit_to_signed
-from vidpred.provenance import provenance
+from vidpred.losses import Objective
+from vidpred.models import Condition, Predictor
 from vidpred.runs.resume import ResumeState
 from vidpred.storage.checkpoint import CHECKPOINT_KEY
 from vidpred.storage.description import describe_predictor
+from vidpred.tasks.builders import Builders, adam, without_metric
+from vidpred.tasks.divided_clips import Clips, divided, require_length
 from vidpred.tasks.finite import FiniteCheck
+from vidpred.tasks.origin import describe_training, require_same_networks
 from vidpred.tasks.processes import share_gradients
 from vidpred.tasks.speed import Decided, Speed, compiled, fused, lay_out_alike, prepare
 
-
-@runtime_checkable
-class Summarized(Protocol):
-    """Data that say in words what they consist of, as `vidpred.data.ClipDataModule` does."""
-
-    def summary(self) -> str:
-        """Count videos of each split, a line each."""
+Stage = Literal["val", "test"]
 
 
-class NextFrameTask(pl.LightningModule):
-    """Trains a generator to predict the next frames at every scale; subclasses say how.
+class PredictionTask(pl.LightningModule, ABC):
+    """Trains a predictor by one principle, which a subclass says in `objective`.
+
+    That is all a subclass needs: `vidpred fit` takes any (`class_path: my_module.MyTask`), and
+    validation, logs, the finite check, the gradient certificate, checkpoints, exact resume, weight
+    averages and export work for it.
 
     Args:
-        generator: The network that is trained.
-        loss: What it minimises against the true frames.
+        predictor: What is trained.
+        optimizer: Builds the optimizer from parameters; the default is Adam at 0.001.
+        lr_scheduler: Builds a learning-rate scheduler from the optimizer; it steps after every
+            step of the optimizer.
         speed: How fast a step is computed; None is what suits the device.
 
     Attributes:
         batches_seen: Training batches so far, over all epochs and resumes; the axis of everything
-            that is logged (Lightning's `global_step` counts the steps of all optimisers).
+            that is logged (Lightning's `global_step` counts the steps of all optimizers).
+        predictor_key: Under which name the predictor is a submodule and checkpoints hold it:
+            `generator` in the tasks of 0.1.
+        loss_name: Name of the loss in the logs, under `train/`.
+
+    Example:
+        >>> import torch
+        >>> from vidpred.losses import PredictionObjective
+        >>> from vidpred.models import MultiScaleGenerator
+        >>> class MeanAbsoluteTask(PredictionTask):
+        ...     def objective(self, batch):
+        ...         context, target, _ = self.training_clips(batch)
+        ...         pred = self.predict(context, target.shape[1])
+        ...         return PredictionObjective(
+        ...             terms={"l1": (pred - target).abs().mean()},
+        ...             context=context, target=target, pred=pred,
+        ...         )
+        >>> task = MeanAbsoluteTask(MultiScaleGenerator.from_preset("small"))
+        >>> frames = torch.zeros(1, 5, 3, 32, 32, dtype=torch.uint8)
+        >>> sorted(task.objective({"frames": frames}).terms)
+        ['l1']
     """
 
+    predictor_key: ClassVar[Literal["predictor", "generator"]] = "predictor"
+    loss_name: ClassVar[str] = "loss"
+
     def __init__(
-        self, generator: ScalePredictor, loss: MultiScaleLoss, *, speed: Speed | None = None
+        self,
+        predictor: Predictor,
+        *,
+        optimizer: OptimizerCallable = adam,
+        lr_scheduler: LRSchedulerCallable | None = None,
+        speed: Speed | None = None,
     ) -> None:
         super().__init__()
-        self.generator = generator
-        self.loss = loss
+        setattr(self, self.predictor_key, predictor)
         self.batches_seen = 0
+        self._builders = Builders((optimizer, lr_scheduler))
         self._resume = ResumeState()
         self._speed = speed or Speed()
         self._reads_late = False
         self._finite = FiniteCheck()
-        self._compiled_scales: Callable[[Tensor], list[Tensor]] | None = None
+        self._compiled_predictor: Callable[..., Tensor] | None = None
 
-    def forward(self, context: Tensor, horizon: int) -> Tensor:
-        """Predict `horizon` frames; see `vidpred.models.Predictor.forward`."""
-        pred: Tensor = self.generator(context, horizon)
-        return pred
+    @property
+    def predictor(self) -> Predictor:
+        """What is trained."""
+        return cast(Predictor, self._modules[self.predictor_key])
 
-    def generator_objective(self, frames: Tensor) -> GeneratorObjective:
-        """Compare the prediction of every scale with the true frames.
+    @property
+    def training_horizon(self) -> int:
+        """Frames after the context that a training clip needs; data modules ask for it."""
+        return self.predictor.output_frames
+
+    @abstractmethod
+    def objective(self, batch: ClipBatch) -> Objective:
+        """Say what is minimized.
+
+        Everything that watches a training asks here too, so that it must not depend on the trainer.
 
         Args:
-            frames: Clips, uint8, shape (B, T, C, H, W).
+            batch: Training clips of `context_frames + training_horizon` frames, on the device; see
+                `training_clips`.
         """
-        context, targets = self._training_clip(frames)
-        preds = self._predict_scales(context)
-        return GeneratorObjective(
-            terms=self.loss.terms(preds, targets),
-            weights=self.loss.weights,
-            scale_weights=self.loss.scale_weights,
-            context=context,
-            targets=targets,
-            preds=preds,
-        )
+
+    def forward(
+        self, context: Tensor, horizon: int, *, condition: Condition | None = None
+    ) -> Tensor:
+        """Predict `horizon` frames; see `vidpred.models.Predictor.forward`."""
+        pred: Tensor = self.predictor(context, horizon, **_given(condition))
+        return pred
+
+    def predict(
+        self, context: Tensor, horizon: int, *, condition: Condition | None = None
+    ) -> Tensor:
+        """Predict for an objective: as `forward`, compiled where `Speed.compile` asks for it."""
+        predictor = self._compiled_predictor or self.predictor
+        pred: Tensor = predictor(context, horizon, **_given(condition))
+        return pred
+
+    def training_clips(self, batch: ClipBatch) -> Clips:
+        """Divide training clips into what is known and what is to be predicted.
+
+        Args:
+            batch: Clips of `context_frames + training_horizon` frames.
+
+        Raises:
+            ValueError: When the clips have another length, other channels than the predictor, or
+                lack a condition.
+        """
+        require_length(self.predictor, batch["frames"], self.training_horizon)
+        return divided(self.predictor, batch)
+
+    def training_step(self, batch: ClipBatch, batch_idx: int) -> Tensor | None:
+        """Minimize the objective."""
+        objective = self.objective(batch)
+        self._require_finite(objective.terms, self.trainer.optimizers[0])
+        self.batches_seen += 1
+        loss = objective.loss
+        if self._logs_now:
+            self._log_training({self.loss_name: loss, **objective.measures}, objective.terms)
+        return loss
+
+    def trained_parameters(self) -> Iterable[nn.Parameter]:
+        """Give what the optimizer moves: all parameters of the task."""
+        return self.parameters()
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Give the one optimizer, and its scheduler if there is one."""
+        build, build_lr_scheduler = self._builders
+        optimizer: Optimizer = build(self.trained_parameters())
+        # Lightning does not clip under mixed precision what may unscale its gradients itself.
+        if not (self.trainer.gradient_clip_val and "mixed" in str(self.trainer.precision)):
+            optimizer = self._fused(optimizer)
+        if build_lr_scheduler is None:
+            return optimizer
+        scheduler = without_metric(build_lr_scheduler(optimizer))
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
 
     def configure_callbacks(self) -> list[Callback]:
         """Add none; the first hook of all, it prepares the strategy before it wraps the task."""
@@ -105,11 +192,36 @@ class NextFrameTask(pl.LightningModule):
 
     def validation_step(self, batch: ClipBatch, batch_idx: int) -> Evaluation:
         """Predict every frame after the context, recursively, for callbacks to measure and show."""
-        return self._evaluate(batch)
+        return self.evaluate(batch, "val")
 
     def test_step(self, batch: ClipBatch, batch_idx: int) -> Evaluation:
         """Predict every frame after the context, recursively, for callbacks to measure and show."""
-        return self._evaluate(batch)
+        return self.evaluate(batch, "test")
+
+    def evaluate(self, batch: ClipBatch, stage: Stage) -> Evaluation:
+        """Predict whole clips; a task with measures of its own logs them here as well.
+
+        Args:
+            batch: Clips of more than `context_frames` frames.
+            stage: First part of logged names.
+
+        Raises:
+            ValueError: When the clips do not fit the predictor.
+            TrainingDivergedError: When a prediction is not finite.
+        """
+        context_frames = self.predictor.context_frames
+        if batch["frames"].shape[1] <= context_frames:
+            raise SettingError(
+                f"clips have {batch['frames'].shape[1]} frames; expected more than the "
+                f"{context_frames} that the {self.predictor_key} needs as context: "
+                "set data.context_frames"
+            )
+        context, target, condition = divided(self.predictor, batch)
+        # Half precision is for the network; the numbers that people read are taken in float32.
+        pred = self(context, target.shape[1], condition=condition).float()
+        if not torch.isfinite(pred).all():
+            raise TrainingDivergedError(["prediction"], self.batches_seen)
+        return {"context": context, "target": target, "pred": pred}
 
     def on_train_start(self) -> None:
         """Let the configuration's rates win over a checkpoint's, where no scheduler sets them.
@@ -171,7 +283,7 @@ class NextFrameTask(pl.LightningModule):
         checkpoint[CHECKPOINT_KEY] = {
             "version": __version__,
             "batches_seen": self.batches_seen,
-            "training": self._training(),
+            "training": describe_training(self, self.batches_seen),
             **self._networks(),
         }
         self._resume.save(self, checkpoint)
@@ -183,77 +295,19 @@ class NextFrameTask(pl.LightningModule):
             CheckpointError: When the checkpoint is not ours, of a later version or of another
                 architecture.
         """
-        if CHECKPOINT_KEY not in checkpoint:
-            raise CheckpointError(
-                "the checkpoint holds no description of a predictor; expected one of vidpred"
-            )
-        found = dict(checkpoint[CHECKPOINT_KEY])
-        _require_known_version(str(found.pop("version", "0")))
-        found.pop("training", None)
-        batches_seen = found.pop("batches_seen")
-        differences = _differences("", found, self._networks())
-        if differences:
-            raise CheckpointError(
-                "the checkpoint belongs to another architecture: " + "; ".join(differences) + ". "
-                "Use the configuration that it was trained with (config.yaml in its run folder)"
-            )
-        self.batches_seen = batches_seen
+        found = require_same_networks(checkpoint, self._networks())
+        self.batches_seen = found["batches_seen"]
         if self.trainer.state.fn == TrainerFn.FITTING:
             self._resume.load(self, checkpoint)
 
     def _networks(self) -> dict[str, Any]:
-        return {"predictor": describe_predictor(self.generator)}
-
-    def _training(self) -> dict[str, Any]:
-        """Say where the weights come from, beside every score that they will get."""
-        data = getattr(self.trainer, "datamodule", None)
-        origin = provenance(batches_seen=self.batches_seen)
-        return {
-            "task": type(self).__name__,
-            "seed": origin["seed"],
-            "vidpred": origin["vidpred"],
-            "torch": origin["torch"],
-            "commit": origin["commit"],
-            "data": type(data).__name__ if data is not None else None,
-            "videos": data.summary() if isinstance(data, Summarized) else None,
-        }
-
-    def _evaluate(self, batch: ClipBatch) -> Evaluation:
-        frames = to_unit(batch["frames"])
-        context_frames = self.generator.context_frames
-        if frames.shape[1] <= context_frames:
-            raise SettingError(
-                f"clips have {frames.shape[1]} frames; expected more than the "
-                f"{context_frames} that the generator needs as context: set data.context_frames"
-            )
-        context, target = frames[:, :context_frames], frames[:, context_frames:]
-        # Half precision is for the network; the numbers that people read are taken in float32.
-        pred = self.generator(context, target.shape[1]).float()
-        if not torch.isfinite(pred).all():
-            raise TrainingDivergedError(["prediction"], self.batches_seen)
-        return {"context": context, "target": target, "pred": pred}
-
-    def _training_clip(self, frames: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Split uint8 clips (B, T, C, H, W) into context and target pyramid, in [-1, 1]."""
-        context_frames, output_frames = self.generator.context_frames, self.generator.output_frames
-        if frames.shape[1] != context_frames + output_frames:
-            raise SettingError(
-                f"training clips have {frames.shape[1]} frames; expected {context_frames} of "
-                f"context and {output_frames} to predict: "
-                "set data.context_frames and data.horizon to these"
-            )
-        signed = unit_to_signed(to_unit(frames))
-        targets = pyramid(signed[:, context_frames:], self.generator.num_scales)
-        return signed[:, :context_frames], targets
-
-    def _predict_scales(self, context: Tensor) -> list[Tensor]:
-        return (self._compiled_scales or self.generator.forward_scales)(context)
+        return {"predictor": describe_predictor(self.predictor)}
 
     def _use(self, speed: Decided) -> None:
-        prepare(self.generator, speed)
-        self._compiled_scales = None
+        prepare(self.predictor, speed)
+        self._compiled_predictor = None
         if speed.compile != "off":
-            self._compiled_scales = compiled(self.generator.forward_scales, speed.compile)
+            self._compiled_predictor = compiled(self.predictor.forward, speed.compile)
 
     def _fused(self, optimizer: Optimizer) -> Optimizer:
         return fused(optimizer) if self._speed.on(self.device).fused_optimizers else optimizer
@@ -266,13 +320,16 @@ class NextFrameTask(pl.LightningModule):
         """
         return bool(self.trainer._logger_connector.should_update_logs)
 
-    def _log_training(self, scalars: Mapping[str, Tensor], by_scale: Mapping[str, Tensor]) -> None:
+    def _log_training(self, scalars: Mapping[str, Tensor], terms: Mapping[str, Tensor]) -> None:
         """Log under `train/`; a term of shape (S,) gets one name a scale: scale_8 to scale_1.
 
         Of several processes the mean is logged, which is the loss of the batch of all.
         """
         values = {f"train/{name}": value.detach() for name, value in scalars.items()}
-        for name, term in by_scale.items():
+        for name, term in terms.items():
+            if not term.ndim:
+                values[f"train/{name}"] = term.detach()
+                continue
             for k, value in enumerate(term.detach()):
                 values[f"train/{name}_scale_{2 ** (len(term) - 1 - k)}"] = value
         if self.trainer.world_size > 1:
@@ -283,7 +340,7 @@ class NextFrameTask(pl.LightningModule):
             values = dict(zip(values, mean.unbind(), strict=True))
         self.log_dict({**values, "step": float(self.batches_seen)})
 
-    def _require_finite(self, by_scale: Mapping[str, Tensor], optimizer: Optimizer) -> None:
+    def _require_finite(self, terms: Mapping[str, Tensor], optimizer: Optimizer) -> None:
         """Stop before a step that would put NaN into the weights, or skip it; see `FiniteCheck`."""
         # Only a fused optimiser can be told on the device to leave the weights alone; of several
         # processes, only that of this one. At 16-mixed the scaler of the gradients tells it.
@@ -292,26 +349,11 @@ class NextFrameTask(pl.LightningModule):
             and bool(optimizer.defaults.get("fused"))
             and self.trainer.world_size == 1
         )
-        self._finite.ask(by_scale, self.batches_seen, late=late)
+        self._finite.ask(terms, self.batches_seen, late=late)
         if late and self.trainer.precision != "16-mixed":
             setattr(optimizer, "found_inf", self._finite.found_inf)  # noqa: B010  unknown to types
 
 
-def _require_known_version(version: str) -> None:
-    if Version(version) > Version(__version__):
-        raise CheckpointError(
-            f"the checkpoint was saved by vidpred {version}, and this is {__version__}, which does "
-            f"not know what that keeps; expected an earlier one: pip install 'vidpred>={version}'"
-        )
-
-
-def _differences(name: str, found: Any, expected: Any) -> list[str]:
-    if found == expected:
-        return []
-    if isinstance(found, dict) and isinstance(expected, dict):
-        return [
-            line
-            for key in dict.fromkeys([*expected, *found])
-            for line in _differences(f"{name}.{key}".strip("."), found.get(key), expected.get(key))
-        ]
-    return [f"{name} is {found} there, {expected} here"]
+def _given(condition: Condition | None) -> dict[str, Any]:
+    """Name the argument only where there is one: networks of 0.1 do not know it."""
+    return {} if condition is None else {"condition": condition}

@@ -33,11 +33,11 @@ class FiniteCheck:
         self.found_inf: Tensor | None = None
         self._questions: list[_Question] = []
 
-    def ask(self, by_scale: Mapping[str, Tensor], batch: int, *, late: bool) -> None:
+    def ask(self, terms: Mapping[str, Tensor], batch: int, *, late: bool) -> None:
         """Ask about loss terms.
 
         Args:
-            by_scale: Terms by name, shape (S,), coarsest first.
+            terms: By name, scalars or shape (S,), coarsest first.
             batch: Number of the training batch.
             late: Whether the answer may wait for `read`.
 
@@ -45,11 +45,12 @@ class FiniteCheck:
             TrainingDivergedError: When one is not finite, and the answer may not wait.
         """
         names = [
-            f"{name} at scale 1/{2 ** (len(term) - 1 - k)}"
-            for name, term in by_scale.items()
-            for k in range(len(term))
+            f"{name} at scale 1/{2 ** (len(term) - 1 - k)}" if term.ndim else name
+            for name, term in terms.items()
+            for k in range(term.numel())
         ]
-        answers = torch.isfinite(torch.cat([term.detach() for term in by_scale.values()]))
+        flat = [term.detach().reshape(-1) for term in terms.values()]
+        answers = torch.isfinite(torch.cat(flat))
         arrived = None
         if late:
             wrong = (~answers).any().float()

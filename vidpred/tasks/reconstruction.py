@@ -2,89 +2,129 @@
 
 from collections.abc import Iterable
 
-import torch
+from jsonargparse.typing import PositiveInt
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
-from torch import Tensor
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch import nn
 
 from vidpred.batch import ClipBatch
-from vidpred.losses import MultiScaleLoss
-from vidpred.models import ScalePredictor
-from vidpred.tasks.base import NextFrameTask
-from vidpred.tasks.builders import Builders
+from vidpred.errors import SettingError
+from vidpred.losses import LpLoss, MultiScaleLoss, Objective, PredictionLoss, PredictionObjective
+from vidpred.models import Predictor, ScalePredictor
+from vidpred.ops.checks import require_positive
+from vidpred.tasks.base import PredictionTask
+from vidpred.tasks.builders import Builders, sgd
+from vidpred.tasks.multiscale import NextFrameTask
 from vidpred.tasks.speed import Speed
 
 
-def sgd(parameters: Iterable[Tensor]) -> Optimizer:
-    """Build the optimiser of the released training script: SGD without momentum at 0.02."""
-    return torch.optim.SGD(parameters, lr=0.02)
-
-
-def without_metric(scheduler: LRScheduler) -> LRScheduler:
-    """Give the scheduler back when it can step after every batch.
-
-    Raises:
-        ValueError: For `ReduceLROnPlateau`, which waits for a metric that no batch has.
-    """
-    if isinstance(scheduler, ReduceLROnPlateau):
-        raise ValueError(
-            "ReduceLROnPlateau steps on a metric, and schedulers here step after every batch; "
-            "expected one such as StepLR or CosineAnnealingLR"
-        )
-    return scheduler
-
-
 class ReconstructionTask(NextFrameTask):
-    """Trains a generator against the true frames with one optimiser.
+    """Trains any predictor against the true frames with one optimizer.
+
+    A `vidpred.models.ScalePredictor` is compared at each of its scales, in [-1, 1], one step ahead.
+    Any other predictor is compared at full size, in [0, 1], over `horizon` frames, for which it
+    feeds its own predictions back where one step does not reach, and learns through all of them.
 
     The trainer's `accumulate_grad_batches` and `gradient_clip_val` apply.
 
     Args:
-        generator: The network that is trained.
-        loss: Losses and their weights; None is the paper's l2.
-        optimizer: Builds the optimiser from the parameters; the default is the paper's SGD at 0.02.
-        lr_scheduler: Builds a learning-rate scheduler from the optimiser; steps after every step of
-            the optimiser.
+        predictor: What is trained.
+        generator: Its name in 0.1; give one of the two.
+        loss: Losses and their weights; None is the l2 of the paper at each scale
+            (`MultiScaleLoss`), or `LpLoss` for a predictor without scales.
+        horizon: Frames to predict in training, at least 1; None is the predictor's
+            `output_frames`. Predictors with scales are trained on those.
+        optimizer: Builds the optimizer from parameters; the default is the paper's SGD at 0.02.
+        lr_scheduler: Builds a learning-rate scheduler from the optimizer; steps after every step of
+            the optimizer.
         speed: How fast a step is computed; None is what suits the device.
+
+    Raises:
+        ValueError: When no predictor is given or two are, the loss has no weight or does not fit
+            the predictor, or a predictor with scales is to be trained on another horizon.
+
+    Example:
+        >>> import torch
+        >>> from vidpred.losses import LpLoss
+        >>> from vidpred.models import MultiScaleGenerator
+        >>> task = ReconstructionTask(MultiScaleGenerator.from_preset("small"))
+        >>> frames = torch.zeros(2, 5, 3, 32, 32, dtype=torch.uint8)
+        >>> task.objective({"frames": frames}).terms["lp_loss"].shape  # one value a scale
+        torch.Size([4])
     """
 
     def __init__(
         self,
-        generator: ScalePredictor,
+        predictor: Predictor | None = None,
         *,
-        loss: MultiScaleLoss | None = None,
+        generator: Predictor | None = None,
+        loss: PredictionLoss | None = None,
+        horizon: PositiveInt | None = None,
         optimizer: OptimizerCallable = sgd,
         lr_scheduler: LRSchedulerCallable | None = None,
         speed: Speed | None = None,
     ) -> None:
-        super().__init__(generator, loss or MultiScaleLoss(), speed=speed)
+        network = one_of(predictor, generator)
+        by_scale = isinstance(network, ScalePredictor)
+        super().__init__(network, loss or (MultiScaleLoss() if by_scale else LpLoss()), speed=speed)
         if not any(self.loss.weights.values()):
             raise ValueError("every weight of the loss is 0; expected at least one above 0")
+        if not by_scale and isinstance(self.loss, MultiScaleLoss):
+            raise SettingError(
+                f"MultiScaleLoss compares scales, and {type(network).__name__} predicts frames of "
+                "one size; expected vidpred.losses.LpLoss, GradientDifferenceLoss, CombinedLoss or "
+                "your own PredictionLoss"
+            )
+        if horizon is not None:
+            require_positive("horizon", horizon)
+            if by_scale and horizon != network.output_frames:
+                raise SettingError(
+                    f"horizon is {horizon}, and {type(network).__name__} is trained at every scale "
+                    f"on the {network.output_frames} frames of one step; expected "
+                    f"{network.output_frames} or none"
+                )
+        self.horizon = network.output_frames if horizon is None else int(horizon)
         self._builders = Builders((optimizer, lr_scheduler))
 
-    def training_step(self, batch: ClipBatch, batch_idx: int) -> Tensor:
-        """Be accurate at every scale."""
-        objective = self.generator_objective(batch["frames"])
-        self._require_finite(objective.terms, self.trainer.optimizers[0])
-        self.batches_seen += 1
-        loss = objective.loss
-        if self._logs_now:
-            self._log_training({"loss_g": loss}, objective.terms)
-        return loss
+    @property
+    def training_horizon(self) -> int:
+        """Frames after the context that a training clip needs."""
+        return self.horizon
+
+    def objective(self, batch: ClipBatch) -> Objective:
+        """Be accurate: at every scale, or on every frame up to the horizon."""
+        if isinstance(self.generator, ScalePredictor):
+            return super().objective(batch)
+        context, target, condition = self.training_clips(batch)
+        pred = self.predict(context, self.horizon, condition=condition)
+        return PredictionObjective(
+            terms=self.loss.terms(pred, target),
+            weights=self.loss.weights,
+            scale_weights=self.loss.scale_weights,
+            context=context,
+            target=target,
+            pred=pred,
+        )
+
+    def trained_parameters(self) -> Iterable[nn.Parameter]:
+        """Give those of the generator: a loss may have weights of its own, which are fixed."""
+        return self.generator.parameters()
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Give the one optimiser, and its scheduler if there is one."""
-        build, build_lr_scheduler = self._builders
-        optimizer: Optimizer = build(self.generator.parameters())
-        # Lightning does not clip under mixed precision what may unscale its gradients itself.
-        if not (self.trainer.gradient_clip_val and "mixed" in str(self.trainer.precision)):
-            optimizer = self._fused(optimizer)
-        if build_lr_scheduler is None:
-            return optimizer
-        scheduler = without_metric(build_lr_scheduler(optimizer))
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
-        }
+        """Give the one optimizer, and its scheduler if there is one."""
+        return PredictionTask.configure_optimizers(self)
+
+
+def one_of(predictor: Predictor | None, generator: Predictor | None) -> Predictor:
+    """Give the predictor, under whichever of its two names it came.
+
+    Raises:
+        SettingError: When none came, or two.
+    """
+    given = [network for network in (predictor, generator) if network is not None]
+    if len(given) != 1:
+        raise SettingError(
+            f"{'both predictor and generator are' if given else 'no predictor is'} given; expected "
+            "model.predictor alone (generator is its name in 0.1)"
+        )
+    return given[0]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from vidpred.errors import SettingError
+from vidpred.kernels.channels_last import to_channels_last
 from vidpred.kernels.convolution import Convolution
 
 CompileMode = Literal["off", "default", "reduce-overhead", "max-autotune"]
@@ -111,15 +112,18 @@ def default_precision(accelerator: str) -> Literal["bf16-mixed", "32-true"]:
     return "bf16-mixed" if gpu and torch.cuda.get_device_capability() >= (8, 0) else "32-true"
 
 
-def compiled(function: Callable[..., list[Tensor]], mode: CompileMode) -> Callable[..., Any]:
-    """Compile a function that gives a list of tensors."""
+def compiled(function: Callable[..., Any], mode: CompileMode) -> Callable[..., Any]:
+    """Compile a function that gives a tensor or a list of tensors."""
     fast = torch.compile(function, mode=None if mode == "default" else mode)
     if mode == "default":
         return fast
 
-    def copied(*arguments: Any) -> list[Tensor]:
+    def copied(*arguments: Any, **options: Any) -> Tensor | list[Tensor]:
         # A CUDA graph writes its next outputs over these, which phases and watchers still hold.
-        return [output.clone() for output in fast(*arguments)]
+        outputs = fast(*arguments, **options)
+        if isinstance(outputs, Tensor):
+            return outputs.clone()
+        return [output.clone() for output in outputs]
 
     return copied
 
@@ -127,7 +131,7 @@ def compiled(function: Callable[..., list[Tensor]], mode: CompileMode) -> Callab
 def prepare(network: nn.Module, speed: Decided) -> None:
     """Bring a network into the form that is wanted, in place; its state's names stay."""
     if speed.channels_last:
-        network.to(memory_format=torch.channels_last)
+        to_channels_last(network)
     for module in network.modules():
         if isinstance(module, Convolution):
             module.winograd = speed.winograd

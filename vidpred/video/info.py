@@ -18,7 +18,7 @@ Clock = Literal["pts", "dts"]
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a file's packets tell.
+    """What a file's packets say.
 
     Attributes:
         path: The file, or a folder of frames.

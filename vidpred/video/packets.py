@@ -1,4 +1,4 @@
-"""Whether the time stamps of a file's packets tell the place of every frame.
+"""Whether the time stamps of a file's packets give the place of every frame.
 
 A seek may only be trusted when each packet becomes exactly one frame, shown at the packet's own
 time. Where that is in doubt the answer is no, and reading decodes from the beginning: slow is

@@ -15,7 +15,7 @@ from vidpred.errors import VideoError
 from vidpred.video.container import MAX_PIXELS, choose_stream, ffmpeg_errors
 
 PIPE = Path("-")
-"""What names the standard input where a file could stand."""
+"""What names the standard input in the place of a file."""
 
 
 @dataclass(frozen=True)

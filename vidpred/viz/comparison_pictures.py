@@ -159,7 +159,7 @@ def _video_frame(panels: Sequence[tuple[str, Tensor]], *, offset: int) -> Tensor
 
 
 def _columns(panels: int, height: int, width: int) -> int:
-    """Choose how many panels stand beside each other: the fullest grid of about 16 to 9."""
+    """Choose how many panels are side by side: the fullest grid of about 16 to 9."""
 
     def shape(columns: int) -> tuple[float, int]:
         rows = math.ceil(panels / columns)

@@ -1,4 +1,4 @@
-"""What was known and what was predicted, where nobody knows the truth."""
+"""What was known and what was predicted, where the truth is not known."""
 
 import torch
 from PIL import ImageDraw
@@ -40,7 +40,7 @@ def future_strip(context: Tensor, pred: Tensor) -> Tensor:
 
 
 def future_video(context: Tensor, pred: Tensor) -> Tensor:
-    """Play known and predicted frames; a coloured border and the label tell the prediction.
+    """Play known and predicted frames; a coloured border and the label mark the prediction.
 
     Args:
         context: As for `future_strip`.
@@ -64,7 +64,7 @@ def _prepared(context: Tensor, pred: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _row(known: Tensor, future: Tensor, first: int | None = None) -> Tensor:
-    """Draw frames beside each other; `first` is the moment of the first one."""
+    """Draw frames side by side; `first` is the moment of the first one."""
     frames = torch.cat((known, future))
     height, width = frames.shape[-2:]
     size = text_size(frames)

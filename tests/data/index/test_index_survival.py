@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from vidpred.data.index import facts as index_layout
+from vidpred.data.index import records as index_layout
 from vidpred.data.index import video_index as index_module
 from vidpred.data.index.video_index import VideoIndex
 from vidpred.video import probe
@@ -181,7 +181,7 @@ def test_a_damaged_index_is_set_aside_and_built_anew(
         other.close()
     damaged = file.read_bytes()
     with VideoIndex(root, cache=cache) as index:
-        with pytest.warns(UserWarning, match="damaged .* set aside and built anew"):
+        with pytest.warns(UserWarning, match="damaged .* set aside and built again"):
             index.refresh()
         assert frames_of(index) == truth
         assert file.read_bytes() == damaged  # the file that was set aside is left as it was

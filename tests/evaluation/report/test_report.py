@@ -16,8 +16,7 @@ from vidpred.evaluation.report.page import render
 from vidpred.evaluation.report.protocol_words import protocol_in_words
 from vidpred.evaluation.report.tables import ranking_tables
 from vidpred.evaluation.results.gathering import read_results
-from vidpred.evaluation.results.result import Result
-from vidpred.evaluation.scoring.gallery import FOLDER
+from vidpred.evaluation.results.result import PICTURES_FOLDER, Result
 from vidpred.video import read_clip, write_video
 
 RAW = '</script><img src=x onerror="alert(1)">&'
@@ -119,13 +118,15 @@ def test_damaged_and_odd_pictures_do_not_stop_the_report(tmp_path: Path) -> None
     results = synthetic_results("mathieu2016-ucf101", num_videos=4)
     home = write_results(tmp_path, results, height=32, width=32, num_shown=4)
     comparison = compare(read_results([home]), resamples=10)
-    damaged, single, short, pastless = sorted(path.name for path in (home / FOLDER).iterdir())
-    (home / FOLDER / damaged / "truth.mp4").write_bytes(b"no video")
+    damaged, single, short, pastless = sorted(
+        path.name for path in (home / PICTURES_FOLDER).iterdir()
+    )
+    (home / PICTURES_FOLDER / damaged / "truth.mp4").write_bytes(b"no video")
     for name in ("linear", "copy_last", "optical_flow", "l2"):
-        (home / FOLDER / single / f"{name}.mp4").unlink()
-    frames = read_clip(home / FOLDER / short / "truth.mp4", 0, 6)
-    write_video(home / FOLDER / short / "l2.mp4", frames[:1])  # one frame of two
-    write_video(home / FOLDER / pastless / "truth.mp4", frames[4:])
+        (home / PICTURES_FOLDER / single / f"{name}.mp4").unlink()
+    frames = read_clip(home / PICTURES_FOLDER / short / "truth.mp4", 0, 6)
+    write_video(home / PICTURES_FOLDER / short / "l2.mp4", frames[:1])  # one frame of two
+    write_video(home / PICTURES_FOLDER / pastless / "truth.mp4", frames[4:])
     cards = {card["clip"]: card for card in clip_cards(comparison)}
     assert "cannot be read" in cards[damaged]["pictures"]["absent"]
     assert cards[single]["pictures"]["strip_alt"].endswith("predictions: adv_gdl.")

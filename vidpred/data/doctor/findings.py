@@ -8,6 +8,8 @@ from vidpred.data.index.records import Quarantined
 
 Kind = Literal[
     "layout",
+    "system",
+    "frames",
     "lists",
     "groups",
     "missing",
@@ -69,7 +71,7 @@ class Diagnosis:
 
     @property
     def healthy(self) -> bool:
-        """Whether nothing needs somebody's hand."""
+        """Whether nothing requires action."""
         return not any(finding.fault for finding in self.findings)
 
     def to_plain(self) -> dict[str, object]:

@@ -48,7 +48,7 @@ def download(
     progress: Progress | None = None,
     notice: Callable[[str], None] | None = None,
 ) -> Path:
-    """Fetch a file, going on where an earlier attempt broke off.
+    """Fetch a file, resuming where an earlier attempt broke off.
 
     What has arrived is in `<name>.part` beside `path`, and what the site said about that version of
     the file (ETag or date) in `<name>.part.json`: only the same version is gone on with, any other

@@ -17,6 +17,7 @@ from vidpred.data.fetch.remote import Remote, check_file
 from vidpred.data.fetch.unpacking import Place, unpack
 from vidpred.data.ucf101 import LIST_DIR, VIDEO_DIR
 from vidpred.errors import DataError
+from vidpred.files import expand_home
 
 _MAGICS = (*RAR_MAGICS, *ZIP_MAGICS)
 
@@ -73,7 +74,7 @@ def custom_source(address: str, *, sha256: str | None = None) -> Remote | Path:
         raise ValueError(f"the SHA-256 is {sha256!r}; expected 64 hexadecimal digits")
     if urlsplit(address).scheme in ("http", "https"):
         return Remote(address, sha256=sha256, magics=_MAGICS)
-    path = Path(address).expanduser()
+    path = expand_home(address)
     if sha256 is not None:
         if not path.is_file():
             raise DataError(f"{path}: there is no such archive")
@@ -119,7 +120,7 @@ def prepare_ucf101(
     """
     if max_unpacked_bytes < 1:
         raise ValueError(f"max_unpacked_bytes is {max_unpacked_bytes}; expected at least 1")
-    root = Path(root).expanduser()
+    root = expand_home(root)
     steps = _Steps(root, max_unpacked_bytes, keep_archives, retries, timeout, progress, notice)
     wants_videos = not _is_filled(root / VIDEO_DIR)
     if wants_videos and _looks_like_rar(videos) and not rar_readers():

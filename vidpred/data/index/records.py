@@ -1,14 +1,27 @@
-"""What an index says about files and about its own work."""
+"""What an index keeps of each file, and what it reports of its own work."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Literal
+
+from vidpred.video import VideoInfo
 
 Source = Literal["index", "doctor", "training"]
 """Who says that a video is not to be used; "index": it cannot even be opened."""
 
 Mark = Literal["quarantine", "head", "decoded", "sha256"]
 """Kinds of things that are remembered about a file until it changes."""
+
+FACTS_VERSION = 3
+"""To be raised when `probe` finds other values in the same file; rows of others are read again."""
+
+LAYOUT = hashlib.sha256(
+    f"{FACTS_VERSION} {[(field.name, str(field.type)) for field in fields(VideoInfo)]}".encode()
+).hexdigest()[:8]
+"""Kept with each row: a program with other fields neither reads nor trusts it."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +47,10 @@ class IndexReport:
         changed: Of another size or time than before, and read again.
         gone: Known before and no longer there.
         broken: Those of the total that cannot be opened as a video.
-        unreadable: Folders that could not be listed, with the reason.
+        unreadable: Folders and files that the system did not give, with the reason; nothing is
+            remembered of them.
+        notes: What is worth knowing about some of the videos, by path below the root.
+        frames: Names of images in the root itself, when it is the folder of one video.
     """
 
     total: int
@@ -43,3 +59,19 @@ class IndexReport:
     gone: int
     broken: int
     unreadable: Mapping[str, str]
+    notes: Mapping[str, str] = field(default_factory=dict)
+    frames: Sequence[str] = ()
+
+
+def facts_to_text(info: VideoInfo) -> str:
+    """Write facts as JSON, without the path."""
+    return json.dumps(info.to_plain(), separators=(",", ":"))
+
+
+def facts_from_text(path: Path, text: str) -> VideoInfo:
+    """Read what `facts_to_text` wrote; the path is where the file is now.
+
+    Raises:
+        ValueError: When it is something else.
+    """
+    return VideoInfo.from_plain(path, json.loads(text))

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, TypedDict
 
-from vidpred.evaluation.compare.common_clips import Skip, common_values, describe_measure
+from vidpred.evaluation.compare.common_clips import common_values, describe_measure
 from vidpred.evaluation.results.result import Result
+from vidpred.evaluation.results.skipping import SkipRule
 
 NUM_EXTREMES = 3
 """Clips shown at each end, for each method."""
@@ -91,7 +92,7 @@ def extremes(
     points: Sequence[ClipPoint],
     *,
     measure: str,
-    skip: Skip | None,
+    skip: SkipRule | None,
     baseline: str | None,
 ) -> list[Extreme]:
     """Find the clips at both ends, by gain over the baseline where there is one.

@@ -6,6 +6,7 @@ from typing import Any, TypedDict
 from vidpred.errors import ResultError
 from vidpred.evaluation.measures import LIKELIHOOD_METRICS, higher_is_better
 from vidpred.evaluation.results.result import ClipRow, Result
+from vidpred.evaluation.results.skipping import SkipRule, counted
 from vidpred.metrics.registry import metric_info
 
 
@@ -25,20 +26,6 @@ class MeasureInfo(TypedDict):
     area: str
     higher_is_better: bool
     unit: str
-
-
-class Skip(TypedDict):
-    """Which clips the protocol leaves out, by method and frame.
-
-    Attributes:
-        measure: Key of the measure that decides.
-        area: Its area; all measures of this area leave the clip out.
-        at_least: Scores from here on are left out, and missing ones too.
-    """
-
-    measure: str
-    area: str
-    at_least: float
 
 
 def describe_measure(key: str) -> MeasureInfo:
@@ -75,7 +62,7 @@ def measures_of(protocol: Mapping[str, Any], results: Mapping[str, Result]) -> l
     return keys
 
 
-def skip_of(protocol: Mapping[str, Any]) -> Skip | None:
+def skip_of(protocol: Mapping[str, Any]) -> SkipRule | None:
     """Read the protocol's skip."""
     rule = protocol.get("skip")
     if not rule:
@@ -89,7 +76,7 @@ def skip_of(protocol: Mapping[str, Any]) -> Skip | None:
 
 
 def common_values(
-    results: Mapping[str, Result], key: str, skip: Skip | None
+    results: Mapping[str, Result], key: str, skip: SkipRule | None
 ) -> dict[str, dict[str, list[float | None]]]:
     """Give the scores that count for every method.
 
@@ -108,12 +95,11 @@ def common_values(
     """
     rows = {name: {row["clip"]: row for row in r["rows"]} for name, r in results.items()}
     clips = sorted(set.intersection(*(set(own) for own in rows.values())))
-    applies = skip is not None and skip["area"] == describe_measure(key)["area"]
     values: dict[str, dict[str, list[float | None]]] = {name: {} for name in results}
     without = lacking(results, key)
     scored = [own for name, own in rows.items() if name not in without] or list(rows.values())
     for clip in clips:
-        counts = [_counts(own[clip], key, skip if applies else None) for own in scored]
+        counts = [_counts(own[clip], key, skip) for own in scored]
         if len({len(own) for own in counts}) != 1:
             raise ResultError(
                 f"clip {clip} has {sorted({len(own) for own in counts})} predicted frames in these "
@@ -147,18 +133,10 @@ def lacking(results: Mapping[str, Result], key: str) -> list[str]:
     ]
 
 
-def _counts(row: ClipRow, key: str, skip: Skip | None) -> list[bool]:
-    scores = row["values"].get(key)
-    if scores is None:
+def _counts(row: ClipRow, key: str, skip: SkipRule | None) -> list[bool]:
+    if key not in row["values"]:
         raise ResultError(f"clip {row['clip']} has no scores by {key}; score again")
-    counts = [score is not None for score in scores]
-    if skip is None:
-        return counts
-    decides = row["values"][skip["measure"]]
-    return [
-        counted and value is not None and value < skip["at_least"]
-        for counted, value in zip(counts, decides, strict=True)
-    ]
+    return [score is not None for score in counted(row, key, skip)]
 
 
 def _key(measure: Any) -> str:

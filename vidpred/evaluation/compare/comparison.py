@@ -6,11 +6,12 @@ from typing import Any, TypedDict
 from vidpred.errors import ResultError
 from vidpred.evaluation.compare.best_and_worst import ClipPoint, Extreme, clip_points, extremes
 from vidpred.evaluation.compare.bootstrap import CONFIDENCE, RESAMPLES, SEED
-from vidpred.evaluation.compare.common_clips import Skip, common_values, measures_of, skip_of
+from vidpred.evaluation.compare.common_clips import common_values, measures_of, skip_of
 from vidpred.evaluation.compare.comparability import cautions, check_alike, left_out, with_scores
 from vidpred.evaluation.compare.measure_table import BASELINE, MeasureTable, measure_table
 from vidpred.evaluation.compare.strata import Stratum, strata
 from vidpred.evaluation.results.result import ClipCounts, Method, Result, Summary
+from vidpred.evaluation.results.skipping import SkipRule
 
 FORMAT = "vidpred comparison 1"
 
@@ -63,7 +64,7 @@ class Comparison(TypedDict):
     protocol_digest: str
     measure: str
     baseline: str | None
-    skip: Skip | None
+    skip: SkipRule | None
     bootstrap: dict[str, float]
     warnings: list[str]
     entrants: dict[str, Entrant]

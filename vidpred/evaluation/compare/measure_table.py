@@ -12,7 +12,7 @@ BASELINE = "copy_last"
 """The method that gains are measured against: a model that does not beat it predicts nothing."""
 
 
-class Score(TypedDict):
+class MethodScore(TypedDict):
     """One method by one measure, on the clips common to all methods.
 
     Attributes:
@@ -57,7 +57,7 @@ class MeasureTable(MeasureInfo):
     videos: int
     ranking: list[str]
     lacking: list[str]
-    scores: dict[str, Score]
+    scores: dict[str, MethodScore]
 
 
 def measure_table(
@@ -109,7 +109,7 @@ def measure_table(
     def difference(one: float | None, other: str | None) -> float | None:
         return None if one is None or other is None else sign * (one - known[other]) + 0.0
 
-    table: dict[str, Score] = {}
+    table: dict[str, MethodScore] = {}
     for k, name in enumerate(scores.methods):
         behind = difference(means[name], best)
         lead = signed(sure.over_best[k], -sign)
@@ -141,7 +141,7 @@ def measure_table(
     }
 
 
-def _no_score(horizon: int) -> Score:
+def _no_score(horizon: int) -> MethodScore:
     return {
         "mean": None,
         "interval": None,

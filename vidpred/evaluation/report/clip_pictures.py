@@ -12,8 +12,7 @@ from torch.nn import functional as F
 
 from vidpred.errors import VideoError
 from vidpred.evaluation.compare.comparison import Comparison
-from vidpred.evaluation.scoring.gallery import FOLDER
-from vidpred.evaluation.scoring.methods import TRUTH
+from vidpred.evaluation.results.result import PICTURES_FOLDER, TRUTH
 from vidpred.ops import to_unit
 from vidpred.video import probe, read_clip, write_video
 from vidpred.viz import comparison_strip, comparison_video
@@ -110,7 +109,7 @@ def _frames(
     truth: Tensor | None = None
     preds: dict[str, Tensor] = {}
     for name, entrant in comparison["entrants"].items():
-        home = Path(entrant["file"]).parent / FOLDER / clip
+        home = Path(entrant["file"]).parent / PICTURES_FOLDER / clip
         if truth is None and (home / f"{TRUTH}.mp4").is_file():
             truth = _whole(home / f"{TRUTH}.mp4")
         # Named by the file, as the evaluation did; the method may have been renamed since.

@@ -29,6 +29,7 @@ from vidpred.evaluation.report.sampled_tables import about_samples, sampled_tabl
 from vidpred.evaluation.report.strata_table import strata_table
 from vidpred.evaluation.report.tables import as_coded_tables, ranking_tables
 from vidpred.files import replacing
+from vidpred.metrics.registry import metric_info
 
 _HERE = Path(__file__).parent
 _DIGITS = 4  # of numbers in plots; more are not seen
@@ -120,6 +121,7 @@ def _plot_data(comparison: Comparison) -> dict[str, Any]:
                 "metric": table["metric"],
                 "variant": table["variant"],
                 "unit": table["unit"],
+                "digits": metric_info(table["metric"]).digits,
                 "higherIsBetter": table["higher_is_better"],
                 "clips": table["clips"],
                 "verdict": verdict(comparison, key),

@@ -22,7 +22,7 @@
   const css = (name) => getComputedStyle(root).getPropertyValue(name).trim();
   const color = (method) => css(`--${method.color}`);
   const faded = (hex, alpha) => `rgba(${[1, 3, 5].map((k) => parseInt(hex.slice(k, k + 2), 16)).join(",")},${alpha})`;
-  const digits = (measure) => (measure.unit ? 2 : 3);
+  const digits = (measure) => measure.digits;
   const shown = (value, measure, signed = false) => {
     if (value === null || value === undefined) return "–";
     const text = Math.abs(value).toFixed(digits(measure));

@@ -5,7 +5,7 @@ from typing import TypedDict
 
 from vidpred.evaluation.compare.bootstrap import Interval
 from vidpred.evaluation.compare.comparison import Comparison
-from vidpred.evaluation.compare.measure_table import Score
+from vidpred.evaluation.compare.measure_table import MethodScore
 from vidpred.evaluation.compare.wording import (
     area_name,
     clips_by_frame,
@@ -257,7 +257,7 @@ def _gain_cells(comparison: Comparison, key: str, ranking: Sequence[str]) -> lis
     ]
 
 
-def _state(score: Score, best: bool) -> str:
+def _state(score: MethodScore, best: bool) -> str:
     if score["mean"] is None:
         return ""
     return "best" if best else "tied" if score["as_good_as_best"] else ""

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from vidpred.evaluation.protocol import Skip
 from vidpred.evaluation.results.result import ClipRow, Summary
+from vidpred.evaluation.results.skipping import counted, rule_of
 from vidpred.evaluation.samples import REDUCTIONS
 
 
@@ -26,7 +27,7 @@ def summarize(
     measured = dict.fromkeys(key for row in ordered for key in row["values"])
     summaries = {}
     for key in dict.fromkeys([*keys, *measured]):
-        clips = [counted(row, key, skip) for row in ordered]
+        clips = [counted(row, key, rule_of(skip)) for row in ordered]
         frames = range(horizon)
         summaries[key] = average([[clip[frame] for clip in clips] for frame in frames])
     return summaries
@@ -59,21 +60,6 @@ def summarize_samples(
 def reduced_to(row: ClipRow, reduction: str) -> ClipRow:
     """Give a row whose values are those of another reduction of its futures."""
     return {**row, "values": row["values"] | row["samples"]["values"][reduction]}
-
-
-def counted(row: ClipRow, key: str, skip: Skip | None) -> list[float | None]:
-    """Give a clip's scores by frame; None where it does not count.
-
-    The protocol's skip leaves a clip out in the area of its measure.
-    """
-    scores = row["values"].get(key) or [None] * len(row["motion"])
-    if skip is None or not key.endswith(f".{skip.measure.area}"):
-        return scores
-    deciding = row["values"][skip.measure.key]
-    return [
-        None if other is None or other >= skip.at_least else score
-        for score, other in zip(scores, deciding, strict=True)
-    ]
 
 
 def average(by_frame: Sequence[Sequence[float | None]]) -> Summary:

@@ -8,10 +8,10 @@ from typing import Any, NoReturn
 
 from vidpred.errors import ResultError
 from vidpred.evaluation.clips import ClipSource
+from vidpred.evaluation.fingerprints import digest_of_names
 from vidpred.evaluation.measures import Measure
 from vidpred.evaluation.protocol import NamedProtocol, Skip, digest_of
 from vidpred.evaluation.results.averages import summarize, summarize_samples
-from vidpred.evaluation.results.fingerprints import digest_of_names
 from vidpred.evaluation.results.result import FORMAT, ClipRow, Result
 
 

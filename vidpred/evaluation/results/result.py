@@ -5,6 +5,12 @@ from typing import Any, NotRequired, TypedDict
 FORMAT = "vidpred result 1"
 """First entry of every result file; a change of the layout changes the number."""
 
+PICTURES_FOLDER = "best_and_worst"
+"""Folder of the videos of single clips, next to the result files."""
+
+TRUTH = "truth"
+"""Name of the true frames among those of methods."""
+
 
 class SampleScores(TypedDict):
     """Scores of several futures of one clip.

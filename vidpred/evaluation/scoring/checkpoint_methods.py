@@ -26,8 +26,8 @@ def checkpoint_methods(
     """Load checkpoints to be scored.
 
     Args:
-        arguments: Each a path, a name of weights that come along, or `NAME=` and one of these; the
-            name otherwise is that of the run's folder or of the weights.
+        arguments: Each a path, the name of a bundled pretrained model, or `NAME=` and one of
+            these; the name otherwise is that of the run's folder or of the weights.
         device: Where predictors run.
         taken: Names that others have.
         modules: Where classes of networks may be, beside `vidpred.models`.

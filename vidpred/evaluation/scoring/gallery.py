@@ -12,9 +12,9 @@ from torch import Tensor
 from vidpred.errors import VideoError
 from vidpred.evaluation.clips import EvaluationClip
 from vidpred.evaluation.protocol import Protocol
-from vidpred.evaluation.results.averages import counted, mean
-from vidpred.evaluation.results.result import ClipRow
-from vidpred.evaluation.scoring.methods import TRUTH
+from vidpred.evaluation.results.averages import mean
+from vidpred.evaluation.results.result import PICTURES_FOLDER, TRUTH, ClipRow
+from vidpred.evaluation.results.skipping import counted, rule_of
 from vidpred.evaluation.scoring.result_writer import ResultWriter
 from vidpred.ops import unit_to_uint8
 from vidpred.video import write_video
@@ -23,9 +23,6 @@ logger = logging.getLogger(__name__)
 
 REFERENCE = "copy_last"
 """The baseline by whose score a clip is judged good or bad: some clips are easy for everybody."""
-
-FOLDER = "best_and_worst"
-"""Folder of the pictures, beside the results."""
 
 FPS = 25
 
@@ -53,7 +50,7 @@ class Gallery:
     def __init__(
         self, results: Path, protocol: Protocol, writers: Sequence[ResultWriter], *, keep: int = 3
     ) -> None:
-        self.folder = results / FOLDER
+        self.folder = results / PICTURES_FOLDER
         self.keep = keep
         # A likelihood says nothing of the frames that are shown, and baselines have none.
         self._key = next(
@@ -73,7 +70,7 @@ class Gallery:
 
     def judge(self, method: str, row: ClipRow) -> None:
         """Take a clip's score into account; the reference comes before the others."""
-        scores = counted(row, self._key, self._skip)
+        scores = counted(row, self._key, rule_of(self._skip))
         if method == REFERENCE and self._reference is not None:
             self._reference[row["clip"]] = scores
         if method not in self._ends:

@@ -10,15 +10,12 @@ from torch import Tensor
 
 from vidpred.errors import PredictionError
 from vidpred.evaluation.clips import EvaluationClip
+from vidpred.evaluation.fingerprints import fingerprint_of
 from vidpred.evaluation.protocol import ClipCut, Protocol
-from vidpred.evaluation.results.fingerprints import fingerprint_of
-from vidpred.evaluation.results.result import Method
+from vidpred.evaluation.results.result import TRUTH, Method
 from vidpred.evaluation.sources.clip_folder import ClipFolder
 from vidpred.evaluation.sources.frame_files import size_in_words
 from vidpred.models import BASELINES, Likelihood, Predictor, baseline
-
-TRUTH = "truth"
-"""Name of the true frames beside those of methods."""
 
 
 class ScoredMethod(ABC):

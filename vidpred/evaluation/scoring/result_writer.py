@@ -7,9 +7,9 @@ from typing import Any
 
 from vidpred.errors import ResultError
 from vidpred.evaluation.clips import ClipSource
+from vidpred.evaluation.fingerprints import digest_of_names
 from vidpred.evaluation.protocol import NamedProtocol
 from vidpred.evaluation.results.averages import summarize, summarize_samples
-from vidpred.evaluation.results.fingerprints import digest_of_names
 from vidpred.evaluation.results.reading import read_result
 from vidpred.evaluation.results.result import FORMAT, ClipCounts, ClipRow, Method, Result
 from vidpred.evaluation.scoring.extras import Extras, Features, video_distance

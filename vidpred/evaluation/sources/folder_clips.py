@@ -9,8 +9,8 @@ from torch import Tensor
 
 from vidpred.errors import PredictionError
 from vidpred.evaluation.clips import ClipSource, EvaluationClip, Loaded, Unit
+from vidpred.evaluation.fingerprints import content_digest, fingerprint_of
 from vidpred.evaluation.protocol import Protocol
-from vidpred.evaluation.results.fingerprints import content_digest, fingerprint_of
 from vidpred.evaluation.sources.clip_folder import ClipFolder, pair_clips
 
 _START = re.compile(r"^(?P<video>.+)\+(?P<start>\d+)$")

@@ -12,6 +12,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
 from vidpred.batch import ClipBatch
+from vidpred.data.augmentation import ClipAugmentation
 from vidpred.data.blocks import TrainingBlocks, TrainingStream, multiple_at_least
 from vidpred.data.catalog import ClipSample, Split
 from vidpred.data.loading import (
@@ -90,6 +91,8 @@ class ClipStreamDataModule(ClipOptions, pl.LightningDataModule, ABC):
         frame_step: Distance between two frames of a clip.
         flip_probability: How often a training clip is mirrored left to right, as a whole and on the
             device; the paper does not mirror. With conditions, see `mirrored_condition`.
+        augmentation: Other random changes of training clips; see `vidpred.data.ClipAugmentation`.
+            Not for data with conditions.
         copy_ahead: Copy training batches to a GPU while the ones before them are learned from.
         num_workers: Processes that load; one for each core, at most 4, when `None`. 0 loads in the
             training process.
@@ -124,7 +127,7 @@ class ClipStreamDataModule(ClipOptions, pl.LightningDataModule, ABC):
 
     @abstractmethod
     def training_stream(self, together: int) -> TrainingStream:
-        """Give the stream of training clips, of `lengths.training` frames.
+        """Give the stream of training clips, of `loaded_frames` frames.
 
         Args:
             together: Neighboring positions that share their draws; a multiple of the batch size.
@@ -204,6 +207,13 @@ class ClipStreamDataModule(ClipOptions, pl.LightningDataModule, ABC):
         task = getattr(self.trainer, "lightning_module", None)
         if task is not None:
             self.follow(task)
+        overfit: float = getattr(self.trainer, "overfit_batches", 0)  # declared nowhere
+        if stage == "fit" and overfit:
+            raise DataError(
+                f"overfit_batches is {overfit}; training draws clips without "
+                "end, so there are no first batches to repeat. To overfit, train on few videos "
+                "(lists of one or two, data/video_folder.yaml) with a small samples_per_epoch"
+            )
         self.find_data()
         splits = NEEDED.get(stage, ())
         if splits:
@@ -231,11 +241,7 @@ class ClipStreamDataModule(ClipOptions, pl.LightningDataModule, ABC):
         trainer = self.trainer
         options = {name: getattr(self, name) for name in self._drawing_options()}
         return {
-            **{
-                name: python_number(value)
-                for name, value in options.items()
-                if name not in NOT_DRAWN
-            },
+            **{name: _described(value) for name, value in options.items() if name not in NOT_DRAWN},
             "context_frames": self.lengths.context_frames,
             "horizon": self.lengths.horizon,
             "seed": self.stream_seed(),
@@ -288,10 +294,28 @@ class ClipStreamDataModule(ClipOptions, pl.LightningDataModule, ABC):
         return TrainingLoader(self._train, sampler, num_workers=self._workers, gpu=gpu)
 
     def on_after_batch_transfer(self, batch: ClipBatch, dataloader_idx: int) -> ClipBatch:
-        """Mirror some of the training clips; see `flip_probability`."""
-        if not self.flip_probability or self.trainer is None or not self.trainer.training:
+        """Change training clips at random; see `flip_probability` and `augmentation`."""
+        if self.trainer is None or not self.trainer.training:
             return batch
-        return mirrored_batch(batch, self.flip_probability, condition=self.mirrored_condition)
+        if self.flip_probability:
+            batch = mirrored_batch(batch, self.flip_probability, condition=self.mirrored_condition)
+        if self.augmentation is None:
+            return batch
+        if "condition" in batch:
+            raise DataError(
+                "data.augmentation changes frames and their order, and nothing says what becomes "
+                f"of the conditions {', '.join(batch['condition'])} then; leave it out"
+            )
+        frames = self.augmentation(
+            batch["frames"], self.lengths.training, self.lengths.context_frames
+        )
+        return {**batch, "frames": frames}
+
+    @property
+    def loaded_frames(self) -> int:
+        """Frames of a training clip as it is loaded, before `augmentation` takes some of them."""
+        frames = self.lengths.training
+        return frames if self.augmentation is None else self.augmentation.frames_needed(frames)
 
     def val_dataloader(self) -> ClipLoader:
         """Give whole clips of the validation split, frames of shape (B, T, C, H, W)."""
@@ -348,3 +372,7 @@ class ClipStreamDataModule(ClipOptions, pl.LightningDataModule, ABC):
 
 def _default_workers() -> int:
     return min(4, os.cpu_count() or 1)
+
+
+def _described(option: Any) -> Any:
+    return option.describe() if isinstance(option, ClipAugmentation) else python_number(option)

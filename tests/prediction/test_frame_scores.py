@@ -10,18 +10,18 @@ def test_measures_are_those_of_the_metrics() -> None:
     torch.manual_seed(0)
     pred, target, last = torch.rand(3, 3, 24, 30)
     values = measure(pred, target, last)
-    for name, function in (("PSNR", psnr), ("SSIM", ssim), ("sharpness", sharpness)):
+    for name, function in (("psnr", psnr), ("ssim", ssim), ("sharpness", sharpness)):
         for method, frame in ((PREDICTION, pred), (COPY_LAST, last)):
             expected = function(frame[None, None], target[None, None], data_range=1.0)
             assert values[name, method] == pytest.approx(expected.item(), abs=1e-5)
-    assert ("SSIM", PREDICTION) not in measure(*torch.rand(3, 3, 10, 30))
+    assert ("ssim", PREDICTION) not in measure(*torch.rand(3, 3, 10, 30))
 
 
 def test_a_table_gives_means_by_step() -> None:
     first, second = Scores(), Scores()
-    first.add(1, {("PSNR", PREDICTION): 30.0, ("PSNR", COPY_LAST): 10.0})
-    first.add(2, {("PSNR", PREDICTION): 20.0, ("PSNR", COPY_LAST): 9.0})
-    second.add(1, {("PSNR", PREDICTION): 40.0, ("PSNR", COPY_LAST): 11.0})
+    first.add(1, {("psnr", PREDICTION): 30.0, ("psnr", COPY_LAST): 10.0})
+    first.add(2, {("psnr", PREDICTION): 20.0, ("psnr", COPY_LAST): 9.0})
+    second.add(1, {("psnr", PREDICTION): 40.0, ("psnr", COPY_LAST): 11.0})
     first.merge(second)
     assert first.positions == 2
     head, *rows = first.lines()
@@ -44,7 +44,7 @@ def test_the_moving_area_is_that_of_the_protocols() -> None:
         # The mean square deviation of the marked pixels, by hand.
         deviation = ((frame - target) ** 2).mean(dim=0)[mask[0, 0, 0]].mean()
         expected = -10 * torch.log10(deviation)
-        assert values["PSNR, moving area", method] == pytest.approx(expected.item(), abs=1e-3)
+        assert values["psnr.moving", method] == pytest.approx(expected.item(), abs=1e-3)
 
 
 def test_where_nothing_moves_the_cell_is_empty() -> None:
@@ -55,4 +55,4 @@ def test_where_nothing_moves_the_cell_is_empty() -> None:
     scores.add(2, measure(frame, still, still, (frame, still)))
     (row,) = (line for line in scores.lines() if line.startswith("PSNR, moving area, dB, pred"))
     assert len(row.split("prediction")[1].split()) == 2  # t+2 and the mean
-    assert ("PSNR, moving area", PREDICTION) not in measure(frame, still, still)
+    assert ("psnr.moving", PREDICTION) not in measure(frame, still, still)

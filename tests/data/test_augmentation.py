@@ -1,0 +1,98 @@
+"""Random changes of whole training clips."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from vidpred.data import ClipAugmentation
+
+
+def numbered(count: int = 2, frames: int = 12, size: int = 6) -> Tensor:
+    """Clips of which every pixel of every frame is different, as far as 8 bits reach."""
+    generator = torch.Generator().manual_seed(0)
+    shape = (count, frames, 3, size, size)
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+
+
+def augmented(clips: Tensor, frames: int = 12, **options: Any) -> Tensor:
+    torch.manual_seed(0)
+    return ClipAugmentation(**options)(clips, frames, 4)
+
+
+def test_without_options_nothing_changes() -> None:
+    clips = numbered()
+    assert torch.equal(augmented(clips), clips)
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ("reverse", lambda clips: clips.flip(1)),
+        ("mirror", lambda clips: clips.flip(-1, -2)),
+        ("transpose", lambda clips: clips.transpose(-1, -2)),
+    ],
+)
+def test_every_frame_of_a_clip_is_changed_alike(option: str, expected: Any) -> None:
+    clips = numbered()
+    assert torch.equal(augmented(clips, **{option: 1.0}), expected(clips))
+
+
+def test_half_the_clips_are_changed_when_asked() -> None:
+    clips = numbered(count=200, frames=2, size=2)
+    changed = (augmented(clips, frames=2, reverse=0.5) != clips).flatten(1).any(1)
+    assert 70 < changed.sum() < 130  # four standard deviations of a fair coin
+
+
+def test_colors_change_places_and_none_is_lost() -> None:
+    clips = numbered()
+    changed = augmented(clips, permute_colors=1.0)
+    assert torch.equal(changed.sort(2).values, clips.sort(2).values)
+
+
+def test_gain_and_offset_keep_frames_of_a_clip_together() -> None:
+    clips = torch.full((64, 12, 3, 2, 2), 100, dtype=torch.uint8)
+    changed = augmented(clips, gain=0.2, offset=0.1)
+    assert changed.dtype == torch.uint8
+    assert (changed == changed[:, :1, :1, :1, :1]).all()
+    values = changed[:, 0, 0, 0, 0].int()
+    assert values.min() >= 100 * 0.8 - 255 * 0.1 - 1
+    assert values.max() <= 100 * 1.2 + 255 * 0.1 + 1
+    assert 16 <= (values == 100).sum() <= 48
+
+
+def test_frame_steps_are_drawn_and_clips_loaded_long_enough() -> None:
+    augmentation = ClipAugmentation(frame_steps=(1, 2))
+    assert augmentation.frames_needed(5) == 9
+    clips = torch.arange(9, dtype=torch.uint8)[None, :, None, None, None].expand(1, 9, 3, 2, 2)
+    torch.manual_seed(0)
+    steps = set()
+    for _ in range(40):
+        kept = augmentation(clips, 5, 4)[0, :, 0, 0, 0].int()
+        assert len(set(kept.diff().tolist())) == 1
+        steps.add(int(kept[1] - kept[0]))
+    assert steps == {1, 2}
+
+
+def test_a_cut_puts_another_clip_before_it_and_never_touches_the_last_known_frame() -> None:
+    clips = numbered(count=3)
+    changed = augmented(clips, cut=1.0)
+    assert torch.equal(changed[:, 3:], clips[:, 3:])
+    for clip, before, other in zip(changed, clips, clips.roll(1, 0), strict=True):
+        replaced = [bool((clip[t] != before[t]).any()) for t in range(4)]
+        cut = sum(replaced)
+        assert 1 <= cut <= 3
+        assert replaced == [True] * cut + [False] * (4 - cut)
+        assert torch.equal(clip[:cut], other[:cut])
+
+
+def test_what_cannot_be_done_is_refused() -> None:
+    with pytest.raises(ValueError, match="mirror is 2"):
+        ClipAugmentation(mirror=2)
+    with pytest.raises(ValueError, match="frame_steps"):
+        ClipAugmentation(frame_steps=())
+    with pytest.raises(ValueError, match="expected square ones"):
+        augmented(numbered()[..., :4], transpose=0.5)
+    with pytest.raises(ValueError, match="clips have 4 frames; expected 12"):
+        augmented(numbered(frames=4))

@@ -1,0 +1,52 @@
+"""The loss that is the mean PSNR of clips."""
+
+import math
+
+import pytest
+import torch
+
+from vidpred.losses import log_mse_loss
+from vidpred.losses.log_mse import FLOOR
+from vidpred.metrics import psnr
+
+
+def test_it_is_the_mean_psnr_up_to_its_factor() -> None:
+    generator = torch.Generator().manual_seed(0)
+    target = torch.rand(3, 3, 16, 16, generator=generator)
+    pred = (target + 0.1 * torch.rand(3, 3, 16, 16, generator=generator)).clamp(0, 1)
+    decibels = psnr(pred[:, None], target[:, None], data_range=1.0).mean()
+    torch.testing.assert_close(
+        -10 / math.log(10) * log_mse_loss(pred, target), decibels.float(), atol=0.05, rtol=0
+    )
+
+
+def test_with_a_mask_it_is_that_of_the_moving_pixels() -> None:
+    target, pred = torch.zeros(2, 3, 8, 8), torch.full((2, 3, 8, 8), 0.5)
+    mask = torch.zeros(2, 1, 8, 8, dtype=torch.bool)
+    mask[:, :, :4] = True
+    pred[:, :, :4] = 0.1
+    torch.testing.assert_close(
+        log_mse_loss(pred, target, mask), torch.tensor(math.log(0.01 + FLOOR))
+    )
+
+
+def test_a_clip_in_which_nothing_moves_does_not_count() -> None:
+    target = torch.zeros(2, 3, 8, 8)
+    pred = torch.stack([torch.full((3, 8, 8), 0.1), torch.full((3, 8, 8), 0.9)]).requires_grad_()
+    mask = torch.zeros(2, 1, 8, 8, dtype=torch.bool)
+    mask[0] = True
+    loss = log_mse_loss(pred, target, mask)
+    torch.testing.assert_close(loss.detach(), torch.tensor(math.log(0.01 + FLOOR)))
+    loss.backward()
+    assert pred.grad is not None
+    assert pred.grad[0].abs().min() > 0
+    assert not pred.grad[1].any()
+    assert log_mse_loss(pred, target, torch.zeros_like(mask)) == 0
+
+
+def test_other_shapes_are_refused() -> None:
+    frames = torch.zeros(1, 3, 8, 8)
+    with pytest.raises(ValueError, match="shape"):
+        log_mse_loss(frames, frames[..., :4])
+    with pytest.raises(ValueError, match=r"mask has shape .*expected \(1, 1, 8, 8\)"):
+        log_mse_loss(frames, frames, torch.ones(1, 3, 8, 8, dtype=torch.bool))

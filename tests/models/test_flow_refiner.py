@@ -1,0 +1,194 @@
+"""The flow refiner: what it is without training, where its samples come from, what it refuses."""
+
+import json
+import math
+
+import pytest
+import torch
+from flow.patterns import moving_texture
+from torch import Tensor
+
+from vidpred.data.moving_shapes import render_moving_shapes
+from vidpred.models import FlowRefiner, OpticalFlowExtrapolation, flow_refiner
+from vidpred.models.flow_evidence import carry
+from vidpred.ops import to_unit, warp
+from vidpred.storage import build_predictor
+from vidpred.storage.description import describe_predictor
+
+INSIDE = (..., slice(32, -32), slice(32, -32))
+"""Where a pixel's past is within the frame, for up to 4 steps of the motions here."""
+
+
+@pytest.fixture
+def clip() -> Tensor:
+    """Real motion in four frames, sizes that are multiples of 16, shape (1, 4, 3, 96, 128)."""
+    frames = to_unit(render_moving_shapes("Spin", num_frames=4)[0])[None]
+    return torch.nn.functional.interpolate(frames[0], size=(96, 128), mode="area")[None]
+
+
+def trained_at_random(**options: object) -> FlowRefiner:
+    torch.manual_seed(0)
+    refiner = FlowRefiner(widths=(8, 12), hidden=8, **options)  # type: ignore[arg-type]
+    for parameter in refiner.parameters():
+        parameter.data.add_(0.1 * torch.randn_like(parameter))
+    return refiner.eval()
+
+
+def test_untrained_it_is_optical_flow_extrapolation(clip: Tensor) -> None:
+    with torch.no_grad():
+        pred = FlowRefiner()(clip, 4)
+    torch.testing.assert_close(pred, OpticalFlowExtrapolation()(clip, 4), atol=1e-5, rtol=0)
+
+
+def test_a_gradient_reaches_every_weight_of_every_head(clip: Tensor) -> None:
+    refiner = trained_at_random()
+    refiner.train()
+    refiner(clip, 2).square().mean().backward()
+    for name, parameter in refiner.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().max() > 0, name
+
+
+def test_heads_learn_from_the_first_step(clip: Tensor) -> None:
+    refiner = FlowRefiner(widths=(8, 12))
+    refiner(clip, 1).square().mean().backward()
+    for head in (refiner.flow_head, refiner.pixel_head, refiner.clip_logits, refiner.clip_speed):
+        assert head.weight.grad is not None
+        assert head.weight.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("velocity", [(2.0, 0.0), (0.0, -1.5), (1.2, 0.7)])
+def test_every_hypothesis_follows_a_translation(velocity: tuple[float, float]) -> None:
+    frames = moving_texture(velocity, num_frames=4)[None].expand(-1, -1, 3, -1, -1)
+    evidence = FlowRefiner().observe(frames)
+    towards_the_past = torch.tensor(velocity).neg()[:, None, None]
+    for k, paths in enumerate(carry(evidence, 3), start=1):
+        error = (paths - k * towards_the_past)[INSIDE].abs()
+        # All three start from this motion: that of the last pair, of two pairs, of the one before.
+        assert error.mean((1, 2, 3, 4)).max() < 0.1
+
+
+def rotation(angle: float, zoom: float) -> Tensor:
+    """The matrix by which a pixel's offset from the middle moves in one frame."""
+    cos, sin = zoom * math.cos(angle), zoom * math.sin(angle)
+    return torch.tensor([[cos, -sin], [sin, cos]])
+
+
+@pytest.mark.parametrize(("angle", "zoom"), [(0.03, 1.0), (0.0, 1.03)])
+def test_rotation_and_zoom_are_carried_to_a_tenth_of_a_pixel(angle: float, zoom: float) -> None:
+    height, width = 192, 256
+    texture = moving_texture((0.0, 0.0), num_frames=1, height=height, width=width)
+    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    offset = torch.stack([columns - width / 2, rows - height / 2]).float()
+    back = torch.linalg.inv(rotation(angle, zoom))
+
+    def displaced(steps: int) -> Tensor:
+        past = torch.linalg.matrix_power(back, steps) @ offset.flatten(1)
+        return (past.view_as(offset) - offset)[None]
+
+    frames = [warp(texture, displaced(t)) for t in range(4)]
+    evidence = FlowRefiner().observe(torch.stack(frames, dim=1).expand(-1, -1, 3, -1, -1))
+    for k, paths in enumerate(carry(evidence, 2), start=1):
+        error = (paths[0] - displaced(k))[INSIDE].norm(dim=1)
+        assert error.mean() < 0.1 * k
+
+
+def test_the_older_frame_is_sampled_where_its_content_was() -> None:
+    frames = moving_texture((2.0, 1.0), num_frames=5)[None].expand(-1, -1, 3, -1, -1)
+    refiner = FlowRefiner()
+    with torch.no_grad():
+        refiner.clip_logits.bias[-1] = 50.0  # the older frame alone
+        pred = refiner(frames[:, :4], 1)
+    error = (pred[:, 0] - frames[:, 4])[INSIDE].abs().mean()
+    still = (frames[:, 3] - frames[:, 4])[INSIDE].abs().mean()
+    assert error < still / 5
+
+
+def test_still_hypothesis_is_the_last_frame_itself(clip: Tensor) -> None:
+    refiner = FlowRefiner()
+    with torch.no_grad():
+        refiner.clip_logits.bias[-2] = 50.0
+        pred = refiner(clip, 2)
+    # The other hypotheses keep what the prior leaves them: a hundredth.
+    assert (pred - clip[:, -1:]).abs().max() < 0.013
+
+
+def test_in_parts_it_predicts_what_it_predicts_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    refiner = trained_at_random()
+    frames = torch.rand(1, 4, 3, 208, 336)
+    with torch.inference_mode():
+        whole = refiner(frames, 2)
+        monkeypatch.setattr(flow_refiner, "TILE", 96)
+        parts = refiner(frames, 2)
+    torch.testing.assert_close(parts, whole, atol=1e-5, rtol=0)
+
+
+def test_frames_ahead_do_not_depend_on_the_horizon(clip: Tensor) -> None:
+    refiner = trained_at_random()
+    with torch.no_grad():
+        assert torch.equal(refiner(clip, 2), refiner(clip, 5)[:, :2])
+        assert torch.equal(refiner.step(clip), refiner(clip, 1))
+
+
+def test_gray_frames_give_gray_frames(clip: Tensor) -> None:
+    refiner = trained_at_random()
+    gray = clip.mean(2, keepdim=True)
+    with torch.no_grad():
+        pred, as_rgb = refiner(gray, 2), refiner(gray.expand(-1, -1, 3, -1, -1), 2)
+    assert pred.shape == (1, 2, 1, 96, 128)
+    torch.testing.assert_close(pred, as_rgb.mean(2, keepdim=True))
+
+
+@pytest.mark.parametrize("size", [(1, 40), (17, 33), (3, 3), (12, 200)])
+def test_any_frame_size(size: tuple[int, int]) -> None:
+    refiner = trained_at_random()
+    with torch.no_grad():
+        pred = refiner(torch.rand(1, 4, 3, *size), 2)
+    assert pred.shape == (1, 2, 3, *size)
+    assert torch.isfinite(pred).all()
+    assert pred.min() >= 0
+    assert pred.max() <= 1
+
+
+def test_constant_frames_are_finite_and_stay() -> None:
+    frames = torch.full((1, 4, 3, 64, 64), 0.25)
+    with torch.no_grad():
+        pred = FlowRefiner()(frames, 3)
+    torch.testing.assert_close(pred, frames[:, :1].expand(-1, 3, -1, -1, -1))
+    frames.requires_grad_()
+    refiner = trained_at_random()
+    refiner(frames, 2).mean().backward()
+    assert all(torch.isfinite(p.grad).all() for p in refiner.parameters() if p.grad is not None)
+
+
+def test_draws_differ_repeat_by_seed_and_keep_their_choice(clip: Tensor) -> None:
+    refiner = FlowRefiner()
+    futures = refiner.sample(clip, 3, num_samples=3, generator=torch.Generator().manual_seed(1))
+    again = refiner.sample(clip, 3, num_samples=3, generator=torch.Generator().manual_seed(1))
+    assert futures.shape == (3, 1, 3, 3, 96, 128)
+    assert torch.equal(futures, again)
+    assert (futures[0] - futures[1]).abs().max() > 0.05
+    with pytest.raises(ValueError, match="num_samples is 0"):
+        refiner.sample(clip, 1, num_samples=0)
+
+
+def test_it_is_built_again_from_its_configuration() -> None:
+    refiner = trained_at_random(context_frames=5)
+    description = json.loads(json.dumps(describe_predictor(refiner)))
+    again = build_predictor(description)
+    assert again.config() == refiner.config()
+    again.load_state_dict(refiner.state_dict())
+    frames = torch.rand(1, 5, 3, 32, 48)
+    with torch.no_grad():
+        assert torch.equal(again.eval()(frames, 2), refiner(frames, 2))
+
+
+def test_what_cannot_be_predicted_from_is_refused() -> None:
+    with pytest.raises(ValueError, match="context_frames is 2; expected at least 3"):
+        FlowRefiner(context_frames=2)
+    with pytest.raises(ValueError, match="widths are empty"):
+        FlowRefiner(widths=())
+    with pytest.raises(ValueError, match="context has 3 frames; expected at least 4"):
+        FlowRefiner()(torch.rand(1, 3, 3, 32, 32), 1)
+    with pytest.raises(ValueError, match=r"2 channels; expected 1 \(gray\) or 3"):
+        FlowRefiner()(torch.rand(1, 4, 2, 32, 32), 1)

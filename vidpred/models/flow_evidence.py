@@ -1,0 +1,172 @@
+"""What known frames show of their motion, for `vidpred.models.FlowRefiner`."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vidpred.flow import FlowEstimator
+from vidpred.ops.warp import warp
+
+HYPOTHESES = 3
+"""Motions that are carried: of the last pair, the mean of the last two, of the pair before."""
+
+PAIR_STATISTICS = 8
+"""Numbers that describe one pair of neighboring frames."""
+
+FLOW_UNIT = 16.0
+"""Pixels that a network sees as 1."""
+
+UNCHANGED = 1e-4
+"""A pixel that changes by less, of full scale, is the same 8-bit value."""
+
+_FASTEST = 20
+"""The moving part of a frame is one pixel in so many, those that change or move most."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the known frames show, computed once for all future frames and without gradient.
+
+    Flows are in pixels per frame, dx then dy, and lead back in time.
+
+    Attributes:
+        last: The last known frame, shape (B, C, H, W) in [0, 1].
+        older: The frame before it, same shape.
+        back: Flow from the last frame to the older one, shape (B, 2, H, W).
+        velocities: Motion of each hypothesis on the grid of the last frame, shape
+            (HYPOTHESES, B, 2, H, W).
+        cues: On the grid of the last frame at half its size, shape (B, N, H / 2, W / 2), see
+            `num_cues`.
+        statistics: Of the whole clip, shape (B, M), see `num_statistics`: of each pair of
+            neighboring frames, and how far each frame inside is from the mean of its neighbors
+            (rate conversion also blends frames).
+    """
+
+    last: Tensor
+    older: Tensor
+    back: Tensor
+    velocities: Tensor
+    cues: Tensor
+    statistics: Tensor
+
+
+def num_cues(context_frames: int, channels: int) -> int:
+    """Count the channels of `Evidence.cues`."""
+    return channels + 6 + 2 * (context_frames - 1)
+
+
+def num_statistics(context_frames: int) -> int:
+    """Count the numbers of `Evidence.statistics`."""
+    return PAIR_STATISTICS * (context_frames - 1) + context_frames - 2
+
+
+@torch.no_grad()
+def observe(frames: Tensor, estimator: FlowEstimator) -> Evidence:
+    """Estimate the flows between the known frames, and how far they can be trusted.
+
+    The *hindsight error* is that of the same extrapolation one step ago: the motion before the last
+    one, carried on, as a prediction of the last frame.
+
+    Args:
+        frames: Known frames, shape (B, T, C, H, W) in [0, 1], T at least 3, H and W even.
+        estimator: Of the flow; called once, with T pairs of frames a clip.
+    """
+    known = list(frames.float().unbind(1))
+    last, older = known[-1], known[-2]
+    flows = estimator(torch.cat([*known[1:], last]), torch.cat([*known[:-1], known[-3]]))
+    *between, long = flows.chunk(len(known))
+    back, before = between[-1], between[-2]
+    carried = warp(before, back)  # the motion before, on the grid of the last frame
+    foreseen = warp(before, before)  # the same, where it leads to by itself
+    change = last - older
+    cues = torch.cat(
+        [
+            change,
+            _size(last - warp(older, back)),
+            _size(last - warp(older, foreseen)),
+            _length(back - foreseen),
+            _length(back),
+            _length(long - back - carried),
+            _size(change),
+            *(flow / FLOW_UNIT for flow in between),
+        ],
+        dim=1,
+    )
+    statistics = [
+        _describe_pair(known[t], known[t + 1], flow, between[t - 1] if t else None)
+        for t, flow in enumerate(between)
+    ]
+    statistics += [
+        _on_scale(_mean(_size(known[t] - (known[t - 1] + known[t + 1]) / 2)))[:, None]
+        for t in range(1, len(known) - 1)
+    ]
+    return Evidence(
+        last=last,
+        older=older,
+        back=back,
+        velocities=torch.stack([back, long / 2, carried]),
+        cues=F.avg_pool2d(cues, 2),
+        statistics=torch.cat(statistics, dim=1),
+    )
+
+
+@torch.no_grad()
+def carry(evidence: Evidence, horizon: int) -> Iterator[Tensor]:
+    """Carry every hypothesis on, step by step.
+
+    A motion moves along with what it moves: `v_k(q) = v_{k-1}(q + v_{k-1}(q))`, and displacements
+    add up along the way, as in `vidpred.models.OpticalFlowExtrapolation`.
+
+    Yields:
+        For each of `horizon` frames: where its pixels come from in the last known frame, relative
+        to where they are, shape (HYPOTHESES, B, 2, H, W), pixels.
+    """
+    velocity = evidence.velocities.flatten(0, 1)
+    path = torch.zeros_like(velocity)
+    for _ in range(horizon):
+        velocity = warp(velocity, velocity)
+        path = velocity + warp(path, velocity)
+        yield path.view(evidence.velocities.shape)
+
+
+def _describe_pair(before: Tensor, after: Tensor, flow: Tensor, previous: Tensor | None) -> Tensor:
+    """Give PAIR_STATISTICS numbers for each pair, on a logarithmic scale of about -1 to 2."""
+    change = _size(after - before)
+    speed = _length(flow)
+    matched = _size(after - warp(before, flow))
+    hindsight = matched
+    if previous is not None:
+        hindsight = _size(after - warp(before, warp(previous, previous)))
+    numbers = [
+        *(_mean(change), _mean_of_most(change)),
+        *(_mean(speed), _mean_of_most(speed)),
+        *(_mean(hindsight), _mean_of_most(hindsight)),
+        _mean(matched),
+    ]
+    # Coders leave what repeats exactly as it was.
+    same = (change < UNCHANGED).float().flatten(1).mean(1)
+    return torch.stack([*(_on_scale(number) for number in numbers), same], dim=1)
+
+
+def _on_scale(number: Tensor) -> Tensor:
+    return (number + 1e-3).log() / 2 + 2
+
+
+def _size(difference: Tensor) -> Tensor:
+    return difference.abs().mean(1, keepdim=True)
+
+
+def _length(flow: Tensor) -> Tensor:
+    return flow.square().sum(1, keepdim=True).sqrt() / FLOW_UNIT
+
+
+def _mean(field: Tensor) -> Tensor:
+    return field.flatten(1).mean(1)
+
+
+def _mean_of_most(field: Tensor) -> Tensor:
+    values = field.flatten(1)
+    return values.topk(max(1, values.shape[1] // _FASTEST), dim=1).values.mean(1)

@@ -1,0 +1,412 @@
+"""Optical flow carried on and refined: sharp frames whose motion a network corrects."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Self, cast
+
+import torch
+import torch.nn.functional as F
+from jsonargparse.typing import PositiveInt
+from torch import Tensor, nn
+
+from vidpred.flow import DISFlow, FlowEstimator, described_estimator
+from vidpred.models.flow_evidence import (
+    FLOW_UNIT,
+    HYPOTHESES,
+    Evidence,
+    carry,
+    num_cues,
+    num_statistics,
+    observe,
+)
+from vidpred.models.predictor import Condition, Predictor
+from vidpred.ops.checks import require_positive
+from vidpred.ops.random import normal_like, uniform_like
+from vidpred.ops.regions import Region, regions
+from vidpred.ops.warp import warp_region
+
+CHANNELS = 3
+"""Of the frames that the network sees; gray ones are shown to it as RGB."""
+
+MOVED = HYPOTHESES + 1
+"""Ways to sample the last frame: by each hypothesis, and by the first one at half the speed."""
+
+BLENDED = MOVED + 2
+"""Images that are blended: those, the last frame where it is, and the frame before it, moved."""
+
+PRIOR = 6.0
+"""Logit that the first hypothesis is ahead of the others before any training."""
+
+REACH = 4.0
+"""Pixels by which an output of 1 moves a sample."""
+
+RESIDUAL = 0.1
+"""Most that is added to a blended pixel, of full scale."""
+
+TILE = 512
+"""Height and width, in pixels, above which frames are refined part by part without gradients."""
+
+COARSE = 32
+"""Pixels over which one future keeps to one choice; see `FlowRefiner.sample`."""
+
+SHARPNESS_OF_CHOICE = 10.0
+"""Factor on the logits of a drawn future: near 1 blends, above 5 chooses one image a pixel."""
+
+SPEED_SPREAD = 0.3
+"""Standard deviation of the logarithm of a drawn future's speed, relative to the predicted one."""
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """What the network says of one future frame, or of a region of it.
+
+    Attributes:
+        starts: Where the pixels of each moved image come from, relative to where they are, shape
+            (B, MOVED + 1, 2, H, W), pixels; the last of them in the older frame.
+        logits: How much each image counts, before the softmax, shape (B, BLENDED, H, W).
+        residual: What is added at the end, shape (B, C, H, W).
+    """
+
+    starts: Tensor
+    logits: Tensor
+    residual: Tensor
+
+
+class FlowRefiner(Predictor):
+    """Refines optical-flow extrapolation: a network corrects motions and chooses between them.
+
+    Three motions are carried from the known frames to every future frame: that of the last pair,
+    the mean of the last two, and that of the pair before, which goes on where the last pair is a
+    duplicate. A U-Net at half the size sees the frames, the motions and how wrong the same
+    extrapolation would have been one step ago. It corrects each motion, blends the images that they
+    sample from the last frame with the last frame as it is and with the older frame (which may show
+    what was covered), and adds a small residual. Statistics of the whole clip shift the blend and
+    the speeds everywhere: whether a clip moves on or stands on a repeated frame is one decision for
+    the whole frame.
+
+    Every future frame is sampled directly from the known ones, so that nothing is blurred twice.
+    `forward` blends, which is best on average; `sample` chooses, which is sharp. Without training
+    it is `OpticalFlowExtrapolation`. Gray frames are predicted as RGB ones whose channels agree.
+
+    Related: Reda et al. 2018 (SDC-Net) also refine the flow of a frozen estimator; Liu et al. 2017
+    (Deep Voxel Flow) also blend samples of two frames.
+
+    Args:
+        estimator: Of the flow; `DISFlow()` when None.
+        context_frames: At least 3; with more of them the cadence of repeated frames shows better.
+        widths: Channels of the U-Net, one a level, the first at half the frame's size.
+        hidden: Features of the clip-level branch.
+
+    Raises:
+        ValueError: For fewer than 3 context frames, or no width.
+        VidpredError: When the estimator's library is not installed.
+
+    Example:
+        >>> import torch
+        >>> FlowRefiner()(torch.rand(1, 4, 3, 48, 64), horizon=2).shape
+        torch.Size([1, 2, 3, 48, 64])
+    """
+
+    stochastic = True
+
+    def __init__(
+        self,
+        estimator: FlowEstimator | None = None,
+        *,
+        context_frames: PositiveInt = 4,
+        widths: Sequence[PositiveInt] = (32, 48, 64, 96),
+        hidden: PositiveInt = 64,
+    ) -> None:
+        if context_frames < 3:
+            raise ValueError(
+                f"context_frames is {context_frames}; expected at least 3, which show two motions, "
+                "one of them to judge the extrapolation of the other"
+            )
+        if not widths:
+            raise ValueError("widths are empty; expected the channels of at least one level")
+        super().__init__(context_frames=context_frames, size_multiple=2 ** len(widths))
+        self.estimator = DISFlow() if estimator is None else estimator
+        self.widths = tuple(int(width) for width in widths)
+        self.hidden = int(hidden)
+        seen = 4 * 4 * CHANNELS + num_cues(self.context_frames, CHANNELS) + 2 * HYPOTHESES + 3
+        self.network = _UNet(seen, self.widths, self.hidden)
+        self.flow_head = nn.Conv2d(self.widths[0], 3 * (MOVED + 1), 3, padding=1)
+        self.pixel_head = nn.Conv2d(self.widths[0], 4 * (BLENDED + CHANNELS), 3, padding=1)
+        self.clip = nn.Sequential(
+            nn.Linear(num_statistics(self.context_frames) + 2, self.hidden),
+            nn.SiLU(),
+            nn.Linear(self.hidden, self.hidden),
+            nn.SiLU(),
+        )
+        self.clip_logits = nn.Linear(self.hidden, BLENDED)
+        self.clip_speed = nn.Linear(self.hidden, MOVED + 1)
+        for head in (self.flow_head, self.pixel_head, self.clip_logits, self.clip_speed):
+            nn.init.zeros_(head.weight)
+            nn.init.zeros_(cast(Tensor, head.bias))
+        prior = torch.zeros(BLENDED)
+        prior[0] = PRIOR
+        self.register_buffer("prior", prior, persistent=False)
+        self.prior: Tensor
+        # What the prior leaves to the others, so that without training nothing is blended.
+        rest = F.one_hot(torch.tensor(0), BLENDED) - prior.softmax(0)
+        self.register_buffer("rest", rest, persistent=False)
+        self.rest: Tensor
+
+    def step(self, context: Tensor, *, condition: Condition | None = None) -> Tensor:
+        """Predict the next frame; see `Predictor.step`."""
+        return self.rollout(context, 1)
+
+    def rollout(
+        self, window: Tensor, horizon: int, *, condition: Condition | None = None
+    ) -> Tensor:
+        """Predict every frame directly from the known ones; see `Predictor.rollout`."""
+        return torch.stack(list(self.rollout_frames(window, horizon)), dim=1)
+
+    def rollout_frames(
+        self, window: Tensor, horizon: int, *, condition: Condition | None = None
+    ) -> Iterator[Tensor]:
+        """Predict frame by frame; see `Predictor.rollout_frames`."""
+        gray = window.shape[2] == 1
+        evidence = self.observe(window)
+        for k, paths in enumerate(carry(evidence, horizon), start=1):
+            frame = self.predict(evidence, paths, k).clamp(0, 1).to(window.dtype)
+            yield frame.mean(1, keepdim=True) if gray else frame
+
+    def observe(self, window: Tensor) -> Evidence:
+        """Look at the known frames once; see `vidpred.models.flow_evidence.observe`.
+
+        Args:
+            window: Shape (B, context_frames, C, H, W) in [0, 1], C 1 or 3.
+        """
+        if window.shape[2] not in (1, CHANNELS):
+            raise ValueError(f"context has {window.shape[2]} channels; expected 1 (gray) or 3")
+        return observe(window.expand(-1, -1, CHANNELS, -1, -1), self.estimator)
+
+    def predict(self, evidence: Evidence, paths: Tensor, k: int) -> Tensor:
+        """Predict one frame, not clamped, so that gradients reach what lies outside [0, 1].
+
+        Args:
+            evidence: Of the known frames.
+            paths: Of frame k; see `vidpred.models.flow_evidence.carry`.
+            k: Frames ahead, at least 1.
+
+        Returns:
+            Shape (B, 3, H, W).
+        """
+        clip = self._clip_features(evidence, k)
+        whole = Region.of(evidence.last)
+        if torch.is_grad_enabled():
+            return self._blend(evidence, self.refine(evidence, paths, k, clip, whole), whole)
+        pred = torch.empty_like(evidence.last)
+        for part in regions(evidence.last, TILE, multiple=self.size_multiple, margin=self.margin):
+            refined = self.refine(evidence, paths, k, clip, part.seen)
+            pred[part.kept] = self._blend(evidence, refined, part.seen)[part.inner]
+        return pred
+
+    def sample(
+        self,
+        context: Tensor,
+        horizon: int,
+        *,
+        num_samples: int = 1,
+        generator: torch.Generator | None = None,
+        condition: Condition | None = None,
+    ) -> Tensor:
+        """Draw sharp futures: each keeps to one of the blended images in every region.
+
+        A draw perturbs the logits by Gumbel noise, one part for the clip and one for each area of
+        `COARSE` pixels, the same for all frames, and takes (nearly) the largest; it also scales all
+        motion by a log-normal factor. See `Predictor.sample`.
+        """
+        require_positive("num_samples", num_samples)
+        window, _ = self._window(context, horizon, condition)
+        height, width = context.shape[-2:]
+        gray = window.shape[2] == 1
+        evidence = self.observe(window)
+        draws = [self._draw(evidence.last, generator) for _ in range(num_samples)]
+        whole = Region.of(evidence.last)
+        futures: list[list[Tensor]] = [[] for _ in draws]
+        for k, paths in enumerate(carry(evidence, horizon), start=1):
+            refined = self.refine(evidence, paths, k, self._clip_features(evidence, k), whole)
+            for future, (noise, speed) in zip(futures, draws, strict=True):
+                drawn = Refinement(
+                    starts=refined.starts * speed,
+                    logits=(refined.logits + noise) * SHARPNESS_OF_CHOICE,
+                    residual=refined.residual,
+                )
+                frame = self._blend(evidence, drawn, whole, corrected=False).clamp(0, 1)
+                frame = frame.to(context.dtype)
+                future.append(frame.mean(1, keepdim=True) if gray else frame)
+        return torch.stack([torch.stack(frames, dim=1) for frames in futures])[..., :height, :width]
+
+    def refine(
+        self, evidence: Evidence, paths: Tensor, k: int, clip: Tensor, region: Region
+    ) -> Refinement:
+        """Run the network on a region of one future frame.
+
+        Args:
+            evidence: Of the known frames.
+            paths: Of frame k, whole.
+            k: Frames ahead.
+            clip: Features of the clip-level branch, shape (B, hidden).
+            region: Corners are multiples of `size_multiple`.
+        """
+        with torch.no_grad():
+            paths = paths[..., *region.slices]
+            to_older = paths[0] + warp_region(evidence.back, paths[0], region)
+            seen = self._seen(evidence, paths, to_older, k, region)
+        features = self.network(seen, clip)
+        batch, height, width = len(clip), *paths.shape[-2:]
+        moves = F.interpolate(
+            self.flow_head(features).float(), scale_factor=2, mode="bilinear", align_corners=False
+        ).view(batch, MOVED + 1, 3, height, width)
+        everywhere = self.clip_speed(clip).float()[:, :, None, None, None]
+        speed = (moves[:, :, 2:] + everywhere).exp()
+        pixels = F.pixel_shuffle(self.pixel_head(features).float(), 2)
+        starts = torch.stack([*paths, paths[0] / 2, to_older], dim=1)
+        return Refinement(
+            starts=starts * speed + REACH * moves[:, :, :2],
+            logits=pixels[:, :BLENDED]
+            + self.clip_logits(clip).float()[:, :, None, None]
+            + self.prior[:, None, None],
+            residual=RESIDUAL * torch.tanh(pixels[:, BLENDED:]),
+        )
+
+    @property
+    def margin(self) -> int:
+        """Pixels around a region on which the network's output there depends, at most."""
+        # A 3 x 3 convolution sees 1 pixel of its level to each side, a level has four of them, and
+        # enlarging sees 1 pixel of the level below; level i has pixels of 2 ** (i + 1).
+        radius = sum(6 * 2 ** (i + 1) for i in range(len(self.widths)))
+        return -(-radius // self.size_multiple) * self.size_multiple
+
+    def config(self) -> dict[str, Any]:
+        """Give the constructor's arguments as plain values, the estimator by its description."""
+        return {
+            "context_frames": self.context_frames,
+            "widths": list(self.widths),
+            "hidden": self.hidden,
+            "estimator": self.estimator.describe(),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Build the predictor whose `config` this is, with fresh weights.
+
+        Raises:
+            ValueError: When its estimator was not DIS.
+        """
+        return cls(**{**config, "estimator": described_estimator(config["estimator"])})
+
+    def _seen(
+        self, evidence: Evidence, paths: Tensor, to_older: Tensor, k: int, region: Region
+    ) -> Tensor:
+        """Collect what the network sees, shape (B, N, H / 2, W / 2)."""
+        batch, _, height, width = paths[0].shape
+        images = [
+            warp_region(evidence.last, paths[0], region),
+            warp_region(evidence.older, to_older, region),
+            warp_region(evidence.last, paths[2], region),
+            evidence.last[..., *region.slices],
+        ]
+        halved = F.avg_pool2d(paths.flatten(0, 1), 2)
+        halved = halved.view(HYPOTHESES, batch, 2, height // 2, width // 2)
+        spread = (halved - halved[0]).square().sum(2).sqrt().amax(0)[:, None]
+        return torch.cat(
+            [
+                F.pixel_unshuffle(torch.cat(images, dim=1) - 0.5, 2),
+                warp_region(evidence.cues, halved[0] / 2, region.halved()),
+                *(path / FLOW_UNIT for path in halved),
+                spread / FLOW_UNIT,
+                torch.full_like(spread, 1 / k),
+                torch.full_like(spread, k / 8),
+            ],
+            dim=1,
+        )
+
+    def _clip_features(self, evidence: Evidence, k: int) -> Tensor:
+        steps = evidence.statistics.new_tensor([1 / k, k / 8]).expand(len(evidence.statistics), 2)
+        features: Tensor = self.clip(torch.cat([evidence.statistics, steps], dim=1))
+        return features
+
+    def _blend(
+        self,
+        evidence: Evidence,
+        refined: Refinement,
+        region: Region,
+        *,
+        corrected: bool = True,
+    ) -> Tensor:
+        moved = [
+            warp_region(evidence.last if i < MOVED else evidence.older, start, region)
+            for i, start in enumerate(refined.starts.unbind(1))
+        ]
+        still = evidence.last[..., *region.slices]
+        images = torch.stack([*moved[:MOVED], still, moved[MOVED]], dim=1)
+        weights = refined.logits.softmax(1)
+        if corrected:
+            weights = weights + self.rest[:, None, None]
+        return (images * weights.unsqueeze(2)).sum(1) + refined.residual
+
+    def _draw(self, like: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+        """Draw the noise of one future: on the logits (B, BLENDED, H, W), and its speed."""
+        batch, _, height, width = like.shape
+        rows, columns = -(-height // COARSE) + 1, -(-width // COARSE) + 1
+        clip = _gumbel(like.new_empty(batch, BLENDED, 1, 1), generator)
+        coarse = _gumbel(like.new_empty(batch, BLENDED, rows, columns), generator)
+        areas = F.interpolate(coarse, size=(height, width), mode="bilinear", align_corners=True)
+        scale = normal_like(like.new_empty(batch, 1, 1, 1, 1), generator)
+        return clip + areas, (SPEED_SPREAD * scale).exp()
+
+
+def _gumbel(like: Tensor, generator: torch.Generator | None) -> Tensor:
+    uniform = uniform_like(like, generator).clamp(1e-6, 1 - 1e-6)
+    return -(-uniform.log()).log()
+
+
+class _UNet(nn.Module):
+    """Levels of two 3 x 3 convolutions, each at half the size of the one above.
+
+    Args:
+        inputs: Channels that it sees.
+        widths: Channels of each level, at least one.
+        clip_features: Numbers that scale and shift the lowest level, for the whole clip.
+    """
+
+    def __init__(self, inputs: int, widths: Sequence[int], clip_features: int) -> None:
+        super().__init__()
+        above = (inputs, *widths[:-1])
+        self.down = nn.ModuleList(
+            _convolutions(before, after, stride=2 if level else 1)
+            for level, (before, after) in enumerate(zip(above, widths, strict=True))
+        )
+        self.up = nn.ModuleList(
+            _convolutions(below + here, here)
+            for below, here in zip(widths[:0:-1], widths[-2::-1], strict=True)
+        )
+        self.modulate = nn.Linear(clip_features, 2 * widths[-1])
+        nn.init.zeros_(self.modulate.weight)
+        nn.init.zeros_(self.modulate.bias)
+
+    def forward(self, seen: Tensor, clip: Tensor) -> Tensor:
+        """Give features (B, widths[0], H, W) of maps (B, inputs, H, W) and clips (B, F)."""
+        maps = seen.contiguous(memory_format=torch.channels_last)
+        levels: list[Tensor] = []
+        for down in self.down:
+            maps = down(maps)
+            levels.append(maps)
+        scale, shift = self.modulate(clip)[:, :, None, None].chunk(2, dim=1)
+        maps = maps * (1 + scale) + shift
+        for up, level in zip(self.up, levels[-2::-1], strict=True):
+            maps = F.interpolate(maps, size=level.shape[-2:], mode="bilinear", align_corners=False)
+            maps = up(torch.cat([maps, level], dim=1))
+        return maps
+
+
+def _convolutions(before: int, after: int, *, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(before, after, 3, stride, padding=1),
+        nn.LeakyReLU(0.1),
+        nn.Conv2d(after, after, 3, padding=1),
+        nn.LeakyReLU(0.1),
+    )

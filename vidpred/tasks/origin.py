@@ -1,0 +1,87 @@
+"""What a checkpoint says of its task: where its weights come from, and of which networks."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
+
+import pytorch_lightning as pl
+from packaging.version import Version
+
+from vidpred._version import __version__
+from vidpred.errors import CheckpointError
+from vidpred.provenance import provenance
+from vidpred.storage.checkpoint import CHECKPOINT_KEY
+
+
+@runtime_checkable
+class Summarized(Protocol):
+    """Data that say in words what they consist of, as `vidpred.data.ClipDataModule` does."""
+
+    def summary(self) -> str:
+        """Count videos of each split, a line each."""
+
+
+def describe_training(task: pl.LightningModule, batches_seen: int) -> dict[str, Any]:
+    """Say where the weights come from, next to every score that they will get."""
+    data = getattr(task.trainer, "datamodule", None)
+    origin = provenance(batches_seen=batches_seen)
+    return {
+        "task": type(task).__name__,
+        "seed": origin["seed"],
+        "vidpred": origin["vidpred"],
+        "torch": origin["torch"],
+        "commit": origin["commit"],
+        "data": type(data).__name__ if data is not None else None,
+        "videos": data.summary() if isinstance(data, Summarized) else None,
+    }
+
+
+def require_same_networks(
+    checkpoint: Mapping[str, Any], networks: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Refuse a checkpoint of other networks, naming what differs.
+
+    Args:
+        checkpoint: As Lightning reads it.
+        networks: Descriptions of the networks that are here.
+
+    Returns:
+        What the checkpoint says of itself.
+
+    Raises:
+        CheckpointError: When it is not ours, of a later version or of another architecture.
+    """
+    if CHECKPOINT_KEY not in checkpoint:
+        raise CheckpointError(
+            "the checkpoint holds no description of a predictor; expected one of vidpred"
+        )
+    said = dict(checkpoint[CHECKPOINT_KEY])
+    _require_known_version(str(said.get("version", "0")))
+    known = ("version", "training", "batches_seen")
+    there = {name: value for name, value in said.items() if name not in known}
+    differences = _differences("", there, dict(networks))
+    if differences:
+        raise CheckpointError(
+            "the checkpoint belongs to another architecture: " + "; ".join(differences) + ". "
+            "Use the configuration that it was trained with (config.yaml in its run folder)"
+        )
+    return said
+
+
+def _require_known_version(version: str) -> None:
+    if Version(version) > Version(__version__):
+        raise CheckpointError(
+            f"the checkpoint was saved by vidpred {version}, and this is {__version__}, which does "
+            f"not know what that keeps; expected an earlier one: pip install 'vidpred>={version}'"
+        )
+
+
+def _differences(name: str, found: Any, expected: Any) -> list[str]:
+    if found == expected:
+        return []
+    if isinstance(found, dict) and isinstance(expected, dict):
+        return [
+            line
+            for key in dict.fromkeys([*expected, *found])
+            for line in _differences(f"{name}.{key}".strip("."), found.get(key), expected.get(key))
+        ]
+    return [f"{name} is {found} there, {expected} here"]
