@@ -9,10 +9,12 @@ import torch
 
 from vidpred.data import KTHDataModule, VideoFolderDataModule
 from vidpred.data.kth import PEOPLE, read_sequence_list
-from vidpred.errors import DataError
+from vidpred.errors import DataError, PredictionError
 from vidpred.evaluation.clips import EvaluationClip
 from vidpred.evaluation.protocol import build_protocol, load_protocol
+from vidpred.evaluation.scoring.methods import PredictorMethod
 from vidpred.evaluation.sources.video_clips import VideoClips
+from vidpred.models import CopyLastFrame
 from vidpred.ops import to_unit
 from vidpred.video import read_clip
 
@@ -131,3 +133,14 @@ def test_the_folder_protocol_keeps_training_videos_out(
     clip = next(iter(next(iter(by_list.units())).load().values()))
     assert isinstance(clip, EvaluationClip)
     assert torch.equal(clip.target, to_unit(read_clip(root / "3.avi", 4, 4)))
+
+
+def test_a_gray_protocol_and_a_network_of_colors_do_not_go_together() -> None:
+    rgb = CopyLastFrame()
+    rgb.channels = 3
+    method = PredictorMethod(
+        rgb, {"name": "net", "kind": "model", "details": {}}, torch.device("cpu")
+    )
+    method.require(load_protocol("folder").protocol)
+    with pytest.raises(PredictionError, match=r"takes frames of 3 channels, and protocol kth"):
+        method.require(load_protocol("kth").protocol)

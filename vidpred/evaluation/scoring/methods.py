@@ -123,6 +123,18 @@ class PredictorMethod(ScoredMethod):
         self.description = description
         self.device = device
 
+    def require(self, protocol: Protocol) -> None:
+        """Refuse a protocol of other channels; see `ScoredMethod.require`."""
+        super().require(protocol)
+        color, wanted = protocol.frames.color, self.predictor.channels
+        found = 1 if color == "gray" else 3
+        if wanted not in (None, found):
+            raise PredictionError(
+                f"{self.description['name']}: it takes frames of {wanted} channels, and protocol "
+                f"{protocol.name} gives {found} (frames.color: {color}); expected the same: use a "
+                f"protocol with frames.color: {'gray' if wanted == 1 else 'rgb'}"
+            )
+
     @property
     def stochastic(self) -> bool:
         """See `ScoredMethod.stochastic`."""
