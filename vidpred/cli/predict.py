@@ -100,7 +100,7 @@ def run_predict(arguments: argparse.Namespace) -> int:
 def _predict(
     arguments: argparse.Namespace, wanted: list[tuple[Path, Path]], form: "Format"
 ) -> list[VidpredError]:
-    from vidpred.kernels.allocator import keep_freed_memory
+    from vidpred.kernels import accelerate, enabled, keep_freed_memory
     from vidpred.prediction.pipeline import Predicted, predict_inputs
     from vidpred.prediction.window_conditions import conditions_of
     from vidpred.prediction.windows import Input
@@ -108,9 +108,12 @@ def _predict(
     from vidpred.storage import load_predictor
     from vidpred.video.pipe import RawVideo
 
-    keep_freed_memory()
+    if enabled(default=True):
+        keep_freed_memory()
     device = device_of(arguments.device)
     predictor = load_predictor(arguments.model, modules=import_modules(arguments.module)).to(device)
+    if device.type == "cpu":
+        accelerate(predictor)
     rollout = _rollout(predictor, arguments, device)
     raw = None
     if arguments.size is not None:

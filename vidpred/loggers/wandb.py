@@ -13,6 +13,8 @@ from lightning_utilities.core.rank_zero import rank_zero_only, rank_zero_warn
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import WandbLogger
 
+from vidpred.loggers.keys import Detail, kept
+
 if TYPE_CHECKING:
     from wandb import Run
     from wandb.sdk.lib import RunDisabled
@@ -62,6 +64,7 @@ class ResilientWandbLogger(WandbLogger):
         init_timeout: Seconds that W&B has to start an online run before it becomes offline.
         finish_timeout: Seconds that a server which is lost may hold the program at its end; what it
             did not get is on the disk, for `wandb sync`.
+        detail: "summary" leaves out single scales and frames (about 30 charts), "all" nothing.
     """
 
     def __init__(
@@ -77,7 +80,9 @@ class ResilientWandbLogger(WandbLogger):
         mode: Mode = "auto",
         init_timeout: PositiveFloat = 30.0,
         finish_timeout: PositiveFloat = 60.0,
+        detail: Detail = "summary",
     ) -> None:
+        self.detail = detail
         super().__init__(
             name=name,
             save_dir=save_dir,
@@ -121,6 +126,7 @@ class ResilientWandbLogger(WandbLogger):
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log numbers and media at a batch counter; failures are reported once and swallowed."""
+        metrics = kept(metrics, self.detail)
         self._attempt("metrics", lambda: WandbLogger.log_metrics(self, metrics, step))
         numbers = {k: float(v) for k, v in metrics.items() if isinstance(v, int | float)}
         self._recent.append((step, numbers))

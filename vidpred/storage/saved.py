@@ -16,6 +16,7 @@ from vidpred.models.predictor import Predictor, ScalePredictor
 from vidpred.resources import packaged_weights
 from vidpred.storage.checkpoint import CHECKPOINT_KEY, WEIGHTS_ENDING, read_checkpoint
 from vidpred.storage.description import build_trained, describe_frames
+from vidpred.storage.hub import fetch, is_address
 from vidpred.storage.safetensors import read_weights, write_weights
 
 _TASK_PREFIXES = ("predictor.", "generator.")
@@ -178,15 +179,19 @@ def header_of(saved: SavedPredictor) -> dict[str, Any]:
 
 
 def find_saved(path: str | Path, *, others: Iterable[str] = ()) -> Path:
-    """Give the file that a path or a name means; a file of this name that is here comes first.
+    """Give the file that a path, a name or an address of the Hub means.
+
+    A file of this name that is here comes before bundled weights.
 
     Args:
         path: A path, or the name of a bundled pretrained model.
         others: Names that the caller takes as well, for the error.
 
     Raises:
-        CheckpointError: When there is neither.
+        CheckpointError: When there is none.
     """
+    if is_address(path):
+        return fetch(str(path))
     ours = packaged_weights()
     file = expand_home(path)
     if file.is_file() or (file.exists() and str(path) not in ours):

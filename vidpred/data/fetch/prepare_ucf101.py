@@ -1,4 +1,4 @@
-"""UCF101 from its own site into the layout that `UCF101DataModule` reads."""
+"""UCF101 from the web into the layout that `UCF101DataModule` reads."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from vidpred.data.fetch.archive_readers import ZIP_MAGICS, Reader, ZipReader
 from vidpred.data.fetch.download import download
-from vidpred.data.fetch.rar import HOW_TO_READ_RAR, RAR_MAGICS, rar_readers
+from vidpred.data.fetch.rar_programs import HOW_TO_READ_RAR, RAR_MAGICS, rar_readers
 from vidpred.data.fetch.remote import Remote, check_file
 from vidpred.data.fetch.unpacking import Place, unpack
 from vidpred.data.ucf101 import LIST_DIR, VIDEO_DIR
@@ -21,12 +21,24 @@ from vidpred.files import expand_home
 
 _MAGICS = (*RAR_MAGICS, *ZIP_MAGICS)
 
+DEFAULT_VIDEOS = Remote(
+    # Of THUMOS 2014, all videos in one folder.
+    "https://storage.googleapis.com/thumos14_files/UCF101_videos.zip",
+    # Both as recorded by TensorFlow Datasets, url_checksums/ucf101.txt.
+    size=6_960_400_115,
+    sha256="dabf56f573cd19c79e096563529fec8126a2a34e18e10c72eb621dd687532b0d",
+    magics=_MAGICS,
+)
+"""A ZIP whose hash is known, read by Python alone."""
+
 OFFICIAL_VIDEOS = Remote(
     "https://www.crcv.ucf.edu/data/UCF101/UCF101.rar",
     # Bytes: what the site announces. No hash of it is published.
     size=6_932_971_618,
     magics=_MAGICS,
 )
+"""The authors' own archive, a RAR, which needs an installed program."""
+
 OFFICIAL_LISTS = Remote(
     "https://www.crcv.ucf.edu/data/UCF101/UCF101TrainTestSplits-RecognitionTask.zip",
     # Both as recorded by TensorFlow Datasets, url_checksums/ucf101.txt.
@@ -85,7 +97,7 @@ def custom_source(address: str, *, sha256: str | None = None) -> Remote | Path:
 def prepare_ucf101(
     root: str | Path,
     *,
-    videos: Remote | Path = OFFICIAL_VIDEOS,
+    videos: Remote | Path = DEFAULT_VIDEOS,
     lists: Remote | Path = OFFICIAL_LISTS,
     max_unpacked_bytes: int = MAX_UNPACKED_BYTES,
     keep_archives: bool = False,

@@ -22,7 +22,7 @@ from vidpred.evaluation.compare.wording import (
 )
 
 TIED = "≈"
-"""Next to a score: it is not significantly different from the best one."""
+"""After a score that is not significantly different from the best one."""
 
 
 def markdown(comparison: Comparison) -> str:

@@ -95,8 +95,9 @@ def verdict(comparison: Comparison, key: str | None = None) -> list[str]:
         key: By which measure; by default the one that ranks.
 
     Returns:
-        Plain sentences: who is best, who is not significantly different, who beats copying the
-        last frame; for the moving area, how the same methods rank in the whole frame.
+        Plain sentences: who is best, who is not significantly different, who beats copying the last
+        frame;
+        for the moving area, how the same methods rank in the whole frame.
     """
     key = key or comparison["measure"]
     table = comparison["measures"][key]
@@ -117,14 +118,15 @@ def verdict(comparison: Comparison, key: str | None = None) -> list[str]:
     ]
     ties = [name for name in others if table["scores"][name]["as_good_as_best"]]
     if any(table["scores"][name]["lead_interval"] is None for name in others):
-        sentences.append("There are too few clips for an interval.")
+        sentences.append("The clips are too few to say how sure that is.")
     elif ties:
+        verb = "is" if len(ties) == 1 else "are"
         sentences.append(
-            f"Not significantly different from it with {table['videos']} videos (the 95 % interval "
-            f"of the difference contains 0): {_and(ties)}."
+            f"{_and(ties)} {verb} not significantly different from it with {table['videos']} "
+            "videos (95 %)."
         )
     else:
-        sentences.append("Every other method is significantly worse (95 %).")
+        sentences.append("Every other method is behind it by more than chance (95 %).")
     return [*sentences, *_against_copying(comparison, table, ranked), *_whole(comparison, key)]
 
 

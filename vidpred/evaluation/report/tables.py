@@ -17,7 +17,7 @@ from vidpred.evaluation.compare.wording import (
 )
 from vidpred.evaluation.report.appearance import Appearance, appearances
 
-_PAD = 4.0  # of 100, outside the outermost whiskers
+_PAD = 4.0  # of 100, beside the outermost whiskers
 
 
 class Whisker(TypedDict):
@@ -44,7 +44,7 @@ class Cell(TypedDict):
         text: The number.
         interval: Its interval, in words; may be empty.
         whisker: Its picture; None without a number.
-        state: "best", "tied" (not significantly different from the best) or "".
+        state: "best", "tied" (not significantly different from it) or "".
     """
 
     sort: float | None

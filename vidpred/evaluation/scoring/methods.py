@@ -15,6 +15,7 @@ from vidpred.evaluation.protocol import ClipCut, Protocol
 from vidpred.evaluation.results.result import TRUTH, Method
 from vidpred.evaluation.sources.clip_folder import ClipFolder
 from vidpred.evaluation.sources.frame_files import size_in_words
+from vidpred.kernels import describe
 from vidpred.models import BASELINES, Likelihood, Predictor, baseline
 
 
@@ -107,6 +108,10 @@ class ScoredMethod(ABC):
     def fingerprint(self, clip: str) -> str:
         """Tell what is read of a clip from what it was before; nothing is read by default."""
         return ""
+
+    def kernels(self) -> str | None:
+        """Say how its convolutions are computed; None where nothing is."""
+        return None
 
 
 class PredictorMethod(ScoredMethod):
@@ -244,6 +249,10 @@ class PredictorMethod(ScoredMethod):
             name: torch.stack([(clip.condition or {})[name] for clip in clips]) for name in names
         }
         return {"condition": {name: c[:, first:end].to(self.device) for name, c in stacked.items()}}
+
+    def kernels(self) -> str | None:
+        """See `ScoredMethod.kernels`."""
+        return describe(self.predictor)
 
     def _finite(self, pred: Tensor, clips: Sequence[EvaluationClip]) -> Tensor:
         if not torch.isfinite(pred).all():
