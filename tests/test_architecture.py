@@ -1,4 +1,4 @@
-"""The arrows between the packages never turn; see the map in the README."""
+"""The arrows between the packages never turn; drawn in docs/architecture.md."""
 
 import ast
 import graphlib

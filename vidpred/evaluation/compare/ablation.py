@@ -52,7 +52,7 @@ def ablation(rows: Mapping[str, Sequence[Result]], **facts: object) -> dict[str,
 
     Args:
         rows: By row of the table, the results of its seeds; baselines have one.
-        facts: What was done, such as batches and batch size; kept beside the numbers.
+        facts: What was done, such as batches and batch size; kept with the numbers.
 
     Returns:
         Format, facts, protocol with digest, pooled scores and differences by measure.
