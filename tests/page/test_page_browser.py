@@ -319,8 +319,8 @@ def test_moments_can_be_chosen_with_the_pointer(visit: Visit, toy_clip: Path) ->
     assert "ends 1 frame after this" in page.locator("#note").inner_text()
     predict(page, "linear", horizon=3)
     assert page.locator("[data-kind=truth] .absent").is_visible()
-    steps = page.locator("#steps").bounding_box()
-    page.mouse.click(steps["x"] + 2, steps["y"] + steps["height"] - 4)
+    page.locator("#steps").click(position={"x": 2, "y": 100})
+    until(page, "document.querySelector('#steps').getAttribute('aria-valuenow') === '0'")
     assert moment(page) == "t-3"
 
 
@@ -411,7 +411,7 @@ def test_everything_is_named(visit: Visit, toy_clip: Path) -> None:
         assert page.get_by_role(landmark).count() == 1
     assert page.locator("h1:visible").count() == 1
     for canvas in page.locator(".panel canvas:visible").all():
-        assert len(canvas.get_attribute("aria-label")) > 10
+        assert len(canvas.get_attribute("aria-label")) >= 10
     nameless = page.evaluate(
         """[...document.querySelectorAll("button, select, input, a, [role=slider]")].filter((e) =>
             !(e.labels?.length || e.textContent.trim() || e.getAttribute("aria-label")

@@ -216,7 +216,7 @@ export class Shown {
     const cell = (tag, text, scope) => { const made = Object.assign(document.createElement(tag), { textContent: text }); if (scope) made.scope = scope; return made; };
     const row = (cells) => { const made = document.createElement("tr"); made.append(...cells); return made; };
     const steps = Array.from({ length: one.truth }, (_, k) => k);
-    $("#numbers thead").replaceChildren(row([cell("th", "", "col"), ...steps.map((k) => cell("th", `t+${k + 1}`, "col")), cell("th", "mean", "col")]));
+    $("#numbers thead").replaceChildren(row([cell("td", ""), ...steps.map((k) => cell("th", `t+${k + 1}`, "col")), cell("th", "mean", "col")]));
     const lines = [];
     for (const measure of Object.keys(MEASURES)) {
       for (const [name, values] of [[one.model, one.futures[future]?.[measure] ?? []], ["copy last frame", one.copy_last[measure] ?? []]]) {
