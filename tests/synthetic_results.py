@@ -18,7 +18,7 @@ from vidpred.evaluation.measures import Measure
 from vidpred.evaluation.protocol import Skip, digest_of
 from vidpred.evaluation.results.averages import summarize
 from vidpred.evaluation.results.result import FORMAT, Result
-from vidpred.evaluation.scoring.gallery import FOLDER
+from vidpred.evaluation.results.result import PICTURES_FOLDER as FOLDER
 from vidpred.evaluation.scoring.methods import TRUTH
 from vidpred.files import write_json
 from vidpred.video import write_video

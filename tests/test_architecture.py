@@ -43,11 +43,12 @@ ALLOWED = {
     "tasks": FOUNDATION
     | {"diagnostics", "flow", "kernels", "losses", "models", "ops", "runs", "storage"},
     "callbacks": FOUNDATION
-    | {"diagnostics", "losses", "loggers", "metrics", "models", "ops", "runs", "video", "viz"},
-    "prediction": FOUNDATION | {"metrics", "models", "ops", "video", "viz"},
+    | {"diagnostics", "kernels", "losses", "loggers", "metrics", "models", "ops", "runs", "video"}
+    | {"viz"},
+    "prediction": FOUNDATION | {"kernels", "metrics", "models", "ops", "video", "viz"},
     "page": FOUNDATION | {"metrics", "models", "ops", "prediction", "storage", "video", "viz"},
     "evaluation": FOUNDATION
-    | {"data", "flow", "metrics", "models", "ops", "storage", "video", "viz"},
+    | {"data", "flow", "kernels", "metrics", "models", "ops", "storage", "video", "viz"},
     "export": FOUNDATION | {"evaluation", "models", "ops", "storage"},
     "cli": FOUNDATION
     | {"callbacks", "data", "diagnostics", "evaluation", "export", "kernels", "loggers", "metrics"}

@@ -31,7 +31,7 @@ from public_predictors import PUBLIC
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from vidpred.kernels.allocator import keep_freed_memory
+from vidpred.kernels import accelerate, keep_freed_memory
 from vidpred.models import MultiScaleGenerator
 from vidpred.prediction.rollout import Rollout
 from vidpred.prediction.windows import Window
@@ -243,6 +243,8 @@ def _network(job: Job, device: torch.device) -> MultiScaleGenerator:
     if device.type == "cpu":
         keep_freed_memory()
     network = MultiScaleGenerator.from_preset(job.preset)  # type: ignore[arg-type]
+    if device.type == "cpu":
+        accelerate(network)  # as the command does
     # As `load_predictor` gives it.
     return network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
 

@@ -33,7 +33,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vidpred.callbacks import DivergenceGuard, GradientCertificate, Pictures, TrainingHealth
 from vidpred.data import UCF101DataModule
-from vidpred.kernels import has_native_kernels
+from vidpred.kernels import has_native_kernels, keep_freed_memory
 from vidpred.losses import MultiScaleLoss
 from vidpred.models import MultiScaleDiscriminator, MultiScaleGenerator
 from vidpred.provenance import provenance
@@ -271,6 +271,8 @@ def _trainer(device: torch.device, **options: Any) -> pl.Trainer:
 
 def _fit(task: NextFrameTask, steps: _Alternating, device: torch.device, precision: Any) -> None:
     loader = torch.utils.data.DataLoader(steps, batch_size=None)
+    if task.speed.on(device).keep_freed_memory:
+        keep_freed_memory()  # as `vidpred fit` does
     _trainer(device, precision=precision).fit(task, loader)
 
 

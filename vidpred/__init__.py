@@ -31,7 +31,11 @@ def load(path: "str | Path", *, modules: "Sequence[ModuleType]" = ()) -> "VideoP
         vidpred.errors.CheckpointError: When the file is missing, damaged or not ours.
     """
     # Imported here, so that `import vidpred` and the help of the command line need no torch.
+    from vidpred.kernels import accelerate, enabled
     from vidpred.prediction.video_predictor import VideoPredictor
     from vidpred.storage import load_predictor
 
-    return VideoPredictor(load_predictor(path, modules=modules)).eval()
+    network = load_predictor(path, modules=modules)
+    if enabled():  # VIDPRED_KERNELS=1
+        accelerate(network)
+    return VideoPredictor(network).eval()

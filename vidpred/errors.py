@@ -4,8 +4,22 @@ Wrong values and shapes of arguments stay `ValueError`, wrong types `TypeError`.
 for the world outside the program: files, videos, checkpoints, runs.
 """
 
+import errno
 from collections.abc import Iterable
 from pathlib import Path
+
+_ABOUT_A_NAME = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL}
+)
+"""Errors of the system that say something about a name; all others are about the system itself."""
+
+
+def is_system_error(error: OSError) -> bool:
+    """Tell an error of the system (permission, disk, network drive) from one about a file.
+
+    Libraries raise `OSError` without a number for files that they cannot read: those are damage.
+    """
+    return error.errno is not None and error.errno not in _ABOUT_A_NAME
 
 
 class VidpredError(Exception):
@@ -37,6 +51,14 @@ class VideoError(DataError):
     def __reduce__(self) -> tuple[type["VideoError"], tuple[Path, str]]:
         # An exception with two arguments otherwise breaks on its way back from a loader's worker.
         return type(self), (self.path, self.problem)
+
+
+class AccessError(VideoError):
+    """A video that the system did not give: no permission, a failing disk, a network drive gone.
+
+    Nothing is known about the video itself, so this is never remembered of it, and the next reading
+    tries again.
+    """
 
 
 class CheckpointError(VidpredError):

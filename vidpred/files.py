@@ -2,12 +2,35 @@
 
 import hashlib
 import json
+import logging
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import platformdirs
+
+from vidpred.errors import DataError, is_system_error
+
+logger = logging.getLogger(__name__)
+
+_LONG = 120
+"""Bytes of a name from which on it is not repeated; file systems take 143 to 255."""
+
+
+def temporary_name(path: Path, *, keep_suffix: bool = True) -> Path:
+    """Name what is written before it takes its place: hidden, next to it, and never too long.
+
+    Args:
+        path: Of the file or folder.
+        keep_suffix: Whether the name ends as that of the path.
+    """
+    stem, suffix = (path.stem, path.suffix) if keep_suffix else (path.name, "")
+    if len(os.fsencode(path.name)) > _LONG:
+        stem = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
+    return path.with_name(f".{stem}.{os.getpid()}{suffix}")
 
 
 @contextmanager
@@ -25,8 +48,7 @@ def replacing(path: Path, *, keep_suffix: bool = True) -> Iterator[Path]:
     Raises:
         OSError: When the file cannot take its place.
     """
-    stem, suffix = (path.stem, path.suffix) if keep_suffix else (path.name, "")
-    temporary = path.with_name(f".{stem}.{os.getpid()}{suffix}")
+    temporary = temporary_name(path, keep_suffix=keep_suffix)
     try:
         yield temporary
         os.replace(temporary, path)
@@ -59,9 +81,63 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def cache_folder() -> Path:
-    """Give the folder of everything that can be made again: `VIDPRED_CACHE`, or the user's."""
+def cache_folder() -> Path | None:
+    """Give the folder of everything that can be made again: `VIDPRED_CACHE`, or the user's.
+
+    Returns:
+        None where the user has no home folder (a container's user without a line in /etc/passwd);
+        the first call says so.
+    """
     chosen = os.environ.get("VIDPRED_CACHE")
-    if chosen:
-        return Path(chosen).expanduser()
-    return platformdirs.user_cache_path("vidpred", appauthor=False)
+    try:
+        if chosen:
+            return Path(chosen).expanduser()
+        return platformdirs.user_cache_path("vidpred", appauthor=False)
+    except (RuntimeError, KeyError):
+        _say_once(
+            "this user has no home folder, so nothing is kept for later runs; set VIDPRED_CACHE to "
+            "a folder that can be written"
+        )
+        return None
+
+
+@cache
+def _say_once(message: str) -> None:
+    logger.warning(message)
+
+
+def expand_home(path: str | Path) -> Path:
+    """Replace a leading ~ by the user's home folder.
+
+    Raises:
+        DataError: When the user has none.
+    """
+    try:
+        return Path(path).expanduser()
+    except (RuntimeError, KeyError) as error:
+        raise DataError(f"{path}: this user has no home folder; give the whole path") from error
+
+
+def require_folder(path: Path, expected: str) -> Path:
+    """Give the path of a folder that is there.
+
+    Args:
+        path: The folder.
+        expected: What it is to be, for the message.
+
+    Raises:
+        DataError: When it is not there, is a file, or the system does not say.
+    """
+    try:
+        if stat.S_ISDIR(path.stat().st_mode):
+            return path
+        problem = f"it is a file; expected {expected}"
+    except OSError as error:
+        if is_system_error(error):
+            problem = (
+                f"the system does not give it ({error.strerror}); look after permissions, the disk "
+                "or the network drive"
+            )
+        else:
+            problem = f"there is no such folder; expected {expected}"
+    raise DataError(f"{path}: {problem}")

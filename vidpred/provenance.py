@@ -21,6 +21,8 @@ class Provenance(TypedDict):
         torch: PyTorch's version.
         commit: Commit of the checkout that ran, ending in "-dirty" when files differed from it;
             None for an installed package.
+        kernels: How convolutions were computed, as `vidpred.kernels.describe` says it; None where
+            nothing was computed or it is not known. Files of version 0.1 have no such field.
     """
 
     seed: int | None
@@ -28,10 +30,16 @@ class Provenance(TypedDict):
     vidpred: str
     torch: str
     commit: str | None
+    kernels: str | None
 
 
-def provenance(*, batches_seen: int | None = None) -> Provenance:
-    """Collect what is known about this process."""
+def provenance(*, batches_seen: int | None = None, kernels: str | None = None) -> Provenance:
+    """Collect what is known about this process.
+
+    Args:
+        batches_seen: See `Provenance`.
+        kernels: See `Provenance`.
+    """
     seed = os.environ.get("PL_GLOBAL_SEED")  # set by Lightning's `seed_everything`
     return {
         "seed": int(seed) if seed else None,
@@ -39,6 +47,7 @@ def provenance(*, batches_seen: int | None = None) -> Provenance:
         "vidpred": __version__,
         "torch": str(torch.__version__),  # its own class is nothing that a checkpoint may hold
         "commit": _own_commit(),
+        "kernels": kernels,
     }
 
 

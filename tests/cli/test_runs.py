@@ -163,11 +163,13 @@ def test_a_full_disk_stops_with_a_sentence_and_keeps_what_was_saved(
 
 
 def test_a_wheel_works_away_from_a_checkout(toy_root: Path, tmp_path: Path) -> None:
-    build = ["-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path)]
+    # Without `--wheel` the wheel is built of the source distribution, and not of the checkout.
+    build = ["-m", "build", "--no-isolation", "--outdir", str(tmp_path)]
     subprocess.run(
         [sys.executable, *build, str(REPOSITORY)], check=True, capture_output=True, timeout=300
     )
     (wheel,) = tmp_path.glob("*.whl")
+    assert list(tmp_path.glob("vidpred-*.tar.gz"))
     site = tmp_path / "site"
     install = ["-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(wheel)]
     subprocess.run([sys.executable, *install], check=True, capture_output=True, timeout=300)
@@ -178,7 +180,7 @@ def test_a_wheel_works_away_from_a_checkout(toy_root: Path, tmp_path: Path) -> N
     }
     names = {path.relative_to(REPOSITORY) for path in (REPOSITORY / "configs").glob("**/*.yaml")}
     assert all((site / "vidpred" / name).is_file() for name in names)
-    assert (site / "vidpred" / "ops" / "winograd" / "kernels.c").is_file()
+    assert (site / "vidpred" / "kernels" / "kernels.c").is_file()
 
     arguments = command(
         *(toy_root, tmp_path / "run", "fit", "-c", "experiment/adv_gdl.yaml"),

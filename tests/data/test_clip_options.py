@@ -103,7 +103,8 @@ class Follower(pl.LightningModule):
 
     def training_step(self, batch: ClipBatch, batch_idx: int) -> torch.Tensor:
         self.shapes.append(tuple(batch["frames"].shape))
-        return self.predictor(torch.ones(1)).sum()
+        loss: torch.Tensor = self.predictor(torch.ones(1)).sum()
+        return loss
 
     def validation_step(self, batch: ClipBatch, batch_idx: int) -> None:
         raise AssertionError("no validation was asked for")
@@ -191,7 +192,7 @@ def test_frames_of_different_sizes_are_resized_or_refused(
     batch = first_batch(Given(mixed, patch_size=None, resize=(16, 16)))
     assert batch["frames"].shape[-2:] == (16, 16)
     # With an index, before anything is drawn.
-    lists = {}
+    lists: dict[str, Any] = {}
     for split in SPLITS:
         lists[f"{split}_list"] = tmp_path / f"{split}.txt"
         names = [video.path.name for video in mixed[split]]

@@ -158,12 +158,15 @@ def test_wrong_places_and_options_are_refused(
         ([f"--output={tmp_path}/no/such.onnx"], "no such folder"),
         ([f"--output={tmp_path}/folder.onnx"], "this is a folder"),
         ([f"--output={tmp_path}/a.safetensors", "--horizon=3"], "any number of frames"),
-        ([f"--output={tmp_path}/a.onnx", "--horizon=0"], "horizon is 0"),
         ([f"--output={tmp_path}/a.onnx", "--notes=none.md"], "cannot be read"),
         ([f"--output={tmp_path}/a.onnx", "--results=none.json"], "no such file"),
     ):
         assert main(["export", str(weights), *options]) == 2
         assert reason in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:  # the parser itself refuses
+        main(["export", str(weights), f"--output={tmp_path}/a.onnx", "--horizon=0"])
+    assert ended.value.code == 2
+    assert "'0'; expected a whole number that is at least 1" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["folder.onnx"]
 
 

@@ -122,14 +122,14 @@ def test_threads_change_no_bit(kernel: int) -> None:
             torch.set_num_threads(threads)
             transforms = native.NativeTransforms(tiling, library)
             made, gradient = torch.zeros_like(frames), torch.zeros_like(frames)
-            filters = transforms.filter(weight)
-            results = [made, gradient, filters, transforms.weigh(filters)]
+            filters = transforms.filter_transform(weight)
+            results = [made, gradient, filters, transforms.filter_gradient(filters)]
             for band in tiling.bands:
-                seen = transforms.see(frames, band)
-                transforms.collect(seen, band, gradient)
+                seen = transforms.input_transform(frames, band)
+                transforms.input_gradient(seen, band, gradient)
                 products = seen[..., : frames.shape[-1]].contiguous()
-                transforms.make(products, None, band, made, rectified=False)
-                results += [seen, transforms.spread(frames, band, frames).clone()]
+                transforms.output_transform(products, None, band, made, relu=False)
+                results += [seen, transforms.output_gradient(frames, band, frames).clone()]
             found.append(results)
     finally:
         torch.set_num_threads(before)
@@ -148,6 +148,6 @@ def test_small_numbers_stay_numbers() -> None:
 def test_numbers_that_are_none_stay_none() -> None:
     frames = torch.zeros(1, 16, 16, 16)
     frames[0, 0, 8, 8] = torch.nan
-    for rectified in (False, True):
-        made = winograd_conv2d(frames, torch.ones(32, 16, 5, 5), None, 2, rectified=rectified)
+    for relu in (False, True):
+        made = winograd_conv2d(frames, torch.ones(32, 16, 5, 5), None, 2, relu=relu)
         assert made[..., 6:11, 6:11].isnan().all()

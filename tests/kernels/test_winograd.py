@@ -100,7 +100,7 @@ def test_rectified_it_is_followed_by_a_relu(kernel: int, height: int, native: bo
     exact = [x.requires_grad_() for x in example(kernel, height, height, (15, 20))]
     single = [x.detach().float().requires_grad_() for x in exact]
     convolved = F.conv2d(*exact, padding=1)
-    found = winograd_conv2d(*single, 1, rectified=True, native=native)
+    found = winograd_conv2d(*single, 1, relu=True, native=native)
     # What is near zero may be rounded to its other side.
     upstream = torch.rand_like(convolved) * (convolved.abs() > 1e-3)
     require_close(found, convolved.relu())
@@ -109,7 +109,7 @@ def test_rectified_it_is_followed_by_a_relu(kernel: int, height: int, native: bo
     for ours, theirs in zip(gradients, wanted, strict=True):
         require_close(ours, theirs)
     with torch.no_grad():
-        assert torch.equal(winograd_conv2d(*single, 1, rectified=True, native=native), found)
+        assert torch.equal(winograd_conv2d(*single, 1, relu=True, native=native), found)
 
 
 def test_what_is_kept_for_the_gradients_may_come_back_in_another_layout() -> None:
@@ -117,7 +117,7 @@ def test_what_is_kept_for_the_gradients_may_come_back_in_another_layout() -> Non
     found = []
     for pack in (lambda x: x, lambda x: x.contiguous()):  # such as `save_on_cpu(pin_memory=True)`
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
-            convolved = winograd_conv2d(*inputs, 2, rectified=True)
+            convolved = winograd_conv2d(*inputs, 2, relu=True)
         found.append(torch.autograd.grad(convolved.square().sum(), inputs))
     for one, other in zip(*found, strict=True):
         assert torch.equal(one, other)
@@ -149,13 +149,13 @@ def test_other_kernels_are_refused() -> None:
         winograd_conv2d(torch.zeros(1, 2, 9, 9), torch.zeros(2, 2, 9, 9), None, 4)
 
 
-@pytest.mark.parametrize("rectified", [False, True])
-def test_first_and_second_derivatives_by_differences(rectified: bool) -> None:
+@pytest.mark.parametrize("relu", [False, True])
+def test_first_and_second_derivatives_by_differences(relu: bool) -> None:
     frames, weight, _ = example(3, 5, 5)
     inputs = (frames[:1, :2].detach().requires_grad_(), weight[:2, :2].detach().requires_grad_())
 
     def convolved(frames: Tensor, weight: Tensor) -> Tensor:
-        return winograd_conv2d(frames, weight, None, 1, rectified=rectified)
+        return winograd_conv2d(frames, weight, None, 1, relu=relu)
 
     assert gradcheck(convolved, inputs)
     assert gradgradcheck(convolved, inputs)

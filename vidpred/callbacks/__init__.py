@@ -1,7 +1,11 @@
 """Watchers of a run: removing any of them changes no result."""
 
+from vidpred.callbacks.curves import Curves
 from vidpred.callbacks.frame_quality import FrameQuality
+from vidpred.callbacks.network_size import NetworkSummary
 from vidpred.callbacks.pictures import Pictures
+from vidpred.callbacks.prediction_health import PredictionHealth
+from vidpred.callbacks.progress import TrainingBar, TrainingProgress
 from vidpred.callbacks.quality_results import QualityResults, quality_table
 from vidpred.diagnostics.certificate import GradientCertificate
 from vidpred.diagnostics.divergence import DivergenceGuard
@@ -11,14 +15,19 @@ from vidpred.runs.interrupt import InterruptCheckpoint
 from vidpred.runs.recovery import DivergenceRecovery
 
 __all__ = [
+    "Curves",
     "DivergenceGuard",
     "DivergenceRecovery",
     "FrameQuality",
     "GradientCertificate",
     "InterruptCheckpoint",
+    "NetworkSummary",
     "Pictures",
+    "PredictionHealth",
     "QualityResults",
     "RunCheckpoints",
+    "TrainingBar",
     "TrainingHealth",
+    "TrainingProgress",
     "quality_table",
 ]

@@ -16,6 +16,7 @@ from vidpred.batch import Evaluation
 from vidpred.callbacks.base import EvaluationWatcher, Stage
 from vidpred.callbacks.quality_results import QualityResults, QualityScore, quality_table
 from vidpred.files import write_json
+from vidpred.kernels import describe
 from vidpred.metrics import PSNR, SSIM, Sharpness
 from vidpred.metrics.frame_average import FrameAverage
 from vidpred.models import CopyLastFrame
@@ -131,7 +132,7 @@ class FrameQuality(EvaluationWatcher):
             "horizon": self._horizon,
             "conventions": self._conventions(moving="moving" in scores["model"]),
             "scores": scores,
-            "provenance": provenance(batches_seen=batches_seen),
+            "provenance": provenance(batches_seen=batches_seen, kernels=describe(pl_module)),
         }
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

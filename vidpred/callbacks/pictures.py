@@ -1,12 +1,12 @@
 """What the predictions look like."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from jsonargparse.typing import PositiveFloat, PositiveInt
 from lightning_utilities.core.rank_zero import rank_zero_warn
 from pytorch_lightning import LightningModule, Trainer
-from pytorch_lightning.loggers import WandbLogger
 from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
 
@@ -14,6 +14,8 @@ from vidpred.batch import Evaluation
 from vidpred.callbacks.base import EvaluationWatcher, Stage
 from vidpred.errors import VideoError
 from vidpred.files import replacing
+from vidpred.loggers import ShownClip, log_clips
+from vidpred.metrics import psnr
 from vidpred.ops.checks import require_positive
 from vidpred.video import write_video
 from vidpred.viz import side_by_side, strip
@@ -23,13 +25,15 @@ class _Clip(NamedTuple):
     context: Tensor
     target: Tensor
     pred: Tensor
+    name: str
 
 
 class Pictures(EvaluationWatcher):
     """Show some clips of each validation and of the test: context, truth, prediction, difference.
 
     Writes a strip (`.png`) and a video (`.mp4`) of every clip into `pictures/` of the run's folder,
-    named by stage, training batches seen and clip, and logs them to every W&B logger. The clips are
+    named by stage, training batches seen and clip, and logs them to TensorBoard and W&B, with clip,
+    batches and PSNR as their caption. The clips are
     spread evenly over the batches and are the same every time. When pictures cannot be written,
     this is said once and the run goes on: numbers and checkpoints matter more.
 
@@ -54,6 +58,7 @@ class Pictures(EvaluationWatcher):
         self.every_n_validations = every_n_validations
         self.fps = fps
         self._clips: list[_Clip] = []
+        self._names: list[str] = []
         self._validations = 0
         self._wanted = True
         self._warned = False
@@ -82,7 +87,18 @@ class Pictures(EvaluationWatcher):
         size = len(evaluation["target"])
         for index in clips_of_batch(batch_idx, batches[0], size, self.num_clips):
             if len(self._clips) < self.num_clips:
-                self._clips.append(_clip(evaluation, index))
+                name = self._names[index] if index < len(self._names) else f"clip {index}"
+                self._clips.append(_clip(evaluation, index, name))
+
+    def on_validation_batch_end(self, *arguments: Any, **named: Any) -> None:
+        """Note the names of the batch's clips; see `watch`."""
+        self._names = _names(*arguments, **named)
+        super().on_validation_batch_end(*arguments, **named)
+
+    def on_test_batch_end(self, *arguments: Any, **named: Any) -> None:
+        """Note the names of the batch's clips; see `watch`."""
+        self._names = _names(*arguments, **named)
+        super().on_test_batch_end(*arguments, **named)
 
     def finish(self, stage: Stage, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write and log them; count the validations, of which one that is broken off is none."""
@@ -93,8 +109,8 @@ class Pictures(EvaluationWatcher):
             return
         step: int = getattr(pl_module, "batches_seen", trainer.global_step)
         try:
-            files = self._write(Path(folder) / "pictures", f"{stage}_{step:07d}", clips)
-            _log(trainer, stage, files, step)
+            shown = self._write(Path(folder) / "pictures", f"{stage}_{step:07d}", clips, step)
+            log_clips(trainer.loggers, stage, shown, fps=self.fps, step=step)
         except (OSError, VideoError) as error:
             if not self._warned:
                 self._warned = True
@@ -111,15 +127,22 @@ class Pictures(EvaluationWatcher):
         """Go on counting."""
         self._validations = state_dict["validations"]
 
-    def _write(self, folder: Path, name: str, clips: list[_Clip]) -> list[tuple[Path, Path]]:
+    def _write(self, folder: Path, name: str, clips: list[_Clip], step: int) -> list[ShownClip]:
         folder.mkdir(parents=True, exist_ok=True)
-        files = []
+        shown = []
         for k, clip in enumerate(clips):
-            picture, video = folder / f"{name}_{k}.png", folder / f"{name}_{k}.mp4"
-            _write_picture(picture, strip(*clip))
-            write_video(video, side_by_side(*clip), fps=self.fps)
-            files.append((picture, video))
-        return files
+            frames = (clip.context, clip.target, clip.pred)
+            drawn = ShownClip(
+                picture=strip(*frames),
+                frames=side_by_side(*frames),
+                picture_file=folder / f"{name}_{k}.png",
+                video_file=folder / f"{name}_{k}.mp4",
+                caption=_caption(clip, step),
+            )
+            _write_picture(drawn.picture_file, drawn.picture)
+            write_video(drawn.video_file, drawn.frames, fps=self.fps)
+            shown.append(drawn)
+        return shown
 
 
 def clips_of_batch(
@@ -148,28 +171,28 @@ def clips_of_batch(
     return [k * batch_size // here for k in range(here)]
 
 
-def _clip(evaluation: Evaluation, index: int) -> _Clip:
+def _names(
+    trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *_: Any, **__: Any
+) -> list[str]:
+    """Give the videos of a batch, where it says them."""
+    named = batch.get("video_id") if isinstance(batch, Mapping) else None
+    return [str(name) for name in named or ()]
+
+
+def _caption(clip: _Clip, step: int) -> str:
+    values = psnr(clip.pred[None], clip.target[None], data_range=1.0)[0].tolist()
+    scores = ", ".join(f"t+{k} {value:.1f}" for k, value in enumerate(values, start=1))
+    return f"{clip.name} after {step:,} batches; PSNR in dB: {scores}"
+
+
+def _clip(evaluation: Evaluation, index: int, name: str) -> _Clip:
     # To the CPU at once: memory on the device is for the model.
     context, target, pred = (
         evaluation[key][index].float().cpu() for key in ("context", "target", "pred")
     )
-    return _Clip(context, target, pred)
+    return _Clip(context, target, pred, name)
 
 
 def _write_picture(path: Path, picture: Tensor) -> None:
     with replacing(path) as temporary:
         to_pil_image(picture).save(temporary)
-
-
-def _log(trainer: Trainer, stage: str, files: list[tuple[Path, Path]], step: int) -> None:
-    for logger in trainer.loggers:
-        if isinstance(logger, WandbLogger):
-            import wandb
-
-            media: dict[str, Any] = {}
-            # One key a clip: W&B shows nothing of a list of videos, and wants the images of a list
-            # to be of one size.
-            for k, (picture, video) in enumerate(files):
-                media[f"{stage}/strip_{k}"] = wandb.Image(str(picture))
-                media[f"{stage}/video_{k}"] = wandb.Video(str(video))
-            logger.log_metrics(media, step)

@@ -70,6 +70,7 @@ def build_index(arguments: argparse.Namespace) -> int:
     """
     # Here and not above: it brings torch, and `--help` has to answer at once.
     from vidpred.data.index.video_index import VideoIndex
+    from vidpred.video.folders import frames_in_the_root
 
     with VideoIndex(arguments.root) as index, counting_phases() as progress:
         report = index.refresh(
@@ -83,7 +84,11 @@ def build_index(arguments: argparse.Namespace) -> int:
         f"{report.broken} cannot be read, {left_out} in quarantine"
     )
     for name, reason in report.unreadable.items():
-        _say(f"cannot be listed: {name} ({reason})")
+        _say(f"not given by the system: {name} ({reason})")
+    for name, note in report.notes.items():
+        _say(f"{name}: {note}")
+    if report.frames:
+        _say(frames_in_the_root(arguments.root, report.frames))
     if left_out or report.unreadable:
         _say(f"what to do: vidpred data doctor {arguments.root}")
     _say(f"index: {file}")

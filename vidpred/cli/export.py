@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from vidpred.cli.common import add_module_option, at_least_one, import_modules
@@ -34,8 +35,14 @@ def add_export_parser(
         "--output",
         metavar="FILE",
         type=Path,
-        required=True,
         help="file in .safetensors, .onnx or .pt2; the card has its name, in .md",
+    )
+    parser.add_argument(
+        "--hub-folder",
+        metavar="FOLDER",
+        type=Path,
+        help="instead of a file: a folder for the Hugging Face Hub, with model.safetensors, "
+        "config.json and a card, ready for `hf upload OWNER/NAME FOLDER`",
     )
     parser.add_argument(
         "--horizon",
@@ -79,6 +86,10 @@ def run_export(arguments: argparse.Namespace) -> int:
         notes = None if arguments.notes is None else arguments.notes.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ExportError(f"--notes {arguments.notes}: cannot be read ({error})") from error
+    if (arguments.output is None) == (arguments.hub_folder is None):
+        raise ExportError("expected one of --output FILE and --hub-folder FOLDER")
+    if arguments.hub_folder is not None:
+        return _write_hub_folder(arguments, notes)
     written = export(
         arguments.checkpoint,
         arguments.output,
@@ -89,8 +100,38 @@ def run_export(arguments: argparse.Namespace) -> int:
         modules=import_modules(arguments.module),
         overwrite=arguments.overwrite,
     )
-    sizes = ", ".join(f"{size}: {found:.1e}" for size, found in written.parity.items())
-    print(f"largest difference from the predictor, by batch x H x W: {sizes}", file=sys.stderr)
+    _say_parity(written.parity)
+    if written.smallest_side is not None:
+        side = written.smallest_side
+        print(f"it takes frames of at least {side} x {side} pixels", file=sys.stderr)
     print(written.file)
     print(written.card)
     return 0
+
+
+def _write_hub_folder(arguments: argparse.Namespace, notes: str | None) -> int:
+    from vidpred.errors import ExportError
+    from vidpred.evaluation.results.gathering import read_results
+    from vidpred.export.hub_folder import export_hub_folder
+
+    if arguments.format not in (None, "safetensors") or arguments.horizon is not None:
+        raise ExportError(
+            "--hub-folder writes safetensors, which predict any number of frames; leave --format "
+            "and --horizon out"
+        )
+    written = export_hub_folder(
+        arguments.checkpoint,
+        arguments.hub_folder,
+        results=read_results(arguments.results),
+        notes=notes,
+        modules=import_modules(arguments.module),
+        overwrite=arguments.overwrite,
+    )
+    _say_parity(written.parity)
+    print(written.folder)
+    return 0
+
+
+def _say_parity(parity: Mapping[str, float]) -> None:
+    sizes = ", ".join(f"{size}: {found:.1e}" for size, found in parity.items())
+    print(f"largest difference from the predictor, by batch x H x W: {sizes}", file=sys.stderr)

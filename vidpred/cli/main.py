@@ -1,7 +1,9 @@
 """The entry point: finds the command, shows help at once, and turns mistakes into sentences."""
 
 import argparse
+import codecs
 import errno
+import io
 import os
 import re
 import shlex
@@ -19,6 +21,14 @@ from vidpred.resources import packaged_configurations
 
 USER_MISTAKE = 2
 READER_GONE = 141  # 128 + SIGPIPE, as a shell gives it
+
+_SYSTEM = frozenset(
+    {
+        *(errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE),
+        *(errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.ENAMETOOLONG),
+    }
+)
+"""Errors of the system that the user can mend, wherever a path meets them."""
 
 FIT_HELP = """\
 usage: vidpred fit -c FILE [-c FILE ...] [--KEY VALUE ...]
@@ -89,6 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         of ours and leaves with its traceback, which Python makes status 1.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _print_any_name()
     try:
         if arguments and arguments[0] in TRAINER_COMMANDS:
             return _run_trainer_command(arguments[0], with_underscores(arguments[1:]))
@@ -105,6 +116,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
     except OSError as error:
+        if error.errno in _SYSTEM and error.filename is not None:
+            return _refuse(
+                f"{os.fsdecode(error.filename)}: the system does not give it ({error.strerror}); "
+                "look after permissions, the disk or the network drive, and try again"
+            )
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         return _refuse(
@@ -190,6 +206,28 @@ def _experiments() -> dict[str, str]:
         first = path.read_text(encoding="utf-8").partition("\n")[0]
         found[f"experiment/{path.name}"] = re.split("[,;:]", first.removeprefix("#"))[0].strip()
     return found
+
+
+def _print_any_name() -> None:
+    """Let any file name be printed, whatever the encoding of a terminal or pipe.
+
+    Bytes that are no text in any encoding come out as they are, for programs that read them; what
+    the encoding lacks, escaped.
+    """
+    codecs.register_error("vidpred", _as_bytes_or_escaped)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="vidpred")
+
+
+def _as_bytes_or_escaped(error: UnicodeError) -> tuple[str | bytes, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    part = error.object[error.start : error.end]
+    if all("\udc80" <= character <= "\udcff" for character in part):
+        return part.encode("ascii", "surrogateescape"), error.end
+    escaped = part.encode("ascii", "backslashreplace")
+    return escaped.decode("ascii"), error.end
 
 
 def _refuse(problem: object) -> int:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vidpred.prediction.rollout import Rollout
     from vidpred.prediction.windows import Input, Place
     from vidpred.prediction.writing import Outcome, PredictionPictures
+    from vidpred.video.conditions import Rows
 
 DESCRIPTION = """\
 Predict the frames that follow. An input is a video in any format that FFmpeg reads, a GIF, a folder
@@ -99,22 +100,35 @@ def run_predict(arguments: argparse.Namespace) -> int:
 def _predict(
     arguments: argparse.Namespace, wanted: list[tuple[Path, Path]], form: "Format"
 ) -> list[VidpredError]:
-    from vidpred.kernels.allocator import keep_freed_memory
+    from vidpred.kernels import accelerate, enabled, keep_freed_memory
     from vidpred.prediction.pipeline import Predicted, predict_inputs
+    from vidpred.prediction.window_conditions import conditions_of
     from vidpred.prediction.windows import Input
     from vidpred.prediction.writing import write_outputs
     from vidpred.storage import load_predictor
     from vidpred.video.pipe import RawVideo
 
-    keep_freed_memory()
+    if enabled(default=True):
+        keep_freed_memory()
     device = device_of(arguments.device)
     predictor = load_predictor(arguments.model, modules=import_modules(arguments.module)).to(device)
+    if device.type == "cpu":
+        accelerate(predictor)
     rollout = _rollout(predictor, arguments, device)
     raw = None
     if arguments.size is not None:
         width, height = arguments.size
         raw = RawVideo(height, width, arguments.pixel_format, arguments.fps)
-    inputs = [Input(source, arguments.fps, raw) for source, _ in wanted]
+    given = _given_conditions(arguments, predictor)
+    inputs = [
+        Input(
+            source,
+            arguments.fps,
+            raw,
+            conditions_of(source, predictor.conditions, given),
+        )
+        for source, _ in wanted
+    ]
     place = _place_of(arguments)
     several = arguments.every is not None
     scores, measure = _measuring(len(inputs)) if arguments.compare else (None, None)
@@ -134,6 +148,25 @@ def _predict(
     if scores is not None and len(scores) > 1:
         _report_all(scores)
     return problems
+
+
+def _given_conditions(arguments: argparse.Namespace, predictor: "Predictor") -> "Rows":
+    """Read the arrays of `--condition`.
+
+    Raises:
+        PredictionError: When one cannot be read, or the predictor does not ask for it.
+    """
+    from vidpred.prediction.window_conditions import read_condition_option
+
+    rows: Rows = {}
+    for name, path in arguments.condition:
+        if name not in predictor.conditions:
+            needed = ", ".join(predictor.conditions) or "frames alone"
+            raise PredictionError(
+                f"--condition {name}: the predictor is conditioned on {needed}; leave it out"
+            )
+        rows |= read_condition_option(name, path)
+    return rows
 
 
 def _rollout(

@@ -80,8 +80,9 @@ def add_predict_options(parser: argparse.ArgumentParser) -> None:
         "--at",
         type=time_or_index,
         metavar="PLACE",
-        help="predict from this place instead of the end: a time such as 12.5s or 1:02.5, or the "
-        "index of a frame, counted from 0, which is the last one known",
+        help="predict from this place instead of the end: a time such as 12.5s or 1:02.5 on a "
+        "player's clock (0 is where the file begins, sound or picture), or the index of a frame, "
+        "counted from 0; the last frame known is the one shown then",
     )
     place.add_argument(
         "--every",
@@ -129,6 +130,16 @@ def add_predict_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="positions or inputs predicted at once, where memory allows (default: 8)",
     )
+    parser.add_argument(
+        "--condition",
+        action="append",
+        type=_condition,
+        default=[],
+        metavar="NAME=FILE.npy",
+        help="what a conditioned network needs besides frames: an array whose row t belongs to "
+        "frame t, those to predict included, such as actions=plan.npy; may be repeated (default: "
+        "the arrays in INPUT.conditions.npz)",
+    )
     add_module_option(parser)
     add_device_option(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
@@ -171,3 +182,12 @@ def require_sense(arguments: argparse.Namespace) -> None:
         )
     if arguments.size is not None and not pipes:
         raise PredictionError("--size is for raw pixels from the standard input; give - as INPUT")
+
+
+def _condition(text: str) -> tuple[str, Path]:
+    name, _, path = text.partition("=")
+    if not name.isidentifier() or not path:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}; expected the name of a condition and a file, such as actions=plan.npy"
+        )
+    return name, Path(path)

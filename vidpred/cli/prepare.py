@@ -1,4 +1,4 @@
-"""`vidpred data prepare`: a data set from its own site."""
+"""`vidpred data prepare`: a data set from the web."""
 
 import argparse
 from dataclasses import replace
@@ -15,10 +15,11 @@ def add_prepare_parser(
     """Add `prepare` to the data commands."""
     parser = subparsers.add_parser(
         "prepare",
-        help="fetch UCF101 from its own site and unpack it",
-        description="Fetch the archives of UCF101 (6.9 GB, and as much again when unpacked) from "
-        "the site of its authors, unpack them into the layout that is read here, and check the "
-        "result. Interrupted at any point, the same command resumes.",
+        help="download and unpack UCF101",
+        description="Download UCF101 (6.9 GB, and as much again when unpacked): the ZIP of the "
+        "THUMOS 2014 challenge, whose SHA-256 is known, and the split lists of its authors. Unpack "
+        "both into the layout that is read here and check the result. Interrupted at any point, "
+        "the same command resumes.",
         formatter_class=HelpWithDefaults,
     )
     parser.add_argument("dataset", choices=("ucf101",), help="data set")
@@ -29,6 +30,12 @@ def add_prepare_parser(
         "--videos",
         metavar="ADDRESS_OR_FILE",
         help="another copy of the videos' archive (RAR or ZIP), on a site or on the disk",
+    )
+    parser.add_argument(
+        "--official-rar",
+        action="store_true",
+        help="download the RAR of the authors' site instead, which has no published hash and needs "
+        "bsdtar, 7-Zip or unrar",
     )
     parser.add_argument("--videos-sha256", metavar="HASH", help="what --videos must hash to")
     parser.add_argument(
@@ -69,6 +76,7 @@ def prepare(arguments: argparse.Namespace) -> int:
     """
     # Here and not above: these bring torch, and `--help` has to answer at once.
     from vidpred.data.fetch.prepare_ucf101 import (
+        DEFAULT_VIDEOS,
         OFFICIAL_LISTS,
         OFFICIAL_VIDEOS,
         custom_source,
@@ -76,6 +84,9 @@ def prepare(arguments: argparse.Namespace) -> int:
     )
     from vidpred.errors import DataError
 
+    if arguments.official_rar and arguments.videos:
+        raise DataError("--official-rar and --videos both name the videos; give one of them")
+    standard = OFFICIAL_VIDEOS if arguments.official_rar else DEFAULT_VIDEOS
     say(
         "UCF101 (Soomro, Zamir and Shah, CRCV-TR-12-01, 2012): clips of videos that users "
         "uploaded, commonly described as for research use; their rights stay with them"
@@ -85,9 +96,9 @@ def prepare(arguments: argparse.Namespace) -> int:
             sources = [
                 custom_source(given, sha256=sha256)
                 if given
-                else replace(official, sha256=sha256 or official.sha256)
-                for given, sha256, official in (
-                    (arguments.videos, arguments.videos_sha256, OFFICIAL_VIDEOS),
+                else replace(known, sha256=sha256 or known.sha256)
+                for given, sha256, known in (
+                    (arguments.videos, arguments.videos_sha256, standard),
                     (arguments.lists, arguments.lists_sha256, OFFICIAL_LISTS),
                 )
             ]

@@ -33,7 +33,7 @@ def add_scoring_options(parser: argparse.ArgumentParser, *, protocol: str | None
         default=protocol,
         required=protocol is None,
         help="name of a protocol in the package (mathieu2016-ucf101, clean-ucf101, "
-        "mathieu2016-subset, clean-subset, quick), or a YAML file",
+        "mathieu2016-subset, clean-subset, quick, folder, kth, moving-mnist), or a YAML file",
     )
     add_device_option(parser)
     parser.add_argument(

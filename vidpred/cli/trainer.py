@@ -1,6 +1,7 @@
 """`vidpred fit` and `validate`: Lightning's command line in a folder of the run."""
 
 import logging
+import os
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -12,7 +13,7 @@ import pytorch_lightning as pl
 import yaml
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_only, rank_zero_warn
-from pytorch_lightning.callbacks import ModelCheckpoint, ModelSummary, RichProgressBar
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.cli import (
     ArgsType,
     LightningArgumentParser,
@@ -21,11 +22,14 @@ from pytorch_lightning.cli import (
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from vidpred.callbacks import NetworkSummary, TrainingBar
 from vidpred.cli.common import look_for_modules_here, with_underscores
 from vidpred.cli.configuration_parser import explain, resolve_configurations
 from vidpred.data import ClipStreamDataModule, UCF101DataModule
 from vidpred.errors import TrainingDivergedError, VidpredError
-from vidpred.loggers import ResilientWandbLogger, RunCSVLogger
+from vidpred.kernels import keep_freed_memory
+from vidpred.loggers import ResilientWandbLogger, RunCSVLogger, RunTensorBoardLogger
+from vidpred.loggers.keys import Detail
 from vidpred.resources import packaged_configurations
 from vidpred.runs.checkpoint_io import SafeCheckpointIO
 from vidpred.runs.configuration import RunConfiguration
@@ -33,7 +37,7 @@ from vidpred.runs.folder import NewFolder, hold, new_run_dir, require_writable, 
 from vidpred.runs.resume_point import find_checkpoint, say_changes, wandb_run_id
 from vidpred.storage.checkpoint import read_checkpoint
 from vidpred.tasks import PredictionTask
-from vidpred.tasks.speed import default_precision
+from vidpred.tasks.speed import Speed, default_precision
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as a shell gives it: 128 + SIGINT."""
@@ -52,6 +56,7 @@ class WandbOptions:
         name: Name of the run; None is the run folder's.
         group: Group of runs that belong together.
         tags: Free labels.
+        detail: "summary" is about 30 charts, "all" everything that is logged.
     """
 
     enabled: bool = True
@@ -59,6 +64,20 @@ class WandbOptions:
     name: str | None = None
     group: str | None = None
     tags: list[str] = field(default_factory=list)
+    detail: Detail = "summary"
+
+
+@dataclass
+class TensorBoardOptions:
+    """Whether a run is shown in TensorBoard, which can be used together with W&B.
+
+    Attributes:
+        enabled: Write event files into `tensorboard/` of the run's folder.
+        detail: "summary" is about 30 charts, "all" everything that is logged.
+    """
+
+    enabled: bool = False
+    detail: Detail = "summary"
 
 
 class SentenceParser(LightningArgumentParser):
@@ -135,6 +154,7 @@ class VidpredCLI(LightningCLI):
             default=False,
         )
         parser.add_class_arguments(WandbOptions, "wandb")
+        parser.add_class_arguments(TensorBoardOptions, "tensorboard")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse, and read a checkpoint's description before anything is built."""
@@ -211,7 +231,15 @@ class VidpredCLI(LightningCLI):
         if self._checkpoint:
             say_changes(self._checkpoint, yaml.safe_load(self.parser.dump(self.config))["fit"])
         self._checkpoint = {}  # the trainer reads it again, at its own time
+        self._keep_freed_memory()
         rank_zero_info(f"this run's folder is {self.trainer.default_root_dir}")
+
+    def _keep_freed_memory(self) -> None:
+        """Set the allocator of this process, which the command owns and a task does not."""
+        speed = getattr(self.model, "speed", None)
+        device = self.trainer.strategy.root_device
+        if isinstance(speed, Speed) and speed.on(device).keep_freed_memory:
+            keep_freed_memory()
 
     def after_fit(self) -> None:
         """Say what came out, and how to test it."""
@@ -239,9 +267,9 @@ class VidpredCLI(LightningCLI):
         config = self._get(self.config_init, "trainer")
         given = config["callbacks"] or []
         if config["enable_progress_bar"] is not False:
-            given = [*given, RichProgressBar(console_kwargs={"stderr": True})]
+            given = [*given, TrainingBar(console_kwargs={"stderr": True})]
         if config["enable_model_summary"] is not False:
-            given = [*given, ModelSummary(max_depth=1)]
+            given = [*given, NetworkSummary()]
             config["enable_model_summary"] = False  # Lightning's own
         config["callbacks"] = given
 
@@ -251,6 +279,9 @@ class VidpredCLI(LightningCLI):
         if self.subcommand == "fit" and ckpt_path is None:
             curves.load_state_dict({"rows": 0})  # of a run that left no checkpoint
         loggers: list[Logger] = [curves]
+        board: TensorBoardOptions = self._get(self.config_init, "tensorboard")
+        if board.enabled:
+            loggers.append(RunTensorBoardLogger(run_dir, detail=board.detail))
         wandb: WandbOptions = self._get(self.config_init, "wandb")
         if wandb.enabled:
             loggers.append(
@@ -260,6 +291,7 @@ class VidpredCLI(LightningCLI):
                     name=wandb.name or run_dir.name,
                     group=wandb.group,
                     tags=wandb.tags,
+                    detail=wandb.detail,
                     run_id=wandb_run_id(
                         self._checkpoint, None if ckpt_path is None else Path(ckpt_path), run_dir
                     ),
@@ -295,6 +327,15 @@ def run_cli(arguments: Sequence[str]) -> VidpredCLI | int:
         if not isinstance(error, MisconfigurationException) and not _is_from_lightning(error):
             raise
         raise VidpredError(str(error).strip()) from error
+    except RuntimeError as error:
+        if not (_is_from_lightning(error) and "SLURM" in str(error)):
+            raise
+        raise VidpredError(
+            f"SLURM_NTASKS is {os.environ.get('SLURM_NTASKS')} in this shell, as an interactive "
+            "job leaves it, and Lightning takes this process for one of them. For one process: "
+            "unset SLURM_NTASKS. For several: start them with srun, one for each device "
+            f"(--ntasks-per-node). Lightning said: {error}"
+        ) from error
     except SystemExit as stop:
         # Lightning answers Ctrl-C with exit(1) and SIGTERM without a number, after its callbacks
         # have saved.

@@ -5,8 +5,11 @@ from vidpred.data.base import ClipDataModule
 from vidpred.data.blocks import BlockPart, TrainingBlocks, TrainingStream
 from vidpred.data.catalog import ClipSample, Listing, Split, Video, collate_clips
 from vidpred.data.clip_stream import ClipStreamDataModule
+from vidpred.data.digits_world import render_moving_digits
 from vidpred.data.evaluation_clips import EvaluationClips
+from vidpred.data.kth import KTHDataModule
 from vidpred.data.loading import BlockSampler, ClipLoader, TrainingLoader
+from vidpred.data.moving_mnist import MovingMNISTDataModule
 from vidpred.data.moving_shapes import MovingShapesDataModule, write_moving_shapes
 from vidpred.data.options import ClipLengths
 from vidpred.data.shapes_world import MOTIONS, Motion, render_moving_shapes
@@ -26,8 +29,10 @@ __all__ = [
     "ClipSample",
     "ClipStreamDataModule",
     "EvaluationClips",
+    "KTHDataModule",
     "Listing",
     "Motion",
+    "MovingMNISTDataModule",
     "MovingShapesDataModule",
     "Split",
     "TrainingBlocks",
@@ -39,6 +44,7 @@ __all__ = [
     "VideoFolderDataModule",
     "collate_clips",
     "read_clip",
+    "render_moving_digits",
     "render_moving_shapes",
     "write_moving_shapes",
 ]

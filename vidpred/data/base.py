@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jsonargparse.typing import ClosedUnitInterval, PositiveInt
-from pytorch_lightning.utilities import rank_zero_info
+from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 
 from vidpred.data.catalog import SPLITS, Listing, Split, Video, evenly_spaced, require_disjoint
 from vidpred.data.clip_stream import ClipStreamDataModule
@@ -177,6 +177,13 @@ class ClipDataModule(ClipStreamDataModule):
 
     def _videos(self, split: Split) -> tuple[Video, ...]:
         listing = self.listings[split]
+        if not listing.videos and not listing.missing:
+            held = sum(len(other.videos) for other in self.listings.values())
+            raise DataError(
+                f"{self.index_root()}: no video of the {split} split is on the disk, as it holds "
+                f"{held} video(s) in all; expected at least 3, one each for train, val and test: "
+                "add videos, or name those of each split in lists"
+            )
         if not listing.videos:
             raise DataError(
                 f"no video of the {split} split is on the disk "
@@ -194,6 +201,8 @@ class ClipDataModule(ClipStreamDataModule):
         report = index.refresh(videos)
         if report.new + report.changed:
             rank_zero_info(f"index: {report.new + report.changed} videos were read ({index.file})")
+        for name, reason in list(report.unreadable.items())[:3]:
+            rank_zero_warn(f"{root / name}: {reason}")
         names = {index.name(path) for path in videos}
         aside = {n: said.reason for n, said in index.quarantined().items() if n in names}
         if aside:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vidpred.batch import ClipBatch
 from vidpred.data.shared_memory import joined
-from vidpred.errors import DataError
+from vidpred.errors import DataError, VideoError, is_system_error
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -24,12 +24,36 @@ class Video:
         video_id: Name that is unique within the data set, such as "Archery/v_Archery_g01_c01".
         label: Name of its class, "" when there are none.
         group: Videos of one group show the same scene and must not be split; `None` when unknown.
+        begin: First frame of the file that belongs to the video.
+        end: First frame after it; None for the end of the file.
     """
 
     path: Path
     video_id: str
     label: str = ""
     group: str | None = None
+    begin: int = 0
+    end: int | None = None
+
+    def require_frames(self, start: int, length: int, frame_step: int = 1) -> int:
+        """Give the index in the file of a clip's first frame.
+
+        Args:
+            start: Index of it in the video, counted from `begin`.
+            length: Frames of the clip.
+            frame_step: Distance between two of them.
+
+        Raises:
+            VideoError: When the clip leaves the part of the file that belongs to the video.
+        """
+        last = start + (length - 1) * frame_step
+        if self.end is not None and self.begin + last >= self.end:
+            raise VideoError(
+                self.path,
+                f"{self.video_id} has {self.end - self.begin} frames, and frames {start} to {last} "
+                "were asked for; ask for fewer, or leave it out",
+            )
+        return self.begin + start
 
 
 @dataclass(frozen=True)
@@ -143,10 +167,18 @@ def read_lines(path: Path) -> list[str]:
     """Give the lines of a text file that are not empty, without a byte-order mark.
 
     Raises:
-        DataError: When it is not UTF-8.
+        DataError: When it is not UTF-8, or the system does not give it.
+        FileNotFoundError: When it is not there.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        if not is_system_error(error):
+            raise
+        raise DataError(
+            f"{path}: the list cannot be read ({error.strerror}); correct its permissions, or look "
+            "after the disk or network drive"
+        ) from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 text ({error}); save the list as UTF-8") from error
     return [line.strip() for line in lines if line.strip()]

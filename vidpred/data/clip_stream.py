@@ -207,6 +207,13 @@ class ClipStreamDataModule(ClipOptions, pl.LightningDataModule, ABC):
         task = getattr(self.trainer, "lightning_module", None)
         if task is not None:
             self.follow(task)
+        overfit: float = getattr(self.trainer, "overfit_batches", 0)  # declared nowhere
+        if stage == "fit" and overfit:
+            raise DataError(
+                f"overfit_batches is {overfit}; training draws clips without "
+                "end, so there are no first batches to repeat. To overfit, train on few videos "
+                "(lists of one or two, data/video_folder.yaml) with a small samples_per_epoch"
+            )
         self.find_data()
         splits = NEEDED.get(stage, ())
         if splits:

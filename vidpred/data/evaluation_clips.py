@@ -52,10 +52,14 @@ class EvaluationClips(Dataset[ClipSample]):
     def __getitem__(self, index: int) -> ClipSample:
         """Read one video's clip, frames of shape (1, T, C, H, W)."""
         video = self.videos[index]
-        frames = read_clip(video.path, 0, self.length, self.frame_step)
-        conditions = clip_conditions(video.path, 0, self.length, self.frame_step)
+        start = video.require_frames(0, self.length, self.frame_step)
+        frames = read_clip(video.path, start, self.length, self.frame_step)
+        conditions = clip_conditions(video.path, start, self.length, self.frame_step)
         return evaluation_sample(
-            reformat_uint8(frames, size=self.resize, gray=self.gray), video.video_id, conditions
+            reformat_uint8(frames, size=self.resize, gray=self.gray),
+            video.video_id,
+            conditions,
+            start=start,
         )
 
     def __getitems__(self, indices: Sequence[int]) -> "list[ClipSample] | VidpredError":
@@ -67,7 +71,11 @@ class EvaluationClips(Dataset[ClipSample]):
 
 
 def evaluation_sample(
-    frames: Tensor, video_id: str, conditions: Mapping[str, Tensor] | None = None
+    frames: Tensor,
+    video_id: str,
+    conditions: Mapping[str, Tensor] | None = None,
+    *,
+    start: int = 0,
 ) -> ClipSample:
     """Give a whole clip as a draw of one.
 
@@ -75,11 +83,12 @@ def evaluation_sample(
         frames: uint8, shape (T, C, H, W), from the beginning of its video.
         video_id: Name of the video.
         conditions: By name, shape (T, ...).
+        start: Index of the first frame in its file.
     """
     sample = ClipSample(
         frames=frames[None],
         video_id=video_id,
-        start=torch.zeros(1, dtype=torch.int64),
+        start=torch.tensor([start]),
         accepted=torch.ones(1, dtype=torch.bool),
     )
     if conditions:
@@ -111,8 +120,9 @@ def readable_videos(
 
     def examine(video: Video) -> VideoError | tuple[int, int]:
         try:
-            clip_conditions(video.path, 0, length, frame_step)
-            return check_clip(video.path, 0, length, frame_step)
+            start = video.require_frames(0, length, frame_step)
+            clip_conditions(video.path, start, length, frame_step)
+            return check_clip(video.path, start, length, frame_step)
         except VideoError as error:
             return error
 

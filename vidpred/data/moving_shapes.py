@@ -14,6 +14,7 @@ from jsonargparse.typing import (
 from vidpred.data.shapes_world import MOTIONS, Motion, render_moving_shapes
 from vidpred.data.ucf101 import LIST_DIR, VIDEO_DIR, UCF101DataModule
 from vidpred.errors import DataError
+from vidpred.files import expand_home
 from vidpred.ops.checks import require_positive
 from vidpred.video import write_video
 
@@ -103,7 +104,7 @@ def write_moving_shapes(
             f"num_groups is {num_groups}, seed {seed}; expected at least {MIN_GROUPS} groups "
             "(train, validation and test hold different ones) and a seed of at least 0"
         )
-    root = Path(root).expanduser()
+    root = expand_home(root)
     try:
         if _is_there(root, card, overwrite=overwrite):
             return root

@@ -1,6 +1,7 @@
 """Whether a resumed run would draw what it would have drawn."""
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ def describe_videos(videos: Sequence[Video]) -> str:
     """Say how many videos there are, with digests that change with their names and their sizes."""
     names, sizes = hashlib.sha256(), hashlib.sha256()
     for video in sorted(videos, key=lambda video: video.video_id):
-        names.update(f"{video.video_id}\n".encode())
+        names.update(os.fsencode(f"{video.video_id}\n"))
         size = video.path.stat().st_size if video.path.is_file() else 0  # or a folder of frames
         sizes.update(f"{size}\n".encode())
         conditions = conditions_path(video.path)

@@ -14,7 +14,7 @@ from vidpred.data.clip_format import CuttableClip, Size, in_format
 from vidpred.data.index.video_index import VideoIndex
 from vidpred.data.patches import choose_patches
 from vidpred.data.video_draws import VideoDraws
-from vidpred.errors import DataError, VideoError
+from vidpred.errors import AccessError, DataError, VideoError
 from vidpred.video import VideoInfo, decode_clips, probe
 from vidpred.video.conditions import conditions_path, cut_conditions, read_conditions
 
@@ -135,9 +135,11 @@ class TrainingClips(Dataset[ClipSample]):
         path = self.videos[index].path
         info = self._facts(path)
         span = (self.length - 1) * self.frame_step + 1
-        if info.num_frames < span:
+        video = self.videos[index]
+        end = info.num_frames if video.end is None else min(video.end, info.num_frames)
+        if end - video.begin < span:
             raise VideoError(
-                path, f"it has {info.num_frames} frames; a clip of this training takes {span}"
+                path, f"it has {end - video.begin} frames; a clip of this training takes {span}"
             )
         height, width = self.resize or (info.height, info.width)
         shape = self.patch_shape or (height, width)
@@ -148,9 +150,10 @@ class TrainingClips(Dataset[ClipSample]):
                 f"({shape[0]} x {shape[1]})",
             )
         rows = read_conditions(path)
-        possible = info.num_frames - span + 1
+        possible = end - video.begin - span + 1
         few = possible < self.clips_per_video
-        starts = np.sort(rng.choice(possible, self.clips_per_video, replace=few)).tolist()
+        starts = rng.choice(possible, self.clips_per_video, replace=few)
+        starts = (video.begin + np.sort(starts)).tolist()
         frames = [range(start, start + span, self.frame_step) for start in starts]
         conditions = [cut_conditions(rows, cut, path=conditions_path(path)) for cut in frames]
         clips = decode_clips(path, starts, self.length, self.frame_step, info=info)
@@ -158,6 +161,8 @@ class TrainingClips(Dataset[ClipSample]):
             with closing(clips):
                 # One after the other: the frames of one clip are held at a time.
                 cut = [self._cut(clip, rng) for clip in clips]
+        except AccessError:
+            raise  # of the system, not of the video
         except VideoError as error:
             self._set_aside(index, error)
             raise
@@ -183,6 +188,8 @@ class TrainingClips(Dataset[ClipSample]):
         if path not in self._probed:
             try:
                 self._probed[path] = probe(path)
+            except AccessError:
+                raise
             except VideoError as error:
                 self._probed[path] = error.with_traceback(None)
         found = self._probed[path]

@@ -10,11 +10,11 @@ from jsonargparse.typing import (
 
 from vidpred.data.base import ClipDataModule
 from vidpred.data.catalog import Listing, Split
+from vidpred.data.ucf101_layout import LIST_DIR, VIDEO_DIR, explain_layout
 from vidpred.data.ucf101_lists import locate, read_list, validation_rows
 from vidpred.errors import DataError
+from vidpred.files import expand_home, require_folder
 
-VIDEO_DIR = "UCF-101"
-LIST_DIR = "ucfTrainTestlist"
 _SOURCE = (
     "Get UCF101 from https://www.crcv.ucf.edu/data/UCF101.php (videos and train/test splits "
     "for action recognition), or write a small set in this layout: `vidpred data toy <folder>`."
@@ -47,8 +47,8 @@ class UCF101DataModule(ClipDataModule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._root = Path(self.root).expanduser()
-        self._list_dir = Path(self.list_dir or self._root / LIST_DIR).expanduser()
+        self._root = expand_home(self.root)
+        self._list_dir = expand_home(self.list_dir or self._root / LIST_DIR)
 
     def index_root(self) -> Path:
         """Give the folder of the data set."""
@@ -74,9 +74,10 @@ class UCF101DataModule(ClipDataModule):
 
     def _require_layout(self) -> None:
         video_dir = self._root / VIDEO_DIR
-        for folder in (self._root, video_dir):
-            if not folder.is_dir():
-                raise DataError(f"{folder}: there is no such folder. {_SOURCE}")
+        require_folder(self._root, f"a folder with {VIDEO_DIR} and {LIST_DIR}. {_SOURCE}")
+        if (said := explain_layout(self._root)) is not None:
+            raise DataError(f"{self._root}: {said}")
+        require_folder(video_dir, f"the folder of the class folders. {_SOURCE}")
         for path in (self._list_path("train"), self._list_path("test")):
             if not path.is_file():
                 raise DataError(

@@ -8,7 +8,8 @@ from functools import cache
 from pathlib import Path
 
 from vidpred.data.catalog import Listing, Video, read_lines
-from vidpred.errors import DataError
+from vidpred.errors import DataError, is_system_error
+from vidpred.video.folders import cannot_be_listed
 
 _GROUP = re.compile(r"_(g\d+)_c\d+$", re.IGNORECASE)
 
@@ -97,9 +98,12 @@ def locate(rows: Iterable[str], video_dir: Path) -> Listing:
 
 @cache
 def _by_lower_name(folder: Path) -> dict[str, Path]:
-    if not folder.is_dir():
+    try:
+        return {path.name.lower(): path for path in sorted(folder.iterdir())}
+    except OSError as error:
+        if is_system_error(error):
+            raise DataError(cannot_be_listed(folder, error)) from error
         return {}
-    return {path.name.lower(): path for path in sorted(folder.iterdir())}
 
 
 def _hash(name: str) -> str:

@@ -2,18 +2,22 @@
 
 import hashlib
 import os
+import re
+import unicodedata
 from dataclasses import KW_ONLY, dataclass
+from functools import cache
 from pathlib import Path
 
 from jsonargparse.typing import (
     OpenUnitInterval,
 )
+from lightning_utilities.core.rank_zero import rank_zero_warn
 
 from vidpred.data.base import ClipDataModule
 from vidpred.data.catalog import SPLITS, Listing, Split, Video, read_lines
-from vidpred.data.index.scanning import VIDEO_SUFFIXES
-from vidpred.errors import DataError
-from vidpred.video.images import IMAGE_SUFFIXES
+from vidpred.errors import DataError, is_system_error
+from vidpred.files import expand_home, require_folder
+from vidpred.video import folders
 
 
 @dataclass(eq=False, repr=False)
@@ -60,8 +64,8 @@ class VideoFolderDataModule(ClipDataModule):
                 f"{len(given)} of train_list, val_list and test_list are given; "
                 "expected all three or none"
             )
-        self._root = Path(self.root).expanduser()
-        self.lists = dict(zip(SPLITS, (Path(path).expanduser() for path in given), strict=False))
+        self._root = expand_home(self.root)
+        self.lists = dict(zip(SPLITS, (expand_home(path) for path in given), strict=False))
 
     def index_root(self) -> Path:
         """Give the folder of the videos."""
@@ -73,27 +77,31 @@ class VideoFolderDataModule(ClipDataModule):
         Raises:
             DataError: When the root or a list is not there, or no video is below the root.
         """
-        if not self._root.is_dir():
-            raise DataError(f"{self._root}: there is no such folder; expected a folder of videos")
+        require_folder(self._root, "a folder of videos")
         if self.lists:
             return self._read_list(self.lists[split])
         names = find_videos(self._root)
         if not names:
-            raise DataError(
-                f"{self._root}: no video in it or below; "
-                f"looked for {' '.join(sorted(VIDEO_SUFFIXES))}"
-            )
+            raise DataError(folders.no_videos(self._root))
         chosen = split_by_hash(
             names, val_fraction=self.val_fraction, test_fraction=self.test_fraction
         )
         return Listing(tuple(self._video(name) for name in chosen[split]))
 
     def _read_list(self, path: Path) -> Listing:
-        if not path.is_file():
-            raise DataError(f"{path}: there is no such list")
-        names = list(dict.fromkeys(line for line in read_lines(path) if not line.startswith("#")))
-        present = [name for name in names if (self._root / name).exists()]
-        missing = tuple(name for name in names if name not in set(present))
+        try:
+            lines = read_lines(path)
+        except OSError as error:
+            raise DataError(f"{path}: there is no such list ({error.strerror})") from error
+        names = list(dict.fromkeys(line for line in lines if not line.startswith("#")))
+        present = [name for name in names if _is_there(self._root / name)]
+        there = set(present)
+        missing = tuple(name for name in names if name not in there)
+        if missing:
+            example = missing_example(self._root, missing[0])
+            if not present:
+                raise DataError(f"{path}: none of its {len(names)} videos is there; {example}")
+            _say_once(f"{path}: {len(missing)} of its {len(names)} videos are not there; {example}")
         return Listing(tuple(self._video(name) for name in present), missing)
 
     def _video(self, name: str) -> Video:
@@ -103,22 +111,75 @@ class VideoFolderDataModule(ClipDataModule):
 
 
 def find_videos(root: Path) -> list[str]:
-    """Give the videos below a folder as sorted paths with forward slashes, without hidden ones.
+    """Give the videos below a folder as sorted paths with forward slashes.
 
-    A folder that holds images and nothing else that counts, neither folders nor video files, is a
-    video too: its frames.
+    See `vidpred.video.folders`. What is passed over next to frames is said once in the log.
+
+    Raises:
+        DataError: When a folder in it cannot be read, or it holds the frames of one video itself.
     """
-    found = []
-    for place, folders, files in os.walk(root, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        shown = [name for name in files if not name.startswith(".")]
-        videos = [name for name in shown if Path(name).suffix.lower() in VIDEO_SUFFIXES]
-        folder = Path(place).relative_to(root)
-        found += [(folder / name).as_posix() for name in videos]
-        images = any(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in shown)
-        if images and not videos and not folders and folder.parts:
-            found.append(folder.as_posix())
-    return sorted(found)
+    found = folders.find_videos(root)
+    if found.frames:
+        raise DataError(folders.frames_in_the_root(root, found.frames))
+    folders.require_all_readable(root, found.unreadable)
+    if found.notes:
+        _say_once(
+            f"{root}: {len(found.notes)} folders of frames, such as "
+            + "; ".join(f"{name}: {note}" for name, note in list(found.notes.items())[:2])
+        )
+    return list(found.videos)
+
+
+def missing_example(root: Path, row: str) -> str:
+    """Say what was looked for because of a row, and what lies there instead.
+
+    Args:
+        root: Folder of the videos.
+        row: Of a list, with nothing below the root.
+    """
+    looked = f"looked for {str(root / row)!r}"
+    plain = row.strip("\"'").replace("\\", "/")
+    for words, name in (
+        ("a list without quotes, and with / between folders", plain),
+        ("a list without labels, a path a line", re.split(r"[\s,;]+\S+$", plain)[0]),
+        ("paths from the root on", plain.removeprefix(f"{root.name}/").removeprefix("./")),
+        ("paths that do not begin with /", plain.lstrip("/")),
+    ):
+        if name and name != row and _is_there(root / name):
+            return f"{looked}, and {name!r} is there: expected {words}"
+    folder = root / Path(plain).parent
+    try:
+        names = sorted(path.name for path in folder.iterdir())
+    except OSError:
+        names = []
+    alike = [name for name in names if _folded(name) == _folded(Path(plain).name)]
+    if alike:
+        return (
+            f"{looked}, and {alike[0]!r} is there, which differs in the case of letters or in how "
+            "accents are coded: write the list with the names of the files, or rename them"
+        )
+    if names:
+        return f"{looked}; in its folder lie {', '.join(map(repr, names[:3]))}"
+    held = ", ".join(map(repr, find_videos(root)[:3])) or "no video"
+    return f"{looked}, whose folder is not there or empty; below {root} lie {held}"
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.stat()
+    except OSError as error:
+        # What the system does not give is there as far as a list is concerned; reading names it.
+        return is_system_error(error)
+    return True
+
+
+@cache
+def _say_once(message: str) -> None:
+    rank_zero_warn(message)
 
 
 def split_by_hash(
@@ -152,4 +213,4 @@ def split_by_hash(
 
 def _position(name: str) -> float:
     """Spread names evenly over [0, 1)."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big") / 2**48
+    return int.from_bytes(hashlib.sha256(os.fsencode(name)).digest()[:6], "big") / 2**48

@@ -1,15 +1,12 @@
 """Says while a training runs that it has gone wrong, how that shows and what to change."""
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jsonargparse.typing import PositiveInt
-from lightning_utilities.core.rank_zero import rank_zero_warn
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.loggers import WandbLogger
 from torch import Tensor
 
 from vidpred.batch import ClipBatch
@@ -24,13 +21,11 @@ from vidpred.diagnostics.probing import (
     trainable,
     undisturbed,
 )
+from vidpred.diagnostics.reporting import WarningReport
 from vidpred.diagnostics.signs import Signs, pulls, read_signs, resemblance, verdicts
 from vidpred.diagnostics.symptoms import SYMPTOMS
-from vidpred.loggers import ResilientWandbLogger
 from vidpred.losses import AdversarialLoss, GeneratorObjective, PredictionObjective
 from vidpred.ops.checks import require_positive
-
-WARNINGS_FILE = "health.jsonl"
 
 
 class TrainingHealth(Callback):
@@ -81,8 +76,7 @@ class TrainingHealth(Callback):
         self._edges: list[float] = []
         self._since: dict[str, int] = {}
         self._checks: dict[str, int] = {}
-        self._told: list[tuple[int, str, str]] = []
-        self._file_failed = False
+        self._report = WarningReport("train/health/warnings")
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
@@ -104,7 +98,7 @@ class TrainingHealth(Callback):
         for logger in trainer.loggers:
             logger.log_metrics(logged, seen)
         for name, text in self._diagnose(self.signs, seen):
-            self._tell(trainer, Path(folder), seen, name, text)
+            self._report.add(trainer, Path(folder), seen, name, text)
 
     def state_dict(self) -> dict[str, Any]:
         """Remember what lasts, so that a resumed run warns as it would have."""
@@ -113,7 +107,7 @@ class TrainingHealth(Callback):
             "edges": list(self._edges),
             "since": dict(self._since),
             "checks": dict(self._checks),
-            "told": [list(row) for row in self._told],
+            "told": [list(row) for row in self._report.reported],
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -122,7 +116,7 @@ class TrainingHealth(Callback):
         self._edges = list(state_dict["edges"])
         self._since = dict(state_dict["since"])
         self._checks = dict(state_dict["checks"])
-        self._told = [(batch, name, text) for batch, name, text in state_dict["told"]]
+        self._report.reported = [(batch, name, text) for batch, name, text in state_dict["told"]]
 
     def _diagnose(self, signs: Signs, seen: int) -> list[tuple[str, str]]:
         """Count how long each symptom lasts; give those that have just lasted long enough."""
@@ -144,28 +138,6 @@ class TrainingHealth(Callback):
         if math.isfinite(strength):
             self._edges = sorted([*self._edges, strength])[-3:]
         return due
-
-    def _tell(self, trainer: Trainer, folder: Path, seen: int, name: str, text: str) -> None:
-        rank_zero_warn(f"health at batch {seen}: {text}")
-        self._told.append((seen, name, text))
-        for logger in trainer.loggers:
-            if isinstance(logger, ResilientWandbLogger):
-                logger.alert(f"vidpred: {name}", text)
-            if isinstance(logger, WandbLogger):
-                import wandb
-
-                table: Any = wandb.Table(columns=["batch", "symptom", "text"], data=self._told)
-                logger.log_metrics({"train/health/warnings": table}, seen)
-        if trainer.fast_dev_run:  # type: ignore[attr-defined]  # set by a function of Lightning
-            return
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with (folder / WARNINGS_FILE).open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"batch": seen, "symptom": name, "text": text}) + "\n")
-        except OSError as error:
-            if not self._file_failed:
-                self._file_failed = True
-                rank_zero_warn(f"{folder / WARNINGS_FILE} cannot be written: {error}")
 
 
 def _measure(task: ObjectiveTraining, clips: ClipBatch) -> Signs:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vidpred.errors import VidpredError
+from vidpred.errors import AccessError, VidpredError
 from vidpred.ops.duplicates import near_duplicates
 from vidpred.prefetch import mapped_ahead
 
@@ -124,6 +124,8 @@ def read_ahead(units: Sequence[Unit], *, workers: int) -> Iterator[Loaded]:
 def _load(unit: Unit) -> Loaded:
     try:
         return unit.load()
+    except AccessError:
+        raise  # of the system: no clip is failed for it, and the next run goes on from here
     except VidpredError as error:
         return dict.fromkeys(unit.names, error)
 

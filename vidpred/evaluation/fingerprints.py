@@ -1,6 +1,7 @@
 """Whether files are what they were when they were scored."""
 
 import hashlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -24,13 +25,13 @@ def fingerprint_of(paths: Iterable[Path]) -> str:
                 state = file.stat()
             except OSError:
                 continue
-            told.update(f"{file.name}\0{state.st_size}\0{state.st_mtime_ns}\0".encode())
+            told.update(os.fsencode(f"{file.name}\0{state.st_size}\0{state.st_mtime_ns}\0"))
     return told.hexdigest()
 
 
 def digest_of_names(names: Iterable[str]) -> str:
     """Give the SHA-256 of a set of names, whatever their order."""
-    return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()
+    return hashlib.sha256(os.fsencode("\n".join(sorted(names)))).hexdigest()
 
 
 def content_digest(paths: Iterable[Path]) -> str:
@@ -38,5 +39,5 @@ def content_digest(paths: Iterable[Path]) -> str:
     told = hashlib.sha256()
     for path in paths:
         for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-            told.update(f"{path.name}\0{file.name}\0{file_sha256(file)}\0".encode())
+            told.update(os.fsencode(f"{path.name}\0{file.name}\0{file_sha256(file)}\0"))
     return told.hexdigest()

@@ -186,7 +186,7 @@ def load_protocol(name: str | Path) -> NamedProtocol:
 
 def _path_of(name: str | Path) -> Path:
     path = Path(name)
-    if path.suffix in (".yaml", ".yml"):
+    if path.suffix.lower() in (".yaml", ".yml"):
         return path
     path = packaged_configurations() / "protocol" / f"{name}.yaml"
     if not path.is_file():

@@ -5,14 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from jsonargparse.typing import PositiveInt
+from jsonargparse.typing import OpenUnitInterval, PositiveInt
+from torch import Tensor
 
 from vidpred.data.catalog import Listing, Video, evenly_spaced
-from vidpred.data.ucf101 import LIST_DIR, VIDEO_DIR
+from vidpred.data.kth import PEOPLE, PersonSplit, list_people
+from vidpred.data.ucf101_layout import LIST_DIR, VIDEO_DIR, explain_layout
 from vidpred.data.ucf101_lists import locate, read_list
-from vidpred.data.video_folder import find_videos
+from vidpred.data.video_folder import VideoFolderDataModule, find_videos
 from vidpred.errors import DataError
+from vidpred.files import require_folder
 from vidpred.ops.checks import require_positive
+from vidpred.video import read_clip
+from vidpred.video.folders import no_videos
 
 
 class VideoSelection(ABC):
@@ -34,6 +39,24 @@ class VideoSelection(ABC):
         Raises:
             DataError: When the data set is not there.
         """
+
+    def read(self, video: Video, start: int, length: int, frame_step: int = 1) -> Tensor:
+        """Read frames of a video that was chosen; here, of its file.
+
+        Args:
+            video: One of those that `select` gave.
+            start: Index of the first frame, counted from 0.
+            length: T.
+            frame_step: Distance between two frames.
+
+        Returns:
+            uint8, shape (T, C, H, W) with C 3 or 1.
+
+        Raises:
+            VideoError: When it cannot be read, or is too short.
+        """
+        begin = video.require_frames(start, length, frame_step)
+        return read_clip(video.path, begin, length, frame_step)
 
 
 @dataclass(frozen=True)
@@ -65,6 +88,8 @@ class UCF101Videos(VideoSelection):
         path = root / LIST_DIR / f"testlist0{self.split}.txt"
         if not path.is_file() or not (root / VIDEO_DIR).is_dir():
             missing = root / VIDEO_DIR if path.is_file() else path
+            if root.is_dir() and (said := explain_layout(root)) is not None:
+                raise DataError(f"{root}: {said}")
             raise DataError(
                 f"{missing}: not there; expected {VIDEO_DIR}/<Class>/*.avi and {LIST_DIR}/*.txt "
                 "below the data root, as in UCF101 (`vidpred data toy <folder>` writes such a set)"
@@ -73,6 +98,76 @@ class UCF101Videos(VideoSelection):
         if self.limit is None:
             return listing
         return Listing(tuple(evenly_spaced(listing.videos, self.limit)))
+
+
+@dataclass(frozen=True)
+class KTHVideos(VideoSelection):
+    """Sequences of KTH's test people, each a video of its own; see `vidpred.data.KTHDataModule`.
+
+    Attributes:
+        people: Which people are for test.
+        limit: Takes at most this many of the sequences that are there, evenly spaced; all when
+            None.
+        expected: Sequences that this gives on the whole data set.
+    """
+
+    people: PersonSplit = "official"
+    limit: PositiveInt | None = None
+    expected: PositiveInt | None = None
+
+    def select(self, root: Path) -> Listing:
+        """Choose sequences and find their files.
+
+        Raises:
+            DataError: When the sequence file is not there.
+        """
+        listing = list_people(root, PEOPLE[self.people]["test"])
+        if self.limit is None:
+            return listing
+        return Listing(tuple(evenly_spaced(listing.videos, self.limit)))
+
+
+@dataclass(frozen=True)
+class HeldOutVideos(VideoSelection):
+    """Test videos of a user's own folder, which training never saw: `VideoFolderDataModule`'s.
+
+    Attributes:
+        val_fraction: As the data module's.
+        test_fraction: As the data module's.
+        test_list: Text file with a path below the root on each line, as the data module's; nothing
+            is split by hash then. A relative path is looked for below the root first.
+        limit: Takes at most this many, evenly spaced; all when None.
+        expected: Videos that this gives on the whole data set.
+    """
+
+    val_fraction: OpenUnitInterval = 0.1
+    test_fraction: OpenUnitInterval = 0.1
+    test_list: str | None = None
+    limit: PositiveInt | None = None
+    expected: PositiveInt | None = None
+
+    def select(self, root: Path) -> Listing:
+        """Choose the test videos.
+
+        Raises:
+            DataError: When the folder or the list is not there, or no video is in it.
+        """
+        path = None
+        if self.test_list is not None:
+            below = root / self.test_list
+            path = below if below.is_file() else Path(self.test_list).expanduser()
+        data = VideoFolderDataModule(
+            root,
+            val_fraction=self.val_fraction,
+            test_fraction=self.test_fraction,
+            train_list=path,
+            val_list=path,
+            test_list=path,
+        )
+        listing = data.list_split("test")
+        if self.limit is None:
+            return listing
+        return Listing(tuple(evenly_spaced(listing.videos, self.limit)), listing.missing)
 
 
 @dataclass(frozen=True)
@@ -93,8 +188,8 @@ class FolderVideos(VideoSelection):
         Raises:
             DataError: When the folder is not there or holds none.
         """
-        names = find_videos(root) if root.is_dir() else []
+        names = find_videos(require_folder(root, "a folder of videos"))
         if not names:
-            raise DataError(f"{root}: no video in it or below; expected a folder of videos")
+            raise DataError(no_videos(root))
         videos = [Video(path=root / name, video_id=name) for name in names]
         return Listing(tuple(evenly_spaced(videos, self.limit)))

@@ -21,13 +21,16 @@ _FEW = 3
 """Measures that are named; of more their number is told."""
 
 
-def model_card(saved: SavedPredictor, *, name: str, sha256: str) -> str:
+def model_card(
+    saved: SavedPredictor, *, name: str, sha256: str, smallest_side: int | None = None
+) -> str:
     """Write the card of an exported file; it says nothing that the file itself does not hold.
 
     Args:
         saved: What was exported.
         name: Of the file.
         sha256: Of the file.
+        smallest_side: Least height and width of frames that the file takes; None takes any.
 
     Returns:
         Markdown, ending in a newline.
@@ -39,7 +42,7 @@ def model_card(saved: SavedPredictor, *, name: str, sha256: str) -> str:
         f"`{name}`: {saved.description['class']} of vidpred, {parameters:,} weights. From "
         f"{frames.get('context_frames')} past frames it predicts the next "
         f"{frames.get('output_frames')}, and more by taking its predictions for frames. Frames are "
-        f"RGB in [0, 1], {frames.get('layout')}, of any size. SHA-256 of the file: "
+        f"RGB in [0, 1], {frames.get('layout')}, {_sizes(smallest_side)}. SHA-256 of the file: "
         f"`{sha256}`.",
         *([saved.notes.strip()] if saved.notes.strip() else []),
         "## Training",
@@ -50,6 +53,12 @@ def model_card(saved: SavedPredictor, *, name: str, sha256: str) -> str:
         "\n".join(f"- {limit}" for limit in _limits(saved)),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _sizes(smallest_side: int | None) -> str:
+    if smallest_side is None:
+        return "of any size"
+    return f"of any size from {smallest_side} x {smallest_side} pixels on"
 
 
 def _training(saved: SavedPredictor) -> Iterator[tuple[str, str]]:

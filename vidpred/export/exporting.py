@@ -41,11 +41,13 @@ class Export:
         card: Its model card.
         parity: Largest difference of what was read back from the predictor, by batch and frame
             size.
+        smallest_side: Least height and width of frames that the file takes; None takes any.
     """
 
     file: Path
     card: Path
     parity: dict[str, float]
+    smallest_side: int | None = None
 
 
 def export(
@@ -104,13 +106,14 @@ def export(
         with replacing(output) as file, replacing(card) as beside:
             exported = _write(file, format, predictor, saved, steps, modules)
             parity = require_parity(predictor, exported, steps)
-            text = model_card(saved, name=output.name, sha256=file_sha256(file))
+            side = None if format == "safetensors" else smallest_side(predictor)
+            text = model_card(saved, name=output.name, sha256=file_sha256(file), smallest_side=side)
             beside.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ExportError(
             f"{output}: cannot be written ({error.strerror or error}); choose another place"
         ) from error
-    return Export(output, card, parity)
+    return Export(output, card, parity, side)
 
 
 def format_of(output: Path, format: Format | None) -> Format:

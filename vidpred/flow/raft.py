@@ -10,7 +10,7 @@ from jsonargparse.typing import PositiveInt
 from torch import Tensor
 
 from vidpred.errors import CheckpointError
-from vidpred.files import file_sha256
+from vidpred.files import expand_home, file_sha256
 from vidpred.flow.estimator import FlowEstimator, pad_to_size
 from vidpred.ops.checks import require_positive
 from vidpred.ops.range import unit_to_signed
@@ -57,7 +57,7 @@ class RAFTFlow(FlowEstimator):
         require_positive("num_flow_updates", num_flow_updates)
         self.size: RAFTSize = size
         self.num_flow_updates = int(num_flow_updates)
-        path = Path(weights).expanduser()
+        path = expand_home(weights)
         state = _read_weights(path)
         # Here, because it takes a second, which users of DIS need not wait for.
         from torchvision.models.optical_flow import raft_large, raft_small

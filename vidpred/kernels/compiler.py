@@ -40,7 +40,10 @@ def compile_c(source: Path, numbers: Mapping[str, str]) -> ctypes.CDLL:
         raise CompilerError(f"C is compiled on Linux alone, and this is {sys.platform}")
     compiler = _compiler()
     command = [*compiler, *_FLAGS, *(f"-D{name}={value}" for name, value in numbers.items())]
-    folder = cache_folder() / "native"
+    cached = cache_folder()
+    if cached is None:
+        raise CompilerError("there is no folder to keep it in; set VIDPRED_CACHE")
+    folder = cached / "native"
     try:
         file = folder / f"{source.stem}-{_digest(source, command)}.so"
         return _loaded(file) or _made(file, [*command, str(source)])

@@ -1,12 +1,13 @@
-"""Convolutions of stride 1 that can be computed with fewer products."""
+"""A convolution that takes the faster of two ways, and where that one pays."""
 
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from vidpred.kernels import has_native_kernels, winograd_conv2d
+from vidpred.kernels.native import has_native_kernels
+from vidpred.kernels.winograd import winograd_conv2d
 
 
 class _Least(NamedTuple):
@@ -29,84 +30,66 @@ _NATIVE = _Least({3: 32 * 64, 5: 16 * 32, 7: 15 * 16}, on_a_side=12, output=4)
 _BY_MATRICES = _Least({3: 64 * 64, 5: 32 * 32, 7: 64 * 64}, on_a_side=16, output=8)
 
 
-class Convolution(nn.Conv2d):
-    """`torch.nn.Conv2d` at stride 1, with the same padding on both axes.
+def conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    padding: int = 0,
+    *,
+    relu: bool = False,
+    native: bool = True,
+) -> Tensor:
+    """Convolve as `torch.nn.functional.conv2d` does at stride 1, by Winograd's where that pays.
 
-    Attributes:
-        winograd: Compute by `vidpred.kernels` where that is faster: on the CPU, in float32 and
-            for enough channels; equal to about 1e-5 of the output. Not in graphs that are compiled
-            or exported.
-        native_kernels: Do its transforms in C, where a compiler can be had; it pays for more layers
+    It pays on the CPU, in float32, for enough channels; the output is then equal to about 1e-5 of
+    its size. Elsewhere, and in graphs that are compiled or exported, it is PyTorch's own.
+
+    Args:
+        input: Shape (B, C, H, W) or (C, H, W).
+        weight: Shape (D, C, k, k).
+        bias: Shape (D,), or None.
+        padding: Zeros around the input, the same on both axes.
+        relu: Apply a ReLU to the output.
+        native: Transform by kernels in C where a compiler is installed; it pays for more layers
             then.
+
+    Returns:
+        Shape (B, D, H + 2 * padding - k + 1, W + 2 * padding - k + 1).
+
+    Example:
+        >>> frames, weight = torch.rand(1, 16, 24, 24), torch.rand(32, 16, 5, 5)
+        >>> fast, plain = conv2d(frames, weight, padding=2), F.conv2d(frames, weight, padding=2)
+        >>> bool((fast - plain).abs().max() < 1e-4 * plain.abs().max())
+        True
     """
-
-    def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: int, *, padding: int = 0
-    ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, padding=padding)
-        self.winograd = True
-        self.native_kernels = True
-
-    def forward(self, input: Tensor, *, rectified: bool = False) -> Tensor:
-        """Convolve; see `torch.nn.Conv2d`.
-
-        Args:
-            input: Frames.
-            rectified: With a ReLU after it.
-        """
-        if self.winograd and self._pays(input):
-            return winograd_conv2d(
-                input,
-                self.weight,
-                self.bias,
-                int(self.padding[0]),
-                rectified=rectified,
-                native=self.native_kernels,
-            )
-        convolved = super().forward(input)
-        return F.relu(convolved, inplace=True) if rectified else convolved
-
-    def _pays(self, frames: Tensor) -> bool:
-        if (
-            type(frames) is not Tensor  # some have no memory, such as those of `torch.export`
-            or frames.ndim != 4
-            or not len(frames)
-            or frames.device.type != "cpu"
-            or frames.dtype != torch.float32
-            or torch.is_autocast_enabled("cpu")
-            or torch.compiler.is_compiling()
-        ):
-            return False
-        if self._has(frames, _BY_MATRICES):
-            return True
-        kernel = self.kernel_size[0]
-        return self.native_kernels and self._has(frames, _NATIVE) and has_native_kernels(kernel)
-
-    def _has(self, frames: Tensor, least: _Least) -> bool:
-        kernel, sides = self.kernel_size[0], (self.in_channels, self.out_channels)
-        beyond = 2 * int(self.padding[0]) - kernel + 1
-        return (
-            kernel in least.channels
-            and sides[0] * sides[1] >= least.channels[kernel]
-            and min(sides) >= least.on_a_side
-            and min(frames.shape[-2:]) + beyond >= least.output
-        )
+    if _pays(input, weight, padding, native):
+        return winograd_conv2d(input, weight, bias, padding, relu=relu, native=native)
+    convolved = F.conv2d(input, weight, bias, padding=padding)
+    return F.relu(convolved, inplace=True) if relu else convolved
 
 
-class Layers(nn.Sequential):
-    """Layers one after the other; a ReLU right after a `Convolution` is computed with it.
+def _pays(frames: Tensor, weight: Tensor, padding: int, native: bool) -> bool:
+    if (
+        type(frames) is not Tensor  # some have no memory, such as those of `torch.export`
+        or frames.ndim != 4
+        or not len(frames)
+        or frames.device.type != "cpu"
+        or frames.dtype != torch.float32
+        or torch.is_autocast_enabled("cpu")
+        or torch.compiler.is_compiling()
+    ):
+        return False
+    if _has(frames, weight, padding, _BY_MATRICES):
+        return True
+    return native and _has(frames, weight, padding, _NATIVE) and has_native_kernels(weight.shape[2])
 
-    Hooks on such a ReLU are not called, and those on the convolution see what the ReLU leaves.
-    """
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Apply all layers."""
-        layers = list(self)
-        while layers:
-            layer = layers.pop(0)
-            if isinstance(layer, Convolution) and layers and isinstance(layers[0], nn.ReLU):
-                layers.pop(0)
-                input = layer(input, rectified=True)
-            else:
-                input = layer(input)
-        return input
+def _has(frames: Tensor, weight: Tensor, padding: int, least: _Least) -> bool:
+    after, before, kernel, _ = weight.shape
+    beyond = 2 * padding - kernel + 1
+    return (
+        kernel in least.channels
+        and before * after >= least.channels[kernel]
+        and min(before, after) >= least.on_a_side
+        and min(frames.shape[-2:]) + beyond >= least.output
+    )

@@ -27,20 +27,21 @@ _POINTS = (0, 1, -1, 2, -2, Fraction(1, 2), Fraction(-1, 2))
 
 
 class Filtering(NamedTuple):
-    """What makes outputs of products, filters of taps, and what is seen of inputs.
+    """The matrices of the three transforms, in the notation of Lavin and Gray 2016.
 
-    With t = 4 + n - 1 points; rows of `kernels` and `inputs` and columns of `outputs` belong to 0,
-    then to points and their negatives in turn, then, where t is even, to infinity.
+    Along one axis Y = A^T ((G g) * (B^T d)) for a filter g and inputs d. With t = 4 + n - 1 points;
+    rows of G and B^T and columns of A^T belong to 0, then to points and their negatives in turn,
+    then, where t is even, to infinity.
 
     Attributes:
-        outputs: Shape (4, t).
-        kernels: Shape (t, n).
-        inputs: Shape (t, t).
+        output: A^T, shape (4, t).
+        filter: G, shape (t, n).
+        input: B^T, shape (t, t).
     """
 
-    outputs: Tensor
-    kernels: Tensor
-    inputs: Tensor
+    output: Tensor
+    filter: Tensor
+    input: Tensor
 
 
 @cache

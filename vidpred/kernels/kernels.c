@@ -1,13 +1,13 @@
 /* Winograd's transforms of tiles: each tile goes once through the registers.
  *
- * The command line defines TILE, the outputs of a tile along an axis, SIDE, the inputs that it sees,
- * PARTS, into which a kernel is cut, BLOCK, the channels that go together, and the matrices INPUTS (SIDE x SIDE), OUTPUTS (SIDE x TILE) and
- * KERNELS (SIDE x TAPS). Their rows belong to points: 0, then pairs +p, -p, then infinity where SIDE
+ * The command line defines TILE, the outputs of a tile along an axis, SIDE, its inputs,
+ * PARTS, into which a kernel is cut, BLOCK, the channels that go together, and the matrices INPUTS
+ * (SIDE x SIDE), OUTPUTS (SIDE x TILE) and FILTERS (SIDE x TAPS). Their rows belong to points: 0, then pairs +p, -p, then infinity where SIDE
  * is even. In a pair even columns are equal and odd ones opposite, which halves the work.
  *
  * Frames are (batch, height, width, channels). Transformed tiles are (SIDE * SIDE, tiles, channels)
- * of outputs and (SIDE * SIDE, tiles, PARTS * PARTS, channels) of inputs: what each part of the
- * kernel sees. Weights are frames with one tile each, whose pixels the parts share.
+ * of outputs and (SIDE * SIDE, tiles, PARTS * PARTS, channels) of inputs: those of each part of
+ * the kernel. Weights are frames with one tile each, whose pixels the parts share.
  */
 #include <stddef.h>
 #include <string.h>
@@ -15,7 +15,7 @@
 #define TAPS (SIDE - TILE + 1)
 #define PAIRS ((SIDE - 1) / 2)
 #define ALL_PARTS (PARTS * PARTS)
-_Static_assert(PARTS == 1 || TAPS == TILE, "parts see the inputs of other tiles");
+_Static_assert(PARTS == 1 || TAPS == TILE, "parts use the inputs of other tiles");
 #define LANES 8 /* channels in a register */
 #define WIDTH (BLOCK / LANES) /* registers side by side; two are a line of the cache */
 #define INLINE static inline __attribute__((always_inline))
@@ -25,9 +25,9 @@ typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
 typedef int bits __attribute__((vector_size(LANES * sizeof(int))));
 typedef float lanes_anywhere __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
 
-static const float inputs[SIDE * SIDE] = {INPUTS};
-static const float outputs[SIDE * TILE] = {OUTPUTS};
-static const float kernels[SIDE * TAPS] = {KERNELS};
+static const float input_matrix[SIDE * SIDE] = {INPUTS};
+static const float output_matrix[SIDE * TILE] = {OUTPUTS};
+static const float filter_matrix[SIDE * TAPS] = {FILTERS};
 
 /* The rows of tiles from `first` on, `rows` of them, of all frames. */
 typedef struct {
@@ -55,17 +55,17 @@ INLINE place part_of(place tile, int part)
 
 INLINE ptrdiff_t tiles_of(const band *b) { return b->batch * b->rows * b->columns; }
 
-/* SIDE x SIDE inputs, and the parts of tiles that see them: the tile's number times ALL_PARTS, and
+/* SIDE x SIDE inputs, and the parts of tiles that use them: the tile's number times ALL_PARTS, and
  * the part's. */
 typedef struct {
     place at;
     int uses;
     ptrdiff_t used[ALL_PARTS];
-} sight;
+} window;
 
-INLINE sight sight_of(const band *b, ptrdiff_t n, ptrdiff_t row, ptrdiff_t column)
+INLINE window window_of(const band *b, ptrdiff_t n, ptrdiff_t row, ptrdiff_t column)
 {
-    sight s = {.at = {n * b->height * b->width * b->channels,
+    window s = {.at = {n * b->height * b->width * b->channels,
                       (b->first + row) * TILE - b->padding, column * TILE - b->padding}};
     UNROLLED for (int part = 0; part < ALL_PARTS; part++) {
         const ptrdiff_t y = row - part / PARTS, x = column - part % PARTS;
@@ -100,7 +100,7 @@ INLINE void put(float *to, const lanes *from, int count)
 }
 
 /* Values where others are above zero or no numbers, as torch has it; zero elsewhere. */
-INLINE lanes kept(lanes values, lanes others)
+INLINE lanes where_positive(lanes values, lanes others)
 {
     return (lanes)((bits)values & ~(bits)(others <= (lanes){0}));
 }
@@ -159,31 +159,31 @@ INLINE void combine(const float *matrix, int n, const lanes *from, int step, lan
     }
 }
 
-/* What a tile sees of a frame, zero beyond its edges: side x side inputs. */
-INLINE void look(const band *b, const float *frames, place at, int side, int count, lanes *seen)
+/* The inputs of a tile, zero beyond its edges: side x side inputs. */
+INLINE void load_tile(const band *b, const float *frames, place at, int side, int count, lanes *transformed)
 {
     const int top = begin_inside(at.top), bottom = end_inside(at.top, b->height, side);
     const int left = begin_inside(at.left), right = end_inside(at.left, b->width, side);
     if (top > 0 || left > 0 || bottom < side || right < side)
-        for (int k = 0; k < side * side * WIDTH; k++) seen[k] = (lanes){0};
+        for (int k = 0; k < side * side * WIDTH; k++) transformed[k] = (lanes){0};
     for (int y = top; y < bottom; y++) {
         const float *row = frames + at.frame + ((at.top + y) * b->width + at.left) * b->channels;
         for (int x = left; x < right; x++)
-            get(seen + (y * side + x) * WIDTH, row + x * b->channels, count);
+            get(transformed + (y * side + x) * WIDTH, row + x * b->channels, count);
     }
 }
 
 /* n x n pixels to their values at all points, by a matrix (SIDE x n). They are `next` numbers from
- * each other, and written as often as they are used. Pixels where `rectified` is zero are zero. */
-INLINE void spread_block(const float *matrix, int n, const band *b, const float *frames,
-                         const float *rectified, place at, int count, float *values,
+ * each other, and written as often as they are used. Pixels where `activated` is zero are zero. */
+INLINE void evaluate_block(const float *matrix, int n, const band *b, const float *frames,
+                         const float *activated, place at, int count, float *values,
                          ptrdiff_t next, const ptrdiff_t *used, int uses)
 {
     lanes tile[SIDE * SIDE * WIDTH], half[SIDE * SIDE * WIDTH], row[SIDE * WIDTH];
-    look(b, frames, at, n, count, tile);
-    if (rectified) {
-        look(b, rectified, at, n, count, half);
-        for (int k = 0; k < n * n * WIDTH; k++) tile[k] = kept(tile[k], half[k]);
+    load_tile(b, frames, at, n, count, tile);
+    if (activated) {
+        load_tile(b, activated, at, n, count, half);
+        for (int k = 0; k < n * n * WIDTH; k++) tile[k] = where_positive(tile[k], half[k]);
     }
     for (int x = 0; x < n; x++) evaluate(matrix, n, tile + x * WIDTH, n, half + x * WIDTH, n);
     for (int y = 0; y < SIDE; y++) {
@@ -196,9 +196,9 @@ INLINE void spread_block(const float *matrix, int n, const band *b, const float 
 }
 
 /* Its transpose: values at all points to n x n pixels, to which `bias` is added, and whose negative
- * ones become zero where `rectified` is set. */
-INLINE void make_block(const float *matrix, int n, const band *b, const float *values,
-                       ptrdiff_t next, const float *bias, int rectified, place at, int count,
+ * ones become zero where `relu` is set. */
+INLINE void interpolate_block(const float *matrix, int n, const band *b, const float *values,
+                       ptrdiff_t next, const float *bias, int relu, place at, int count,
                        float *frames)
 {
     const int bottom = end_inside(at.top, b->height, n), right = end_inside(at.left, b->width, n);
@@ -216,15 +216,15 @@ INLINE void make_block(const float *matrix, int n, const band *b, const float *v
             for (int v = 0; v < WIDTH; v++) {
                 lanes *const value = row + x * WIDTH + v;
                 *value += more[v];
-                if (rectified) *value = kept(*value, *value);
+                if (relu) *value = where_positive(*value, *value);
             }
             put(pixel, row + x * WIDTH, count);
         }
     }
 }
 
-/* The transpose of `spread_block` for what tiles see: added to what lies there. */
-INLINE void collect_block(const band *b, const float *seen, ptrdiff_t next, const sight *s,
+/* The transpose of `evaluate_block` for inputs: added to what is there. */
+INLINE void input_gradient_block(const band *b, const float *transformed, ptrdiff_t next, const window *s,
                           int count, float *gradient)
 {
     const place at = s->at;
@@ -233,18 +233,18 @@ INLINE void collect_block(const band *b, const float *seen, ptrdiff_t next, cons
     lanes column[SIDE * WIDTH], half[SIDE * SIDE * WIDTH], row[SIDE * WIDTH], sum[WIDTH];
     for (int x = 0; x < SIDE; x++) {
         for (int y = 0; y < SIDE; y++) {
-            const float *from = seen + (y * SIDE + x) * next;
+            const float *from = transformed + (y * SIDE + x) * next;
             get(column + y * WIDTH, from + s->used[0] * b->channels, count);
             for (int k = 1; k < s->uses; k++) {
                 get(sum, from + s->used[k] * b->channels, count);
                 for (int v = 0; v < WIDTH; v++) column[y * WIDTH + v] += sum[v];
             }
         }
-        combine(inputs, SIDE, column, 1, half + x * WIDTH, SIDE);
+        combine(input_matrix, SIDE, column, 1, half + x * WIDTH, SIDE);
     }
     for (int y = begin_inside(at.top); y < bottom; y++) {
         float *begin = gradient + at.frame + ((at.top + y) * b->width + at.left) * b->channels;
-        combine(inputs, SIDE, half + y * SIDE * WIDTH, 1, row, 1);
+        combine(input_matrix, SIDE, half + y * SIDE * WIDTH, 1, row, 1);
         for (int x = left; x < right; x++) {
             get(sum, begin + x * b->channels, count);
             for (int v = 0; v < WIDTH; v++) sum[v] += row[x * WIDTH + v];
@@ -271,71 +271,71 @@ INLINE void collect_block(const band *b, const float *seen, ptrdiff_t next, cons
         EACH_BLOCK(b, block)                                                      \
     }
 
-/* All that is seen in a row of the frame `n`. */
-#define EACH_SIGHT(b, n, row, block)                           \
+/* All windows in a row of the frame `n`. */
+#define EACH_WINDOW(b, n, row, block)                           \
     for (ptrdiff_t x = 0; x < (b)->columns + PARTS - 1; x++) { \
-        const sight s = sight_of(b, n, row, x);                \
+        const window s = window_of(b, n, row, x);                \
         EACH_BLOCK(b, block)                                   \
     }
 
-void winograd_see(const band *b, const float *frames, float *seen, int threads)
+void winograd_input_transform(const band *b, const float *frames, float *transformed, int threads)
 {
 #define PIXELS(count) \
-    spread_block(inputs, SIDE, b, frames + c, NULL, s.at, count, seen + c, next, s.used, s.uses)
+    evaluate_block(input_matrix, SIDE, b, frames + c, NULL, s.at, count, transformed + c, next, s.used, s.uses)
     const ptrdiff_t next = tiles_of(b) * ALL_PARTS * b->channels, rows = b->rows + PARTS - 1;
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (ptrdiff_t r = 0; r < b->batch * rows; r++)
-        EACH_SIGHT(b, r / rows, r % rows, PIXELS)
+        EACH_WINDOW(b, r / rows, r % rows, PIXELS)
 #undef PIXELS
 }
 
 /* Rows overlap with the next one alone, so that even and odd ones take turns: in any number of
  * threads the same sums. */
-void winograd_collect(const band *b, const float *seen, float *gradient, int threads)
+void winograd_input_gradient(const band *b, const float *transformed, float *gradient, int threads)
 {
-#define PIXELS(count) collect_block(b, seen + c, next, &s, count, gradient + c)
+#define PIXELS(count) input_gradient_block(b, transformed + c, next, &s, count, gradient + c)
     const ptrdiff_t next = tiles_of(b) * ALL_PARTS * b->channels;
     for (ptrdiff_t odd = 0; odd < 2; odd++) {
         const ptrdiff_t rows = (b->rows + PARTS - odd) / 2;
 #pragma omp parallel for schedule(static) num_threads(threads)
         for (ptrdiff_t r = 0; r < b->batch * rows; r++)
-            EACH_SIGHT(b, r / rows, r % rows * 2 + odd, PIXELS)
+            EACH_WINDOW(b, r / rows, r % rows * 2 + odd, PIXELS)
     }
 #undef PIXELS
 }
 
-void winograd_make(const band *b, const float *products, const float *bias, int rectified,
-                   float *made, int threads)
+void winograd_output_transform(const band *b, const float *products, const float *bias, int relu,
+                               float *output, int threads)
 {
 #define PIXELS(count)                                                                             \
-    make_block(outputs, TILE, b, products + used * b->channels + c, next, bias ? bias + c : NULL, \
-               rectified, at, count, made + c)
+    interpolate_block(output_matrix, TILE, b, products + used * b->channels + c, next, bias ? bias + c : NULL, \
+               relu, at, count, output + c)
     EACH_PART(b, threads, 1, PIXELS)
 #undef PIXELS
 }
 
-void winograd_spread(const band *b, const float *gradient, const float *rectified, float *products,
-                     int threads)
+void winograd_output_gradient(const band *b, const float *gradient, const float *activated,
+                              float *products, int threads)
 {
 #define PIXELS(count)                                                                         \
-    spread_block(outputs, TILE, b, gradient + c, rectified ? rectified + c : NULL, at, count, \
+    evaluate_block(output_matrix, TILE, b, gradient + c, activated ? activated + c : NULL, at, count, \
                  products + c, next, &used, 1)
     EACH_PART(b, threads, 1, PIXELS)
 #undef PIXELS
 }
 
-void winograd_filter(const band *b, const float *weights, float *filters, int threads)
+void winograd_filter_transform(const band *b, const float *weights, float *filters, int threads)
 {
 #define PIXELS(count) \
-    spread_block(kernels, TAPS, b, weights + c, NULL, at, count, filters + c, next, &used, 1)
+    evaluate_block(filter_matrix, TAPS, b, weights + c, NULL, at, count, filters + c, next, &used, 1)
     EACH_PART(b, threads, ALL_PARTS, PIXELS)
 #undef PIXELS
 }
 
-void winograd_weigh(const band *b, const float *filters, float *weights, int threads)
+void winograd_filter_gradient(const band *b, const float *filters, float *weights, int threads)
 {
 #define PIXELS(count)                                                                        \
-    make_block(kernels, TAPS, b, filters + used * b->channels + c, next, NULL, 0, at, count, \
+    interpolate_block(filter_matrix, TAPS, b, filters + used * b->channels + c, next, NULL, 0, at, count, \
                weights + c)
     EACH_PART(b, threads, ALL_PARTS, PIXELS)
 #undef PIXELS

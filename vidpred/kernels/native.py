@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vidpred.kernels.compiler import CompilerError, compile_c
 from vidpred.kernels.filtering import TAPS, TILE, filtering, first_taps
-from vidpred.kernels.tiling import Room, Tiling
+from vidpred.kernels.tiling import Tiling, Workspace
 
 BLOCK = 16
 """Channels that go through the registers together."""
@@ -40,15 +40,15 @@ def kernels(kernel: int) -> ctypes.CDLL | None:
     Returns:
         The library, or None where none can be had; why is logged.
     """
-    outputs, taps, inputs = filtering(TAPS[kernel], torch.float64)
+    matrices = filtering(TAPS[kernel], torch.float64)
     numbers = {
-        "SIDE": str(len(inputs)),
+        "SIDE": str(len(matrices.input)),
         "TILE": str(TILE),
         "BLOCK": str(BLOCK),
         "PARTS": str(len(first_taps(kernel))),
-        "INPUTS": _listed(inputs),
-        "OUTPUTS": _listed(outputs.T),
-        "KERNELS": _listed(taps),
+        "INPUTS": _listed(matrices.input),
+        "OUTPUTS": _listed(matrices.output.T),
+        "FILTERS": _listed(matrices.filter),
     }
     try:
         with _compiling:
@@ -58,17 +58,18 @@ def kernels(kernel: int) -> ctypes.CDLL | None:
         return None
     pointer, number = ctypes.c_void_p, ctypes.c_int
     band = ctypes.POINTER(_Band)
-    library.winograd_make.argtypes = (band, pointer, pointer, number, pointer, number)
-    library.winograd_spread.argtypes = (band, pointer, pointer, pointer, number)
-    for name in ("see", "collect", "filter", "weigh"):
-        getattr(library, f"winograd_{name}").argtypes = (band, pointer, pointer, number)
-    for name in ("see", "make", "spread", "collect", "filter", "weigh"):
-        getattr(library, f"winograd_{name}").restype = None
+    for of in ("input", "filter", "output"):
+        for direction in ("transform", "gradient"):
+            function = getattr(library, f"winograd_{of}_{direction}")
+            function.argtypes = (band, pointer, pointer, number)
+            function.restype = None
+    library.winograd_output_transform.argtypes = (band, pointer, pointer, number, pointer, number)
+    library.winograd_output_gradient.argtypes = (band, pointer, pointer, pointer, number)
     return library
 
 
 def has_native_kernels(kernel: int) -> bool:
-    """Tell whether the kernels for a kernel size can be had, compiling them where need be."""
+    """Say whether there are kernels for a kernel size, compiling them where need be."""
     return kernels(kernel) is not None
 
 
@@ -85,65 +86,73 @@ class NativeTransforms:
         self._library = library
         self._parts = len(tiling.parts)
         self._threads = torch.get_num_threads()
-        self._products: Room | None = None
+        self._products: Workspace | None = None
 
-    def filter(self, weight: Tensor) -> Tensor:
-        """See `Transforms.filter`."""
+    def filter_transform(self, weight: Tensor) -> Tensor:
+        """See `Transforms.filter_transform`."""
         after, before = weight.shape[:2]
         filters = weight.new_empty(self._tiling.side**2, after, self._parts * before)
         pixels = weight.permute(0, 2, 3, 1).contiguous()
         where = self._weights(pixels)
-        self._library.winograd_filter(where, pixels.data_ptr(), filters.data_ptr(), self._threads)
+        self._library.winograd_filter_transform(
+            where, pixels.data_ptr(), filters.data_ptr(), self._threads
+        )
         return filters
 
-    def weigh(self, gradient: Tensor) -> Tensor:
-        """See `Transforms.weigh`."""
+    def filter_gradient(self, gradient: Tensor) -> Tensor:
+        """See `Transforms.filter_gradient`."""
         kernel, (_, after, of_parts) = self._tiling.kernel, gradient.shape
         pixels = gradient.new_empty(after, kernel, kernel, of_parts // self._parts)
         where = self._weights(pixels)
-        self._library.winograd_weigh(where, gradient.data_ptr(), pixels.data_ptr(), self._threads)
+        self._library.winograd_filter_gradient(
+            where, gradient.data_ptr(), pixels.data_ptr(), self._threads
+        )
         return pixels.permute(0, 3, 1, 2)
 
-    def see(self, frames: Tensor, band: slice) -> Tensor:
-        """See `Transforms.see`."""
+    def input_transform(self, frames: Tensor, band: slice) -> Tensor:
+        """See `Transforms.input_transform`."""
         tiles = self._tiling.tiles(band)
-        seen = frames.new_empty(self._tiling.side**2, tiles, self._parts * frames.shape[-1])
+        transformed = frames.new_empty(self._tiling.side**2, tiles, self._parts * frames.shape[-1])
         where = self._band(frames, band, self._tiling.padding)
-        self._library.winograd_see(where, frames.data_ptr(), seen.data_ptr(), self._threads)
-        return seen
+        self._library.winograd_input_transform(
+            where, frames.data_ptr(), transformed.data_ptr(), self._threads
+        )
+        return transformed
 
-    def make(
-        self, products: Tensor, bias: Tensor | None, band: slice, made: Tensor, *, rectified: bool
+    def output_transform(
+        self, products: Tensor, bias: Tensor | None, band: slice, output: Tensor, *, relu: bool
     ) -> None:
-        """See `Transforms.make`."""
-        more = None if bias is None else bias.contiguous()
-        self._library.winograd_make(
-            self._band(made, band, 0),
+        """See `Transforms.output_transform`."""
+        added = None if bias is None else bias.contiguous()
+        self._library.winograd_output_transform(
+            self._band(output, band, 0),
             products.data_ptr(),
-            None if more is None else more.data_ptr(),
-            rectified,
-            made.data_ptr(),
+            None if added is None else added.data_ptr(),
+            relu,
+            output.data_ptr(),
             self._threads,
         )
 
-    def spread(self, gradient: Tensor, band: slice, rectified: Tensor | None) -> Tensor:
-        """See `Transforms.spread`."""
-        self._products = self._products or Room(self._tiling, gradient.shape[-1], gradient)
+    def output_gradient(self, gradient: Tensor, band: slice, activated: Tensor | None) -> Tensor:
+        """See `Transforms.output_gradient`."""
+        self._products = self._products or Workspace(self._tiling, gradient.shape[-1], gradient)
         products = self._products.of(band)
         where = self._band(gradient, band, 0)
-        self._library.winograd_spread(
+        self._library.winograd_output_gradient(
             where,
             gradient.data_ptr(),
-            None if rectified is None else rectified.data_ptr(),
+            None if activated is None else activated.data_ptr(),
             products.data_ptr(),
             self._threads,
         )
         return products
 
-    def collect(self, seen: Tensor, band: slice, gradient: Tensor) -> None:
-        """See `Transforms.collect`."""
+    def input_gradient(self, transformed: Tensor, band: slice, gradient: Tensor) -> None:
+        """See `Transforms.input_gradient`."""
         where = self._band(gradient, band, self._tiling.padding)
-        self._library.winograd_collect(where, seen.data_ptr(), gradient.data_ptr(), self._threads)
+        self._library.winograd_input_gradient(
+            where, transformed.data_ptr(), gradient.data_ptr(), self._threads
+        )
 
     def _weights(self, pixels: Tensor) -> _Band:
         return _Band(*pixels.shape, 1, 0, 0, 1)

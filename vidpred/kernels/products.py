@@ -13,14 +13,19 @@ class MatrixTransforms:
 
     def __init__(self, tiling: Tiling, dtype: torch.dtype) -> None:
         self._tiling = tiling
-        self._outputs, self._kernels, self._inputs = filtering(tiling.taps, dtype)
+        matrices = filtering(tiling.taps, dtype)
+        self._output_matrix = matrices.output
+        self._filter_matrix = matrices.filter
+        self._input_matrix = matrices.input
 
-    def filter(self, weight: Tensor) -> Tensor:
-        """See `Transforms.filter`."""
-        return torch.cat([self._filter(part) for part in self._parts_of(weight)], -1)
+    def filter_transform(self, weight: Tensor) -> Tensor:
+        """See `Transforms.filter_transform`."""
+        return torch.cat(
+            [self._filter_transform_of_part(part) for part in self._parts_of(weight)], -1
+        )
 
-    def weigh(self, gradient: Tensor) -> Tensor:
-        """See `Transforms.weigh`."""
+    def filter_gradient(self, gradient: Tensor) -> Tensor:
+        """See `Transforms.filter_gradient`."""
         kernel, side = self._tiling.kernel, self._tiling.side
         after, of_parts = gradient.shape[1:]
         before = of_parts // len(self._tiling.parts)
@@ -28,27 +33,29 @@ class MatrixTransforms:
         for part, some in zip(
             self._parts_of(weight), torch.split(gradient, before, -1), strict=True
         ):
-            taps = on_both_axes(self._kernels.T, some.reshape(side, side, -1))
+            taps = on_both_axes(self._filter_matrix.T, some.reshape(side, side, -1))
             rows, columns = part.shape[2:]
             part.copy_(taps[:rows, :columns].view(rows, columns, after, before).permute(2, 3, 0, 1))
         return weight
 
-    def see(self, frames: Tensor, band: slice) -> Tensor:
-        """See `Transforms.see`."""
-        return torch.cat([self._see(frames, band, part) for part in self._tiling.parts], -1)
+    def input_transform(self, frames: Tensor, band: slice) -> Tensor:
+        """See `Transforms.input_transform`."""
+        return torch.cat(
+            [self._input_transform_of_part(frames, band, part) for part in self._tiling.parts], -1
+        )
 
-    def make(
-        self, products: Tensor, bias: Tensor | None, band: slice, made: Tensor, *, rectified: bool
+    def output_transform(
+        self, products: Tensor, bias: Tensor | None, band: slice, output: Tensor, *, relu: bool
     ) -> None:
-        """See `Transforms.make`."""
+        """See `Transforms.output_transform`."""
         tiling, side = self._tiling, self._tiling.side
-        tiles = on_both_axes(self._outputs, products.view(side, side, -1))
+        tiles = on_both_axes(self._output_matrix, products.view(side, side, -1))
         if bias is not None:
             tiles.view(-1, len(bias)).add_(bias)
-        if rectified:
+        if relu:
             tiles.relu_()
-        parts = tiles.view(TILE, TILE, tiling.batch, -1, tiling.columns, made.shape[-1])
-        into = made[:, band.start * TILE : band.stop * TILE]
+        parts = tiles.view(TILE, TILE, tiling.batch, -1, tiling.columns, output.shape[-1])
+        into = output[:, band.start * TILE : band.stop * TILE]
         rows = parts.permute(2, 3, 0, 4, 1, 5)
         if into.shape[1:3] == (rows.shape[1] * TILE, tiling.columns * TILE):
             _tiles(into).copy_(rows)
@@ -56,45 +63,49 @@ class MatrixTransforms:
             whole = rows.flatten(3, 4).flatten(1, 2)
             into.copy_(whole[:, : into.shape[1], : into.shape[2]])
 
-    def spread(self, gradient: Tensor, band: slice, rectified: Tensor | None) -> Tensor:
-        """See `Transforms.spread`."""
+    def output_gradient(self, gradient: Tensor, band: slice, activated: Tensor | None) -> Tensor:
+        """See `Transforms.output_gradient`."""
         tiling, rows = self._tiling, slice(band.start * TILE, band.stop * TILE)
         some = gradient[:, rows]
-        if rectified is not None:
-            some = torch.ops.aten.threshold_backward(some, rectified[:, rows], 0)
+        if activated is not None:
+            some = torch.ops.aten.threshold_backward(some, activated[:, rows], 0)
         below = (band.stop - band.start) * TILE - some.shape[1]
         padded = F.pad(some, (0, 0, 0, tiling.columns * TILE - some.shape[2], 0, below))
         tiles = _tiles(padded).permute(2, 4, 0, 1, 3, 5).reshape(TILE, TILE, -1)
-        products = on_both_axes(self._outputs.T, tiles)
+        products = on_both_axes(self._output_matrix.T, tiles)
         return products.view(tiling.side**2, -1, gradient.shape[-1])
 
-    def collect(self, seen: Tensor, band: slice, gradient: Tensor) -> None:
-        """See `Transforms.collect`."""
+    def input_gradient(self, transformed: Tensor, band: slice, gradient: Tensor) -> None:
+        """See `Transforms.input_gradient`."""
         parts = self._tiling.parts
-        for part, some in zip(parts, torch.split(seen, gradient.shape[-1], -1), strict=True):
-            self._collect(some, band, part, gradient)
+        for part, some in zip(parts, torch.split(transformed, gradient.shape[-1], -1), strict=True):
+            self._input_gradient_of_part(some, band, part, gradient)
 
-    def _filter(self, part: Tensor) -> Tensor:
+    def _filter_transform_of_part(self, part: Tensor) -> Tensor:
         rows, columns = part.shape[2:]
         taps = part.permute(2, 3, 0, 1).reshape(rows, columns, -1)
         missing = (0, 0, 0, self._tiling.taps - columns, 0, self._tiling.taps - rows)
-        filters = on_both_axes(self._kernels, F.pad(taps, missing))
+        filters = on_both_axes(self._filter_matrix, F.pad(taps, missing))
         return filters.view(self._tiling.side**2, *part.shape[:2])
 
-    def _see(self, frames: Tensor, band: slice, part: tuple[int, int]) -> Tensor:
+    def _input_transform_of_part(
+        self, frames: Tensor, band: slice, part: tuple[int, int]
+    ) -> Tensor:
         side = self._tiling.side
         (top, bottom), (left, right) = self._reach(band, part)
-        seen = frames[:, max(top, 0) : max(bottom, 0)]
+        inputs = frames[:, max(top, 0) : max(bottom, 0)]
         above = min(max(-top, 0), bottom - top)
-        below = bottom - top - above - seen.shape[1]
-        padded = F.pad(seen, (0, 0, -left, right - self._tiling.width, above, below))
+        below = bottom - top - above - inputs.shape[1]
+        padded = F.pad(inputs, (0, 0, -left, right - self._tiling.width, above, below))
         tiles = padded.unfold(1, side, TILE).unfold(2, side, TILE).permute(4, 5, 0, 1, 2, 3)
-        met = on_both_axes(self._inputs, tiles.reshape(side, side, -1))
-        return met.view(side**2, -1, frames.shape[-1])
+        transformed = on_both_axes(self._input_matrix, tiles.reshape(side, side, -1))
+        return transformed.view(side**2, -1, frames.shape[-1])
 
-    def _collect(self, seen: Tensor, band: slice, part: tuple[int, int], gradient: Tensor) -> None:
+    def _input_gradient_of_part(
+        self, inputs: Tensor, band: slice, part: tuple[int, int], gradient: Tensor
+    ) -> None:
         tiling, side = self._tiling, self._tiling.side
-        pieces = on_both_axes(self._inputs.T, seen.reshape(side, side, -1))
+        pieces = on_both_axes(self._input_matrix.T, inputs.reshape(side, side, -1))
         channels, height = gradient.shape[-1], band.stop - band.start
         pieces = pieces.view(side, side, tiling.batch, height, tiling.columns, channels)
         # A tile reaches from its own TILE rows and columns into the next, no further.

@@ -1,4 +1,4 @@
-"""How frames are cut into tiles, and what is done with the tiles."""
+"""How frames are cut into tiles, and the transforms of the tiles."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +15,7 @@ takes the same time, within the noise of 5 %, with 128 to 384, and more with few
 
 @dataclass(frozen=True)
 class Tiling:
-    """Tiles of the outputs of a convolution, and of the inputs that parts of the kernel see.
+    """Tiles of the outputs of a convolution, and of the inputs of the parts of the kernel.
 
     Attributes:
         batch: Frames.
@@ -44,11 +44,11 @@ class Tiling:
 
     @cached_property
     def side(self) -> int:
-        """Rows and columns of inputs that a part of the kernel sees for a tile."""
+        """Rows and columns of inputs of a tile and a part of the kernel."""
         return TILE + self.taps - 1
 
     @cached_property
-    def made(self) -> tuple[int, int]:
+    def output(self) -> tuple[int, int]:
         """Height and width of an output frame."""
         beyond = 2 * self.padding - self.kernel + 1
         return self.height + beyond, self.width + beyond
@@ -56,12 +56,12 @@ class Tiling:
     @cached_property
     def rows(self) -> int:
         """Rows of tiles."""
-        return -(-self.made[0] // TILE)
+        return -(-self.output[0] // TILE)
 
     @cached_property
     def columns(self) -> int:
         """Columns of tiles."""
-        return -(-self.made[1] // TILE)
+        return -(-self.output[1] // TILE)
 
     def tiles(self, band: slice) -> int:
         """Count the tiles of a band, those of all frames."""
@@ -75,8 +75,8 @@ class Tiling:
         return [slice(row, min(row + height, self.rows)) for row in range(0, self.rows, height)]
 
 
-class Room:
-    """Memory for one transformed band after the other: the same, as it is still in the cache.
+class Workspace:
+    """Workspace of one transformed band after the other: reused, as it is still in the cache.
 
     Args:
         tiling: How frames are cut.
@@ -105,31 +105,38 @@ class Transforms(Protocol):
     outputs, and (side * side, N, P * channels) for inputs, with P parts of the kernel.
     """
 
-    def filter(self, weight: Tensor) -> Tensor:
+    def filter_transform(self, weight: Tensor) -> Tensor:
         """Transform weights (D, C, k, k) into filters (side * side, D, P * C)."""
         ...
 
-    def weigh(self, gradient: Tensor) -> Tensor:
-        """Give the gradient of the weights from that of the filters; the transpose of `filter`."""
-        ...
+    def filter_gradient(self, gradient: Tensor) -> Tensor:
+        """Give the gradient of the weights from that of the filters.
 
-    def see(self, frames: Tensor, band: slice) -> Tensor:
-        """Transform what the tiles see of the inputs."""
-        ...
-
-    def make(
-        self, products: Tensor, bias: Tensor | None, band: slice, made: Tensor, *, rectified: bool
-    ) -> None:
-        """Transform products into outputs, and write those of the band into `made`."""
-        ...
-
-    def spread(self, gradient: Tensor, band: slice, rectified: Tensor | None) -> Tensor:
-        """Give the gradient of the products from that of the outputs; the transpose of `make`.
-
-        Where outputs were rectified, these are given. The next band may overwrite the result.
+        The transpose of `filter_transform`.
         """
         ...
 
-    def collect(self, seen: Tensor, band: slice, gradient: Tensor) -> None:
-        """Add to the gradient of the inputs that of what was seen; the transpose of `see`."""
+    def input_transform(self, frames: Tensor, band: slice) -> Tensor:
+        """Transform the inputs of the tiles."""
+        ...
+
+    def output_transform(
+        self, products: Tensor, bias: Tensor | None, band: slice, output: Tensor, *, relu: bool
+    ) -> None:
+        """Transform products into outputs, and write those of the band into `output`."""
+        ...
+
+    def output_gradient(self, gradient: Tensor, band: slice, activated: Tensor | None) -> Tensor:
+        """Give the gradient of the products from that of the outputs.
+
+        The transpose of `output_transform`. After a ReLU its outputs are given, `activated`. The
+        next band may overwrite the result.
+        """
+        ...
+
+    def input_gradient(self, transformed: Tensor, band: slice, gradient: Tensor) -> None:
+        """Add to the gradient of the inputs that of the transformed ones.
+
+        The transpose of `input_transform`.
+        """
         ...

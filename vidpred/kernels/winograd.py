@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from vidpred.kernels.filtering import TAPS
 from vidpred.kernels.native import BLOCK, NativeTransforms, kernels
 from vidpred.kernels.products import MatrixTransforms
-from vidpred.kernels.tiling import Room, Tiling, Transforms
+from vidpred.kernels.tiling import Tiling, Transforms, Workspace
 
 
 def winograd_conv2d(
@@ -20,7 +20,7 @@ def winograd_conv2d(
     bias: Tensor | None,
     padding: int,
     *,
-    rectified: bool = False,
+    relu: bool = False,
     native: bool = True,
 ) -> Tensor:
     """Convolve as `torch.nn.functional.conv2d` does at stride 1, to about 1e-5 of the output.
@@ -34,7 +34,7 @@ def winograd_conv2d(
         weight: Shape (D, C, k, k), k one of `TAPS`.
         bias: Shape (D,), or None.
         padding: Zeros around the frames.
-        rectified: Put a ReLU on it, which takes no time of its own here.
+        relu: Apply a ReLU to the output, which takes no time of its own here.
         native: Transform float32 on the CPU by kernels in C where they can be compiled
             (`vidpred.kernels.native`), instead of matrix products; both round differently.
 
@@ -55,21 +55,21 @@ def winograd_conv2d(
     if library and 0 < missing <= BLOCK // 4:  # part of a block takes longer than a whole one
         frames = F.pad(frames.permute(0, 2, 3, 1), (0, missing)).permute(0, 3, 1, 2)
         weight = F.pad(weight, (0, 0, 0, 0, 0, missing))
-    how = _How(padding, rectified, library)
+    options = _Options(padding, relu, library)
     if not torch.is_grad_enabled():
-        return _convolve(frames, weight, bias, how, None)[0]
-    convolved: Tensor = _Winograd.apply(frames, weight, bias, how)
+        return _convolve(frames, weight, bias, options, None)[0]
+    convolved: Tensor = _Winograd.apply(frames, weight, bias, options)
     return convolved
 
 
-class _How(NamedTuple):
+class _Options(NamedTuple):
     padding: int
-    rectified: bool
+    relu: bool
     library: CDLL | None
 
 
 def _in_memory(tensor: Tensor) -> bool:
-    """Tell whether a tensor is what the kernels read: anything else must not reach them.
+    """Say whether a tensor is what the kernels read: anything else must not reach them.
 
     Subclasses, such as those of `torch.export`, may have no memory.
     """
@@ -81,93 +81,95 @@ def _convolve(
     frames: Tensor,
     weight: Tensor,
     bias: Tensor | None,
-    how: _How,
-    seen: list[Tensor] | None,
+    options: _Options,
+    kept: list[Tensor] | None,
 ) -> tuple[Tensor, Tensor]:
-    """Give the convolution and the filters, (side * side, D, P * C).
+    """Give the convolution and the transformed filters, (side * side, D, P * C).
 
-    Bands go through all steps one after the other; what each saw is added to `seen`.
+    Bands go through all steps one after the other; their transformed inputs are added to `kept`.
     """
-    tiling = _tiling(frames, weight, how)
-    transforms = _transforms(tiling, frames, how)
-    filters = transforms.filter(weight)
+    tiling = _tiling(frames, weight, options)
+    transforms = _transforms(tiling, frames, options)
+    filters = transforms.filter_transform(weight)
     inputs = frames.permute(0, 2, 3, 1).contiguous()
     # No view, which what follows could not write into.
     convolved = torch.empty(
-        (tiling.batch, len(weight), *tiling.made),
+        (tiling.batch, len(weight), *tiling.output),
         dtype=frames.dtype,
         device=frames.device,
         memory_format=torch.channels_last,
     )
-    made = convolved.permute(0, 2, 3, 1)
-    room = Room(tiling, len(weight), made)
+    output = convolved.permute(0, 2, 3, 1)
+    workspace = Workspace(tiling, len(weight), output)
     for band in tiling.bands:
-        met, products = transforms.see(inputs, band), room.of(band)
-        torch.bmm(met, filters.transpose(1, 2), out=products)
-        transforms.make(products, bias, band, made, rectified=how.rectified)
-        if seen is not None:
-            seen.append(met)
+        transformed, products = transforms.input_transform(inputs, band), workspace.of(band)
+        torch.bmm(transformed, filters.transpose(1, 2), out=products)
+        transforms.output_transform(products, bias, band, output, relu=options.relu)
+        if kept is not None:
+            kept.append(transformed)
     return convolved, filters
 
 
 class _Winograd(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, frames: Tensor, weight: Tensor, bias: Tensor | None, how: _How) -> Tensor:
-        # The filters alone want to know it again, and not while they are frozen.
-        seen: list[Tensor] | None = [] if ctx.needs_input_grad[1] else None
-        convolved, filters = _convolve(frames, weight, bias, how, seen)
-        made = convolved if how.rectified else None
-        ctx.save_for_backward(frames, weight, filters, made, *(seen or ()))
-        ctx.how = how
+    def forward(
+        ctx: Any, frames: Tensor, weight: Tensor, bias: Tensor | None, options: _Options
+    ) -> Tensor:
+        # Only the gradient of the filters needs transformed inputs, and not while they are frozen.
+        kept: list[Tensor] | None = [] if ctx.needs_input_grad[1] else None
+        convolved, filters = _convolve(frames, weight, bias, options, kept)
+        activated = convolved if options.relu else None
+        ctx.save_for_backward(frames, weight, filters, activated, *(kept or ()))
+        ctx.options = options
         return convolved
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        frames, weight, filters, made, *seen = ctx.saved_tensors
+        frames, weight, filters, convolved, *kept = ctx.saved_tensors
         wanted = ctx.needs_input_grad[:3]
         if torch.is_grad_enabled():  # a gradient of the gradient is wanted: by what has one
-            if made is not None:
-                gradient = torch.ops.aten.threshold_backward(gradient, made, 0)
-            return *_direct_backward(gradient, frames, weight, ctx.how.padding, wanted), None
-        tiling = _tiling(frames, weight, ctx.how)
-        transforms = _transforms(tiling, frames, ctx.how)
+            if convolved is not None:
+                gradient = torch.ops.aten.threshold_backward(gradient, convolved, 0)
+            return *_direct_backward(gradient, frames, weight, ctx.options.padding, wanted), None
+        tiling = _tiling(frames, weight, ctx.options)
+        transforms = _transforms(tiling, frames, ctx.options)
         upstream = gradient.permute(0, 2, 3, 1).contiguous()
-        rectified = None if made is None else made.permute(0, 2, 3, 1).contiguous()
+        activated = None if convolved is None else convolved.permute(0, 2, 3, 1).contiguous()
         to_frames = to_weight = to_bias = None
         if wanted[0]:
             to_inputs = frames.new_zeros(tiling.batch, tiling.height, tiling.width, weight.shape[1])
-            room = Room(tiling, filters.shape[-1], to_inputs)
+            workspace = Workspace(tiling, filters.shape[-1], to_inputs)
             to_frames = to_inputs.permute(0, 3, 1, 2)
         if wanted[1]:
             to_filters = torch.empty_like(filters)
         for number, band in enumerate(tiling.bands):
-            products = transforms.spread(upstream, band, rectified)
+            products = transforms.output_gradient(upstream, band, activated)
             if wanted[0]:
-                to_seen = room.of(band)
-                torch.bmm(products, filters, out=to_seen)
-                transforms.collect(to_seen, band, to_inputs)
+                to_transformed = workspace.of(band)
+                torch.bmm(products, filters, out=to_transformed)
+                transforms.input_gradient(to_transformed, band, to_inputs)
             if wanted[1]:
                 # The first overwrites what happens to be there.
-                to_filters.baddbmm_(products.transpose(1, 2), seen[number], beta=min(number, 1))
+                to_filters.baddbmm_(products.transpose(1, 2), kept[number], beta=min(number, 1))
             if wanted[2]:
                 of_band = products[tiling.side + 1].sum(0)  # at the point 1 a tile is its sum
                 to_bias = of_band if to_bias is None else to_bias.add_(of_band)
         if wanted[1]:
-            to_weight = transforms.weigh(to_filters)
+            to_weight = transforms.filter_gradient(to_filters)
         return to_frames, to_weight, to_bias, None
 
 
 _tiling_of = lru_cache(Tiling)  # what it computes is kept with it
 
 
-def _tiling(frames: Tensor, weight: Tensor, how: _How) -> Tiling:
+def _tiling(frames: Tensor, weight: Tensor, options: _Options) -> Tiling:
     batch, _, height, width = frames.shape
-    return _tiling_of(batch, height, width, weight.shape[-1], how.padding)
+    return _tiling_of(batch, height, width, weight.shape[-1], options.padding)
 
 
-def _transforms(tiling: Tiling, frames: Tensor, how: _How) -> Transforms:
-    if how.library is not None:
-        return NativeTransforms(tiling, how.library)
+def _transforms(tiling: Tiling, frames: Tensor, options: _Options) -> Transforms:
+    if options.library is not None:
+        return NativeTransforms(tiling, options.library)
     return MatrixTransforms(tiling, frames.dtype)
 
 

@@ -19,9 +19,17 @@ PREVIOUS = "metrics.previous.csv"
 class AppendingWriter(ExperimentWriter):
     """Continues the `metrics.csv` that it finds, where Lightning's writer deletes it.
 
+    What is logged at one step is one row, also when the file was written in between.
+
     Attributes:
         rows: Rows in the file.
     """
+
+    def log_metrics(self, metrics_dict: dict[str, float], step: int | None = None) -> None:
+        """Add values to the row of their step."""
+        super().log_metrics(metrics_dict, step)
+        if len(self.metrics) > 1 and _same(*self.metrics[-2:]):
+            self.metrics[-2].update(self.metrics.pop())
 
     def _check_log_dir_exists(self) -> None:
         self.metrics_keys, rows = self._read()
@@ -29,9 +37,20 @@ class AppendingWriter(ExperimentWriter):
 
     def save(self) -> None:
         """Write what was logged since the last time."""
+        if self.metrics and self.rows:
+            keys, found = self._read()
+            if found and _same(found[-1], self.metrics[0]):
+                self._join(keys, found)
         written = self.rows + len(self.metrics)
         super().save()
         self.rows = written
+
+    def _join(self, keys: list[str], found: list[dict[str, str]]) -> None:
+        """Add the first values that wait to the last row of the file."""
+        first = {key: str(value) for key, value in self.metrics.pop(0).items()}
+        found[-1].update(first)
+        self.metrics_keys = sorted({*keys, *first})  # Lightning's order
+        self._write(self.metrics_keys, found)
 
     def cut(self, rows: int) -> None:
         """Keep the first rows, and the columns in which they have a value.
@@ -77,6 +96,11 @@ class AppendingWriter(ExperimentWriter):
             writer = csv.DictWriter(file, fieldnames=list(keys), extrasaction="ignore")
             writer.writeheader()
             writer.writerows(rows)
+
+
+def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Say whether two rows are of one step, which may be read from a file."""
+    return bool(one.get("step") != "" and float(one["step"]) == float(other["step"]))
 
 
 class RunCSVLogger(CSVLogger):

@@ -13,6 +13,8 @@ from lightning_utilities.core.rank_zero import rank_zero_only, rank_zero_warn
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import WandbLogger
 
+from vidpred.loggers.keys import Detail, kept
+
 if TYPE_CHECKING:
     from wandb import Run
     from wandb.sdk.lib import RunDisabled
@@ -22,6 +24,8 @@ Mode = Literal["auto", "online", "offline", "disabled"]
 
 STEP_KEY = "trainer/global_step"
 """Horizontal axis of all charts, named as Lightning's logger does; it holds our batch counter."""
+
+_ERROR_REPORTING = "WANDB_ERROR_REPORTING"
 
 RECENT = 100
 """Rows that a checkpoint keeps; W&B writes at least every few seconds."""
@@ -60,6 +64,7 @@ class ResilientWandbLogger(WandbLogger):
         init_timeout: Seconds that W&B has to start an online run before it becomes offline.
         finish_timeout: Seconds that a server which is lost may hold the program at its end; what it
             did not get is on the disk, for `wandb sync`.
+        detail: "summary" leaves out single scales and frames (about 30 charts), "all" nothing.
     """
 
     def __init__(
@@ -75,7 +80,9 @@ class ResilientWandbLogger(WandbLogger):
         mode: Mode = "auto",
         init_timeout: PositiveFloat = 30.0,
         finish_timeout: PositiveFloat = 60.0,
+        detail: Detail = "summary",
     ) -> None:
+        self.detail = detail
         super().__init__(
             name=name,
             save_dir=save_dir,
@@ -119,6 +126,7 @@ class ResilientWandbLogger(WandbLogger):
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log numbers and media at a batch counter; failures are reported once and swallowed."""
+        metrics = kept(metrics, self.detail)
         self._attempt("metrics", lambda: WandbLogger.log_metrics(self, metrics, step))
         numbers = {k: float(v) for k, v in metrics.items() if isinstance(v, int | float)}
         self._recent.append((step, numbers))
@@ -198,6 +206,8 @@ class ResilientWandbLogger(WandbLogger):
         self._logged_checkpoint = identity
 
     def _start(self) -> "Run | None":
+        # W&B sends its own errors home, also those of offline runs, and waits for the answer.
+        os.environ.setdefault(_ERROR_REPORTING, "false")
         try:
             import wandb
 
@@ -225,6 +235,8 @@ class ResilientWandbLogger(WandbLogger):
     def _init(self, mode: _WandbMode) -> "Run":
         import wandb
 
+        if mode != "online":
+            os.environ[_ERROR_REPORTING] = "false"  # a program that imported W&B before us set it
         os.makedirs(self._wandb_init["dir"], exist_ok=True)  # else W&B takes the system's /tmp
         settings = wandb.Settings(
             console="off",  # progress bars are no log

@@ -10,7 +10,6 @@ from jsonargparse.typing import PositiveInt
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from vidpred.kernels.convolution import Convolution, Layers
 from vidpred.ops.checks import require_frames, require_positive
 from vidpred.ops.pyramid import pyramid
 
@@ -254,13 +253,13 @@ class MultiScaleDiscriminator(nn.Module):
             )
         return size
 
-    def _network(self, scale: DiscriminatorScale, feature_size: int) -> Layers:
+    def _network(self, scale: DiscriminatorScale, feature_size: int) -> nn.Sequential:
         frames = self.context_frames + self.output_frames
         layers: list[nn.Module] = []
         for (width_in, width_out), kernel in zip(
             pairwise([frames * self.channels, *scale.maps]), scale.kernels, strict=True
         ):
-            layers += [Convolution(width_in, width_out, kernel), nn.ReLU(inplace=True)]
+            layers += [nn.Conv2d(width_in, width_out, kernel), nn.ReLU(inplace=True)]
         if scale.pool:
             layers.append(nn.MaxPool2d(2))
         if self.head == "fully_connected":
@@ -276,4 +275,4 @@ class MultiScaleDiscriminator(nn.Module):
                 spectral_norm(layer) if isinstance(layer, nn.Conv2d | nn.Linear) else layer
                 for layer in layers
             ]
-        return Layers(*layers[:-1])
+        return nn.Sequential(*layers[:-1])

@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from jsonargparse.typing import PositiveInt
 from torch import Tensor, nn
 
-from vidpred.kernels.convolution import Convolution, Layers
 from vidpred.models.predictor import ScalePredictor
 from vidpred.ops.checks import require_frames
 from vidpred.ops.pyramid import pyramid
@@ -217,10 +216,10 @@ class MultiScaleGenerator(ScalePredictor):
         return cls(**{**config, "scales": scales})
 
 
-def _same_size_network(scale: GeneratorScale, in_channels: int, out_channels: int) -> Layers:
+def _same_size_network(scale: GeneratorScale, in_channels: int, out_channels: int) -> nn.Sequential:
     widths = [in_channels, *scale.hidden, out_channels]
     layers: list[nn.Module] = []
     for (width_in, width_out), kernel in zip(pairwise(widths), scale.kernels, strict=True):
-        convolution = Convolution(width_in, width_out, kernel, padding=kernel // 2)
+        convolution = nn.Conv2d(width_in, width_out, kernel, padding=kernel // 2)
         layers += [convolution, nn.ReLU(inplace=True)]
-    return Layers(*layers[:-1])
+    return nn.Sequential(*layers[:-1])

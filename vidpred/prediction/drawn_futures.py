@@ -91,14 +91,25 @@ class DrawnFutures(Rollout):
             yield torch.stack([to_unit(frames[step]) for frames in futures])[None]
 
     def _whole(
-        self, known: Iterator[Tensor], height: int, width: int, horizon: int
+        self,
+        known: Iterator[Tensor],
+        height: int,
+        width: int,
+        horizon: int,
+        *,
+        condition: dict[str, Tensor],
     ) -> Iterator[Tensor]:
         context = torch.stack(list(known), dim=1)
         # Where each color is predicted by itself, all three are drawn alike.
         with torch.inference_mode():
             planes = [
-                self.predictor.sample(plane[None], horizon, generator=self._generator())[0]
-                for plane in context
+                self.predictor.sample(
+                    plane[None],
+                    horizon,
+                    generator=self._generator(),
+                    condition={name: rows[k : k + 1] for name, rows in condition.items()} or None,
+                )[0]
+                for k, plane in enumerate(context)
             ]
         yield from torch.cat(planes).unbind(1)
 

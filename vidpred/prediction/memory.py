@@ -16,6 +16,9 @@ _PROBE = 64
 _WORKING_COPIES = 2
 """A convolution's library may keep its input and output a second time, in an order of its own."""
 
+_UNKNOWN_CHANNELS = 256
+"""Channels at full size that the largest layer of a network is taken to have that is not asked."""
+
 
 def in_words(amount: int) -> str:
     """Write an amount of memory."""
@@ -27,12 +30,18 @@ def bytes_a_pixel(
 ) -> int:
     """Measure what one step takes for every pixel of a frame, by the largest layer of a small one.
 
+    Of a predictor with conditions, whose shapes are not known here, what its frames take is counted
+    with `_UNKNOWN_CHANNELS` for its layers.
+
     Args:
         predictor: In evaluation mode, on that device.
         channels: Colour channels of a frame.
         device: Where it runs.
         dtype: Of its weights.
     """
+    if predictor.conditions:
+        planes = 3 * channels * (predictor.context_frames + predictor.output_frames)
+        return (planes + _UNKNOWN_CHANNELS) * dtype.itemsize
     side = -(-_PROBE // predictor.size_multiple) * predictor.size_multiple
     largest = 0
 

@@ -83,7 +83,14 @@ def require_free(path: Path, form: Format, *, overwrite: bool, inputs: Sequence[
     Raises:
         PredictionError: Saying what to do.
     """
-    if path.exists():
+    try:
+        there = path.exists()
+    except OSError as error:
+        raise PredictionError(
+            f"{path}: no file can be written under this name ({error.strerror}); choose another "
+            "--output, or a shorter name for the input"
+        ) from error
+    if there:
         if any(other.exists() and path.samefile(other) for other in inputs):
             raise PredictionError(f"{path}: is an input; choose another --output")
         if not overwrite:

@@ -1,6 +1,5 @@
 """Where predictions go: files and folders that are whole or not there."""
 
-import os
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.lib import format as npy
 from PIL import Image
 
-from vidpred.files import replacing
+from vidpred.files import replacing, temporary_name
 from vidpred.prediction.naming import future_name
 from vidpred.video.clip import Pixels
 from vidpred.video.playing import Look
@@ -86,7 +85,7 @@ class FramesOutput(Output):
         super().__init__(path)
         self._several = several
         self._futures = futures
-        self._temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        self._temporary = temporary_name(path, keep_suffix=False)
         self._folder = self._temporary
         self._count = 0
 

@@ -1,7 +1,7 @@
 """Inputs to predicted frames: reading, the network and writing run side by side."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -9,6 +9,7 @@ from torch import Tensor
 from vidpred.errors import PredictionError, VideoError, VidpredError
 from vidpred.ops import to_unit, unit_to_uint8
 from vidpred.prediction.rollout import Rollout
+from vidpred.prediction.window_conditions import condition_of_window
 from vidpred.prediction.windows import Input, Place, Window, windows
 from vidpred.prefetch import in_background
 from vidpred.video.clip import Pixels
@@ -87,12 +88,14 @@ def predict_inputs(
     Yields:
         Frames in the order of inputs, positions and time, and the end of each input.
     """
-    read = in_background(_read(inputs, place, rollout.context_frames), depth=_WINDOWS_AHEAD)
+    read = in_background(
+        _read(inputs, place, rollout.context_frames, horizon), depth=_WINDOWS_AHEAD
+    )
     yield from in_background(_predict(read, rollout, horizon, measure=measure), depth=_FRAMES_AHEAD)
 
 
 def _read(
-    inputs: Sequence[Input], place: Place, context_frames: int
+    inputs: Sequence[Input], place: Place, context_frames: int, horizon: int
 ) -> Iterator[tuple[int, Window] | Ended]:
     for number, source in enumerate(inputs):
         damages: list[VideoError] = []
@@ -104,7 +107,8 @@ def _read(
                     left_out += 1
                     damages = damages or [found]
                 else:
-                    yield number, found
+                    condition = condition_of_window(found, source, context_frames, horizon)
+                    yield number, replace(found, condition=condition)
         except VidpredError as error:
             problem = error
         yield Ended(number, problem, left_out, damages[0] if damages else None)

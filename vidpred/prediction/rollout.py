@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -57,8 +58,11 @@ class Rollout:
             )
         self._colour_by_colour = channels == 1
         # A predictor that rolls out by itself, as extrapolation does, has no step to be tiled.
-        self._stepwise = type(predictor).rollout is Predictor.rollout
-        self._frame_by_frame = type(predictor).rollout_frames is not Predictor.rollout_frames
+        self._stepwise = type(predictor).rollout is Predictor.rollout and not predictor.conditions
+        self._frame_by_frame = (
+            type(predictor).rollout_frames is not Predictor.rollout_frames
+            and not predictor.conditions
+        )
         self._dtype = next(predictor.parameters(), torch.empty(0)).dtype
         self._pixel_bytes = bytes_a_pixel(predictor, channels, device, self._dtype)
         multiple, radius = predictor.size_multiple, predictor.receptive_radius
@@ -97,7 +101,11 @@ class Rollout:
         height, width = windows[0].look.height, windows[0].look.width
         gray = torch.tensor([_is_gray(window) for window in windows], device=self.device)
         gray = gray[:, None, None, None]
-        steps = self._steps if self._stepwise else self._whole
+        steps = (
+            self._steps
+            if self._stepwise
+            else partial(self._whole, condition=self._condition(windows))
+        )
         # One by one, so that large frames are not held in two forms.
         known = (self._known(windows, k) for k in range(self.context_frames))
         following = steps(known, height, width, horizon)
@@ -134,7 +142,13 @@ class Rollout:
             frames = [*frames, *map(self._bordered, step)][-self.context_frames :]
 
     def _whole(
-        self, known: Iterator[Tensor], height: int, width: int, horizon: int
+        self,
+        known: Iterator[Tensor],
+        height: int,
+        width: int,
+        horizon: int,
+        *,
+        condition: dict[str, Tensor],
     ) -> Iterator[Tensor]:
         window = torch.stack(list(known), dim=1)
         held = self.context_frames + (2 if self._frame_by_frame else 2 * horizon)
@@ -151,12 +165,24 @@ class Rollout:
                 f"raise --max-memory{lower}"
             )
         with torch.inference_mode():
-            yield from self.predictor.stream(window, horizon)
+            if condition:
+                yield from self.predictor(window, horizon, condition=condition).unbind(1)
+            else:
+                yield from self.predictor.stream(window, horizon)
 
     def _whole_bytes(self, window: Tensor) -> int:
         """Bytes that a predictor takes that gives frame by frame what it sees whole."""
         batch, _, _, height, width = window.shape
         return self._pixel_bytes * batch * height * width if self._frame_by_frame else 0
+
+    def _condition(self, windows: Sequence[Window]) -> dict[str, Tensor]:
+        """Give what the windows are conditioned on, by name, shape (B, T, ...)."""
+        given = [window.condition or {} for window in windows]
+        found = {}
+        for name in self.predictor.conditions:
+            rows = torch.stack([each[name] for each in given]).to(self.device)
+            found[name] = rows.repeat_interleave(COLOURS, dim=0) if self._colour_by_colour else rows
+        return found
 
     @torch.inference_mode()
     def _bordered(self, frame: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """A predictor that takes tensors, arrays and videos: what `vidpred.load` gives."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, overload
 
@@ -8,6 +9,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from vidpred.files import expand_home
+from vidpred.kernels import accelerated
 from vidpred.models import Condition, Predictor
 from vidpred.ops import to_unit, unit_to_uint8
 from vidpred.ops.checks import require_positive
@@ -170,7 +173,7 @@ class VideoPredictor(Predictor):
                 f"context is a {type(path).__name__}; expected a tensor, a NumPy array, or the "
                 "path of a video"
             )
-        source = Input(Path(path).expanduser())
+        source = Input(expand_home(path))
         for window in windows(source, Last(), self.context_frames):
             if isinstance(window, Exception):
                 raise window
@@ -182,7 +185,9 @@ class VideoPredictor(Predictor):
         require_positive("horizon", horizon)
         device = next(self.parameters(), torch.empty(0)).device
         rollout = Rollout(self.network, device=device, max_memory=MAX_MEMORY, batch_size=1)
-        return torch.cat(list(rollout([window], horizon)))
+        # As `vidpred predict` computes it: on a CPU by fast kernels.
+        with accelerated(self.network) if device.type == "cpu" else nullcontext():
+            return torch.cat(list(rollout([window], horizon)))
 
     def _to_tensor(self, array: Array) -> Tensor:
         """Give (B, T, C, H, W) in [0, 1] on the network's device."""

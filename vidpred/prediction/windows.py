@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from torch import Tensor
+
 from vidpred.errors import VideoError
 from vidpred.video.clip import Pixels
+from vidpred.video.conditions import Rows
 from vidpred.video.pipe import RawVideo
 from vidpred.video.playing import (
     Look,
@@ -66,12 +69,15 @@ class Window:
         index: Index of the last known frame in its video; None where only its time is known.
         known: Past frames, uint8, each of shape (H, W, 3).
         truth: True frames that follow, as many as asked and there are.
+        condition: By name, what is known of the past frames and of those to predict, shape
+            (T, ...); None where nothing is needed.
     """
 
     look: Look
     index: int | None
     known: tuple[Pixels, ...]
     truth: tuple[Pixels, ...]
+    condition: dict[str, Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -82,11 +88,14 @@ class Input:
         path: A video, a folder of frames, or `PIPE`.
         fps: Frames per second of what does not tell it.
         raw: How pixels from the standard input are to be read; None when the stream tells it.
+        conditions: By name, rows by frame that predictions need; None where none are needed. With
+            them, windows know the index of their frames, which are counted from the beginning.
     """
 
     path: Path
     fps: Fraction = Fraction(25)
     raw: RawVideo | None = None
+    conditions: Rows | None = None
 
     def play(self, start: Fraction = Fraction(0)) -> Iterator[PlayedFrame]:
         """Yield its frames; see `vidpred.video.playing.play`."""
@@ -135,14 +144,15 @@ def _last(source: Input, place: Last, context_frames: int) -> Window:
             break
     if len(frames) < wanted:
         raise _too_few(source, count, context_frames, place.held_back)
-    return _window(source, list(frames), context_frames, None)
+    index = None if source.conditions is None else count - 1 - place.held_back
+    return _window(source, list(frames), context_frames, index)
 
 
 def _at(source: Input, place: At, context_frames: int) -> Window:
     if place.seconds is not None:
         return _at_time(source, place.seconds, place.truth, context_frames)
     index = place.index or 0
-    if index > _FAR and source.path.is_file():
+    if index > _FAR and source.path.is_file() and source.conditions is None:
         moment = time_of_frame(source.path, index)
         if moment is not None:
             return _at_time(source, moment, place.truth, context_frames)
@@ -168,12 +178,15 @@ _FAR = 250
 def _at_time(source: Input, moment: Fraction, truth: int, context_frames: int) -> Window:
     known: deque[PlayedFrame] = deque(maxlen=context_frames)
     after: list[PlayedFrame] = []
+    count = 0
     for start in _starts(source, moment, context_frames):
         known.clear()
         after.clear()
+        count = 0
         for frame in source.play(start):
             if frame.time <= moment:
                 known.append(frame)
+                count += 1
             else:
                 after.append(frame)
                 if len(after) >= max(truth, 1):
@@ -189,7 +202,8 @@ def _at_time(source: Input, moment: Fraction, truth: int, context_frames: int) -
             )
     if len(known) < context_frames:
         raise _too_early(source, len(known), f"--at {float(moment):g}s", context_frames)
-    return _window(source, [*known, *after[:truth]], context_frames, None)
+    index = None if source.conditions is None else count - 1
+    return _window(source, [*known, *after[:truth]], context_frames, index)
 
 
 def _every(source: Input, place: Every, context_frames: int) -> Iterator[Window | VideoError]:
@@ -213,7 +227,7 @@ def _starts(source: Input, moment: Fraction | None, frames: int) -> Iterator[Fra
     One second before what is needed is mostly enough; then four times as far, and at last from the
     beginning.
     """
-    if source.path.is_file():
+    if source.path.is_file() and source.conditions is None:
         moment = last_moment(source.path) if moment is None else moment
         distance = 1 + frames / Fraction(10)
         while moment is not None and distance < moment:

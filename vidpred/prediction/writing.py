@@ -198,51 +198,85 @@ def write_outputs(
 
     Yields:
         Each predicted frame when it is written, and each input's outcome when it is done.
-
-    Raises:
-        PredictionError: When the outputs' folder cannot be written.
     """
-    stack: ExitStack | None = None
-    shown = False
+    writer = _Writer(outputs, pictures, scores)
+    failed: set[int] = set()
     try:
         for event in events:
-            output = outputs[event.source]
-            if isinstance(event, Ended):
-                outcome = _outcome(event, output.path if shown else None)
-                if stack is not None:
-                    finished, stack = stack, None
-                    if outcome.path is None:
-                        _discard(finished)
-                    else:
-                        finished.close()
-                shown = False
-                outcome.paths = [] if outcome.path is None else output.paths
-                outcome.scores = None if scores is None else scores[event.source]
-                yield outcome
+            if event.source in failed:
                 continue
-            if stack is None:
-                output.path.parent.mkdir(parents=True, exist_ok=True)
-                stack = ExitStack()
-                stack.enter_context(output)
-            if event.step == 1:
-                output.begin_position(f"{event.window.index or 0:06}")
-            for picture in pictures(event):
-                height, width, _ = picture.shape
-                output.write(picture, replace(event.window.look, height=height, width=width))
-                shown = True
-            if scores is not None and event.values is not None:
-                scores[event.source].add(event.step, event.values)
-            yield event
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT) or isinstance(error, BrokenPipeError):
-            raise
-        raise PredictionError(
-            f"{outputs[0].path.parent}: cannot be written ({error.strerror or error}); choose "
-            "another --output"
-        ) from error
+            try:
+                result = writer.end(event) if isinstance(event, Ended) else writer.take(event)
+            except OSError as error:
+                full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+                if full or isinstance(error, BrokenPipeError):
+                    raise
+                failed.add(event.source)
+                writer.discard()
+                result = Outcome(event.source, problem=_not_written(outputs[event.source], error))
+            yield result
     finally:
-        if stack is not None:
-            _discard(stack)
+        writer.discard()
+
+
+class _Writer:
+    """Writes the predictions of one input after another."""
+
+    def __init__(
+        self,
+        outputs: Sequence[Output],
+        pictures: PredictionPictures,
+        scores: "Sequence[Scores] | None",
+    ) -> None:
+        self._outputs = outputs
+        self._pictures = pictures
+        self._scores = scores
+        self._stack: ExitStack | None = None
+        self._shown = False
+
+    def take(self, event: Predicted) -> Predicted:
+        """Write what is shown of a predicted frame."""
+        output = self._outputs[event.source]
+        if self._stack is None:
+            output.path.parent.mkdir(parents=True, exist_ok=True)
+            self._stack = ExitStack()
+            self._stack.enter_context(output)
+        if event.step == 1:
+            output.begin_position(f"{event.window.index or 0:06}")
+        for picture in self._pictures(event):
+            height, width, _ = picture.shape
+            output.write(picture, replace(event.window.look, height=height, width=width))
+            self._shown = True
+        if self._scores is not None and event.values is not None:
+            self._scores[event.source].add(event.step, event.values)
+        return event
+
+    def end(self, event: Ended) -> Outcome:
+        """Finish the output of an input, or leave none."""
+        path = self._outputs[event.source].path if self._shown else None
+        outcome = _outcome(event, path)
+        if outcome.path is None:
+            self.discard()
+        elif self._stack is not None:
+            finished, self._stack = self._stack, None
+            finished.close()
+        self._shown = False
+        outcome.paths = [] if outcome.path is None else self._outputs[event.source].paths
+        outcome.scores = None if self._scores is None else self._scores[event.source]
+        return outcome
+
+    def discard(self) -> None:
+        """Leave nothing of what is being written."""
+        self._shown = False
+        if self._stack is not None:
+            begun, self._stack = self._stack, None
+            _discard(begun)
+
+
+def _not_written(output: Output, error: OSError) -> PredictionError:
+    return PredictionError(
+        f"{output.path}: cannot be written ({error.strerror or error}); choose another --output"
+    )
 
 
 def _outcome(ended: Ended, path: Path | None) -> Outcome:

@@ -33,7 +33,7 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
         CheckpointError: When the file is missing, damaged, holds objects other than plain data, or
             is not ours.
     """
-    if Path(path).suffix == WEIGHTS_ENDING and Path(path).is_file():
+    if Path(path).suffix.lower() == WEIGHTS_ENDING and Path(path).is_file():
         raise CheckpointError(
             f"{path}: holds weights alone, from which no training can resume; expected a "
             "checkpoint that `vidpred fit` wrote"

@@ -9,12 +9,14 @@ from typing import Any
 from torch import Tensor
 
 from vidpred.errors import CheckpointError
+from vidpred.files import expand_home
 from vidpred.kernels.channels_last import to_channels_last
 from vidpred.models.named_baselines import BASELINES, baseline
 from vidpred.models.predictor import Predictor, ScalePredictor
 from vidpred.resources import packaged_weights
 from vidpred.storage.checkpoint import CHECKPOINT_KEY, WEIGHTS_ENDING, read_checkpoint
 from vidpred.storage.description import build_trained, describe_frames
+from vidpred.storage.hub import fetch, is_address
 from vidpred.storage.safetensors import read_weights, write_weights
 
 _TASK_PREFIXES = ("predictor.", "generator.")
@@ -140,12 +142,12 @@ def read_saved(path: str | Path) -> SavedPredictor:
         CheckpointError: When the file is missing, damaged or not ours.
     """
     path = find_saved(path)
-    if path.suffix in _FOREIGN and path.is_file():
+    if path.suffix.lower() in _FOREIGN and path.is_file():
         raise CheckpointError(
-            f"{path}: was exported for other programs, such as {_FOREIGN[path.suffix]}; expected "
-            "the checkpoint or the safetensors file that it was exported from"
+            f"{path}: was exported for other programs, such as {_FOREIGN[path.suffix.lower()]}; "
+            "expected the checkpoint or the safetensors file that it was exported from"
         )
-    if path.suffix == WEIGHTS_ENDING:
+    if path.suffix.lower() == WEIGHTS_ENDING:
         return _from_weights(path)
     return _from_checkpoint(path)
 
@@ -177,17 +179,21 @@ def header_of(saved: SavedPredictor) -> dict[str, Any]:
 
 
 def find_saved(path: str | Path, *, others: Iterable[str] = ()) -> Path:
-    """Give the file that a path or a name means; a file of this name that is here comes first.
+    """Give the file that a path, a name or an address of the Hub means.
+
+    A file of this name that is here comes before bundled weights.
 
     Args:
         path: A path, or the name of a bundled pretrained model.
         others: Names that the caller takes as well, for the error.
 
     Raises:
-        CheckpointError: When there is neither.
+        CheckpointError: When there is none.
     """
+    if is_address(path):
+        return fetch(str(path))
     ours = packaged_weights()
-    file = Path(path).expanduser()
+    file = expand_home(path)
     if file.is_file() or (file.exists() and str(path) not in ours):
         return file
     if str(path) in ours:

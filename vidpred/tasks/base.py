@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from vidpred._version import __version__
 from vidpred.batch import ClipBatch, Evaluation
 from vidpred.errors import SettingError, TrainingDivergedError
-from vidpred.kernels.allocator import keep_freed_memory
+from vidpred.kernels import accelerate
 from vidpred.losses import Objective
 from vidpred.models import Condition, Predictor
 from vidpred.runs.resume import ResumeState
@@ -182,13 +182,18 @@ class PredictionTask(pl.LightningModule, ABC):
             ValueError: When the device does not have what an option asks for.
         """
         if stage != "fit":
+            if self.trainer.strategy.root_device.type == "cpu":
+                accelerate(self)
             return
         speed = self._speed.on(self.trainer.strategy.root_device)
         self._reads_late = speed.late_finite_check
         self._finite = FiniteCheck()
-        if speed.keep_freed_memory:
-            keep_freed_memory()
         self._use(speed)
+
+    @property
+    def speed(self) -> Speed:
+        """How fast a step is computed."""
+        return self._speed
 
     def validation_step(self, batch: ClipBatch, batch_idx: int) -> Evaluation:
         """Predict every frame after the context, recursively, for callbacks to measure and show."""

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from vidpred import kernels
 from vidpred.errors import SettingError
 from vidpred.kernels.channels_last import to_channels_last
-from vidpred.kernels.convolution import Convolution
 
 CompileMode = Literal["off", "default", "reduce-overhead", "max-autotune"]
 
@@ -21,7 +21,8 @@ class Speed:
     """How training is computed; None is the fastest safe choice for the device at hand.
 
     Half precision is the trainer's own option (`trainer.precision`); the losses are computed in
-    float32 under all of them.
+    float32 under all of them. VIDPRED_KERNELS=0 in the environment turns `winograd`,
+    `native_kernels` and `keep_freed_memory` off.
 
     Attributes:
         channels_last: Keep weights and feature maps with the channels innermost, as tensor cores
@@ -31,16 +32,17 @@ class Speed:
             batches. None: `off`, until it has been measured on a GPU; on a CPU the convolutions
             that take the time are the same, and the compilation takes a minute.
         winograd: Compute wide convolutions by `vidpred.kernels`, with a fraction of the
-            products, where nothing is compiled. In training it keeps what its tiles saw: 2 (3 x 3),
-            4 (5 x 5) or 12 (7 x 7) times a layer's input. None: on the CPU, which it serves alone.
+            products, where nothing is compiled. In training it keeps the transformed inputs: 2
+            (3 x 3), 4 (5 x 5) or 12 (7 x 7) times a layer's input. None: on the CPU, the only
+            device that it serves.
         native_kernels: Let the system's C compiler build Winograd's transforms for this processor,
             once, a second or two for each size of kernel; without one they are matrix products,
             which take about twice the time. None: on the CPU.
         fused_optimizers: One kernel for all weights, for torch's own optimisers that have it. None:
             on CPU and CUDA.
         keep_freed_memory: Keep memory for the next layer instead of giving it to the system and
-            having it zeroed again, in the whole process and for good; see
-            `vidpred.kernels.allocator`. None: on the CPU.
+            having it zeroed again. It holds for the whole process, so `vidpred fit` does it, not
+            the task; in Python call `vidpred.kernels.keep_freed_memory`. None: on the CPU.
         late_finite_check: Read a batch late whether the loss was finite, so that the device never
             waits; see `FiniteCheck`. None: on CUDA.
     """
@@ -72,13 +74,15 @@ class Speed:
                 "expected default or off"
             )
         known = device.type in ("cpu", "cuda")
+        fast = kernels.enabled(default=True)
+        cpu = device.type == "cpu"
         return Decided(
             channels_last=_first(self.channels_last, known),
             compile=self.compile or "off",
-            winograd=_first(self.winograd, device.type == "cpu"),
-            native_kernels=_first(self.native_kernels, device.type == "cpu"),
+            winograd=fast and _first(self.winograd, cpu),
+            native_kernels=fast and _first(self.native_kernels, cpu),
             fused_optimizers=_first(self.fused_optimizers, known),
-            keep_freed_memory=_first(self.keep_freed_memory, device.type == "cpu"),
+            keep_freed_memory=fast and _first(self.keep_freed_memory, cpu),
             late_finite_check=_first(self.late_finite_check, cuda),
         )
 
@@ -132,10 +136,10 @@ def prepare(network: nn.Module, speed: Decided) -> None:
     """Bring a network into the form that is wanted, in place; its state's names stay."""
     if speed.channels_last:
         to_channels_last(network)
-    for module in network.modules():
-        if isinstance(module, Convolution):
-            module.winograd = speed.winograd
-            module.native_kernels = speed.native_kernels
+    if speed.winograd and speed.compile == "off":
+        kernels.accelerate(network, native=speed.native_kernels)
+    else:
+        kernels.restore(network)
 
 
 def fused(optimizer: Optimizer) -> Optimizer:

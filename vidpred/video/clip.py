@@ -73,6 +73,7 @@ class DecodedClip:
             self._cuttable = (
                 orientation == UPRIGHT
                 and first.format.name in _CUTTABLE
+                and all(_is_plain(frame, first) for frame in self._frames)
                 # Odd sizes take another way through FFmpeg, which smooths over the colours.
                 and first.height % 2 == first.width % 2 == 0
             )
@@ -155,13 +156,30 @@ class DecodedClip:
                     windows[index, patch, :, :width] = source[
                         row : row + height, column : column + width
                     ]
-        stack.colorspace, stack.color_range = frames[0].colorspace, frames[0].color_range
+        first = frames[0]
+        stack.colorspace, stack.color_range = first.colorspace, first.color_range
+        stack.color_primaries, stack.color_trc = first.color_primaries, first.color_trc
         pixels = self._convert.stored(stack).reshape(len(frames), len(corners), high, wide, 3)
         patches = np.empty((len(corners), len(frames), *size, 3), np.uint8)
         for patch, ((top, left), (row, column)) in enumerate(zip(corners, begins, strict=True)):
             y, x = top - row, left - column
             patches[patch] = pixels[:, patch, y : y + size[0], x : x + size[1]]
         return patches
+
+
+def _is_plain(frame: av.VideoFrame | Pixels, first: av.VideoFrame) -> bool:
+    """Tell a frame that is converted like the first one, each pair of rows alone.
+
+    Of interlaced frames FFmpeg converts the two fields apart, so that rows which share a color
+    sample are two rows from each other.
+    """
+    return (
+        isinstance(frame, av.VideoFrame)
+        and not frame.interlaced_frame
+        and frame.format.name == first.format.name
+        and (frame.colorspace, frame.color_range) == (first.colorspace, first.color_range)
+        and (frame.color_primaries, frame.color_trc) == (first.color_primaries, first.color_trc)
+    )
 
 
 def _as_rows(plane: VideoPlane) -> Pixels:

@@ -1,5 +1,7 @@
 """Opened video files: which stream is read, and how FFmpeg's errors become ours."""
 
+import errno
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,10 +12,26 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Disposition
 
-from vidpred.errors import VideoError
+from vidpred.errors import AccessError, VideoError, is_system_error
 
 MAX_PIXELS = 2**27
 """Pixels of a frame, 16384 x 8192: a damaged header must not make us ask for all memory."""
+
+
+_CHECKED = 2**30
+"""Bytes of a file that are read again where FFmpeg failed: 1 GiB, the whole of most videos."""
+
+_BEHIND_THE_LAST = 2**22
+"""Bytes behind the last packet that are read again at the end of a file: more than FFmpeg's."""
+
+_SYSTEM = frozenset(
+    {errno.EACCES, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT}
+)
+"""Numbers of errors that FFmpeg passes on from the system and never gives for damage."""
+
+
+_STILL_WEBP = "webp_pipe"
+"""FFmpeg's reader of WebP; of an animation it gives one packet that no decoder takes."""
 
 
 @contextmanager
@@ -42,6 +60,12 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, av.VideoStream]]:
             container_options={"protocol_whitelist": "file"},
         ) as container,
     ):
+        if container.format.name == _STILL_WEBP and _is_animated_webp(path):
+            raise VideoError(
+                path,
+                "it is an animated WebP, which this FFmpeg cannot read; convert it to GIF, MP4 or "
+                "a folder of PNG frames (Pillow reads it, and webpmux)",
+            )
         stream = choose_stream(path, container)
         # One thread: loaders run many workers, and each frame is small.
         stream.codec_context.thread_type = ThreadType.NONE
@@ -57,10 +81,15 @@ def demux(
     Empty packets before the end repeat the picture before them (Theora writes them, and programs
     that record screens): there is nothing to decode in them, and a decoder takes the first one for
     the end.
+
+    Raises:
+        AccessError: When the end is none, but a reading that failed.
     """
     last: av.Packet[av.VideoStream] | None = None
+    end = 0
     try:
         for packet in container.demux(stream):
+            end = max(end, (packet.pos or 0) + packet.size)
             if packet.size:
                 yield packet
             else:
@@ -69,6 +98,9 @@ def demux(
         # PyAV 18.1, where a damaged transport stream announces a further stream on its way: raised
         # after the last packet of ours.
         return
+    # FFmpeg takes a reading that fails for the end of the file: what follows the last packet shows
+    # the truth.
+    require_given(Path(container.name), end, _BEHIND_THE_LAST)
     if last is not None:
         yield last
 
@@ -97,10 +129,63 @@ def ffmpeg_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except FFmpegError as error:
+        require_given(path)
+        if error.errno in _SYSTEM:
+            raise _not_given(path, error.strerror or str(error)) from error
         reason = error.strerror or type(error).__name__
+        if error.errno in (errno.EOPNOTSUPP, errno.ENOSYS):
+            raise VideoError(
+                path,
+                f"this FFmpeg cannot convert how its colors are stored ({reason}); encode it "
+                "again, as H.264 with BT.709",
+            ) from error
         raise VideoError(
             path, f"FFmpeg cannot read it ({reason}); it is damaged or no video, fetch it again"
         ) from error
+
+
+def require_given(path: Path, start: int = 0, amount: int = _CHECKED) -> None:
+    """Make sure that a reading failed because of the file and not because of the system.
+
+    FFmpeg takes a read that fails for the end of the file, and tells a failing disk from damage by
+    the same number; so the bytes are read again.
+
+    Args:
+        path: The file.
+        start: First byte that is read.
+        amount: Bytes that are read at most.
+
+    Raises:
+        AccessError: When the system does not give them.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return
+        with path.open("rb", buffering=0) as file:
+            file.seek(start)
+            while amount > 0 and (piece := file.read(min(amount, 2**20))):
+                amount -= len(piece)
+    except OSError as error:
+        if is_system_error(error):
+            raise _not_given(path, error.strerror or str(error)) from error
+
+
+def _is_animated_webp(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            head = file.read(21)
+    except OSError:
+        return False
+    # A header chunk "VP8X" whose second bit says that there are several pictures.
+    return len(head) == 21 and head[8:16] == b"WEBPVP8X" and bool(head[20] & 2)
+
+
+def _not_given(path: Path, reason: str) -> AccessError:
+    return AccessError(
+        path,
+        f"the system does not give it ({reason}); this says nothing about the video: look after "
+        "permissions, the disk or the network drive, and try again",
+    )
 
 
 def choose_stream(path: Path, container: InputContainer) -> av.VideoStream:
@@ -124,9 +209,18 @@ def choose_stream(path: Path, container: InputContainer) -> av.VideoStream:
 
 
 def _require_file(path: Path) -> None:
-    if path.is_dir():
-        raise VideoError(path, "it is a folder; expected a video file")
-    if not path.exists():
-        raise VideoError(path, "there is no such file")
-    if path.stat().st_size == 0:
-        raise VideoError(path, "the file is empty (0 bytes); fetch it again")
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise VideoError(path, "it is a folder; expected a video file")
+        if not stat.S_ISREG(mode):  # opening a pipe would wait for its other end
+            raise VideoError(path, "it is a pipe or a device; expected a video file")
+        with path.open("rb", buffering=0) as file:
+            if not file.read(1):
+                raise VideoError(path, "the file is empty (0 bytes); fetch it again")
+    except OSError as error:
+        if is_system_error(error):
+            raise _not_given(path, error.strerror or str(error)) from error
+        if error.errno == errno.ENOENT:
+            raise VideoError(path, "there is no such file") from error
+        raise VideoError(path, f"it cannot be opened ({error.strerror})") from error

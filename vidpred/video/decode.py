@@ -20,8 +20,9 @@ from torch import Tensor
 
 from vidpred.errors import VideoError
 from vidpred.video.clip import DecodedClip, RgbConverter
+from vidpred.video.folders import find_images
 from vidpred.video.frames import find_frames, require_clip
-from vidpred.video.images import find_images, read_images
+from vidpred.video.images import read_images
 from vidpred.video.info import VideoInfo
 from vidpred.video.orientation import orientation_of
 

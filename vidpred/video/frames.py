@@ -14,7 +14,7 @@ from av.video.frame import PictureType
 
 from vidpred.errors import VideoError
 from vidpred.ops.checks import require_positive
-from vidpred.video.container import decode, demux, open_video
+from vidpred.video.container import decode, demux, open_video, require_given
 from vidpred.video.info import Clock, VideoInfo
 from vidpred.video.probe import probe
 
@@ -216,6 +216,7 @@ def _from_beginning(
             done += 1
             if done == len(wanted):
                 return
+    require_given(path)
     raise VideoError(
         path,
         f"it has {index + 1} frames, and frames {wanted[0]} to {wanted[-1]} were asked for; "

@@ -1,21 +1,27 @@
 """Frames of one clip in image files."""
 
-import re
 import struct
 import zlib
-from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from vidpred.errors import VideoError
-
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
+from vidpred.errors import AccessError, VideoError, is_system_error
 
 _MODES = {"1": "L", "L": "L", "LA": "L", "RGB": "RGB", "RGBA": "RGB", "P": "RGB", "PA": "RGB"}
+_ORIENTATION = 0x0112  # EXIF's number of this entry
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_BIT_DEPTH = 24  # byte of the file at which the header chunk, always the first, tells it
 
@@ -28,96 +34,43 @@ _DAMAGE = (
 # fmt: on
 
 
-def find_images(folder: Path) -> list[Path]:
-    """Give the frames of a folder in order; other files in it are passed over.
-
-    Raises:
-        VideoError: When there is none, or their names do not tell one order.
-    """
-    try:
-        images = [
-            file
-            for file in folder.iterdir()
-            if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")
-        ]
-    except OSError as error:
-        raise VideoError(folder, f"the folder cannot be opened ({error.strerror})") from error
-    if not images:
-        raise VideoError(
-            folder,
-            "it is a folder without PNG or JPEG frames; expected a video file or such a folder",
-        )
-    return in_order(images)
-
-
-def in_order(files: Iterable[Path]) -> list[Path]:
-    """Sort frames by the numbers in their names, so that frame2 comes before frame10.
-
-    Args:
-        files: Images of one clip.
-
-    Raises:
-        VideoError: When the names do not tell one order: two of them hold the same numbers, or
-            they differ in more than numbers (two series in one folder).
-    """
-    ordered = sorted(files, key=lambda file: (_natural(file.stem), file.name))
-    for file, following in pairwise(ordered):
-        key, next_key = _natural(file.stem), _natural(following.stem)
-        if key == next_key:
-            raise VideoError(
-                file.parent,
-                f"{file.name!r} and {following.name!r} are two files for one frame; "
-                "expected one file a frame, remove one of them",
-            )
-        if key[::2] != next_key[::2]:
-            raise VideoError(
-                file.parent,
-                f"{file.name!r} and {following.name!r} differ in more than "
-                "numbers, so their order is unknown; expected one series, as 0001.png 0002.png",
-            )
-    return ordered
-
-
-def _natural(stem: str) -> list[str | int]:
-    """Split a name into text and numbers in turn, text first."""
-    parts = re.split(r"(\d+)", stem)
-    return [int(part) if index % 2 else part for index, part in enumerate(parts)]
-
-
 def read_images(files: Sequence[Path]) -> npt.NDArray[np.uint8]:
     """Read PNG or JPEG files as the frames of one clip.
 
-    Transparency is dropped, palettes are resolved; a rotation that a file asks viewers for is not
-    applied.
+    Transparency is dropped, palettes are resolved, and frames are turned upright as viewers show
+    them (EXIF). Gray frames among RGB ones become RGB: programs that make files small store a frame
+    without color as gray.
 
     Args:
         files: In order, at least one, all in one folder.
 
     Returns:
-        Shape (T, H, W, C); C is 3 (RGB), or 1 when the images are grey.
+        Shape (T, H, W, C); C is 3 (RGB), or 1 when all images are gray.
 
     Raises:
-        VideoError: For files that are damaged or no 8-bit image, and frames that differ in size or
-            in colour.
+        AccessError: When the system does not give a file.
+        VideoError: For files that are damaged or no 8-bit image, and frames that differ in size.
     """
     first = read_image(files[0])
     frames = np.empty((len(files), *first.shape), np.uint8)
     frames[0] = first
     for index, file in enumerate(files[1:], start=1):
         frame = read_image(file)
-        if frame.shape != first.shape:
+        if frame.shape[:2] != first.shape[:2]:
             raise VideoError(
                 file,
                 f"{_size_in_words(frame)}, and {files[0].name} is {_size_in_words(first)}; "
-                "expected frames of one size and colour in a clip",
+                "expected frames of one size in a clip",
             )
-        frames[index] = frame
+        if frame.shape[2] > frames.shape[3]:
+            frames = frames.repeat(frame.shape[2], axis=3)
+        frames[index] = frame  # a gray one fills all channels
     return frames
 
 
 def _size_in_words(frame: npt.NDArray[np.uint8]) -> str:
     height, width, channels = frame.shape
-    return f"{width} x {height} pixels, {'grey' if channels == 1 else 'RGB'}"
+    return f"{width} x {height} pixels, {'gray' if channels == 1 else 'RGB'}"
 
 
 def read_image(file: Path) -> npt.NDArray[np.uint8]:
@@ -132,12 +85,18 @@ def read_image(file: Path) -> npt.NDArray[np.uint8]:
                 _require_plain(file, image, deep)
                 # Straight to RGB, Pillow warns of a palette that holds transparency.
                 flat = image.convert("RGBA") if image.mode == "P" else image
-                pixels = np.asarray(flat.convert(_MODES[image.mode]))
+                flat = flat.convert(_MODES[image.mode])
+                turn = _TURNS.get(_orientation(image))
+                pixels = np.asarray(flat if turn is None else flat.transpose(turn))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise VideoError(
             file, f"{error}; expected a frame of at most {Image.MAX_IMAGE_PIXELS} pixels"
         ) from error
     except _DAMAGE as error:
+        if isinstance(error, OSError) and is_system_error(error):
+            raise AccessError(
+                file, f"the system does not give it ({error.strerror}); try again later"
+            ) from error
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         if isinstance(error, UnidentifiedImageError):
             reason = "empty" if file.stat().st_size == 0 else "neither PNG nor JPEG inside"
@@ -145,6 +104,14 @@ def read_image(file: Path) -> npt.NDArray[np.uint8]:
             file, f"cannot be read ({reason}); expected a whole PNG or JPEG, write it again"
         ) from error
     return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def _orientation(image: Image.Image) -> int:
+    """Give how a file asks viewers to turn it, as EXIF counts; 1 is upright."""
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # what a note says about a picture must not make the picture unreadable
+        return 1
 
 
 def _require_plain(file: Path, image: Image.Image, deep: bool) -> None:

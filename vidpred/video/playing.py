@@ -22,7 +22,8 @@ from av.video.frame import PictureType
 from vidpred.errors import VideoError
 from vidpred.video.clip import Pixels, RgbConverter
 from vidpred.video.container import demux, open_video
-from vidpred.video.images import find_images, read_image
+from vidpred.video.folders import find_images, gaps
+from vidpred.video.images import read_image
 from vidpred.video.orientation import orientation_of
 from vidpred.video.packets import stores_display_times
 from vidpred.video.pipe import PIPE, RawVideo, open_pipe
@@ -32,6 +33,9 @@ logger = logging.getLogger(__name__)
 
 UNSPECIFIED = 2
 """FFmpeg's number for a colour space, primaries or transfer that is not specified."""
+
+
+_ROUNDING = Fraction(1, 1000)  # s
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,8 @@ class PlayedFrame:
     """One frame, converted to RGB when it is first looked at.
 
     Attributes:
-        time: Seconds after the beginning at which it is shown.
+        time: Seconds on a player's clock at which it is shown: zero is where the file begins, with
+            its sound, which may be before the first picture.
         look: How it is shown; the same for all frames of one size.
         sound: Whether neither it nor what it builds on is damaged.
     """
@@ -123,7 +128,8 @@ def last_moment(path: Path) -> Fraction | None:
     """
     with open_video(path) as (container, stream):
         if stream.duration is not None and stream.time_base is not None:
-            return stream.duration * stream.time_base
+            late = (stream.start_time or 0) - _origin(container, stream)
+            return (stream.duration + late) * stream.time_base
         return None if container.duration is None else Fraction(container.duration, av.time_base)
 
 
@@ -148,7 +154,7 @@ def time_of_frame(path: Path, index: int) -> Fraction | None:
     with open_video(path) as (container, stream):
         if stream.time_base is None or not stores_display_times(container, stream):
             return None
-        return (int(stamps[index]) - (stream.start_time or 0)) * stream.time_base
+        return (int(stamps[index]) - _origin(container, stream)) * stream.time_base
 
 
 def past_the_last(path: Path, index: int, count: int) -> VideoError:
@@ -160,6 +166,8 @@ def past_the_last(path: Path, index: int, count: int) -> VideoError:
 
 def _play_images(folder: Path, start: Fraction, fps: Fraction) -> Iterator[PlayedFrame]:
     files = find_images(folder)
+    if (missing := gaps([file.name for file in files])) is not None:
+        logger.warning("%s: %s", folder, missing)
     look: Look | None = None
     for index in range(min(int(start * fps), len(files) - 1), len(files)):
         pixels = read_image(files[index])
@@ -183,7 +191,8 @@ def _play_stream(
 ) -> Iterator[PlayedFrame]:
     with opening as (container, stream):
         timed = stores_display_times(container, stream)
-        yield from _played(path, stream, _decode(container, stream), fps, timed=timed)
+        origin = _origin(container, stream) if timed else None
+        yield from _played(path, stream, _decode(container, stream), fps, origin)
 
 
 def _from_key_frame(
@@ -192,7 +201,7 @@ def _from_key_frame(
     """Give the frames from a key frame near `start` on; None when none is found."""
     if stream.time_base is None or not stores_display_times(container, stream):
         return None
-    offset = int(start / stream.time_base) + (stream.start_time or 0)
+    offset = int(start / stream.time_base) + _origin(container, stream)
     frames = _decode(container, stream)
     try:
         container.seek(offset, stream=stream)
@@ -210,7 +219,20 @@ def _from_key_frame(
         yield first
         yield from frames
 
-    return _played(path, stream, from_there(), fps, timed=True)
+    return _played(path, stream, from_there(), fps, _origin(container, stream))
+
+
+def _origin(container: InputContainer, stream: av.VideoStream) -> int:
+    """Give the time stamp at which a player's clock shows zero.
+
+    That is where the first of all streams begins: pictures may come later than sound.
+    """
+    own = stream.start_time or 0
+    if container.start_time is None or stream.time_base is None:
+        return own
+    first = Fraction(container.start_time, av.time_base) / stream.time_base
+    # The container's is rounded to microseconds.
+    return own if abs(first - own) * stream.time_base < _ROUNDING else round(first)
 
 
 def _decode(
@@ -237,16 +259,18 @@ def _played(
     stream: av.VideoStream,
     frames: Iterator[tuple[av.VideoFrame, bool]],
     fps: Fraction,
-    *,
-    timed: bool,
+    origin: int | None,
 ) -> Iterator[PlayedFrame]:
+    """Give frames with their times; they are counted where `origin` is None."""
     convert = RgbConverter(path)
     fps = Fraction(stream.average_rate or stream.guessed_rate or fps)
-    unit, origin = stream.time_base if timed else None, stream.start_time or 0
+    unit = stream.time_base
     look: Look | None = None
     time = -1 / fps
     for frame, sound in frames:
-        stamp = None if frame.pts is None or unit is None else (frame.pts - origin) * unit
+        stamp: Fraction | None = None
+        if origin is not None and unit is not None and frame.pts is not None:
+            stamp = (frame.pts - origin) * unit
         # Without time stamps, as in elementary streams, or with wrong ones, frames are counted.
         time = stamp if stamp is not None and stamp > time else time + 1 / fps
         seen = _look(frame, stream, fps)

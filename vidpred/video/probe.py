@@ -8,7 +8,8 @@ from av.error import FFmpegError
 
 from vidpred.errors import VideoError
 from vidpred.video.container import decode, demux, open_video
-from vidpred.video.images import find_images, read_image
+from vidpred.video.folders import find_images
+from vidpred.video.images import read_image
 from vidpred.video.info import Clock, VideoInfo, pack
 from vidpred.video.orientation import UPRIGHT, Orientation, orientation_of
 from vidpred.video.packets import PacketFacts, decoding_times, display_times, look_into

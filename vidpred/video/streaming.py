@@ -69,20 +69,24 @@ def streaming(path: Path, look: Look) -> Iterator[VideoSink]:
         replacing(path) as temporary,
         av.open(str(temporary.absolute()), mode="w", options=_muxing(path)) as container,
     ):
-        sink = _GifSink(container, look) if path.suffix == ".gif" else _Sink(container, look, path)
+        sink = (
+            _GifSink(container, look)
+            if path.suffix.lower() == ".gif"
+            else _Sink(container, look, path)
+        )
         yield sink
         sink.finish()
 
 
 def _muxing(path: Path) -> dict[str, str]:
-    return {"movflags": "+faststart"} if path.suffix == ".mp4" else {}
+    return {"movflags": "+faststart"} if path.suffix.lower() == ".mp4" else {}
 
 
 class _Sink:
     """H.264 or VP9."""
 
     def __init__(self, container: av.container.OutputContainer, look: Look, path: Path) -> None:
-        mp4 = path.suffix == ".mp4"
+        mp4 = path.suffix.lower() == ".mp4"
         odd = look.height % 2 or look.width % 2
         self._container = container
         self._look = look = _storable(look) if mp4 else _square(_storable(look))

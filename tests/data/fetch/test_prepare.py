@@ -8,18 +8,18 @@ import pytest
 import yaml
 from filelock import FileLock
 from http_site import Reply, Site, serving
-from rar_writer import write_rar5
 
 from vidpred.cli.prepare import add_prepare_parser
 from vidpred.data import UCF101DataModule
 from vidpred.data.fetch.prepare_ucf101 import (
+    DEFAULT_VIDEOS,
     OFFICIAL_LISTS,
     OFFICIAL_VIDEOS,
     Prepared,
     custom_source,
     prepare_ucf101,
 )
-from vidpred.data.fetch.rar import rar_readers
+from vidpred.data.fetch.rar_programs import rar_readers
 from vidpred.data.ucf101 import LIST_DIR, VIDEO_DIR
 from vidpred.errors import DataError
 
@@ -142,28 +142,39 @@ def test_archives_can_be_kept_and_come_from_the_disk(site: Site, tmp_path: Path)
     assert sorted(contents(kept)) == ["lists.zip", "videos.zip"]
 
 
-@pytest.mark.skipif(not rar_readers(), reason="nothing here reads RAR")
-def test_a_rar_of_real_videos(real_data: Path, tmp_path: Path) -> None:
+def test_a_zip_of_real_videos_as_the_default_is(real_data: Path, tmp_path: Path) -> None:
+    """All videos in one folder; each goes into the folder of its class."""
     folder = real_data / "ucf101" / VIDEO_DIR
     some = sorted(folder.glob("*/*.avi"))[::60]
-    videos = {f"UCF-101/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in some}
-    (tmp_path / "UCF101.rar").write_bytes(write_rar5(videos))
+    videos = {f"UCF101/{path.name}": path.read_bytes() for path in some}
+    (tmp_path / "UCF101_videos.zip").write_bytes(write_zip(videos))
     lists = tmp_path / "lists.zip"
     lists.write_bytes(write_zip(below(real_data / "ucf101" / LIST_DIR, "ucfTrainTestlist/")))
-    done = prepare_ucf101(tmp_path / "ucf101", videos=tmp_path / "UCF101.rar", lists=lists)
+    done = prepare_ucf101(tmp_path / "ucf101", videos=tmp_path / "UCF101_videos.zip", lists=lists)
     assert (done.videos, done.lists) == (len(some), 7)
-    for path in some:
-        there = tmp_path / "ucf101" / VIDEO_DIR / path.relative_to(folder)
-        assert there.read_bytes() == path.read_bytes()
+    there = {path.name: path.read_bytes() for path in (tmp_path / "ucf101").rglob("*.avi")}
+    assert there == {path.name: path.read_bytes() for path in some}
+
+
+@pytest.mark.skipif(not rar_readers(), reason="no program that reads RAR is installed")
+def test_a_rar_of_videos(tmp_path: Path) -> None:
+    archive = Path(__file__).parent / "rar" / "videos5.rar"
+    lists = tmp_path / "lists.zip"
+    lists.write_bytes(write_zip(LISTS))
+    done = prepare_ucf101(tmp_path / "ucf101", videos=archive, lists=lists)
+    assert (done.videos, done.lists) == (2, 2)
+    assert contents(tmp_path / "ucf101" / VIDEO_DIR) == {
+        "A/v_A_g01_c01.avi": b"one",
+        "A/v_A_g08_c01.avi": b"two",
+    }
 
 
 def test_without_a_reader_of_rar_nothing_is_fetched(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setitem(__import__("sys").modules, "libarchive", None)
     videos = custom_source(f"{site.address}/UCF101.rar")
-    with pytest.raises(DataError, match="nothing here reads it: install one of: libarchive"):
+    with pytest.raises(DataError, match="nothing here reads it: install one of: bsdtar"):
         prepare_ucf101(tmp_path / "ucf101", videos=videos)
     assert site.ranges == []
 
@@ -237,6 +248,21 @@ def test_a_hash_of_a_file_on_the_disk_is_checked(tmp_path: Path) -> None:
 def test_the_card_says_what_is_fetched() -> None:
     card = Path(__file__).parents[3] / "datasets" / "ucf101" / "card.yaml"
     archives = yaml.safe_load(card.read_text(encoding="utf-8"))["archives"]
-    for name, remote in (("videos", OFFICIAL_VIDEOS), ("lists", OFFICIAL_LISTS)):
+    for name, remote in (
+        ("videos", DEFAULT_VIDEOS),
+        ("lists", OFFICIAL_LISTS),
+        ("official", OFFICIAL_VIDEOS),
+    ):
         facts = (remote.address, remote.size, remote.sha256 or "unknown")
         assert tuple(archives[name].values()) == facts
+
+
+def test_what_is_fetched_by_default_has_a_known_hash() -> None:
+    for remote in (DEFAULT_VIDEOS, OFFICIAL_LISTS):
+        assert remote.size
+        assert len(remote.sha256 or "") == 64
+
+
+def test_the_videos_are_named_once(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="both name the videos; give one of them"):
+        run(str(tmp_path), "--official-rar", "--videos=x.zip")

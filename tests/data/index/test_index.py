@@ -171,7 +171,9 @@ def test_the_folder_of_the_index_can_be_chosen(
     assert sorted(root.rglob("*")) == before  # nothing is written into the data set
     monkeypatch.delenv("VIDPRED_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))  # as freedesktop.org has it
-    assert "vidpred" in cache_folder().parts
+    cached = cache_folder()
+    assert cached is not None
+    assert "vidpred" in cached.parts
 
 
 def test_links_are_followed_once_and_hidden_files_left_out(root: Path, tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def test_clips_without_pictures_are_said_so(home: Path) -> None:
     assert all(not card["pictures"]["video"] and not card["pictures"]["strip"] for card in cards)
     shown = clip_cards(compare(read_results([home]), resamples=100))
     assert all(card["pictures"]["video"].startswith("data:video/mp4;base64,") for card in shown)
-    assert all(card["pictures"]["strip"].startswith("data:image/jpeg;base64,") for card in shown)
+    assert all(card["pictures"]["strip"].startswith("data:image/png;base64,") for card in shown)
     assert all("copy_last" in card["pictures"]["strip_alt"] for card in shown)
 
 

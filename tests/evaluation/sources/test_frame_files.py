@@ -209,15 +209,23 @@ def test_a_bomb_is_refused_by_pillows_limit(clip: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("shape", "said"),
     [
-        ((8, 12), r"12 x 8 pixels, grey, and 1\.png is 10 x 8 pixels, grey"),
-        ((10, 8), r"8 x 10 pixels, grey, and 1\.png is 10 x 8 pixels, grey"),
-        ((8, 10, 3), r"10 x 8 pixels, RGB, and 1\.png is 10 x 8 pixels, grey"),
+        ((8, 12), r"12 x 8 pixels, gray, and 1\.png is 10 x 8 pixels, gray"),
+        ((10, 8), r"8 x 10 pixels, gray, and 1\.png is 10 x 8 pixels, gray"),
+        ((8, 12, 3), r"12 x 8 pixels, RGB, and 1\.png is 10 x 8 pixels, gray"),
     ],
 )
 def test_frames_of_two_forms_are_refused(clip: Path, shape: tuple[int, ...], said: str) -> None:
     Image.fromarray(GREY).save(clip / "1.png")
     Image.fromarray(np.zeros(shape, np.uint8)).save(clip / "2.png")
     refused(clip, rf"2\.png: {said}; expected frames of one size")
+
+
+@pytest.mark.parametrize("colored", [0, 1, 2])
+def test_gray_frames_among_colored_ones_become_rgb(clip: Path, colored: int) -> None:
+    for index in range(3):
+        Image.fromarray(COLOUR if index == colored else GREY).save(clip / f"{index}.png")
+    expected = [COLOUR if index == colored else GREY[..., None].repeat(3, 2) for index in range(3)]
+    assert np.array_equal(read(clip).permute(0, 2, 3, 1).numpy(), np.stack(expected))
 
 
 @pytest.mark.parametrize(
@@ -410,7 +418,7 @@ def write_cut(path: Path, first: int) -> None:
 def test_pictures_that_a_file_hides_do_not_count(clip: Path) -> None:
     write_cut(clip / "x.mp4", 3)
     shown = read(clip)
-    assert probe(clip / "x.mp4").num_frames == 10
+    assert probe(clip / "x.mp4").num_frames == 7
     assert len(shown) == 7
     folder = ClipFolder(clip.parent)
     assert torch.equal(folder.read_pred("the clip", 7), shown.float() / 255)

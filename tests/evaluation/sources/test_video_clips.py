@@ -86,7 +86,7 @@ def test_folders_of_videos_serve_too(tmp_path: Path) -> None:
     write_video(tmp_path / "deep" / "a.mp4", frames)
     folder = {"class_path": "vidpred.evaluation.FolderVideos"}
     assert list(loaded(VideoClips(protocol(videos=folder), tmp_path))) == ["deep__a.mp4+00000"]
-    with pytest.raises(DataError, match="no video"):
+    with pytest.raises(DataError, match="there is no such folder"):
         VideoClips(protocol(videos=folder), tmp_path / "none")
 
 

@@ -2,15 +2,17 @@
 
 import random
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from vidpred.data.doctor.findings import Finding, PhaseProgress
 from vidpred.data.doctor.video_files import in_parallel
 from vidpred.data.index.video_index import VideoIndex
-from vidpred.errors import VideoError
+from vidpred.errors import AccessError, VideoError
 from vidpred.video import VideoInfo, check_clip, count_frames
+
+T = TypeVar("T")
 
 TOLERATED_LOSS = 0.02
 """Share of packets that may give no picture: an encoder marks some as not coded."""
@@ -26,6 +28,7 @@ class Decoded:
         damaged: Reasons by path below the root.
         fewer: Number of pictures of the whole ones, where it is not the number of packets.
         sound: Videos that were decoded whole now, without a fault.
+        not_given: Videos that the system did not give, with the reason; nothing is known of them.
     """
 
     heads: int = 0
@@ -33,6 +36,7 @@ class Decoded:
     damaged: dict[str, str] = field(default_factory=dict)
     fewer: dict[str, int] = field(default_factory=dict)
     sound: set[str] = field(default_factory=set)
+    not_given: dict[str, str] = field(default_factory=dict)
 
 
 def decode(
@@ -72,25 +76,32 @@ def decode(
     heads = {name for name, value in index.remembered("head").items() if value == frames}
     result = Decoded()
 
-    def read_whole(name: str) -> tuple[int, str | None]:
-        return _decode_whole(index.root / name, infos[name].num_frames)
+    def read_whole(name: str) -> tuple[int, str | None] | AccessError:
+        try:
+            return _decode_whole(index.root / name, infos[name].num_frames)
+        except AccessError as error:
+            return error
 
-    def read_head(name: str) -> str | None:
+    def read_head(name: str) -> str | AccessError | None:
         try:
             check_clip(index.root / name, 0, frames)
+        except AccessError as error:
+            return error
         except VideoError as error:
             return error.problem
         return None
 
     left = [name for name in names if name in to_read and (name not in known or name in suspects)]
     phase = "Decoding whole videos"
-    for found in in_parallel(left, read_whole, phase=phase, workers=workers, progress=progress):
+    for some_read in in_parallel(left, read_whole, phase=phase, workers=workers, progress=progress):
+        found = _given(some_read, result)
         index.remember("decoded", {name: list(value) for name, value in found.items()})
         known.update(found)
         result.sound |= {name for name, (_, problem) in found.items() if problem is None}
     left = [name for name in names if name not in heads and name not in known]
     phase = "Decoding first frames"
-    for problems in in_parallel(left, read_head, phase=phase, workers=workers, progress=progress):
+    for heads_read in in_parallel(left, read_head, phase=phase, workers=workers, progress=progress):
+        problems = _given(heads_read, result)
         # Those with a problem are read again next time: there are few, and the reason is needed.
         good = {name: frames for name, problem in problems.items() if problem is None}
         index.remember("head", good)
@@ -102,6 +113,12 @@ def decode(
             result.whole += 1
             _judge(result, name, infos[name].num_frames, *known[name])
     return result
+
+
+def _given(found: Mapping[str, T | AccessError], result: Decoded) -> dict[str, T]:
+    """Leave out what the system did not give."""
+    result.not_given |= {n: e.problem for n, e in found.items() if isinstance(e, AccessError)}
+    return {name: value for name, value in found.items() if not isinstance(value, AccessError)}
 
 
 def decoding_findings(decoded: Decoded, infos: Mapping[str, VideoInfo]) -> list[Finding]:
@@ -136,12 +153,18 @@ def decoding_findings(decoded: Decoded, infos: Mapping[str, VideoInfo]) -> list[
 def _decode_whole(path: Path, packets: int) -> tuple[int, str | None]:
     """Give the number of pictures, and what is wrong with them."""
     try:
-        with suppress(VideoError):  # also when there are fewer pictures than packets
+        try:
             check_clip(path, 0, packets)
             return packets, None
+        except AccessError:
+            raise
+        except VideoError:  # also when there are fewer pictures than packets
+            pass
         pictures = count_frames(path)
         if pictures:
             check_clip(path, 0, pictures)
+    except AccessError:
+        raise
     except VideoError as error:
         return 0, error.problem
     return pictures, None

@@ -14,12 +14,12 @@ from vidpred.data.doctor.disk import compare_with_disk
 from vidpred.data.doctor.findings import Diagnosis, Finding, PhaseProgress
 from vidpred.data.doctor.split_lists import examine_lists, is_ucf101, read_lists
 from vidpred.data.index.records import IndexReport, Quarantined
-from vidpred.data.index.scanning import VIDEO_SUFFIXES
 from vidpred.data.index.video_index import VideoIndex
-from vidpred.data.ucf101 import LIST_DIR, VIDEO_DIR
-from vidpred.errors import VideoError
+from vidpred.data.ucf101_layout import LIST_DIR, VIDEO_DIR
+from vidpred.errors import DataError, VideoError
 from vidpred.ops.checks import require_positive
 from vidpred.video import VideoInfo
+from vidpred.video.folders import frames_in_the_root, no_videos
 
 Layout = Literal["UCF101", "UCF101 layout", "folder"]
 
@@ -89,6 +89,7 @@ def diagnose(
         *_folder_findings(index, report),
         *doctor_files.cannot_be_opened(known, states),
         *_truncated(cut),
+        *_not_given(decoded),
         *decoding_findings(decoded, infos),
         *doctor_files.too_short(infos, frames),
         *doctor_files.odd_sizes(infos, fault=layout == "UCF101"),
@@ -140,7 +141,7 @@ def _examine_layout(
         )
     elif rows:
         # A folder that cannot be listed is a finding of the index.
-        with suppress(PermissionError):
+        with suppress(PermissionError, DataError):
             findings += compare_with_disk(rows, video_dir, known, subset=subset, official=official)
     return "UCF101" if official else "UCF101 layout", findings
 
@@ -148,13 +149,24 @@ def _examine_layout(
 def _folder_findings(index: VideoIndex, report: IndexReport) -> list[Finding]:
     findings = []
     if report.unreadable:
-        folders = tuple(f"{name}: {why}" for name, why in report.unreadable.items())
-        advice = "Correct their permissions; videos in them are not seen."
-        summary = f"{len(folders)} folders cannot be listed"
-        findings.append(Finding("layout", True, summary, folders, advice))
-    if report.total == 0:
-        advice = f"Looked at every depth for {' '.join(sorted(VIDEO_SUFFIXES))}."
-        findings.append(Finding("layout", True, "there is no video", (str(index.root),), advice))
+        items = tuple(f"{name}: {why}" for name, why in report.unreadable.items())
+        advice = (
+            "Correct permissions, or look after the disk or network drive. Nothing is remembered "
+            "of them: they are tried again."
+        )
+        summary = f"{len(items)} folders or files are not given by the system"
+        findings.append(Finding("system", True, summary, items, advice))
+    if report.frames:
+        said = frames_in_the_root(index.root, report.frames)
+        findings.append(Finding("layout", True, "the folder is one video", (said,)))
+    elif report.total == 0 and not report.unreadable:
+        said = no_videos(index.root)
+        findings.append(Finding("layout", True, "there is no video", (said,)))
+    if report.notes:
+        items = tuple(f"{name}: {note}" for name, note in report.notes.items())
+        summary = f"{len(items)} folders of frames hold something else, or lack a frame"
+        advice = "Nothing to do when this is as it is meant to be."
+        findings.append(Finding("frames", False, summary, items, advice))
     if index.in_memory:
         findings.append(
             Finding(
@@ -166,6 +178,14 @@ def _folder_findings(index: VideoIndex, report: IndexReport) -> list[Finding]:
             )
         )
     return findings
+
+
+def _not_given(decoded: Decoded) -> list[Finding]:
+    if not decoded.not_given:
+        return []
+    items = tuple(f"{name}: {why}" for name, why in decoded.not_given.items())
+    summary = f"{len(items)} videos were not given by the system while they were decoded"
+    return [Finding("system", True, summary, items, "Nothing is remembered of them; try again.")]
 
 
 def _truncated(cut: Mapping[str, str]) -> list[Finding]:

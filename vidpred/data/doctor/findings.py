@@ -8,6 +8,8 @@ from vidpred.data.index.records import Quarantined
 
 Kind = Literal[
     "layout",
+    "system",
+    "frames",
     "lists",
     "groups",
     "missing",

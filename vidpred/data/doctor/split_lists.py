@@ -69,8 +69,10 @@ def read_lists(list_dir: Path) -> tuple[dict[str, list[str]], list[str]]:
         except OSError as error:
             faults.append(f"{name}: cannot be read ({error.strerror})")
             continue
-        except DataError:
-            faults.append(f"{name}: is not UTF-8 text")
+        except DataError as error:
+            system = isinstance(error.__cause__, OSError)
+            why = f"cannot be read ({error.__cause__})" if system else "is not UTF-8 text"
+            faults.append(f"{name}: {why}")
             continue
         good = [line.split()[0] for line in lines if _ROW.fullmatch(line)]
         bad = [line for line in lines if not _ROW.fullmatch(line)]

@@ -59,10 +59,10 @@ def truncated(index: VideoIndex, names: Iterable[str]) -> dict[str, str]:
     """Find files that lack bytes which their container promises; gives the reason of each."""
     reasons = {}
     for name in names:
+        path = index.root / name
         try:
-            missing = missing_bytes(index.root / name)
-        except OSError as error:
-            reasons[name] = f"it cannot be read ({error.strerror}); check its permissions"
+            missing = 0 if path.is_dir() else missing_bytes(path)
+        except OSError:  # of the system, and met again when it is decoded
             continue
         if missing:
             reasons[name] = f"its last {missing} bytes are missing, it was cut off; fetch it again"
@@ -149,7 +149,7 @@ def duplicates(
     """Find files with equal bytes: equal size first, then equal SHA-256, which is remembered."""
     by_size: dict[int, list[str]] = defaultdict(list)
     for name, state in states.items():
-        if state.size > 0:
+        if state.size > 0 and not (index.root / name).is_dir():
             by_size[state.size].append(name)
     suspects = [name for names in by_size.values() if len(names) > 1 for name in names]
     digests = index.remembered("sha256")

@@ -1,4 +1,4 @@
-"""Readers of archives: their lists and their bytes. ZIP; for RAR see `vidpred.data.fetch.rar`."""
+"""Readers of archives, and that of ZIP; those of RAR are in `vidpred.data.fetch.rar_programs`."""
 
 import stat
 import zipfile
@@ -22,7 +22,7 @@ class Member:
         name: As it stands in the archive.
         size: Bytes when unpacked, as the archive says.
         kind: What it is; `other` is a link, a device or the like.
-        crc: CRC-32 of its bytes; None for what is no file.
+        crc: CRC-32 of its bytes; None for what is no file, and where the reader checks it itself.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""UCF101 from its own site into the layout that `UCF101DataModule` reads."""
+"""UCF101 from the web into the layout that `UCF101DataModule` reads."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -12,13 +12,24 @@ from filelock import FileLock, Timeout
 
 from vidpred.data.fetch.archive_readers import ZIP_MAGICS, Reader, ZipReader
 from vidpred.data.fetch.download import download
-from vidpred.data.fetch.rar import HOW_TO_READ_RAR, RAR_MAGICS, rar_readers
+from vidpred.data.fetch.rar_programs import HOW_TO_READ_RAR, RAR_MAGICS, rar_readers
 from vidpred.data.fetch.remote import Remote, check_file
 from vidpred.data.fetch.unpacking import Place, unpack
 from vidpred.data.ucf101 import LIST_DIR, VIDEO_DIR
 from vidpred.errors import DataError
+from vidpred.files import expand_home
 
 _MAGICS = (*RAR_MAGICS, *ZIP_MAGICS)
+
+DEFAULT_VIDEOS = Remote(
+    # Of THUMOS 2014, all videos in one folder.
+    "https://storage.googleapis.com/thumos14_files/UCF101_videos.zip",
+    # Both as recorded by TensorFlow Datasets, url_checksums/ucf101.txt.
+    size=6_960_400_115,
+    sha256="dabf56f573cd19c79e096563529fec8126a2a34e18e10c72eb621dd687532b0d",
+    magics=_MAGICS,
+)
+"""A ZIP whose hash is known, read by Python alone."""
 
 OFFICIAL_VIDEOS = Remote(
     "https://www.crcv.ucf.edu/data/UCF101/UCF101.rar",
@@ -26,6 +37,8 @@ OFFICIAL_VIDEOS = Remote(
     size=6_932_971_618,
     magics=_MAGICS,
 )
+"""The authors' own archive, a RAR, which needs an installed program."""
+
 OFFICIAL_LISTS = Remote(
     "https://www.crcv.ucf.edu/data/UCF101/UCF101TrainTestSplits-RecognitionTask.zip",
     # Both as recorded by TensorFlow Datasets, url_checksums/ucf101.txt.
@@ -73,7 +86,7 @@ def custom_source(address: str, *, sha256: str | None = None) -> Remote | Path:
         raise ValueError(f"the SHA-256 is {sha256!r}; expected 64 hexadecimal digits")
     if urlsplit(address).scheme in ("http", "https"):
         return Remote(address, sha256=sha256, magics=_MAGICS)
-    path = Path(address).expanduser()
+    path = expand_home(address)
     if sha256 is not None:
         if not path.is_file():
             raise DataError(f"{path}: there is no such archive")
@@ -84,7 +97,7 @@ def custom_source(address: str, *, sha256: str | None = None) -> Remote | Path:
 def prepare_ucf101(
     root: str | Path,
     *,
-    videos: Remote | Path = OFFICIAL_VIDEOS,
+    videos: Remote | Path = DEFAULT_VIDEOS,
     lists: Remote | Path = OFFICIAL_LISTS,
     max_unpacked_bytes: int = MAX_UNPACKED_BYTES,
     keep_archives: bool = False,
@@ -119,7 +132,7 @@ def prepare_ucf101(
     """
     if max_unpacked_bytes < 1:
         raise ValueError(f"max_unpacked_bytes is {max_unpacked_bytes}; expected at least 1")
-    root = Path(root).expanduser()
+    root = expand_home(root)
     steps = _Steps(root, max_unpacked_bytes, keep_archives, retries, timeout, progress, notice)
     wants_videos = not _is_filled(root / VIDEO_DIR)
     if wants_videos and _looks_like_rar(videos) and not rar_readers():

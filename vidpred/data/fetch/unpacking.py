@@ -254,7 +254,7 @@ def _write(path: Path, temporary: Path, member: Member, chunks: Iterator[bytes])
         if size != member.size:
             more = "more than " if size > member.size else f"{size:,} of "
             raise ReaderError(f"{member.name!r} holds {more}{member.size:,} bytes")
-        if crc != member.crc:
+        if member.crc is not None and crc != member.crc:
             raise ReaderError(f"{member.name!r} is damaged: its checksum differs")
         os.replace(temporary, path)
     finally:

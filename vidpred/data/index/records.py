@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
@@ -47,7 +47,10 @@ class IndexReport:
         changed: Of another size or time than before, and read again.
         gone: Known before and no longer there.
         broken: Those of the total that cannot be opened as a video.
-        unreadable: Folders that could not be listed, with the reason.
+        unreadable: Folders and files that the system did not give, with the reason; nothing is
+            remembered of them.
+        notes: What is worth knowing about some of the videos, by path below the root.
+        frames: Names of images in the root itself, when it is the folder of one video.
     """
 
     total: int
@@ -56,6 +59,8 @@ class IndexReport:
     gone: int
     broken: int
     unreadable: Mapping[str, str]
+    notes: Mapping[str, str] = field(default_factory=dict)
+    frames: Sequence[str] = ()
 
 
 def facts_to_text(info: VideoInfo) -> str:

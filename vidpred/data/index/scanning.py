@@ -1,16 +1,11 @@
 """Which videos lie below a folder, and as which version of themselves."""
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-# fmt: off
-VIDEO_SUFFIXES = frozenset({
-    ".3g2", ".3gp", ".asf", ".avi", ".f4v", ".flv", ".gif", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov",
-    ".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m",
-})
-# fmt: on
+from vidpred.errors import is_system_error
+from vidpred.video.folders import find_videos
 
 _PIECE = 2**20
 _AHEAD = 64 * _PIECE
@@ -25,7 +20,8 @@ class FileState:
     """A version of a file: it changes whenever the file is written.
 
     Attributes:
-        size: Bytes; -1 when the name leads nowhere (a broken link).
+        size: Bytes; -1 when the name leads nowhere (a broken link), -2 when the system does not
+            say.
         mtime_ns: Time of its last change, in nanoseconds.
     """
 
@@ -34,6 +30,7 @@ class FileState:
 
 
 NOWHERE = FileState(-1, 0)
+UNKNOWN = FileState(-2, 0)
 
 
 @dataclass(frozen=True)
@@ -41,52 +38,44 @@ class Scan:
     """What one pass over a folder found.
 
     Attributes:
-        files: State of each video, by its path below the root with forward slashes.
-        unreadable: Folders that could not be listed, with the reason.
+        files: State of each video (a file, or a folder of frames), by its path below the root with
+            forward slashes.
+        unreadable: Folders and files that the system did not give, with the reason.
+        notes: What is worth knowing about some of the videos.
+        frames: Names of images in the root itself, when it is the folder of one video.
     """
 
     files: dict[str, FileState]
     unreadable: dict[str, str]
+    notes: dict[str, str]
+    frames: Sequence[str]
 
 
 def scan(root: Path) -> Scan:
-    """Find the videos at any depth, known by their endings, without hidden ones.
+    """Find the videos at any depth; see `vidpred.video.folders.find_videos`.
 
-    Links are followed; a folder that is reached twice is listed once, under the name that comes
-    first in the order of names.
+    Raises:
+        DataError: When the root cannot be listed.
     """
-    files: dict[str, FileState] = {}
-    unreadable: dict[str, str] = {}
-    seen: set[tuple[int, int]] = set()
-    waiting = [("", str(root))]
-    while waiting:
-        prefix, folder = waiting.pop()
-        try:
-            status = os.stat(folder)
-            # Windows and some network drives give no inode numbers.
-            if status.st_ino and (status.st_dev, status.st_ino) in seen:
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            with os.scandir(folder) as entries:
-                inner = []
-                for entry in entries:
-                    if entry.name.startswith("."):
-                        continue
-                    name = prefix + entry.name
-                    if entry.is_dir():
-                        inner.append((f"{name}/", entry.path))
-                    elif os.path.splitext(entry.name)[1].lower() in VIDEO_SUFFIXES:
-                        files[name] = _state(entry)
-        except OSError as error:
-            unreadable[prefix.rstrip("/") or "."] = error.strerror or str(error)
-            continue
-        waiting.extend(sorted(inner, reverse=True))
-    return Scan(files, unreadable)
+    found = find_videos(root)
+    files = {
+        name: NOWHERE if status is None else FileState(status.st_size, status.st_mtime_ns)
+        for name, status in found.videos.items()
+    }
+    return Scan(files, found.unreadable, found.notes, found.frames)
 
 
 def state_of(path: Path) -> FileState:
-    """Look at one file (or a folder of frames); `NOWHERE` when it is not there."""
-    return _state(path)
+    """Look at one file (or a folder of frames).
+
+    Returns:
+        `NOWHERE` when it is not there, `UNKNOWN` when the system does not say.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        return UNKNOWN if is_system_error(error) else NOWHERE
+    return FileState(status.st_size, status.st_mtime_ns)
 
 
 def fetch_beginning(path: Path) -> None:
@@ -101,11 +90,3 @@ def fetch_beginning(path: Path) -> None:
                     return
     except OSError:
         return
-
-
-def _state(file: "os.DirEntry[str] | Path") -> FileState:
-    try:
-        status = file.stat()
-    except OSError:
-        return NOWHERE
-    return FileState(status.st_size, status.st_mtime_ns)

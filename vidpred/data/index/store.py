@@ -20,6 +20,9 @@ T = TypeVar("T")
 STORE_VERSION = 1
 """Of the tables below; part of the file's name, so that no program opens another's tables."""
 
+MEMORY = Path(":memory:")
+"""What is named where there is no file."""
+
 BUSY_SECONDS = 30.0
 """How long to wait for another process that writes; a batch takes it milliseconds."""
 
@@ -49,13 +52,14 @@ class IndexStore:
 
     Args:
         path: The file's name without number and ending; its folder is made when it does not exist.
+            None keeps the tables in memory.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
         self.path = path
-        self.in_memory = False
+        self.in_memory = path is None
         self._connection: sqlite3.Connection | None = None
-        self._file = path  # that the connection has open
+        self._file = path or MEMORY  # that the connection has open
         self._pid = os.getpid()
         self._lock = threading.RLock()
 
@@ -98,7 +102,7 @@ class IndexStore:
         if self._pid == os.getpid() and self._connection is not None:
             with self._lock:
                 self._connection.close()
-                self._connection, self.in_memory = None, False
+                self._connection, self.in_memory = None, self.path is None
 
     def __del__(self) -> None:
         if hasattr(self, "_connection"):
@@ -107,12 +111,14 @@ class IndexStore:
     def __getstate__(self) -> dict[str, object]:
         return {"path": self.path}
 
-    def __setstate__(self, state: dict[str, Path]) -> None:
+    def __setstate__(self, state: dict[str, Path | None]) -> None:
         self.__init__(state["path"])  # type: ignore[misc]  # a new process opens it anew
 
     @property
     def file(self) -> Path:
         """The SQLite file that is in use, or would be."""
+        if self.path is None:
+            return MEMORY
         number = 1
         while _damage_note(_numbered(self.path, number)).exists():
             number += 1
@@ -141,6 +147,10 @@ class IndexStore:
         if self._connection is not None:
             return self._connection
         self._file = self.file
+        if self.path is None:
+            self._connection = _connect(":memory:")
+            _require_tables(self._connection)
+            return self._connection
         self._file.parent.mkdir(parents=True, exist_ok=True)
         self._connection = _connect(str(self._file))
         _require_tables(self._connection)
@@ -172,7 +182,7 @@ class IndexStore:
         _require_tables(memory)
         self._connection, self.in_memory = memory, True
         warnings.warn(
-            f"{self.path.parent}: the index cannot be kept there ({error}); this run keeps it in "
+            f"{self._file.parent}: the index cannot be kept there ({error}); this run keeps it in "
             "memory, the next one reads all videos again. Set VIDPRED_CACHE to a folder that can "
             "be written",
             stacklevel=4,

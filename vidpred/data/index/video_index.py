@@ -25,6 +25,7 @@ from vidpred.data.index.records import (
 )
 from vidpred.data.index.scanning import (
     NOWHERE,
+    UNKNOWN,
     FileState,
     Progress,
     fetch_beginning,
@@ -32,8 +33,8 @@ from vidpred.data.index.scanning import (
     state_of,
 )
 from vidpred.data.index.store import IndexStore
-from vidpred.errors import DataError, VideoError
-from vidpred.files import cache_folder
+from vidpred.errors import AccessError, VideoError
+from vidpred.files import cache_folder, expand_home, require_folder
 from vidpred.ops.checks import require_positive
 from vidpred.video import VideoInfo, probe
 
@@ -56,18 +57,16 @@ class VideoIndex:
         cache: Folder of the index instead of the user's.
 
     Raises:
-        DataError: When the root is no folder.
+        DataError: When the root is no folder, or the system does not give it.
     """
 
     def __init__(self, root: str | Path, *, cache: str | Path | None = None) -> None:
-        self.root = Path(root).expanduser()
-        if not self.root.is_dir():
-            raise DataError(f"{self.root}: there is no such folder; expected a folder of videos")
+        self.root = require_folder(expand_home(root), "a folder of videos")
         self._resolved = self.root.resolve()
         readable = re.sub(r"[^A-Za-z0-9_-]+", "_", self._resolved.name)[:40] or "root"
         digest = hashlib.sha256(os.fsencode(self._resolved)).hexdigest()[:16]
-        folder = cache_folder() if cache is None else Path(cache).expanduser()
-        self._store = IndexStore(folder / "index" / f"{readable}-{digest}")
+        folder = cache_folder() if cache is None else expand_home(cache)
+        self._store = IndexStore(folder and folder / "index" / f"{readable}-{digest}")
 
     @property
     def file(self) -> Path:
@@ -103,21 +102,24 @@ class VideoIndex:
             require_positive("workers", workers)
         if paths is None:
             self._store.check()
-            found, unreadable = (result := scan(self.root)).files, result.unreadable
+            found = (result := scan(self.root)).files
+            unreadable, notes, frames = dict(result.unreadable), result.notes, result.frames
         else:
             states = {name: state_of(self.root / name) for name in map(self.name, paths)}
-            found = {name: state for name, state in states.items() if state != NOWHERE}
-            unreadable = {}
+            found = {n: state for n, state in states.items() if state not in (NOWHERE, UNKNOWN)}
+            unreadable, notes, frames = {}, {}, ()
         known = self.states(None if paths is None else states)
         stale = [name for name, state in found.items() if known.get(name) != state]
         # What an explicit request added (other endings, folders of frames) stays while it is there.
         gone = [
             name
             for name, state in known.items()
-            if name not in found and (paths is not None or state_of(self.root / name) != state)
+            if name not in found
+            and (now := state_of(self.root / name)) != UNKNOWN
+            and (paths is not None or now != state)
         ]
         self._forget(gone)
-        self._examine({name: found[name] for name in stale}, workers, progress)
+        unreadable |= self._examine({name: found[name] for name in stale}, workers, progress)
         bad = self._store.read("SELECT name FROM facts WHERE problem IS NOT NULL")
         return IndexReport(
             total=len(found),
@@ -126,6 +128,8 @@ class VideoIndex:
             gone=len(gone),
             broken=sum(_name(key) in found for (key,) in bad),
             unreadable=unreadable,
+            notes=notes,
+            frames=frames,
         )
 
     def facts(self, path: str | Path) -> VideoInfo:
@@ -146,7 +150,7 @@ class VideoIndex:
             result = self._result(*rows[0])
         else:
             result = self._probe(name)
-            if state != NOWHERE:  # nothing is worth knowing about what is not there
+            if state not in (NOWHERE, UNKNOWN):  # nothing is worth knowing about what is not there
                 self._save([(name, state, result)])
         if isinstance(result, VideoError):
             raise result
@@ -223,6 +227,8 @@ class VideoIndex:
         rows: list[tuple[object, ...]] = []
         for name, value in values.items():
             state = state_of(self.root / name)
+            if state == UNKNOWN:
+                continue  # what was found is not about the file
             rows.append((kind, os.fsencode(name), state.size, state.mtime_ns, json.dumps(value)))
         self._store.write(("INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?, ?)", rows))
 
@@ -269,7 +275,8 @@ class VideoIndex:
 
     def _examine(
         self, files: dict[str, FileState], workers: int | None, progress: Progress | None
-    ) -> None:
+    ) -> dict[str, str]:
+        """Read files; give those that the system does not give, with the reason."""
         # Threads wait for the disk side by side, and take turns at the packets: each packet gives
         # up Python's lock and asks for it again, so that two threads at it are slower than one
         # (370 files of UCF101 a second, not 490). Processes would import torch.
@@ -281,6 +288,7 @@ class VideoIndex:
                 return self._probe(name)
 
         done = 0
+        not_given: dict[str, str] = {}
         chunks = list(_chunks(list(files), CHUNK))
         # No seed: processes that start together are to begin at different places.
         random.SystemRandom().shuffle(chunks)
@@ -288,11 +296,13 @@ class VideoIndex:
             for chunk in chunks:
                 by_others = self.states(chunk)
                 names = [name for name in chunk if by_others.get(name) != files[name]]
-                found = pool.map(examine, names)
-                self._save([(n, files[n], r) for n, r in zip(names, found, strict=True)])
+                found = list(zip(names, pool.map(examine, names), strict=True))
+                self._save([(name, files[name], result) for name, result in found])
+                not_given |= {n: r.problem for n, r in found if isinstance(r, AccessError)}
                 done += len(chunk)
                 if progress is not None:
                     progress(done, len(files))
+        return not_given
 
     def _probe(self, name: str) -> VideoInfo | VideoError:
         try:
@@ -303,6 +313,8 @@ class VideoIndex:
     def _save(self, results: list[_Row]) -> None:
         rows: list[tuple[object, ...]] = []
         for name, state, result in results:
+            if isinstance(result, AccessError):
+                continue  # this says nothing about the file, and is tried again
             facts = None if isinstance(result, VideoError) else facts_to_text(result)
             problem = result.problem if isinstance(result, VideoError) else None
             key = os.fsencode(name)

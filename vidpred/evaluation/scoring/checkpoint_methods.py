@@ -13,6 +13,7 @@ from vidpred.evaluation.scoring.methods import (
     require_method_name,
 )
 from vidpred.files import file_sha256
+from vidpred.kernels import accelerate
 from vidpred.storage.saved import find_saved, read_saved
 
 
@@ -70,6 +71,7 @@ def _method(
         "batches_seen": saved.batches_seen,
         "training": saved.training,
     }
-    return PredictorMethod(
-        predictor.to(device), {"name": name, "kind": "model", "details": details}, device
-    )
+    predictor = predictor.to(device)
+    if device.type == "cpu":
+        accelerate(predictor)
+    return PredictorMethod(predictor, {"name": name, "kind": "model", "details": details}, device)

@@ -13,6 +13,7 @@ from vidpred.errors import VideoError
 from vidpred.evaluation.clips import EvaluationClip
 from vidpred.evaluation.protocol import Protocol
 from vidpred.evaluation.results.averages import mean
+from vidpred.evaluation.results.clip_videos import OLDER_SUFFIX, SUFFIX
 from vidpred.evaluation.results.result import PICTURES_FOLDER, TRUTH, ClipRow
 from vidpred.evaluation.results.skipping import counted, rule_of
 from vidpred.evaluation.scoring.result_writer import ResultWriter
@@ -32,7 +33,8 @@ _Gains = list[tuple[float, str]]
 class Gallery:
     """Keeps truth (context and targets) and predictions of a few clips as videos.
 
-    They are `best_and_worst/<clip>/truth.mp4` and `best_and_worst/<clip>/<method>.mp4`.
+    They are `best_and_worst/<clip>/truth.avi` and `best_and_worst/<clip>/<method>.avi`, lossless:
+    about a megabyte for eight frames of 240 x 320.
 
     For each method but the baselines (for these, when there is nothing else) the clips with the
     highest and the lowest gain over copying the last frame are kept; without that baseline, those
@@ -103,9 +105,10 @@ class Gallery:
             if not self._warned:  # numbers matter more than pictures
                 self._warned = True
                 logger.warning("pictures of clips cannot be written: %s", error)
-        for ours in self.folder.glob(f"*/{TRUTH}.mp4"):
-            if ours.parent.name not in kept:
-                shutil.rmtree(ours.parent, ignore_errors=True)
+        for suffix in (SUFFIX, OLDER_SUFFIX):
+            for ours in self.folder.glob(f"*/{TRUTH}{suffix}"):
+                if ours.parent.name not in kept:
+                    shutil.rmtree(ours.parent, ignore_errors=True)
 
     def _write(self, clip: EvaluationClip, preds: Mapping[str, Tensor]) -> None:
         place = self.folder / clip.name
@@ -113,7 +116,8 @@ class Gallery:
         truth = [clip.target] if clip.context is None else [clip.context, clip.target]
         for name, parts in {TRUTH: truth, **{k: [v] for k, v in preds.items()}}.items():
             frames = torch.cat([unit_to_uint8(part.cpu()) for part in parts])
-            write_video(place / f"{name}.mp4", frames, fps=FPS)
+            write_video(place / f"{name}{SUFFIX}", frames, fps=FPS, codec="ffv1")
+            (place / f"{name}{OLDER_SUFFIX}").unlink(missing_ok=True)
 
     def _kept(self) -> set[str]:
         return {clip for ends in self._ends.values() for gains in ends for _, clip in gains}

@@ -15,6 +15,7 @@ from vidpred.evaluation.protocol import ClipCut, Protocol
 from vidpred.evaluation.results.result import TRUTH, Method
 from vidpred.evaluation.sources.clip_folder import ClipFolder
 from vidpred.evaluation.sources.frame_files import size_in_words
+from vidpred.kernels import describe
 from vidpred.models import BASELINES, Likelihood, Predictor, baseline
 
 
@@ -108,6 +109,10 @@ class ScoredMethod(ABC):
         """Tell what is read of a clip from what it was before; nothing is read by default."""
         return ""
 
+    def kernels(self) -> str | None:
+        """Say how its convolutions are computed; None where nothing is."""
+        return None
+
 
 class PredictorMethod(ScoredMethod):
     """A predictor.
@@ -122,6 +127,18 @@ class PredictorMethod(ScoredMethod):
         self.predictor = predictor
         self.description = description
         self.device = device
+
+    def require(self, protocol: Protocol) -> None:
+        """Refuse a protocol of other channels; see `ScoredMethod.require`."""
+        super().require(protocol)
+        color, wanted = protocol.frames.color, self.predictor.channels
+        found = 1 if color == "gray" else 3
+        if wanted not in (None, found):
+            raise PredictionError(
+                f"{self.description['name']}: it takes frames of {wanted} channels, and protocol "
+                f"{protocol.name} gives {found} (frames.color: {color}); expected the same: use a "
+                f"protocol with frames.color: {'gray' if wanted == 1 else 'rgb'}"
+            )
 
     @property
     def stochastic(self) -> bool:
@@ -232,6 +249,10 @@ class PredictorMethod(ScoredMethod):
             name: torch.stack([(clip.condition or {})[name] for clip in clips]) for name in names
         }
         return {"condition": {name: c[:, first:end].to(self.device) for name, c in stacked.items()}}
+
+    def kernels(self) -> str | None:
+        """See `ScoredMethod.kernels`."""
+        return describe(self.predictor)
 
     def _finite(self, pred: Tensor, clips: Sequence[EvaluationClip]) -> Tensor:
         if not torch.isfinite(pred).all():

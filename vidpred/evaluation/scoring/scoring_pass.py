@@ -77,7 +77,9 @@ def evaluate(
     extras = extras or Extras()
     writers = [
         ResultWriter(
-            *(folder, method.description, protocol, source, origin, extras),
+            *(folder, method.description, protocol, source),
+            {**origin, "kernels": method.kernels()},
+            extras,
             fingerprint=partial(_fingerprint, source, method),
         )
         for method in methods

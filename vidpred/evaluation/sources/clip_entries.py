@@ -1,17 +1,25 @@
 """Which files in a folder are clips, and which in a clip's folder are its frames."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vidpred.errors import PredictionError
 from vidpred.evaluation.sources.frame_arrays import ARRAY_SUFFIXES
-from vidpred.evaluation.sources.frame_files import VIDEO_SUFFIXES
-from vidpred.video.images import IMAGE_SUFFIXES, in_order
+from vidpred.video.folders import (
+    IMAGE_SUFFIXES,
+    LITTER,
+    VIDEO_SUFFIXES,
+    FolderContent,
+    gaps,
+    in_order,
+)
+
+logger = logging.getLogger(__name__)
 
 _SHOWN = 3  # names in a message
 
 _KINDS = "PNG or JPEG frames, one .npy, or one video (" + " ".join(sorted(VIDEO_SUFFIXES)) + ")"
-_LITTER = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir"})
 # What people put beside their results. Anything else that we cannot read is refused: it may be a
 # clip, and leaving it out would be silent.
 _NOTES = frozenset({"", ".txt", ".md", ".json", ".csv", ".tsv", ".yaml", ".yml", ".log", ".xml"})
@@ -81,8 +89,14 @@ def find_frames(folder: Path) -> Path | list[Path]:
             raise _no_frames(path)
     if len(folders) == len(images) == 0 and len(others) == 1:
         return others[0]
-    if images and not others and not folders:
-        return in_order(images)
+    frames = FolderContent(
+        images=[path.name for path in images],
+        videos=[path.name for path in others if suffix_of(path) in VIDEO_SUFFIXES],
+        folders=[path.name for path in folders],
+    ).frames
+    if frames and not any(suffix_of(path) in ARRAY_SUFFIXES for path in others):
+        _say_what_is_left(folder, frames, [path.name for path in (*images, *others, *folders)])
+        return in_order([folder / name for name in frames])
     held = [
         f"{len(paths)} {kind} ({some([path.name for path in paths])})"
         for kind, paths in (
@@ -98,6 +112,14 @@ def find_frames(folder: Path) -> Path | list[Path]:
     )
 
 
+def _say_what_is_left(folder: Path, frames: Sequence[str], names: Sequence[str]) -> None:
+    left = [name for name in names if name not in frames]
+    if left:
+        logger.warning("%s: its %d images are taken, not %s", folder, len(frames), some(left))
+    if (missing := gaps(frames)) is not None:
+        logger.warning("%s: %s", folder, missing)
+
+
 def _visible(folder: Path) -> Iterator[Path]:
     """Give what a user put into a folder, sorted, without notes."""
     try:
@@ -107,7 +129,7 @@ def _visible(folder: Path) -> Iterator[Path]:
             f"{folder}: cannot be opened ({error.strerror}); expected a folder that you may read"
         ) from error
     for path in paths:
-        if path.name.startswith(".") or path.name.lower() in _LITTER:
+        if path.name.startswith(".") or path.name.lower() in LITTER:
             continue
         if suffix_of(path) in _NOTES and path.is_file():
             continue

@@ -22,6 +22,7 @@ from vidpred.evaluation.sources.frame_files import (
     read_images,
     read_video,
 )
+from vidpred.files import expand_home
 from vidpred.ops import to_unit
 from vidpred.ops.checks import require_positive
 
@@ -49,7 +50,7 @@ class ClipFolder:
 
     def __init__(self, root: str | Path, *, value_range: tuple[float, float] = (0.0, 1.0)) -> None:
         require_value_range(value_range)
-        self.root = Path(root).expanduser()
+        self.root = expand_home(root)
         self.value_range = value_range
         self._entries = find_clips(self.root)
 

@@ -12,9 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 from vidpred.errors import PredictionError, VideoError
+from vidpred.files import temporary_name
 from vidpred.video import count_frames, images, probe, read_clip
-
-VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mkv", ".webm", ".mov", ".gif", ".m4v"})
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,8 @@ class Expected:
 def read_images(files: Sequence[Path], expected: Expected | None = None) -> Tensor:
     """Read PNG or JPEG files as the frames of one clip.
 
-    Transparency is dropped, palettes are resolved; a rotation that a file asks viewers for is not
-    applied.
+    See `vidpred.video.images.read_images` for what becomes of transparency, palettes, rotation, and
+    gray frames among colored ones.
 
     Args:
         files: In order, at least one, all in one folder.
@@ -50,8 +49,7 @@ def read_images(files: Sequence[Path], expected: Expected | None = None) -> Tens
 
     Raises:
         PredictionError: For another number of frames.
-        VideoError: For files that are damaged or no 8-bit image, and frames that differ in size or
-            in colour.
+        VideoError: For files that are damaged or no 8-bit image, and frames that differ in size.
     """
     if expected is not None:
         expected.require(files[0].parent, len(files))
@@ -123,7 +121,7 @@ def write_clip(folder: str | Path, frames: Tensor) -> None:
         raise ValueError(f"{folder}: expected a name for the clip that does not begin with a dot")
     if os.path.lexists(folder):
         raise PredictionError(f"{folder}: there already; remove it, or choose another folder")
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
+    temporary = temporary_name(folder, keep_suffix=False)
     shutil.rmtree(temporary, ignore_errors=True)  # left by a killed program of the same number
     try:
         temporary.mkdir(parents=True)

@@ -8,13 +8,13 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
 from vidpred.data.catalog import Video
-from vidpred.errors import DataError, VideoError
+from vidpred.errors import AccessError, DataError, VideoError
 from vidpred.evaluation.clips import ClipSource, EvaluationClip, Loaded, Unit
 from vidpred.evaluation.fingerprints import fingerprint_of
 from vidpred.evaluation.protocol import FrameFormat, Protocol
+from vidpred.files import expand_home
 from vidpred.ops import to_unit
 from vidpred.ops.frame_format import resize_frames, to_gray
-from vidpred.video import read_clip
 from vidpred.video.conditions import clip_conditions, conditions_path
 
 
@@ -35,7 +35,7 @@ class VideoClips(ClipSource):
     def __init__(self, protocol: Protocol, root: str | Path, *, with_masks: bool = True) -> None:
         self.protocol = protocol
         self._motion_mask = protocol.mask if with_masks else None
-        listing = protocol.videos.select(Path(root).expanduser())
+        listing = protocol.videos.select(expand_home(root))
         if not listing.videos:
             raise DataError(
                 f"{root}: none of the {len(listing.missing)} videos of protocol {protocol.name} is "
@@ -78,7 +78,9 @@ class VideoClips(ClipSource):
         # The clips of a video overlap or lie near each other: read once what spans them all.
         span = starts[-1] - starts[0] + (cut.length - 1) * cut.frame_step + 1
         try:
-            frames = read_clip(video.path, starts[0], span)
+            frames = self.protocol.videos.read(video, starts[0], span)
+        except AccessError:
+            raise
         except VideoError:
             return self._read_apart(video)
         loaded: Loaded = {}
@@ -98,8 +100,10 @@ class VideoClips(ClipSource):
         for start in self._starts():
             name = clip_name(video.video_id, start)
             try:
-                frames = read_clip(video.path, start, cut.length, cut.frame_step)
+                frames = self.protocol.videos.read(video, start, cut.length, cut.frame_step)
                 loaded[name] = self._clip(video, start, frames)
+            except AccessError:
+                raise
             except VideoError as error:
                 loaded[name] = error
         return loaded
@@ -118,7 +122,8 @@ class VideoClips(ClipSource):
             context=shown[: cut.context_frames],
             target=shown[cut.context_frames :],
             mask=None if mask is None else mask(shown[None], cut.horizon)[0],
-            condition=clip_conditions(video.path, start, cut.length, cut.frame_step) or None,
+            condition=clip_conditions(video.path, video.begin + start, cut.length, cut.frame_step)
+            or None,
         )
 
 
@@ -150,7 +155,9 @@ def bring_to_format(frames: Tensor, wanted: FrameFormat) -> Tensor:
         size = [int(wanted.height), int(wanted.width)]
         if list(frames.shape[-2:]) != size:
             frames = _fit(frames, size, wanted)
-    return to_gray(frames) if wanted.color == "gray" else frames
+    if wanted.color == "gray":
+        return to_gray(frames)
+    return frames if frames.shape[1] == 3 else frames.repeat(1, 3, 1, 1)
 
 
 def _fit(frames: Tensor, size: list[int], wanted: FrameFormat) -> Tensor:

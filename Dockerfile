@@ -1,0 +1,21 @@
+# docker build -t vidpred . && docker run --rm -v "$PWD/runs:/work/runs" vidpred
+# runs `vidpred quickstart`: real AVI files, training on the CPU, scores and pictures in runs/.
+FROM python:3.11-slim
+
+# A C compiler builds the fast CPU convolutions once; without it they are slower, not absent.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends gcc libc6-dev libgomp1 libarchive-tools \
+    && rm -rf /var/lib/apt/lists/*
+
+# The build of torch for CPUs is a tenth of that for GPUs; leave the argument empty for the latter.
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+RUN pip install --no-cache-dir torch torchvision ${TORCH_INDEX:+--index-url ${TORCH_INDEX}}
+
+COPY . /src
+RUN pip install --no-cache-dir /src && rm -rf /src
+
+RUN useradd --create-home user && mkdir -p /work/runs && chown -R user /work
+USER user
+WORKDIR /work
+ENTRYPOINT ["vidpred"]
+CMD ["quickstart"]

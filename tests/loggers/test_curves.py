@@ -1,0 +1,102 @@
+"""`metrics.csv` of a run: one row a step, a tidy form, and charts with model and copy-last."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from vidpred.loggers import RunCSVLogger
+from vidpred.loggers.curves import (
+    TIDY_COLUMNS,
+    charts,
+    draw_page,
+    draw_picture,
+    read_rows,
+    write_tidy,
+)
+
+LOGGED: list[tuple[dict[str, float], int]] = [
+    ({"train/loss_g": 1.0, "train/lp_loss_scale_2": 0.5, "epoch": 0}, 50),
+    ({"val/psnr": 20.0, "val/psnr_copy_last": 21.0, "epoch": 0}, 50),
+    ({"train/health/diversity": 0.9}, 50),
+    ({"train/loss_g": 0.5, "train/lp_loss_scale_2": 0.25, "epoch": 1}, 100),
+    ({"val/psnr": 22.0, "val/psnr_copy_last": 21.0, "val/psnr_moving_t+02": 15.0}, 100),
+]
+
+
+def write(folder: Path, *, saved_after: tuple[int, ...] = ()) -> list[dict[str, str]]:
+    logger = RunCSVLogger(folder, flush_logs_every_n_steps=1000)
+    for number, (metrics, step) in enumerate(LOGGED):
+        logger.log_metrics(metrics, step)
+        if number in saved_after:
+            logger.save()
+    logger.save()
+    return read_rows(folder / "metrics.csv")
+
+
+@pytest.mark.parametrize("saved_after", [(), (0,), (0, 1, 2, 3, 4), (1, 3)])
+def test_a_step_is_one_row_however_often_it_is_written(
+    tmp_path: Path, saved_after: tuple[int, ...]
+) -> None:
+    rows = write(tmp_path, saved_after=saved_after)
+    assert [row["step"] for row in rows] == ["50", "100"]
+    first, last = rows
+    assert (first["train/loss_g"], first["val/psnr"]) == ("1.0", "20.0")
+    assert first["train/health/diversity"] == "0.9"
+    assert first["val/psnr_moving_t+02"] == ""
+    assert (last["val/psnr"], last["val/psnr_moving_t+02"]) == ("22.0", "15.0")
+
+
+def test_a_step_that_is_read_back_from_the_file_is_joined(tmp_path: Path) -> None:
+    """A resumed run begins at the step of its checkpoint, whose row is in the file."""
+    logger = RunCSVLogger(tmp_path)
+    logger.log_metrics({"train/loss_g": 1.0}, 50)
+    state = logger.state_dict()
+    logger.log_metrics({"val/psnr": 20.0}, 50)
+    logger.save()
+    again = RunCSVLogger(tmp_path)
+    again.load_state_dict(state)
+    again.log_metrics({"val/psnr": 20.0}, 50)
+    again.log_metrics({"train/loss_g": 0.5}, 100)
+    again.save()
+    rows = read_rows(tmp_path / "metrics.csv")
+    assert [(row["step"], row["train/loss_g"], row["val/psnr"]) for row in rows] == [
+        ("50", "1.0", "20.0"),
+        ("100", "0.5", ""),
+    ]
+
+
+def test_the_tidy_form_has_one_value_a_row(tmp_path: Path) -> None:
+    rows = write(tmp_path)
+    write_tidy(rows, tmp_path / "tidy.csv")
+    with (tmp_path / "tidy.csv").open(newline="") as file:
+        found = list(csv.DictReader(file))
+    assert tuple(found[0]) == TIDY_COLUMNS
+    assert len(found) == sum(bool(v) for row in rows for k, v in row.items() if "/" in k)
+    second = {"step": "100", "stage": "val", "metric": "psnr", "area": "moving", "frame": "2"}
+    assert [row["value"] for row in found if second.items() <= row.items()] == ["15.0"]
+    scale = [row for row in found if row["scale"] == "2"]
+    assert [(row["metric"], row["predictor"]) for row in scale] == [("lp_loss", "")] * 2
+
+
+def test_model_and_copy_last_share_a_chart(tmp_path: Path) -> None:
+    found = {chart.title: chart.curves for chart in charts(write(tmp_path))}
+    assert found["Training losses"] == {"loss_g": [(50, 1.0), (100, 0.5)]}
+    assert found["PSNR, dB (whole frame, validation)"] == {
+        "model": [(50, 20.0), (100, 22.0)],
+        "copy last": [(50, 21.0), (100, 21.0)],
+    }
+    assert charts([]) == []
+
+
+def test_the_picture_and_the_page_are_whole(tmp_path: Path) -> None:
+    found = charts(write(tmp_path))
+    draw_picture(found, tmp_path / "curves.png")
+    with Image.open(tmp_path / "curves.png") as picture:
+        picture.load()
+        assert picture.width > 500
+    draw_page(found, tmp_path / "curves.html", "my run")
+    page = (tmp_path / "curves.html").read_text(encoding="utf-8")
+    assert "PSNR, dB (whole frame, validation)" in page
+    assert "cdn" not in page.split("plotly.js v")[0]

@@ -1,0 +1,121 @@
+"""How large a network is, and how many operations a predicted frame takes."""
+
+import copy
+from typing import Any, NamedTuple
+
+import torch
+from lightning_utilities.core.rank_zero import rank_zero_info
+from pytorch_lightning import Callback, LightningModule, Trainer
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from vidpred.kernels import restore
+from vidpred.models import Predictor
+
+DEFAULT_SIZE = 64
+"""Rows and columns for which operations are counted when the data name no size of their patches."""
+
+
+class NetworkSize(NamedTuple):
+    """Size and cost of a predictor.
+
+    Attributes:
+        parameters: Numbers that are trained or kept.
+        flops: Floating-point operations of one predicted frame, a multiplication and an addition
+            counted as two; None when they cannot be counted.
+        height: Rows of the frame that was counted.
+        width: Its columns.
+    """
+
+    parameters: int
+    flops: int | None
+    height: int
+    width: int
+
+    def words(self) -> str:
+        """Say it in a line."""
+        parameters = f"{self.parameters:,} parameters"
+        if self.flops is None:
+            return f"{parameters}; its operations cannot be counted"
+        cost = f"{readable(self.flops)}FLOPs a predicted frame of {self.height} x {self.width}"
+        return f"{parameters}, {cost}"
+
+
+def network_size(predictor: Predictor, height: int, width: int) -> NetworkSize:
+    """Count parameters, and operations of one predicted frame by `torch.utils.flop_counter`.
+
+    Matrix products and convolutions are counted, as that counter does; the network runs on the
+    "meta" device, which has shapes and no memory, and by plain PyTorch.
+
+    Args:
+        predictor: Any; left as it is.
+        height: Rows of a frame.
+        width: Columns.
+
+    Example:
+        >>> from vidpred.models import CopyLastFrame
+        >>> network_size(CopyLastFrame(), 32, 32)
+        NetworkSize(parameters=0, flops=0, height=32, width=32)
+    """
+    parameters = sum(parameter.numel() for parameter in predictor.parameters())
+    shape = (1, predictor.context_frames, predictor.channels or 3, height, width)
+    try:
+        network = copy.deepcopy(predictor).to("meta").eval()
+        restore(network)
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            network(torch.rand(shape, device="meta"), predictor.output_frames)
+    except Exception:  # whatever a user's network does: a count is not worth a training
+        return NetworkSize(parameters, None, height, width)
+    flops = counter.get_total_flops() // predictor.output_frames
+    return NetworkSize(parameters, flops, height, width)
+
+
+class NetworkSummary(Callback):
+    """Print the networks with their parameters, and the operations of a predicted frame."""
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Print a line for each network, and one for the predictor."""
+        for line in summary_lines(pl_module, _patch_size(trainer)):
+            rank_zero_info(line)
+
+
+def summary_lines(task: nn.Module, size: tuple[int, int]) -> list[str]:
+    """Give a line for each network of a task that has parameters, with the cost of the predictor.
+
+    Args:
+        task: Whose attributes are networks.
+        size: Rows and columns of a frame.
+    """
+    lines = []
+    for name, network in task.named_children():
+        parameters = sum(parameter.numel() for parameter in network.parameters())
+        if not parameters:
+            continue
+        said = f"{parameters:,} parameters"
+        if isinstance(network, Predictor):
+            said = network_size(network, *size).words()
+        lines.append(f"{name}: {type(network).__name__}, {said}")
+    return lines
+
+
+def readable(count: int) -> str:
+    """Write a large number with the prefix of its unit.
+
+    Example:
+        >>> readable(1_234_000_000), readable(56_000), readable(7)
+        ('1.23 G', '56 k', '7 ')
+    """
+    for size, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if count >= size:
+            return f"{count / size:.3g} {prefix}"
+    return f"{count} "
+
+
+def _patch_size(trainer: Trainer) -> tuple[int, int]:
+    """Read the size of training patches off the data module, where it has one."""
+    size: Any = getattr(getattr(trainer, "datamodule", None), "patch_size", None)
+    if isinstance(size, int) and size > 0:
+        return size, size
+    if isinstance(size, tuple | list) and len(size) == 2 and all(isinstance(n, int) for n in size):
+        return size[0], size[1]
+    return DEFAULT_SIZE, DEFAULT_SIZE

@@ -1,0 +1,144 @@
+"""A folder that can be uploaded to the Hugging Face Hub as it is."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import yaml
+
+from vidpred.errors import ExportError
+from vidpred.evaluation.compare.common_clips import describe_measure
+from vidpred.evaluation.compare.wording import area_name, metric_name, variant_name
+from vidpred.evaluation.results.result import Result
+from vidpred.export.exporting import export
+from vidpred.storage.hub import WEIGHTS_NAME
+from vidpred.storage.saved import SavedPredictor, header_of, read_saved
+
+CONFIG_NAME = "config.json"
+CARD_NAME = "README.md"
+
+
+@dataclass(frozen=True)
+class HubFolder:
+    """What was written.
+
+    Attributes:
+        folder: The folder.
+        parity: Largest difference of the file's predictor from the original, by frame size.
+    """
+
+    folder: Path
+    parity: dict[str, float]
+
+
+def export_hub_folder(
+    checkpoint: str | Path,
+    folder: Path,
+    *,
+    results: Mapping[str, Result] | None = None,
+    notes: str | None = None,
+    modules: Sequence[ModuleType] = (),
+    overwrite: bool = False,
+) -> HubFolder:
+    """Write `model.safetensors`, `config.json` and a card, whole or not at all.
+
+    `hf upload OWNER/NAME FOLDER` puts it on the Hub, from where `vidpred.load("hf://OWNER/NAME")`
+    loads it.
+
+    Args:
+        checkpoint: As `vidpred.load` takes it.
+        folder: To make; its parent exists.
+        results: As for `vidpred.export.export`.
+        notes: As for `vidpred.export.export`.
+        modules: As for `vidpred.export.export`.
+        overwrite: Replace the folder.
+
+    Raises:
+        CheckpointError: When the checkpoint cannot be loaded.
+        ExportError: When the folder is there already, or cannot be written.
+    """
+    if folder.exists() and not overwrite:
+        raise ExportError(
+            f"{folder}: is there already; choose another name, or give --overwrite to replace it"
+        )
+    parent = folder.absolute().parent
+    if not parent.is_dir():
+        raise ExportError(f"{parent}: there is no such folder; make it, or choose another place")
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=parent) as temporary:
+            home = Path(temporary) / folder.name
+            home.mkdir()
+            weights = home / WEIGHTS_NAME
+            written = export(checkpoint, weights, results=results, notes=notes, modules=modules)
+            saved = read_saved(weights)
+            config = json.dumps(_config(saved), indent=2, sort_keys=True) + "\n"
+            (home / CONFIG_NAME).write_text(config, encoding="utf-8")
+            card = written.card.read_text(encoding="utf-8")
+            written.card.unlink()
+            head = yaml.safe_dump(card_head(saved, folder.name), sort_keys=False)
+            (home / CARD_NAME).write_text(f"---\n{head}---\n\n{card}", encoding="utf-8")
+            if folder.exists():
+                shutil.rmtree(folder)
+            home.rename(folder)
+    except OSError as error:
+        raise ExportError(
+            f"{folder}: cannot be written ({error.strerror or error}); choose another place"
+        ) from error
+    return HubFolder(folder, dict(written.parity))
+
+
+def card_head(saved: SavedPredictor, name: str) -> dict[str, Any]:
+    """Give the YAML head of a card, with scores as the Hub reads them (`model-index`).
+
+    Args:
+        saved: What was exported.
+        name: Of the model.
+    """
+    head: dict[str, Any] = {
+        "library_name": "vidpred",
+        "tags": ["video-prediction", "next-frame-prediction", "vidpred"],
+    }
+    results = [_index_entry(score) for score in saved.scores]
+    if results:
+        head["model-index"] = [{"name": name, "results": results}]
+    return head
+
+
+def _config(saved: SavedPredictor) -> dict[str, Any]:
+    """Give what the weights' header holds, but for scores and notes, which the card has."""
+    left_out = ("scores", "notes")
+    plain = {key: value for key, value in header_of(saved).items() if key not in left_out}
+    return {"library": "vidpred", **plain}
+
+
+def _index_entry(score: Mapping[str, Any]) -> dict[str, Any]:
+    protocol, clips = score["protocol"], score["clips"]
+    of = clips["videos_expected"] or clips["videos_listed"]
+    return {
+        "task": {"type": "video-prediction", "name": "Next-frame video prediction"},
+        "dataset": {
+            "type": protocol["name"],
+            "name": f"{protocol['name']} ({clips['videos_scored']} of {of} videos)",
+            "split": "test",
+        },
+        "metrics": list(_metrics(score)),
+    }
+
+
+def _metrics(score: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for key, summary in score["summary"].items():
+        if summary["mean"] is None:
+            continue
+        about = describe_measure(key)
+        unit = f", {about['unit']}" if about["unit"] else ""
+        where = f"{area_name(about['area'])}, {variant_name(about['variant'])}"
+        yield {
+            "type": key,
+            "name": f"{metric_name(key)}{unit} ({where})",
+            "value": round(float(summary["mean"]), 4),
+        }

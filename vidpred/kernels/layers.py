@@ -1,0 +1,141 @@
+"""How the layers of a network are computed, without a change to the network itself.
+
+Networks are built of `torch.nn.Conv2d` and `torch.nn.ReLU`. `accelerate` gives the layers that it
+knows another `forward`, on the instance; `restore` takes it away. Names of weights, classes of
+modules, hooks, copies and pickles are as before.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import Tensor, nn
+
+from vidpred.kernels.convolution import conv2d
+from vidpred.kernels.filtering import TAPS
+from vidpred.kernels.switch import enabled
+
+
+class _FastConvolution:
+    """Takes the place of the `forward` of a `torch.nn.Conv2d`."""
+
+    def __init__(self, layer: nn.Conv2d, *, native: bool) -> None:
+        self.layer = layer
+        self.native = native
+
+    def forward(self, input: Tensor, *, relu: bool = False) -> Tensor:
+        """Convolve, and apply a ReLU where one follows."""
+        layer = self.layer
+        padding = int(layer.padding[0])
+        return conv2d(input, layer.weight, layer.bias, padding, relu=relu, native=self.native)
+
+
+class _FastSequential:
+    """Takes the place of the `forward` of a `torch.nn.Sequential`: each ReLU with its convolution.
+
+    A layer with a hook is computed alone, so that the hook sees what it would see otherwise.
+    """
+
+    def __init__(self, layers: nn.Sequential) -> None:
+        self.layers = layers
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply all layers."""
+        layers = list(self.layers)
+        for index, layer in enumerate(layers):
+            before, after = layers[index - 1 : index], layers[index + 1 : index + 2]
+            if before and _are_one(before[0], layer):
+                continue
+            input = layer(input, relu=True) if after and _are_one(layer, after[0]) else layer(input)
+        return input
+
+
+def _are_one(layer: nn.Module, after: nn.Module) -> bool:
+    return (
+        type(after) is nn.ReLU
+        and isinstance(_fast(layer), _FastConvolution)
+        and not any(
+            hooks
+            for each in (layer, after)
+            for hooks in (
+                each._forward_hooks,
+                each._forward_pre_hooks,
+                each._backward_hooks,
+                each._backward_pre_hooks,
+            )
+        )
+    )
+
+
+def accelerate(network: nn.Module, *, native: bool = True) -> None:
+    """Compute the convolutions of a network by `vidpred.kernels.conv2d`, in place.
+
+    Those of stride 1 with a square kernel of 3, 5 or 7; a ReLU right after one in a
+    `torch.nn.Sequential` is computed with it. Does nothing where VIDPRED_KERNELS is 0.
+
+    Args:
+        network: Any module.
+        native: See `conv2d`.
+    """
+    restore(network)
+    if not enabled(default=True):
+        return
+    for layer in network.modules():
+        if "forward" in layer.__dict__:
+            continue  # somebody else's
+        if isinstance(layer, nn.Conv2d) and _is_known(layer):
+            layer.__dict__["forward"] = _FastConvolution(layer, native=native).forward
+        elif type(layer).forward is nn.Sequential.forward:
+            layer.__dict__["forward"] = _FastSequential(layer).forward
+
+
+@contextmanager
+def accelerated(network: nn.Module) -> Iterator[None]:
+    """Compute a network fast within a `with` block, and afterwards as before."""
+    before = {layer: layer.__dict__.get("forward") for layer in network.modules()}
+    accelerate(network)
+    try:
+        yield
+    finally:
+        restore(network)
+        for layer, forward in before.items():
+            if forward is not None:
+                layer.__dict__["forward"] = forward
+
+
+def restore(network: nn.Module) -> None:
+    """Compute the network by plain PyTorch again, in place."""
+    for layer in network.modules():
+        if _fast(layer) is not None:
+            del layer.__dict__["forward"]
+
+
+def describe(network: nn.Module) -> str:
+    """Say by which kernels a network is computed on a CPU, for the record of a measurement.
+
+    Returns:
+        "torch", "winograd" (transforms as matrix products) or "winograd-native" (in C).
+    """
+    fast = [f for layer in network.modules() if isinstance(f := _fast(layer), _FastConvolution)]
+    if not fast:
+        return "torch"
+    return "winograd-native" if any(each.native for each in fast) else "winograd"
+
+
+def _fast(layer: nn.Module) -> _FastConvolution | _FastSequential | None:
+    """Give what computes a layer instead of its class, if that is ours."""
+    # A bound method: exporters and tracers look into the code of a `forward`.
+    computes = getattr(layer.__dict__.get("forward"), "__self__", None)
+    return computes if isinstance(computes, _FastConvolution | _FastSequential) else None
+
+
+def _is_known(layer: nn.Conv2d) -> bool:
+    kernel, padding = layer.kernel_size, layer.padding
+    return (
+        kernel[0] == kernel[1]
+        and kernel[0] in TAPS
+        and not isinstance(padding, str)
+        and padding[0] == padding[1]
+        and layer.stride == layer.dilation == (1, 1)
+        and layer.groups == 1
+        and layer.padding_mode == "zeros"
+    )

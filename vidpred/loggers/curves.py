@@ -1,0 +1,193 @@
+"""`metrics.csv` of a run as charts and as a tidy table."""
+
+import csv
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vidpred.files import replacing
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+METRICS_FILE = "metrics.csv"
+TIDY_FILE = "metrics_tidy.csv"
+PICTURE_FILE = "curves.png"
+PAGE_FILE = "curves.html"
+
+TIDY_COLUMNS = ("step", "epoch", "stage", "metric", "area", "predictor", "frame", "scale", "value")
+
+_METRICS = {"psnr": "PSNR, dB", "ssim": "SSIM", "sharpness": "Sharpness, dB"}
+_AREAS = {"": "whole frame", "_moving": "moving area"}
+_NAME = re.compile(
+    r"(?P<stage>[^/]+)/(?P<metric>.+?)(?P<area>_moving)?(?P<copy>_copy_last)?"
+    r"(?:_t\+(?P<frame>\d+))?(?:_scale_(?P<scale>\d+))?"
+)
+
+
+@dataclass
+class Chart:
+    """Curves that share axes.
+
+    Attributes:
+        title: What it shows, with the unit.
+        curves: By label, points (step, value) in the order of the file.
+    """
+
+    title: str
+    curves: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Read `metrics.csv`; no rows when it is not there."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def charts(rows: list[dict[str, str]]) -> list[Chart]:
+    """Group what was logged into charts: losses, then each metric of model and copy-last.
+
+    Args:
+        rows: Of `metrics.csv`; those of the sanity check and of single scales and frames are left
+            out.
+    """
+    names = list(dict.fromkeys(name for row in rows for name in row if row[name]))
+    found = []
+    losses = [n for n in names if n.startswith("train/") and "_loss" in f"_{n[6:]}"]
+    losses = [name for name in losses if "_scale_" not in name]
+    if losses:
+        labels = {name.removeprefix("train/"): name for name in losses}
+        found.append(Chart("Training losses", _curves(rows, labels)))
+    for metric, title in _METRICS.items():
+        for suffix, area in _AREAS.items():
+            key = f"val/{metric}{suffix}"
+            labels = {"model": key, "copy last": f"{key}_copy_last"}
+            known = {label: name for label, name in labels.items() if name in names}
+            if known:
+                found.append(Chart(f"{title} ({area}, validation)", _curves(rows, known)))
+    return [chart for chart in found if any(chart.curves.values())]
+
+
+def _curves(
+    rows: list[dict[str, str]], names: Mapping[str, str]
+) -> dict[str, list[tuple[float, float]]]:
+    return {
+        label: [
+            (float(row["step"]), float(row[name])) for row in rows if row.get(name) and row["step"]
+        ]
+        for label, name in names.items()
+    }
+
+
+def tidy(rows: list[dict[str, str]]) -> Iterator[dict[str, str]]:
+    """Give one row for each value, with its name taken apart (`TIDY_COLUMNS`).
+
+    Example:
+        >>> row = {"step": "50", "epoch": "1", "val/psnr_moving_copy_last_t+02": "21.5"}
+        >>> [tuple(each.values()) for each in tidy([row])]
+        [('50', '1', 'val', 'psnr', 'moving', 'copy_last', '2', '', '21.5')]
+    """
+    for row in rows:
+        for name, value in row.items():
+            found = _NAME.fullmatch(name)
+            if not value or found is None:
+                continue
+            scored = found["metric"] in _METRICS
+            yield {
+                "step": row.get("step", ""),
+                "epoch": row.get("epoch", ""),
+                "stage": found["stage"],
+                "metric": found["metric"],
+                "area": ("moving" if found["area"] else "whole") if scored else "",
+                "predictor": ("copy_last" if found["copy"] else "model") if scored else "",
+                "frame": str(int(found["frame"])) if found["frame"] else "",
+                "scale": found["scale"] or "",
+                "value": value,
+            }
+
+
+def write_tidy(rows: list[dict[str, str]], path: Path) -> None:
+    """Write the tidy table, whole or not at all.
+
+    Raises:
+        OSError: When the file cannot be written.
+    """
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=TIDY_COLUMNS)
+        writer.writeheader()
+        writer.writerows(tidy(rows))
+
+
+def draw_picture(found: list[Chart], path: Path) -> None:
+    """Draw charts side by side as a PNG, whole or not at all.
+
+    Args:
+        found: At least one.
+        path: Where to.
+
+    Raises:
+        OSError: When the file cannot be written.
+    """
+    from matplotlib.figure import Figure as Drawing
+
+    columns = min(3, len(found))
+    rows = -(-len(found) // columns)
+    drawing = Drawing(figsize=(5.2 * columns, 3.4 * rows), dpi=110, layout="constrained")
+    panels = drawing.subplots(rows, columns, squeeze=False).flat
+    for panel, chart in zip(panels, found, strict=False):
+        for label, points in chart.curves.items():
+            steps, values = zip(*points, strict=True) if points else ((), ())
+            style = "--" if label == "copy last" else "-"
+            panel.plot(steps, values, style, label=label, marker="." if len(points) < 30 else "")
+        panel.set_title(chart.title, fontsize=10)
+        panel.set_xlabel("training batches")
+        panel.grid(alpha=0.3)
+        panel.legend(fontsize=8)
+    for panel in list(drawing.axes)[len(found) :]:
+        panel.set_visible(False)
+    with replacing(path) as partial:
+        drawing.savefig(partial, format="png")
+
+
+def draw_page(found: list[Chart], path: Path, title: str) -> None:
+    """Write charts as one HTML page that needs no network, whole or not at all.
+
+    Args:
+        found: At least one.
+        path: Where to.
+        title: Of the page.
+
+    Raises:
+        OSError: When the file cannot be written.
+    """
+    page: str = _plot(found, title).to_html(include_plotlyjs=True, full_html=True)
+    with replacing(path) as partial:
+        partial.write_text(page, encoding="utf-8")
+
+
+def _plot(found: list[Chart], title: str) -> "Figure":
+    from plotly.graph_objects import Scatter
+    from plotly.subplots import make_subplots
+
+    columns = min(2, len(found))
+    rows = -(-len(found) // columns)
+    plot = make_subplots(rows=rows, cols=columns, subplot_titles=[chart.title for chart in found])
+    for number, chart in enumerate(found):
+        place = {"row": number // columns + 1, "col": number % columns + 1}
+        for label, points in chart.curves.items():
+            curve = Scatter(
+                x=[step for step, _ in points],
+                y=[value for _, value in points],
+                name=label,
+                mode="lines+markers",
+                line={"dash": "dash"} if label == "copy last" else {},
+                legendgroup=chart.title,
+                legendgrouptitle={"text": chart.title},
+            )
+            plot.add_trace(curve, **place)
+        plot.update_xaxes(title_text="training batches", **place)
+    return plot.update_layout(title=title, height=360 * rows + 120, template="plotly_white")
