@@ -11,7 +11,7 @@ help: ## List the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
 
 install: ## Install the checkout with everything the tests need
-	$(BIN)python -m pip install -e ".[test]"
+	$(BIN)python -m pip install -e ".[test,docs]"
 
 test: ## Run the default tests (under 5 minutes)
 	$(BIN)python -m pytest

@@ -17,9 +17,7 @@ from vidpred.evaluation.fingerprints import digest_of_names
 from vidpred.evaluation.measures import Measure
 from vidpred.evaluation.protocol import Skip, digest_of
 from vidpred.evaluation.results.averages import summarize
-from vidpred.evaluation.results.result import FORMAT, Result
-from vidpred.evaluation.results.result import PICTURES_FOLDER as FOLDER
-from vidpred.evaluation.scoring.methods import TRUTH
+from vidpred.evaluation.results.result import FORMAT, PICTURES_FOLDER, TRUTH, Result
 from vidpred.files import write_json
 from vidpred.video import write_video
 
@@ -185,7 +183,7 @@ def write_results(
             width=width,
             seed=seed,
         )
-        home = folder / FOLDER / clip
+        home = folder / PICTURES_FOLDER / clip
         home.mkdir(parents=True, exist_ok=True)
         write_video(home / f"{TRUTH}.mp4", frames)
         for result in results:

@@ -1,4 +1,4 @@
-"""The arrows between the packages never turn; see the map in the README."""
+"""The arrows between the packages never turn; drawn in docs/architecture.md."""
 
 import ast
 import graphlib
@@ -77,6 +77,8 @@ SAME_IDEA = {
     "variational": "the contract of a predictor, and the task that trains it",
     "progress": "what a user sees of it, in a command and in a training",
     "curves": "the training curves, as they are drawn and as they are written",
+    "disk": "what is on a disk: files that the system gives, videos that a data set has",
+    "pictures": "pictures that are made of clips",
 }
 """File names in several packages, and the one thing that each means."""
 

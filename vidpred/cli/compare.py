@@ -49,7 +49,7 @@ def run_compare(arguments: argparse.Namespace) -> int:
     """Run `vidpred compare`: Markdown on stdout, what was written on stderr.
 
     Raises:
-        ResultError: When results cannot be read or compared, or an output stands already.
+        ResultError: When results cannot be read or compared, or an output exists already.
     """
     # Here and not above: `--help` has to answer at once.
     from vidpred.errors import ResultError

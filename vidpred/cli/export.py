@@ -75,7 +75,7 @@ def run_export(arguments: argparse.Namespace) -> int:
     """Run `vidpred export`: the files on stdout, what was checked on stderr.
 
     Raises:
-        VidpredError: When the checkpoint cannot be loaded or exported, or a file stands already.
+        VidpredError: When the checkpoint cannot be loaded or exported, or a file exists already.
     """
     # Here and not above: these bring torch, and `--help` has to answer at once.
     from vidpred.errors import ExportError

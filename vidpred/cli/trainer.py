@@ -144,7 +144,7 @@ class VidpredCLI(LightningCLI):
         parser.add_argument(
             "--resume",
             type=Literal["auto"] | None,
-            help="auto: go on from the latest checkpoint of run_dir, or begin when there is none.",
+            help="auto: resume from the latest checkpoint of run_dir, or begin when there is none.",
             default=None,
         )
         parser.add_argument(
@@ -398,7 +398,7 @@ def _quieten_lightning() -> None:
     warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
     # Lightning knows loaders that remember where they were; here the data module does.
     warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended before")
-    # We refuse such a folder ourselves, unless its run goes on.
+    # We refuse such a folder ourselves, unless its run resumes.
     warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
     log = logging.getLogger("pytorch_lightning.utilities.rank_zero")
     log.addFilter(_is_no_advertisement)

@@ -11,7 +11,7 @@ from vidpred.ops.checks import require_same_shape, require_weight
 
 
 def lp_loss(pred: Tensor, target: Tensor, p: Literal[1, 2] = 2) -> Tensor:
-    """Average |pred - target|^p over all elements.
+    """Average `|pred - target|^p` over all elements.
 
     Source: Mathieu et al. 2016. The paper sums over pixels; like the authors' code we average, so
     that the weight depends on neither frame size nor batch size.
@@ -40,7 +40,7 @@ def lp_loss(pred: Tensor, target: Tensor, p: Literal[1, 2] = 2) -> Tensor:
 
 
 class LpLoss(PredictionLoss):
-    """`lp_loss` as a term: the mean of |pred - target|^p.
+    """`lp_loss` as a term: the mean of `|pred - target|^p`.
 
     Args:
         p: 1 or 2.

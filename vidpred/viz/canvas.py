@@ -23,7 +23,7 @@ PALE_INK = (128, 128, 128)
 PREDICTED = (214, 96, 32)  # marks what is predicted, in labels and frames of all pictures
 
 
-class ShownClip(NamedTuple):
+class CanvasClip(NamedTuple):
     """One clip, on the CPU, enlarged, with three channels.
 
     Attributes:
@@ -39,7 +39,7 @@ class ShownClip(NamedTuple):
     difference: Tensor
 
 
-def prepared_clip(context: Tensor, target: Tensor, pred: Tensor) -> ShownClip:
+def prepared_clip(context: Tensor, target: Tensor, pred: Tensor) -> CanvasClip:
     """Check one clip's frames and make them ready to be shown.
 
     Args:
@@ -56,7 +56,7 @@ def prepared_clip(context: Tensor, target: Tensor, pred: Tensor) -> ShownClip:
     require_same_shape(pred, target)
     require_clips("target", context, target)
     difference = (pred.detach().float() - target.detach().float()).abs() * DIFFERENCE_GAIN
-    return ShownClip(*(shown_frames(frames) for frames in (context, target, pred, difference)))
+    return CanvasClip(*(shown_frames(frames) for frames in (context, target, pred, difference)))
 
 
 def shown_frames(frames: Tensor) -> Tensor:

@@ -110,7 +110,7 @@ def test_what_cannot_be_told_from_the_best_is_said() -> None:
     assert scores["copy_last"]["as_good_as_best"] is False
     said = " ".join(verdict(comparison))
     assert "one is best in PSNR (moving area): 13.00 dB, 3.00 dB better than copying" in said
-    assert "two cannot be told from it with 3 videos." in said
+    assert "two is not significantly different from it with 3 videos (95 %)." in said
 
 
 def test_methods_are_held_against_copying() -> None:
@@ -122,7 +122,8 @@ def test_methods_are_held_against_copying() -> None:
         result("down", {c: [9, 9] for c in clips}),
     )
     assert verdict(comparison)[-2] == (
-        "Against copying the last frame (95 %), better: up; not told apart: even; worse: down."
+        "Against copying the last frame (95 %), better: up; not significantly different: even; "
+        "worse: down."
     )
 
 

@@ -52,7 +52,7 @@ def ablation(rows: Mapping[str, Sequence[Result]], **facts: object) -> dict[str,
 
     Args:
         rows: By row of the table, the results of its seeds; baselines have one.
-        facts: What was done, such as batches and batch size; kept beside the numbers.
+        facts: What was done, such as batches and batch size; kept with the numbers.
 
     Returns:
         Format, facts, protocol with digest, pooled scores and differences by measure.
@@ -167,7 +167,7 @@ def _orderings(measures: Mapping[str, PooledMeasure], keys: Sequence[str]) -> st
 def _holds(difference: Estimate) -> str:
     sure = difference["interval"]
     if difference["mean"] is None or sure is None:
-        return "cannot be told"
+        return "not significant"
     if sure[0] > 0:
         return "holds"
-    return "does not hold" if sure[1] < 0 else "cannot be told"
+    return "does not hold" if sure[1] < 0 else "not significant"

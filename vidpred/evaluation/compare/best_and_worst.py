@@ -17,7 +17,7 @@ class ClipPoint(TypedDict):
     Attributes:
         clip: Its name.
         video: Its video.
-        start: Index of its first frame; None when nobody knows.
+        start: Index of its first frame; None when it is unknown.
         motion: Mean over frames of the true motion before them, percent of full scale; None when
             not known.
         values: By measure and method, the mean over the frames that count; None where none does.

@@ -128,7 +128,7 @@ def bootstrap_intervals(
     best: str | None = None,
     resamples: int = RESAMPLES,
 ) -> Intervals:
-    """Draw videos anew and see how far the means move.
+    """Resample videos and see how far the means move.
 
     Args:
         scores: Sums by video.

@@ -57,7 +57,7 @@ def check_alike(results: Mapping[str, Result]) -> None:
 
 
 def with_scores(results: Mapping[str, Result]) -> dict[str, Result]:
-    """Leave out results in which no clip was scored: nothing could be ranked beside them.
+    """Leave out results in which no clip was scored: nothing could be ranked against them.
 
     Raises:
         ResultError: When that leaves none.

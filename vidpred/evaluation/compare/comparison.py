@@ -1,4 +1,4 @@
-"""Results of several methods beside each other: who is ahead, and how sure that is."""
+"""Compare results of several methods: ranking, intervals, significance."""
 
 from collections.abc import Mapping
 from typing import Any, TypedDict
@@ -25,7 +25,7 @@ class Entrant(TypedDict):
         clips: As in the file.
         mask: As in the file.
         provenance: As in the file.
-        extras: As in the file: what was measured beside the protocol, such as FVD.
+        extras: As in the file: what was measured in addition to the protocol, such as FVD.
         as_coded: The file's own averages, by measure: over its own clips, its skip decided for it
             alone.
     """

@@ -22,7 +22,7 @@ from vidpred.evaluation.compare.wording import (
 )
 
 TIED = "≈"
-"""Beside a score: it cannot be told from the best one."""
+"""After a score that is not significantly different from the best one."""
 
 
 def markdown(comparison: Comparison) -> str:
@@ -89,8 +89,9 @@ def _legend(comparison: Comparison) -> str:
     sure = comparison["bootstrap"]
     return (
         f"Mean over {len(table['clips'])} predicted frames; [95 % interval], "
-        f"{sure['draws']:.0f} paired draws of {table['videos']} videos; **best**; {TIED} cannot be "
-        f"told from the best. Ranked on what counts for all: {clips_by_frame(table['clips'])}."
+        f"{sure['draws']:.0f} paired draws of {table['videos']} videos; **best**; {TIED} not "
+        f"significantly different from the best. Ranked on what counts for all: "
+        f"{clips_by_frame(table['clips'])}."
     )
 
 

@@ -25,7 +25,7 @@ class MethodScore(TypedDict):
         gain_interval: 95 %, paired.
         lead_of_best: How much better the best method is, at least 0.
         lead_interval: 95 %, paired.
-        as_good_as_best: True when `lead_interval` covers 0: the two cannot be told apart; None when
+        as_good_as_best: True when `lead_interval` covers 0: not significantly different; None when
             there is no interval.
         samples: By each reduction of several futures; None without `samples` in the protocol.
     """

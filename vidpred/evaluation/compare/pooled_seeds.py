@@ -1,4 +1,4 @@
-"""Several trainings of each kind beside each other: how much is due to chance, in seeds and videos.
+"""Several trainings of each kind, side by side: how much is due to chance, in seeds and videos.
 
 What is drawn again is both the videos, as in `vidpred.evaluation.compare.bootstrap`, and the seeds
 of each kind: a network trained again is another draw, as a video more is.

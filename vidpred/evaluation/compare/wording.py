@@ -95,7 +95,8 @@ def verdict(comparison: Comparison, key: str | None = None) -> list[str]:
         key: By which measure; by default the one that ranks.
 
     Returns:
-        Plain sentences: who is best, who cannot be told from it, who beats copying the last frame;
+        Plain sentences: who is best, who is not significantly different, who beats copying the last
+        frame;
         for the moving area, how the same methods rank in the whole frame.
     """
     key = key or comparison["measure"]
@@ -119,7 +120,11 @@ def verdict(comparison: Comparison, key: str | None = None) -> list[str]:
     if any(table["scores"][name]["lead_interval"] is None for name in others):
         sentences.append("The clips are too few to say how sure that is.")
     elif ties:
-        sentences.append(f"{_and(ties)} cannot be told from it with {table['videos']} videos.")
+        verb = "is" if len(ties) == 1 else "are"
+        sentences.append(
+            f"{_and(ties)} {verb} not significantly different from it with {table['videos']} "
+            "videos (95 %)."
+        )
     else:
         sentences.append("Every other method is behind it by more than chance (95 %).")
     return [*sentences, *_against_copying(comparison, table, ranked), *_whole(comparison, key)]
@@ -195,12 +200,12 @@ def _against_copying(
         return ["Copying the last frame is not among the methods, so gains over it are not known."]
     if table["scores"][baseline]["mean"] is None or table["videos"] < 2:
         return []
-    sides: dict[str, list[str]] = {"better": [], "not told apart": [], "worse": []}
+    sides: dict[str, list[str]] = {"better": [], "not significantly different": [], "worse": []}
     for name in ranked:
         bounds = table["scores"][name]["gain_interval"]
         if name != baseline and bounds is not None:
             side = "better" if bounds[0] > 0 else "worse" if bounds[1] < 0 else None
-            sides[side or "not told apart"].append(name)
+            sides[side or "not significantly different"].append(name)
     said = [f"{side}: {_and(names)}" for side, names in sides.items() if names]
     return [f"Against copying the last frame (95 %), {'; '.join(said)}."] if said else []
 

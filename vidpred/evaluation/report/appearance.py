@@ -5,10 +5,10 @@ from typing import Literal, TypedDict
 from vidpred.evaluation.compare.comparison import Comparison
 
 NUM_ACCENTS = 8
-"""Accent colours in report.css: distinct for colour-blind readers, and symbols differ as well."""
+"""Accent colors in report.css: distinct for color-blind readers, and symbols differ as well."""
 
 NUM_GREYS = 4
-"""Greys in report.css, for baselines."""
+"""Grays in report.css, for baselines."""
 
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "pentagon", "star", "hexagon", "cross")
 _GREY_SYMBOLS = ("circle-open", "square-open", "diamond-open", "triangle-up-open")
@@ -60,7 +60,7 @@ def appearances(comparison: Comparison) -> dict[str, Appearance]:
                 "kind": kind,
                 "color": f"accent-{models % NUM_ACCENTS}",
                 "symbol": _SYMBOLS[models % NUM_ACCENTS],
-                # Colours that come again are told apart by their lines.
+                # Repeated colors differ by their lines.
                 "dash": "solid" if models < NUM_ACCENTS else "longdashdot",
             }
             models += 1

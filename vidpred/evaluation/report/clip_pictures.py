@@ -1,4 +1,4 @@
-"""Pictures and videos of a clip, small enough to stand inside a page."""
+"""Pictures and videos of a clip, small enough for a page."""
 
 import base64
 import io
@@ -42,7 +42,7 @@ class ClipPictures(TypedDict):
         width: Of the picture, pixels.
         height: Of the picture, pixels.
         video: Data URI; empty when there is none.
-        size: Bytes of both, as they stand in the page.
+        size: Bytes of both, as they are in the page.
         absent: Why they are missing; empty when they are not.
     """
 
@@ -113,7 +113,7 @@ def clip_pictures(comparison: Comparison, clip: str) -> ClipPictures:
 def _frames(
     comparison: Comparison, clip: str, horizon: int
 ) -> tuple[Tensor, dict[str, Tensor]] | None:
-    """Read the truth and all predictions of a clip that lie beside the result files."""
+    """Read the truth and all predictions of a clip that lie next to the result files."""
     truth: Tensor | None = None
     preds: dict[str, Tensor] = {}
     for name, entrant in comparison["entrants"].items():

@@ -44,7 +44,7 @@ class Covered(TypedDict):
 
 
 def coverage_of(comparison: Comparison) -> list[Covered]:
-    """Tell for each method what of the list was scored."""
+    """List for each method how much was scored."""
     rows: list[Covered] = []
     for name, look in appearances(comparison).items():
         counts = comparison["entrants"][name]["clips"]
@@ -66,7 +66,7 @@ def coverage_of(comparison: Comparison) -> list[Covered]:
 
 
 def origins(comparison: Comparison) -> list[Origin]:
-    """Tell for each method what it takes to measure again."""
+    """List for each method what reproduces its scores."""
     rows: list[Origin] = []
     for name, look in appearances(comparison).items():
         entrant = comparison["entrants"][name]

@@ -43,7 +43,7 @@ def write_report(
 ) -> None:
     """Write the report, whole or not at all.
 
-    Pictures are made of the videos that an evaluation left beside the result files (see
+    Pictures are made of the videos that an evaluation left next to the result files (see
     `vidpred.evaluation.scoring.gallery`); clips without them are shown by their scores alone.
 
     Args:
@@ -143,7 +143,7 @@ def _rounded(value: float | None) -> float | None:
 
 
 def _embedded(value: Any) -> Markup:
-    """Write JSON that cannot end the script element it stands in, whatever names hold."""
+    """Write JSON that cannot end the script element it is in, whatever names hold."""
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     for mark in "<>&":
         text = text.replace(mark, f"\\u{ord(mark):04x}")

@@ -17,7 +17,7 @@ def purpose(comparison: Comparison) -> str:
     clips = protocol.get("clips") or {}
     return (
         f"{clips.get('context_frames', '?')} frames in, {clips.get('horizon', '?')} predicted, "
-        "compared with what really came."
+        "compared with the true frames."
     )
 
 

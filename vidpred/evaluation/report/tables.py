@@ -44,7 +44,7 @@ class Cell(TypedDict):
         text: The number.
         interval: Its interval, in words; may be empty.
         whisker: Its picture; None without a number.
-        state: "best", "tied" (cannot be told from the best) or "".
+        state: "best", "tied" (not significantly different from it) or "".
     """
 
     sort: float | None

@@ -87,7 +87,7 @@ export class Shown {
     draw(canvas, image);
     canvas.setAttribute("aria-label", `Frame ${state.index} of ${clip.name}`);
     $("[data-value]", panel("clip")).textContent = `frame ${state.index}`;
-    $("#moment").textContent = `frame ${state.index} of ${clip.frames - 1}`;
+    $("#moment").textContent = `${state.index} / ${clip.frames - 1}`;
     for (const figure of $$(".panel")) figure.classList.remove("large");
   }
 

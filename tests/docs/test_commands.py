@@ -1,0 +1,67 @@
+"""Every `vidpred` command line of README and documentation is one that the program takes."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from vidpred.cli.main import _parser, main
+from vidpred.resources import packaged_configurations
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+OPERATORS = {"|", "||", "&&", ";"}
+
+
+def command_lines(page: Path) -> list[list[str]]:
+    """Arguments of each `vidpred` command of a page's shell blocks, without the program's name."""
+    text = page.read_text(encoding="utf-8")
+    found: list[list[str]] = []
+    for block in re.findall(r"^```bash\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL):
+        for line in block.replace("\\\n", " ").splitlines():
+            lexer = shlex.shlex(line, posix=True, punctuation_chars="|&;")
+            lexer.whitespace_split = True
+            words: list[str] = []
+            for word in [*lexer, ";"]:
+                if word not in OPERATORS:
+                    words.append(word)
+                    continue
+                if "vidpred" in words:
+                    found.append(words[words.index("vidpred") + 1 :])
+                words = []
+    return [words for words in found if words]
+
+
+COMMANDS = [
+    pytest.param(words, id=f"{page.name}: {' '.join(words)}")
+    for page in PAGES
+    for words in command_lines(page)
+]
+TRAINER = ("fit", "validate")
+
+
+@pytest.mark.parametrize("words", [c for c in COMMANDS if c.values[0][0] not in TRAINER])
+def test_the_command_line_is_taken(words: list[str]) -> None:
+    if words == ["--version"]:
+        with pytest.raises(SystemExit, match="0"):
+            _parser().parse_args(words)
+        return
+    assert callable(_parser().parse_args(words).run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [c for c in COMMANDS if c.values[0][0] in TRAINER])
+def test_the_training_command_is_taken(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [words[k + 1] for k, word in enumerate(words) if word == "-c"]
+    assert files
+    if not all((packaged_configurations() / file).is_file() for file in files):
+        pytest.skip("the page's own configurations are run by test_tutorials.py")
+    assert main([*words, "--print-config"]) == 0, capsys.readouterr().err
+
+
+def test_every_page_of_the_readme_s_commands_was_found() -> None:
+    subcommands = {words[0] for words in command_lines(ROOT / "README.md")}
+    assert {"quickstart", "predict", "fit", "test", "compare", "score", "data"} <= subcommands

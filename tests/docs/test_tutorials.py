@@ -1,0 +1,92 @@
+"""The pages on extending are run as they are: their files are written, then used."""
+
+import importlib
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from vidpred.cli.main import main
+
+DOCS = Path(__file__).parents[2] / "docs"
+MODULES = ("my_networks", "my_tasks", "my_losses", "my_data", "my_metrics")
+QUICK = (
+    *("--data.batch_size=2", "--data.num_workers=0", "--wandb.enabled=false"),
+    *("--trainer.max_epochs=1", "--trainer.limit_train_batches=1", "--trainer.limit_val_batches=1"),
+    *("--trainer.num_sanity_val_steps=0", "--trainer.enable_progress_bar=false"),
+    "--trainer.accelerator=cpu",
+)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield tmp_path
+    for name in MODULES:
+        sys.modules.pop(name, None)
+
+
+def write_files(page: str, here: Path) -> list[str]:
+    """Write the blocks that name a file in their first line; give the Python blocks that do not."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    rest: list[str] = []
+    for kind, block in re.findall(r"^```(python|yaml)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        named = re.match(r"# (\w+\.(?:py|yaml))\n", block)
+        if named is not None:
+            (here / named[1]).write_text(block)
+        elif kind == "python":
+            rest.append(block)
+    return rest
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("page", "configuration"),
+    [
+        ("own-network.md", "my_network.yaml"),
+        ("own-task.md", "my_task.yaml"),
+        ("own-loss.md", "my_loss.yaml"),
+    ],
+)
+def test_what_a_page_defines_is_trained(
+    page: str, configuration: str, here: Path, toy_root: Path
+) -> None:
+    assert write_files(page, here) == []
+    run = (f"--data.root={toy_root}", "--run-dir=run", *QUICK)
+    assert main(["fit", "-c", configuration, *run]) == 0
+    assert (here / "run/checkpoints/last.ckpt").is_file()
+
+
+def test_a_metric_of_one_s_own_is_averaged(here: Path) -> None:
+    (use,) = write_files("own-metric.md", here)
+    exec(compile(use, "own-metric.md", "exec"), {})  # with assertions of its own
+
+
+def test_a_data_set_of_one_s_own_lists_its_splits(here: Path) -> None:
+    write_files("own-data.md", here)
+    people = here / "people"
+    people.mkdir()
+    for person in (1, 16, 17, 20, 25):
+        (people / f"person{person:02}_walking.avi").touch()
+    module = importlib.import_module("my_data")
+    data = module.PeopleDataModule(root=str(people))
+    groups = {
+        split: [video.group for video in data.list_split(split).videos]
+        for split in ("train", "val", "test")
+    }
+    assert groups == {
+        "train": ["person01", "person16"],
+        "val": ["person17"],
+        "test": ["person20", "person25"],
+    }
+
+
+def test_the_first_hour_writes_only_what_it_says(here: Path) -> None:
+    """The video that it predicts is one that `vidpred data toy` writes."""
+    text = (DOCS / "first-hour.md").read_text(encoding="utf-8")
+    (video,) = set(re.findall(r"toy/\S+\.avi", text))
+    assert main(["data", "toy", "toy", "--seed", "7", "--groups", "3", "--frames", "8"]) == 0
+    assert (here / video).is_file()
