@@ -223,9 +223,7 @@ def test_the_command_ends_with_the_doctor(
     assert "7 lists unpacked" in said.err
 
 
-def test_the_users_mistakes_are_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_users_mistakes_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.zip").write_bytes(write_zip({"a": b""}))
     files = (f"--videos={tmp_path / 'a.zip'}", f"--lists={tmp_path / 'a.zip'}")
     with pytest.raises(DataError, match="expected 64 hexadecimal digits"):
