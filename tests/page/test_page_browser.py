@@ -38,7 +38,7 @@ Visit = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def limits() -> Limits:
-    return Limits(upload_bytes=2 * 2**20, grace_seconds=1.0)
+    return Limits(upload_bytes=2 * 2**20, grace_seconds=5.0)
 
 
 @pytest.fixture(scope="module")
@@ -99,12 +99,20 @@ def drop(page: Any, clip: Path | dict[str, Any]) -> None:
     page.wait_for_selector("#predict:visible")
 
 
+def until(page: Any, condition: str) -> None:
+    """Wait for a condition; Playwright's own way needs `eval`, which the page forbids."""
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while not page.evaluate(condition):
+        assert time.monotonic() < deadline, condition
+        page.wait_for_timeout(50)
+
+
 def predict(page: Any, model: str = "copy_last", horizon: int = 4) -> None:
     page.select_option("#model", model)
     page.fill("#horizon", str(horizon))
     done = page.locator("#past-list li").count()
     page.click("#predict")
-    page.wait_for_function("n => document.querySelectorAll('#past-list li').length > n", arg=done)
+    until(page, f"document.querySelectorAll('#past-list li').length > {done}")
 
 
 def pixels(page: Any, kind: str) -> np.ndarray:
@@ -170,7 +178,7 @@ def test_the_keyboard_alone_is_enough(visit: Visit) -> None:
     page.get_by_role("button", name="Try toy").focus()
     page.keyboard.press("Enter")
     page.wait_for_selector("#predict:visible")
-    page.wait_for_function("document.activeElement.id === 'reel'")
+    until(page, "document.activeElement.id === 'reel'")
     reel = page.locator("#reel")
     page.keyboard.press("Home")
     assert reel.get_attribute("aria-valuenow") == "0"
@@ -190,7 +198,7 @@ def test_the_keyboard_alone_is_enough(visit: Visit) -> None:
     assert moment(page) == "t+2"
     first = pixels(page, "pred")
     page.keyboard.press("]")
-    page.wait_for_function("document.querySelectorAll('#future-list input')[1].checked")
+    until(page, "document.querySelectorAll('#future-list input')[1].checked")
     page.wait_for_timeout(300)
     assert not np.array_equal(pixels(page, "pred"), first)
     page.keyboard.down("t")
@@ -240,8 +248,8 @@ def test_progress_is_shown_and_can_be_ended(visit: Visit, server: Server, toy_cl
     page.fill("#horizon", "32")
     page.click("#predict")
     bar = page.get_by_role("progressbar", name="Predicting")
-    page.wait_for_function(
-        "Number(document.querySelector('#progress .bar').getAttribute('aria-valuenow')) > 5"
+    until(
+        page, "Number(document.querySelector('#progress .bar').getAttribute('aria-valuenow')) > 5"
     )
     assert bar.is_visible()
     assert re.match(r"Frame \d+ of 32", page.locator("#progress-text").inner_text())

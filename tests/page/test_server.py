@@ -11,6 +11,7 @@ import requests
 from page_client import Client
 from skimage.metrics import peak_signal_noise_ratio
 
+from vidpred.metrics.registry import METRICS
 from vidpred.video import read_clip_array
 
 Open = Callable[[], Client]
@@ -34,9 +35,9 @@ def test_frames_shown_are_the_true_ones_and_exactly_what_is_scored(
         assert np.array_equal(truth, frames[8 + step])
         # An independent PSNR of the very pictures that the browser gets.
         expected = peak_signal_noise_ratio(truth, pred, data_range=255)
-        assert done["futures"][0]["PSNR"][step - 1] == pytest.approx(expected, abs=1e-3)
+        assert done["futures"][0]["psnr"][step - 1] == pytest.approx(expected, abs=1e-3)
         copied = peak_signal_noise_ratio(truth, frames[8], data_range=255)
-        assert done["copy_last"]["PSNR"][step - 1] == pytest.approx(copied, abs=1e-3)
+        assert done["copy_last"]["psnr"][step - 1] == pytest.approx(copied, abs=1e-3)
 
 
 def test_the_difference_is_signed(client: Open, toy_clip: Path) -> None:
@@ -70,7 +71,7 @@ def test_futures_of_a_stochastic_model_differ_and_repeat_with_the_seed(
     pictures = []
     for seed in (1, 1, 2):
         done = tab.predicted(clip, "noisy", horizon=2, samples=3, seed=seed)
-        assert [len(future["PSNR"]) for future in done["futures"]] == [2, 2, 2]
+        assert [len(future["psnr"]) for future in done["futures"]] == [2, 2, 2]
         assert done["total"] == done["done"] == 6
         pictures.append([tab.picture(done["key"], "pred", k, 2) for k in range(3)])
     assert not np.array_equal(pictures[0][0], pictures[0][1])
@@ -88,7 +89,7 @@ def test_beyond_the_end_nothing_is_scored(client: Open, toy_clip: Path) -> None:
     assert (done["state"], done["truth"], done["futures"]) == ("done", 0, [{}])
     assert tab.picture(done["key"], "pred", 0, 2).shape == (48, 64, 3)
     part = tab.predicted(clip, last=21, horizon=4)
-    assert (part["truth"], len(part["futures"][0]["PSNR"])) == (2, 2)
+    assert (part["truth"], len(part["futures"][0]["psnr"])) == (2, 2)
 
 
 def test_frames_can_be_reduced_and_the_truth_with_them(client: Open, toy_clip: Path) -> None:
@@ -111,7 +112,7 @@ def test_frames_can_be_reduced_and_the_truth_with_them(client: Open, toy_clip: P
         ({"horizon": True}, "whole number"),
         ({"reduce": 3}, "expected one of"),
         ({"reduce": 8}, "sides of at least 16"),
-        ({"model": "../../etc/passwd"}, "expected one of small"),
+        ({"model": "../../etc/passwd"}, "expected one of flow_refiner"),
         ({"clip": "../x"}, "no longer there"),
     ],
 )
@@ -147,7 +148,7 @@ def test_progress_is_told_while_it_predicts(client: Open, toy_clip: Path) -> Non
         seen.add(one["done"])
         if one["state"] == "predicting" and one["done"] == 2:
             assert one["left"] > 0
-            assert len(one["futures"][0]["PSNR"]) >= 2  # scores come with the frames
+            assert len(one["futures"][0]["psnr"]) >= 2  # scores come with the frames
         return bool(one["state"] == "done")
 
     tab.wait_for(key, over)
@@ -287,3 +288,13 @@ def test_the_page_asks_for_nothing_from_elsewhere() -> None:
         assert "http://" not in text, file.name
         assert "https://" not in text, file.name
         assert " style=" not in text, file.name  # the content security policy refuses it
+
+
+def test_the_page_knows_the_measures_by_their_names(client: Open, toy_clip: Path) -> None:
+    tab = client()
+    done = tab.predicted(tab.ready(toy_clip)["key"])
+    words = Path(__file__).parents[2] / "vidpred" / "page" / "static" / "words.js"
+    for name, values in done["copy_last"].items():
+        info = METRICS[name]
+        assert f'{name}: {{ label: "{info.label}", unit: "{info.unit}"' in words.read_text()
+        assert len(values) == 3

@@ -20,6 +20,9 @@ from vidpred.page.worker import Worker
 T = TypeVar("T")
 
 _READERS = 2
+_FIRST_WATCH_S = 60.0
+"""How long a new tab may take to begin to listen: a busy machine loads a page slowly."""
+
 _PATIENCE_S = 2.0
 
 
@@ -32,7 +35,8 @@ class Tab:
         uploads: Its clips by key.
         jobs: Its predictions by key, oldest first.
         watchers: Connections that hear of changes.
-        left: When the last of these ended, on the monotonic clock.
+        left: When the last of these ended, on the monotonic clock; until the first, when it has to
+            have come.
         version: Grows with every change.
     """
 
@@ -40,7 +44,7 @@ class Tab:
     uploads: dict[str, Upload] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
     watchers: set[Callable[[], None]] = field(default_factory=set)
-    left: float = field(default_factory=time.monotonic)
+    left: float = field(default_factory=lambda: time.monotonic() + _FIRST_WATCH_S)
     closed: bool = False
 
     def changed(self) -> None:

@@ -99,8 +99,8 @@ export class Controls {
     $("#past-list").replaceChildren(...done.toReversed().map((one) => {
       const button = Object.assign(document.createElement("button"), { type: "button" });
       button.setAttribute("aria-pressed", String(one.key === chosen?.key));
-      const values = one.futures.map((future) => future.PSNR ?? []).filter((values) => values.length).map(mean);
-      const best = values.length ? shown(Math.max(...values), "PSNR") : "no truth";
+      const values = one.futures.map((future) => future.psnr ?? []).filter((values) => values.length).map(mean);
+      const best = values.length ? shown(Math.max(...values), "psnr") : "no truth";
       const name = Object.assign(document.createElement("span"), { className: "who", textContent: one.model });
       const place = Object.assign(document.createElement("span"), { className: "facts", textContent: `frame ${one.last}, ${one.horizon} ahead` });
       const value = Object.assign(document.createElement("span"), { className: "value", textContent: best });

@@ -10,7 +10,7 @@ const panel = (kind) => $(`.panel[data-kind="${kind}"]`);
 
 export class Shown {
   #page;
-  #measure = "PSNR";
+  #measure = "psnr";
   #enlarged = null;
   #truthHeld = false;
   #futures = "";
@@ -107,7 +107,7 @@ export class Shown {
     const pred = known ? knownNow : predicted ? get("pred", future, step) : undefined;
     const which = $("#difference-of").value;
     const number = which === "difference" ? future : 0;
-    const compared = !known && true_ && (which === "copy-difference" ? Boolean(one.copy_last.PSNR?.[step - 1]) : predicted);
+    const compared = !known && true_ && (which === "copy-difference" ? Boolean(one.copy_last.psnr?.[step - 1]) : predicted);
 
     const scored = (values) => (known ? undefined : values?.[this.#measure]?.[step - 1]);
     const own = scored(one.futures[future]);

@@ -1,15 +1,16 @@
 // How the page writes numbers and sentences.
 
+// By name of the metric, as in vidpred.metrics.METRICS.
 export const MEASURES = {
-  PSNR: { unit: "dB", digits: 2, about: "PSNR: the mean squared difference from the truth on a logarithmic scale, in dB. Higher is better; it favors blur over a sharp guess that is wrong." },
-  SSIM: { unit: "", digits: 3, about: "SSIM: how alike brightness, contrast and structure are in small windows, at most 1. Higher is better." },
-  sharpness: { unit: "dB", digits: 2, about: "Sharpness: how alike the strengths of edges are, in dB (Mathieu et al. 2016). Higher is better; blur lowers it." },
+  psnr: { label: "PSNR", unit: "dB", digits: 2, about: "PSNR: the mean squared difference from the truth on a logarithmic scale, in dB. Higher is better; it favors blur over a sharp guess that is wrong." },
+  ssim: { label: "SSIM", unit: "", digits: 3, about: "SSIM: how alike brightness, contrast and structure are in small windows, at most 1. Higher is better." },
+  sharpness: { label: "Sharpness", unit: "dB", digits: 2, about: "Sharpness: how alike the strengths of edges are, in dB (Mathieu et al. 2016). Higher is better; blur lowers it." },
 };
 
 export const plural = (count, word) => `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
 export const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 export const shown = (value, measure, unit = true) => (value === undefined ? "–" : `${value.toFixed(MEASURES[measure].digits)}${unit && MEASURES[measure].unit ? ` ${MEASURES[measure].unit}` : ""}`);
-export const label = (measure) => (measure === "sharpness" ? "Sharpness" : measure);
+export const label = (measure) => MEASURES[measure].label;
 
 export function seconds(value) {
   if (value < 60) return `${value.toFixed(value < 10 ? 2 : 1)} s`;
