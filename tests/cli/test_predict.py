@@ -111,7 +111,9 @@ def test_a_file_comes_before_a_name_and_checkpoint_is_the_old_spelling(
     assert "deprecated" not in capsys.readouterr().err
     assert np.array_equal(array("named.npy"), array("file.npy"))
     assert predict(video, "--model", "flow", "--output", "none.npy") == 2
-    assert "or a name: small, copy_last, linear, optical_flow" in capsys.readouterr().err
+    assert (
+        "or a name: flow_refiner, small, copy_last, linear, optical_flow" in capsys.readouterr().err
+    )
 
 
 @pytest.mark.usefixtures("here")

@@ -101,7 +101,8 @@ def test_lists_decide_when_given(tmp_path: Path, make_video: MakeVideo) -> None:
         test_list=paths["test_list"],
         num_workers=0,
     )
-    data.setup("fit")
+    with pytest.warns(UserWarning, match=r"1 of its 2 videos are not there; looked for .*absent"):
+        data.setup("fit")
     found = {split: [v.video_id for v in data.listings[split].videos] for split in SPLITS}
     assert found == {"train": ["a.mp4"], "val": ["b.mp4"], "test": ["sub/c.mp4"]}
     assert data.listings["train"].missing == ("absent.mp4",)

@@ -134,7 +134,7 @@ def dead() -> ReconstructionTask:
         (guessing, 22, "discriminator guesses", "tells nothing", "discriminator_steps 2"),
         (faint, 22, "adversarial term faint", "on the other terms alone", "raise model.adv"),
         (drowning, 6, "adversarial term drowns", "of the gradient", "lower model.adv"),
-        (dead, 6, "network dead", "network of scale_2 has had no gradient", "--ckpt_path"),
+        (dead, 6, "network dead", "network of scale_2 has had no gradient", "--ckpt-path"),
         (lambda: of_simple(Copying()), 6, "copies", "change by 0% of what", "motion_threshold"),
         (lambda: of_simple(Collapsed()), 8, "collapse", "differ by 0% of", "lower model.adv"),
         (lambda: of_simple(Checkered(0.5)), 6, "roughness", "patterns or noise", "lower model."),

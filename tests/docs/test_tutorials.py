@@ -84,6 +84,16 @@ def test_a_data_set_of_one_s_own_lists_its_splits(here: Path) -> None:
     }
 
 
+@pytest.mark.slow
+def test_a_data_set_of_one_s_own_is_taken_by_fit(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_files("own-data.md", here)
+    data = ("--data", "my_data.PeopleDataModule", "--data.root", "people")
+    assert main(["fit", "-c", "experiment/l2.yaml", *data, "--print-config"]) == 0
+    assert "class_path: my_data.PeopleDataModule" in capsys.readouterr().out
+
+
 def test_the_first_hour_writes_only_what_it_says(here: Path) -> None:
     """The video that it predicts is one that `vidpred data toy` writes."""
     text = (DOCS / "first-hour.md").read_text(encoding="utf-8")

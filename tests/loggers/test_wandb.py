@@ -89,7 +89,7 @@ def fit(folder: Path, logger: ResilientWandbLogger, **options: Any) -> Trainer:
 
 def test_an_offline_run_holds_everything(tmp_path: Path) -> None:
     run_folder = tmp_path / "run"
-    logger = ResilientWandbLogger(run_folder, name="first", tags=["test"])
+    logger = ResilientWandbLogger(run_folder, name="first", tags=["test"], detail="all")
     fit(run_folder, logger)
     logger.finish()
 

@@ -101,7 +101,7 @@ def test_it_serves_until_it_is_ended_and_leaves_nothing(
         assert address.startswith("http://127.0.0.1:")
         assert "<title>vidpred" in requests.get(address, timeout=60).text
         models = requests.get(f"{address}api/about", timeout=60).json()["models"]
-        assert [model["name"] for model in models][:2] == ["mine", "small"]
+        assert [model["name"] for model in models][:3] == ["mine", "flow_refiner", "small"]
         tab = requests.post(f"{address}api/tabs", timeout=60).json()["tab"]
         # A connection that is open does not keep it.
         events = requests.get(f"{address}api/tabs/{tab}/events", stream=True, timeout=60)

@@ -112,7 +112,7 @@ def test_frames_can_be_reduced_and_the_truth_with_them(client: Open, toy_clip: P
         ({"horizon": True}, "whole number"),
         ({"reduce": 3}, "expected one of"),
         ({"reduce": 8}, "sides of at least 16"),
-        ({"model": "../../etc/passwd"}, "expected one of small"),
+        ({"model": "../../etc/passwd"}, "expected one of flow_refiner"),
         ({"clip": "../x"}, "no longer there"),
     ],
 )

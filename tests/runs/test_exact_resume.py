@@ -304,7 +304,7 @@ def test_half_a_batch_is_nothing_to_go_on_from(
         fit_disturbed(tmp_path, toy_root, 10 if where == "validation" else 9, where, fault)
     folder = tmp_path / "checkpoints"
     assert not (folder / "interrupted.ckpt").exists()
-    assert f"--ckpt_path {last(tmp_path)}" in caplog.text
+    assert f"--ckpt-path {last(tmp_path)}" in caplog.text
     assert read_checkpoint(last(tmp_path))["vidpred"]["batches_seen"] == 8
 
 

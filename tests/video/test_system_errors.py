@@ -139,7 +139,7 @@ CASES = [
     ("v1.avi", errno.EACCES, -1),  # a permission
     ("v2.avi", errno.EIO, 0),  # a disk that gives nothing
     ("large.mkv", errno.EIO, 40_000),  # a bad sector in the middle: FFmpeg takes it for the end
-    ("v3.avi", errno.ESTALE, 3000),  # a network drive that went away on the way
+    ("v2.avi", errno.ESTALE, 3000),  # a network drive that went away on the way
     ("003.png", errno.EIO, 100),  # one frame of a folder
 ]
 # fmt: on

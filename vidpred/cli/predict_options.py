@@ -27,11 +27,11 @@ def add_predict_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--model",
-        default="small",
+        default="flow_refiner",
         metavar="NAME|FILE",
-        help="bundled pretrained model (small), baseline (copy_last, linear, optical_flow, "
-        "optical_flow_dup), checkpoint of `vidpred fit` or file of `vidpred export` (default: "
-        "small)",
+        help="bundled pretrained model (flow_refiner, small), baseline (copy_last, linear, "
+        "optical_flow, optical_flow_dup), checkpoint of `vidpred fit` or file of `vidpred export` "
+        "(default: flow_refiner)",
     )
     parser.add_argument("--checkpoint", action=_DeprecatedModel, help=argparse.SUPPRESS)
     parser.add_argument(

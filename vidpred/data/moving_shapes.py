@@ -12,7 +12,8 @@ from jsonargparse.typing import (
 )
 
 from vidpred.data.shapes_world import MOTIONS, Motion, render_moving_shapes
-from vidpred.data.ucf101 import LIST_DIR, VIDEO_DIR, UCF101DataModule
+from vidpred.data.ucf101 import UCF101DataModule
+from vidpred.data.ucf101_layout import LIST_DIR, VIDEO_DIR
 from vidpred.errors import DataError
 from vidpred.files import expand_home
 from vidpred.ops.checks import require_positive

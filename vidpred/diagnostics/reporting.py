@@ -46,7 +46,7 @@ class WarningReport:
             if isinstance(logger, WandbLogger):
                 import wandb
 
-                columns = ["batch", "symptom", "text"]
+                columns: list[str | int] = ["batch", "symptom", "text"]
                 table: Any = wandb.Table(columns=columns, data=self.reported)
                 logger.log_metrics({self.table: table}, batch)
         if trainer.fast_dev_run:  # type: ignore[attr-defined]  # set by a function of Lightning

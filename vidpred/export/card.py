@@ -40,8 +40,7 @@ def model_card(
     parts = [
         f"# {Path(name).stem}",
         f"`{name}`: {saved.description['class']} of vidpred, {parameters:,} weights. From "
-        f"{frames.get('context_frames')} past frames it predicts the next "
-        f"{frames.get('output_frames')}, and more by taking its predictions for frames. Frames are "
+        f"{frames.get('context_frames')} past frames it predicts {_ahead(frames)}. Frames are "
         f"RGB in [0, 1], {frames.get('layout')}, {_sizes(smallest_side)}. SHA-256 of the file: "
         f"`{sha256}`.",
         *([saved.notes.strip()] if saved.notes.strip() else []),
@@ -184,6 +183,12 @@ def _is_better(ours: float | None, theirs: float | None, key: str) -> bool:
     if ours is None or theirs is None:
         return False
     return ours > theirs if higher_is_better(key) else ours < theirs
+
+
+def _ahead(frames: Mapping[str, Any]) -> str:
+    if frames.get("direct"):
+        return "any number of future ones, each directly from those"
+    return f"the next {frames.get('output_frames')}, and more by taking its predictions for frames"
 
 
 def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

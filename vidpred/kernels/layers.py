@@ -84,7 +84,7 @@ def accelerate(network: nn.Module, *, native: bool = True) -> None:
             continue  # somebody else's
         if isinstance(layer, nn.Conv2d) and _is_known(layer):
             layer.__dict__["forward"] = _FastConvolution(layer, native=native).forward
-        elif type(layer).forward is nn.Sequential.forward:
+        elif isinstance(layer, nn.Sequential) and (type(layer).forward is nn.Sequential.forward):
             layer.__dict__["forward"] = _FastSequential(layer).forward
 
 

@@ -277,7 +277,7 @@ class FlowRefiner(Predictor):
         """Pixels around a region on which the network's output there depends, at most."""
         # A 3 x 3 convolution sees 1 pixel of its level to each side, a level has four of them, and
         # enlarging sees 1 pixel of the level below; level i has pixels of 2 ** (i + 1).
-        radius = sum(6 * 2 ** (i + 1) for i in range(len(self.widths)))
+        radius: int = sum(6 * 2 ** (i + 1) for i in range(len(self.widths)))
         return -(-radius // self.size_multiple) * self.size_multiple
 
     def config(self) -> dict[str, Any]:
@@ -390,7 +390,7 @@ class _UNet(nn.Module):
 
     def forward(self, seen: Tensor, clip: Tensor) -> Tensor:
         """Give features (B, widths[0], H, W) of maps (B, inputs, H, W) and clips (B, F)."""
-        maps = seen.contiguous(memory_format=torch.channels_last)
+        maps: Tensor = seen.contiguous(memory_format=torch.channels_last)
         levels: list[Tensor] = []
         for down in self.down:
             maps = down(maps)

@@ -53,7 +53,7 @@ def warp_region(frames: Tensor, flow: Tensor, region: Region) -> Tensor:
     if frames.ndim != 4 or flow.shape != (frames.shape[0], 2, *size):
         raise ValueError(
             f"frames have shape {tuple(frames.shape)}, flow {tuple(flow.shape)}; "
-            f"expected (N, C, H, W) and (N, 2, {size[0]}, {size[1]})"
+            f"expected (N, C, H, W) and (N, 2, H, W), here H = {size[0]} and W = {size[1]}"
         )
     if not (frames.is_floating_point() and flow.is_floating_point()):
         raise TypeError(f"frames are {frames.dtype}, flow {flow.dtype}; expected floating point")

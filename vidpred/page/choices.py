@@ -10,8 +10,7 @@ import torch
 
 from vidpred.errors import CheckpointError, VidpredError
 from vidpred.models import BASELINES, Predictor, baseline
-from vidpred.storage import load_predictor
-from vidpred.storage.saved import packaged_weights
+from vidpred.storage import load_predictor, packaged_weights
 
 Kind = Literal["bundled", "yours", "baseline"]
 

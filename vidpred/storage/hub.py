@@ -81,7 +81,7 @@ def fetch(address: str) -> Path:
     }
     try:
         return Path(hf_hub_download(repository, WEIGHTS_NAME, revision=revision, endpoint=endpoint))
-    except (*problems, OSError, ValueError) as error:
+    except (errors.HfHubHTTPError, errors.EntryNotFoundError, OSError, ValueError) as error:
         fitting = (text for kind, text in problems.items() if isinstance(error, kind))
         problem = next(fitting, f"cannot be downloaded ({error})")
         raise CheckpointError(f"{address}: {problem}") from error

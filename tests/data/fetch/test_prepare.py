@@ -20,7 +20,7 @@ from vidpred.data.fetch.prepare_ucf101 import (
     prepare_ucf101,
 )
 from vidpred.data.fetch.rar_programs import rar_readers
-from vidpred.data.ucf101 import LIST_DIR, VIDEO_DIR
+from vidpred.data.ucf101_layout import LIST_DIR, VIDEO_DIR
 from vidpred.errors import DataError
 
 
@@ -223,18 +223,14 @@ def test_the_command_ends_with_the_doctor(
     assert "7 lists unpacked" in said.err
 
 
-@pytest.mark.parametrize(
-    ("option", "problem"),
-    [
-        ("--videos-sha256=xyz", "expected 64 hexadecimal digits"),
-        ("--max-unpacked-gb=0", "max_unpacked_bytes is 0"),
-    ],
-)
-def test_the_users_mistakes_are_data_errors(option: str, problem: str, tmp_path: Path) -> None:
+def test_the_users_mistakes_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.zip").write_bytes(write_zip({"a": b""}))
     files = (f"--videos={tmp_path / 'a.zip'}", f"--lists={tmp_path / 'a.zip'}")
-    with pytest.raises(DataError, match=problem):
-        run(str(tmp_path / "root"), *files, option)
+    with pytest.raises(DataError, match="expected 64 hexadecimal digits"):
+        run(str(tmp_path / "root"), *files, "--videos-sha256=xyz")
+    with pytest.raises(SystemExit, match="2"):
+        run(str(tmp_path / "root"), *files, "--max-unpacked-gb=0")
+    assert "'0'; expected a number above 0" in capsys.readouterr().err
 
 
 def test_a_hash_of_a_file_on_the_disk_is_checked(tmp_path: Path) -> None:

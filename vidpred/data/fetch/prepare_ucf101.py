@@ -15,7 +15,7 @@ from vidpred.data.fetch.download import download
 from vidpred.data.fetch.rar_programs import HOW_TO_READ_RAR, RAR_MAGICS, rar_readers
 from vidpred.data.fetch.remote import Remote, check_file
 from vidpred.data.fetch.unpacking import Place, unpack
-from vidpred.data.ucf101 import LIST_DIR, VIDEO_DIR
+from vidpred.data.ucf101_layout import LIST_DIR, VIDEO_DIR
 from vidpred.errors import DataError
 from vidpred.files import expand_home
 
