@@ -232,13 +232,13 @@ def test_futures_are_shown_side_by_side(visit: Visit, toy_clip: Path) -> None:
     page = visit()
     drop(page, toy_clip)
     page.select_option("#model", "noisy")
-    assert page.locator("#samples-field").is_visible()
+    page.wait_for_selector("#samples-field")
     page.fill("#samples", "3")
     predict(page, "noisy", horizon=3)
     assert page.get_by_role("radio", name=re.compile(r"^\d: \d+\.\d\d dB$")).count() == 3
     assert page.locator("#chart .line.other").count() == 2
     page.select_option("#model", "small")
-    assert page.locator("#samples-field").is_hidden()
+    page.wait_for_selector("#samples-field", state="hidden")
 
 
 def test_progress_is_shown_and_can_be_ended(visit: Visit, server: Server, toy_clip: Path) -> None:
@@ -313,10 +313,10 @@ def test_moments_can_be_chosen_with_the_pointer(visit: Visit, toy_clip: Path) ->
     assert page.locator("#reel").get_attribute("aria-valuenow") == "10"
     page.mouse.click(box["x"] + box["width"] * 1.5 / 24, box["y"] + 30)
     page.select_option("#model", "small")
-    assert "sees 4 known frames" in page.locator("#note").inner_text()
+    page.wait_for_selector("#note:has-text('sees 4 known frames')")
     assert page.locator("#predict").is_disabled()
     page.mouse.click(box["x"] + box["width"] * 22.5 / 24, box["y"] + 30)
-    assert "ends 1 frame after this" in page.locator("#note").inner_text()
+    page.wait_for_selector("#note:has-text('ends 1 frame after this')")
     predict(page, "linear", horizon=3)
     assert page.locator("[data-kind=truth] .absent").is_visible()
     page.locator("#steps").click(position={"x": 2, "y": 100})

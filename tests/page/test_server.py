@@ -77,6 +77,9 @@ def test_futures_of_a_stochastic_model_differ_and_repeat_with_the_seed(
     assert not np.array_equal(pictures[0][0], pictures[0][1])
     assert all(np.array_equal(a, b) for a, b in zip(pictures[0], pictures[1], strict=True))
     assert not np.array_equal(pictures[0][0], pictures[2][0])
+    # One future is the point prediction, which for this model is the last frame.
+    point = tab.predicted(clip, "noisy", horizon=2, seed=5)
+    assert point["futures"] == [point["copy_last"]]
     refused = tab.ask(clip, "small", samples=3)
     assert refused.status_code == 400
     assert "one future" in refused.json()["problem"]

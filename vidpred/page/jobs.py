@@ -50,7 +50,7 @@ class Question:
         last: Index of the last known frame, counted from 0.
         horizon: Frames to predict.
         reduce: Factor by which frames are reduced before anything is predicted and scored.
-        samples: Futures, K; 1 for models that have but one.
+        samples: Futures to draw of a stochastic model; 1 is the point prediction of any.
         seed: Of the sampling.
     """
 
@@ -260,7 +260,7 @@ class Job:
     def _future(self, seen: Window, number: int) -> Iterator[Tensor]:
         """Yield the frames of one future, each (3, H, W) in [0, 1]."""
         predictor, horizon = self.question.model.predictor, self.question.horizon
-        if self.question.model.stochastic:
+        if self.question.samples > 1:
             # One at a time, so that it can be canceled; they are those of `vidpred predict`.
             drawn = DrawnFutures(
                 predictor,

@@ -48,7 +48,7 @@ export class Controls {
     $("#model-about").textContent = `${model.about}; sees ${plural(model.context_frames, "known frame")}`;
     $("#horizon-value").textContent = `${horizon} (${seconds(horizon / clip.fps)})`;
     $("#samples-field").hidden = !model.stochastic;
-    $("#samples-value").textContent = $("#samples").value;
+    $("#samples-value").textContent = $("#samples").value === "1" ? "1, the point prediction" : `${$("#samples").value}, drawn`;
     const there = clip.frames - 1 - last;
     const early = last + 1 < model.context_frames;
     this.#problem = early ? `${model.name} sees ${model.context_frames} known frames: choose frame ${model.context_frames - 1} or a later one` : null;

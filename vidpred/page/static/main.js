@@ -19,7 +19,7 @@ const state = {
   prediction: null, // key of the prediction that is shown; null shows the clip
   last: new Map(), // by clip, the last known frame
   index: 0, // frame shown: of the clip, or of the prediction with its known frames
-  future: 0, follow: false,
+  future: 0, follow: false, arrived: false,
 };
 const pictures = new Pictures();
 
@@ -151,7 +151,7 @@ function news({ clips, predictions }, fresh) {
       if (!state.last.has(one.key)) state.last.set(one.key, Math.max(0, Math.min(Math.floor(one.frames / 2), one.frames - 1 - controls.horizon())));
       say(`${one.name}: ${plural(one.frames, "frame")}`);
       if (state.clip === one.key && !prediction()) { state.index = state.last.get(one.key); setSpeed(one.fps, 1); }
-      if (state.clip === one.key && document.activeElement === document.body) requestAnimationFrame(() => $("#reel").focus({ preventScroll: true }));
+      if (state.clip === one.key) state.arrived = true;
     }
   }
   for (const one of predictions) {
@@ -236,6 +236,14 @@ function renderNow() {
   $("#reel-text").textContent = `last known: ${moment}`;
   $("#reel-hint").dataset.last = last;
   shown.draw();
+  if (state.arrived) focusReel();
+}
+
+// What had the focus, such as the button of the example, is hidden with the drop zone.
+function focusReel() {
+  state.arrived = false;
+  const held = document.activeElement;
+  if (held === document.body || !held.checkVisibility()) $("#reel").focus({ preventScroll: true });
 }
 
 function setBar(bar, part) {
