@@ -70,7 +70,7 @@ def test_ctrl_c_leaves_a_checkpoint_from_which_training_goes_on(
     assert process.returncode == 130, told
     assert "Traceback" not in told
     saved = run / "checkpoints" / "interrupted.ckpt"
-    assert f"--ckpt_path {saved}" in told
+    assert f"--ckpt-path {saved}" in told
     seen = read_checkpoint(saved)["vidpred"]["batches_seen"]
     assert seen >= 10
 
