@@ -175,7 +175,7 @@ def test_the_end_of_a_job_is_waited_for_between_two_batches(
         assert process.returncode == 128 + number, told
         assert "Traceback" not in told
         saved = stopped / "checkpoints" / "interrupted.ckpt"
-        assert f"--ckpt_path {saved}" in told
+        assert f"--ckpt-path {saved}" in told
         assert batch <= read_checkpoint(saved)["vidpred"]["batches_seen"] <= batch + 5
     queued = (tmp_path / "queued").read_text() if (tmp_path / "queued").exists() else ""
     assert queued == ("requeue 17\n" * 2 if number == signal.SIGUSR1 else "")

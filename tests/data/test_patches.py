@@ -93,4 +93,5 @@ def test_default_threshold_passes_the_moving_half_of_real_crops(real_data: Path)
         before, after = read_clip_array(path, int(rng.integers(0, 45)), 2)
         tops, lefts = rng.integers(0, 240 - 31, 40), rng.integers(0, 320 - 31, 40)
         passed.append(motions(before, after, tops, lefts, 32) > PATCH_MOTION_THRESHOLD)
-    assert np.mean(passed) == pytest.approx(0.47, abs=0.03)
+    # 0.47 of the 257 clips that the default was chosen on, 0.44 of 528.
+    assert np.mean(passed) == pytest.approx(0.455, abs=0.03)

