@@ -1,11 +1,14 @@
-"""The rows of the paper's table, trained alike and measured alike, in words."""
+"""Rows of a table that were trained alike and are measured alike: seeds pooled, in words."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from copy import copy
+from dataclasses import asdict, dataclass
+from typing import Any, TypedDict
 
 from vidpred.evaluation.compare.common_clips import describe_measure
 from vidpred.evaluation.compare.markdown import markdown_table
 from vidpred.evaluation.compare.pooled_seeds import Estimate, KindScore, PooledMeasure, pool_seeds
+from vidpred.evaluation.compare.strata import holds_near_duplicates
 from vidpred.evaluation.compare.wording import (
     area_name,
     clips_by_frame,
@@ -16,16 +19,15 @@ from vidpred.evaluation.compare.wording import (
 )
 from vidpred.evaluation.results.result import Result
 
-FORMAT = "vidpred ablation 1"
 
-
-class Ordering(NamedTuple):
-    """What the paper's table says of two rows.
+@dataclass(frozen=True)
+class Claim:
+    """What somebody says of two rows, to be held against the scores of the first frame.
 
     Attributes:
-        better: The row that is ahead there.
+        better: The row that is said to be ahead.
         worse: The row behind it.
-        metric: In what.
+        metric: In what, such as psnr.
         claim: In words.
     """
 
@@ -35,40 +37,53 @@ class Ordering(NamedTuple):
     claim: str
 
 
-ORDERINGS = (
-    Ordering("l2", "single_scale_l2", "psnr", "several scales are better than one"),
-    Ordering("l1", "l2", "sharpness", "l1 is sharper than l2"),
-    Ordering("gdl_l1", "l1", "sharpness", "GDL l1 is sharper than l1"),
-    Ordering("adv_gdl", "gdl_l1", "sharpness", "Adv+GDL is sharper than GDL l1"),
-    Ordering("adv_gdl", "adv", "sharpness", "Adv+GDL is sharper than Adv"),
-    Ordering("adv_gdl", "copy_last", "psnr", "Adv+GDL is better than copying the last frame"),
-    Ordering("adv_gdl", "optical_flow", "psnr", "Adv+GDL is better than optical flow"),
-)
-"""Orderings of the paper's table (recalled, not verified), and what a predictor is for."""
+class PooledStratum(TypedDict):
+    """Some of the clips, by the measure that ranks.
+
+    Attributes:
+        near_duplicates: Whether these are the clips with near-duplicate frames, or those without.
+        clips: How many there are.
+        scores: By row.
+    """
+
+    near_duplicates: bool
+    clips: int
+    scores: dict[str, KindScore]
 
 
-def ablation(rows: Mapping[str, Sequence[Result]], **facts: object) -> dict[str, Any]:
-    """Gather the numbers of an ablation as plain data.
+def pooled_rows(
+    rows: Mapping[str, Sequence[Result]],
+    *,
+    claims: Sequence[Claim] = (),
+    facts: Mapping[str, object] | None = None,
+    ranked: bool = True,
+) -> dict[str, Any]:
+    """Gather the numbers of a table as plain data.
 
     Args:
-        rows: By row of the table, the results of its seeds; baselines have one.
+        rows: By row, the results of its seeds, all by one protocol; baselines have one.
+        claims: To be held against the scores; those about rows that are not there are left out.
         facts: What was done, such as batches and batch size; kept with the numbers.
+        ranked: Sort rows by the protocol's first measure, best first.
 
     Returns:
-        Format, facts, protocol with digest, pooled scores and differences by measure.
+        Facts, protocol with digest, seeds by row, pooled scores and differences by measure, claims,
+        and the clips with and without near-duplicate frames.
 
     Raises:
         ResultError: When results have no measure in common.
     """
-    pairs = {(o.better, o.worse) for o in ORDERINGS if {o.better, o.worse} <= rows.keys()}
-    pooled = pool_seeds(rows, sorted(pairs))
+    claims = [claim for claim in claims if {claim.better, claim.worse} <= rows.keys()]
+    pooled = pool_seeds(rows, sorted({(claim.better, claim.worse) for claim in claims}))
     first = next(iter(rows.values()))[0]
+    order = list(rows)
+    if ranked:
+        order = _best_first(pooled)
     return {
-        "format": FORMAT,
-        "facts": facts,
+        "facts": dict(facts or {}),
         "protocol": first["protocol"],
         "protocol_digest": first["protocol_digest"],
-        "seeds": {row: len(results) for row, results in rows.items()},
+        "seeds": {row: len(rows[row]) for row in order},
         "measures": {
             key: {
                 **measure,
@@ -79,14 +94,49 @@ def ablation(rows: Mapping[str, Sequence[Result]], **facts: object) -> dict[str,
             }
             for key, measure in pooled.items()
         },
+        "claims": [asdict(claim) for claim in claims],
+        "strata": _strata(rows, next(iter(pooled))),
     }
 
 
-def ablation_markdown(content: Mapping[str, Any]) -> str:
-    """Write the tables: scores by row, then the orderings that the paper's table has.
+def _best_first(pooled: Mapping[str, PooledMeasure]) -> list[str]:
+    key = next(iter(pooled))
+    sign = -1 if describe_measure(key)["higher_is_better"] else 1
+    means = {row: score["mean"] for row, score in pooled[key]["scores"].items()}
+    known = {row: mean for row, mean in means.items() if mean is not None}
+    return sorted(known, key=lambda row: (sign * known[row], row)) + [
+        row for row in means if row not in known
+    ]
+
+
+def _strata(rows: Mapping[str, Sequence[Result]], key: str) -> list[PooledStratum]:
+    """Pool clips with near duplicates and clips without apart; nothing when all are of one kind."""
+    held = holds_near_duplicates(
+        {f"{row}/{k}": result for row, results in rows.items() for k, result in enumerate(results)}
+    )
+    if set(held.values()) != {True, False}:
+        return []
+    found: list[PooledStratum] = []
+    for wanted in (True, False):
+        clips = {clip for clip, holds in held.items() if holds is wanted}
+        part = {row: [_only(result, clips) for result in own] for row, own in rows.items()}
+        pooled = pool_seeds(part, measures=[key])[key]
+        found.append({"near_duplicates": wanted, "clips": len(clips), "scores": pooled["scores"]})
+    return found
+
+
+def _only(result: Result, clips: set[str]) -> Result:
+    kept = copy(result)
+    kept["rows"] = [row for row in result["rows"] if row["clip"] in clips]
+    return kept
+
+
+def pooled_rows_markdown(content: Mapping[str, Any], title: str) -> str:
+    """Write the tables: scores by row, near duplicates apart, then what is claimed.
 
     Args:
-        content: What `ablation` gave.
+        content: What `pooled_rows` gave.
+        title: Before the protocol's name in the heading.
 
     Returns:
         Markdown, ending in a newline.
@@ -94,26 +144,34 @@ def ablation_markdown(content: Mapping[str, Any]) -> str:
     measures: dict[str, PooledMeasure] = content["measures"]
     leading = next(iter(measures))
     info = describe_measure(leading)
-    keys = [
-        key
-        for key in measures
-        if describe_measure(key)["area"] == info["area"]
-        and describe_measure(key)["variant"] == info["variant"]
-    ]
-    facts = ", ".join(f"{name} {value}" for name, value in content["facts"].items())
+    keys = leading_measures(content)
+    facts = [f"{name} {value}" for name, value in content["facts"].items()]
     shown = measures[leading]
     parts = [
-        f"### Ablation: {content['protocol'].get('name', '')}",
+        f"### {title}: {content['protocol'].get('name', '')}",
         f"{area_name(info['area'])}, {variant_name(info['variant'])} · protocol "
-        f"`{content['protocol_digest'][:10]}` · {facts}",
+        f"`{content['protocol_digest'][:10]}`" + (f" · {', '.join(facts)}" if facts else ""),
         _scores(content, measures, keys, first=True),
         _scores(content, measures, keys, first=False),
         f"Means over seeds and videos; [95 % interval], draws of {shown['videos']} videos and of "
         f"the seeds. Every number is over the clips that count for all trainings: "
         f"{clips_by_frame(shown['clips'])}.",
-        _orderings(measures, keys),
+        _strata_table(content, leading),
+        _claims(content, measures, keys),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def leading_measures(content: Mapping[str, Any]) -> list[str]:
+    """Give the keys of the area and convention of the measure that ranks."""
+    measures: dict[str, PooledMeasure] = content["measures"]
+    info = describe_measure(next(iter(measures)))
+    return [
+        key
+        for key in measures
+        if describe_measure(key)["area"] == info["area"]
+        and describe_measure(key)["variant"] == info["variant"]
+    ]
 
 
 def _scores(
@@ -140,34 +198,43 @@ def _cell(estimate: Estimate, key: str, *, signed: bool = False) -> str:
     return f"{number(estimate['mean'], key, signed=signed)} {sure}".strip()
 
 
-def _orderings(measures: Mapping[str, PooledMeasure], keys: Sequence[str]) -> str:
-    rows = []
-    for ordering in ORDERINGS:
-        key = next((k for k in keys if describe_measure(k)["metric"] == ordering.metric), None)
-        if key is None:
-            continue
-        differences: Mapping[Any, KindScore] = measures[key]["differences"]
-        score = differences.get(f"{ordering.better} - {ordering.worse}")
-        if score is None:
-            continue
-        rows.append(
-            [
-                ordering.claim,
-                metric_name(key),
-                _cell(score["first"], key, signed=True),
-                _holds(score["first"]),
-            ]
-        )
-    if not rows:
+def _strata_table(content: Mapping[str, Any], key: str) -> str:
+    """Show clips with and without near-duplicate frames apart, by the measure that ranks."""
+    found: list[PooledStratum] = content["strata"]
+    if not found:
         return ""
-    heads = ["what the paper's table says, first frame", "measure", "difference", "here"]
+    heads = [f"{metric_name(key)}, all predicted frames"]
+    heads += [
+        f"{part['clips']} clips {'with' if part['near_duplicates'] else 'without'} near duplicates"
+        for part in found
+    ]
+    rows = [[row, *(_cell(part["scores"][row], key) for part in found)] for row in content["seeds"]]
     return markdown_table(heads, rows)
 
 
-def _holds(difference: Estimate) -> str:
+def _claims(
+    content: Mapping[str, Any], measures: Mapping[str, PooledMeasure], keys: Sequence[str]
+) -> str:
+    rows = []
+    for claim in content["claims"]:
+        key = next((k for k in keys if describe_measure(k)["metric"] == claim["metric"]), None)
+        if key is None:
+            continue
+        differences: Mapping[Any, KindScore] = measures[key]["differences"]
+        first = differences[f"{claim['better']} - {claim['worse']}"]["first"]
+        holds = _holds(first, higher_is_better=describe_measure(key)["higher_is_better"])
+        rows.append([claim["claim"], metric_name(key), _cell(first, key, signed=True), holds])
+    if not rows:
+        return ""
+    heads = ["what is claimed, first frame", "measure", "difference", "here"]
+    return markdown_table(heads, rows)
+
+
+def _holds(difference: Estimate, *, higher_is_better: bool) -> str:
     sure = difference["interval"]
     if difference["mean"] is None or sure is None:
         return "not significant"
-    if sure[0] > 0:
+    low, high = sure if higher_is_better else (-sure[1], -sure[0])
+    if low > 0:
         return "holds"
-    return "does not hold" if sure[1] < 0 else "not significant"
+    return "does not hold" if high < 0 else "not significant"
