@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from vidpred.models.autoencoder import Autoencoder
 from vidpred.models.baselines import CopyLastFrame, LinearExtrapolation, OpticalFlowExtrapolation
 from vidpred.models.discriminator import DiscriminatorScale, MultiScaleDiscriminator
 from vidpred.models.duplicate_aware import DuplicateAwareFlowExtrapolation
@@ -10,6 +11,7 @@ from vidpred.models.likelihood import Likelihood
 from vidpred.models.multiscale import GeneratorScale, MultiScaleGenerator
 from vidpred.models.named_baselines import BASELINES, baseline
 from vidpred.models.predictor import Condition, Predictor, ScalePredictor
+from vidpred.models.svg import SVG
 from vidpred.models.variational import PosteriorPrediction, Variational
 from vidpred.moved import moved_names
 
@@ -18,6 +20,8 @@ if not TYPE_CHECKING:
 
 __all__ = [
     "BASELINES",
+    "SVG",
+    "Autoencoder",
     "Condition",
     "CopyLastFrame",
     "DiscriminatorScale",

@@ -7,6 +7,7 @@ from torch import Tensor
 from vidpred.batch import ClipBatch
 from vidpred.errors import SettingError
 from vidpred.models import Condition, Predictor
+from vidpred.models.autoencoder import TRUE_FRAMES
 from vidpred.ops import to_unit
 
 
@@ -43,7 +44,9 @@ def condition_of(predictor: Predictor, batch: ClipBatch) -> Condition | None:
     """
     if not predictor.conditions:
         return None
-    given = batch.get("condition", {})
+    given = dict(batch.get("condition", {}))
+    if TRUE_FRAMES in predictor.conditions:
+        given[TRUE_FRAMES] = to_unit(batch["frames"])
     missing = [name for name in predictor.conditions if name not in given]
     if missing:
         raise SettingError(
