@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from vidpred.models.baselines import CopyLastFrame, LinearExtrapolation, OpticalFlowExtrapolation
+from vidpred.models.convlstm import ConvLSTM
 from vidpred.models.discriminator import DiscriminatorScale, MultiScaleDiscriminator
 from vidpred.models.duplicate_aware import DuplicateAwareFlowExtrapolation
 from vidpred.models.flow_refiner import FlowRefiner
@@ -10,6 +11,7 @@ from vidpred.models.likelihood import Likelihood
 from vidpred.models.multiscale import GeneratorScale, MultiScaleGenerator
 from vidpred.models.named_baselines import BASELINES, baseline
 from vidpred.models.predictor import Condition, Predictor, ScalePredictor
+from vidpred.models.simvp import SimVP
 from vidpred.models.variational import PosteriorPrediction, Variational
 from vidpred.moved import moved_names
 
@@ -19,6 +21,7 @@ if not TYPE_CHECKING:
 __all__ = [
     "BASELINES",
     "Condition",
+    "ConvLSTM",
     "CopyLastFrame",
     "DiscriminatorScale",
     "DuplicateAwareFlowExtrapolation",
@@ -32,6 +35,7 @@ __all__ = [
     "PosteriorPrediction",
     "Predictor",
     "ScalePredictor",
+    "SimVP",
     "Variational",
     "baseline",
 ]
