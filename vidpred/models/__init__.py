@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from vidpred.models.autoencoder import Autoencoder
 from vidpred.models.baselines import CopyLastFrame, LinearExtrapolation, OpticalFlowExtrapolation
+from vidpred.models.convlstm import ConvLSTM
 from vidpred.models.discriminator import DiscriminatorScale, MultiScaleDiscriminator
 from vidpred.models.duplicate_aware import DuplicateAwareFlowExtrapolation
 from vidpred.models.flow_refiner import FlowRefiner
@@ -11,6 +12,7 @@ from vidpred.models.likelihood import Likelihood
 from vidpred.models.multiscale import GeneratorScale, MultiScaleGenerator
 from vidpred.models.named_baselines import BASELINES, baseline
 from vidpred.models.predictor import Condition, Predictor, ScalePredictor
+from vidpred.models.simvp import SimVP
 from vidpred.models.svg import SVG
 from vidpred.models.variational import PosteriorPrediction, Variational
 from vidpred.moved import moved_names
@@ -23,6 +25,7 @@ __all__ = [
     "SVG",
     "Autoencoder",
     "Condition",
+    "ConvLSTM",
     "CopyLastFrame",
     "DiscriminatorScale",
     "DuplicateAwareFlowExtrapolation",
@@ -36,6 +39,7 @@ __all__ = [
     "PosteriorPrediction",
     "Predictor",
     "ScalePredictor",
+    "SimVP",
     "Variational",
     "baseline",
 ]
