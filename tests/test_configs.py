@@ -35,6 +35,8 @@ WHOLE_FRAMES = {
     "svg_lp": ["--model.predictor.image_size=16", "--model.horizon=2"],
     "svg_fp": ["--model.predictor.image_size=16", "--model.horizon=2"],
     "autoencoder": ["--model.predictor.image_size=16", "--model.horizon=2"],
+    "mixture": [],
+    "dcgan": ["--model.generator.image_size=16", "--model.discriminator.image_size=16"],
 }
 """Generative experiments on small whole frames, and the options that make them small here."""
 

@@ -4,11 +4,15 @@ from typing import TYPE_CHECKING
 
 from vidpred.models.autoencoder import Autoencoder
 from vidpred.models.baselines import CopyLastFrame, LinearExtrapolation, OpticalFlowExtrapolation
+from vidpred.models.clip_discriminator import ClipDiscriminator
 from vidpred.models.convlstm import ConvLSTM
+from vidpred.models.dcgan import DCGANDiscriminator, DCGANGenerator
 from vidpred.models.discriminator import DiscriminatorScale, MultiScaleDiscriminator
 from vidpred.models.duplicate_aware import DuplicateAwareFlowExtrapolation
 from vidpred.models.flow_refiner import FlowRefiner
 from vidpred.models.likelihood import Likelihood
+from vidpred.models.minibatch_discrimination import MinibatchDiscrimination
+from vidpred.models.mixture import MixtureGenerator
 from vidpred.models.multiscale import GeneratorScale, MultiScaleGenerator
 from vidpred.models.named_baselines import BASELINES, baseline
 from vidpred.models.predictor import Condition, Predictor, ScalePredictor
@@ -24,15 +28,20 @@ __all__ = [
     "BASELINES",
     "SVG",
     "Autoencoder",
+    "ClipDiscriminator",
     "Condition",
     "ConvLSTM",
     "CopyLastFrame",
+    "DCGANDiscriminator",
+    "DCGANGenerator",
     "DiscriminatorScale",
     "DuplicateAwareFlowExtrapolation",
     "FlowRefiner",
     "GeneratorScale",
     "Likelihood",
     "LinearExtrapolation",
+    "MinibatchDiscrimination",
+    "MixtureGenerator",
     "MultiScaleDiscriminator",
     "MultiScaleGenerator",
     "OpticalFlowExtrapolation",

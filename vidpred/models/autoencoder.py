@@ -1,19 +1,16 @@
 """The encoder and decoder of SVG alone: how well a frame can be drawn from its code."""
 
-from typing import Any, Self
+from typing import Any
 
 import torch
 from jsonargparse.typing import PositiveInt
 from torch import Tensor
 
+from vidpred.batch import TRUE_FRAMES
 from vidpred.models.dcgan_layers import DCGANDecoder, DCGANEncoder, require_square
 from vidpred.models.predictor import Condition, Predictor
 from vidpred.models.svg import SVG_PRESETS, SVGPreset
 from vidpred.ops.checks import require_positive
-
-TRUE_FRAMES = "true_frames"
-"""Name of the condition that is the true clip itself, which tasks and scoring give: with it a row
-of a table is a bound, and no prediction."""
 
 
 class Autoencoder(Predictor):
@@ -72,7 +69,7 @@ class Autoencoder(Predictor):
         context_frames: PositiveInt = 5,
         channels: PositiveInt = 3,
         image_size: PositiveInt = 64,
-    ) -> Self:
+    ) -> "Autoencoder":
         """Build encoder and decoder of a preset of `vidpred.models.SVG`.
 
         Args:

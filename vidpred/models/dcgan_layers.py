@@ -69,7 +69,15 @@ class DCGANEncoder(nn.Module):
 
         Returns:
             Codes (N, code_size) in [-1, 1], and every feature map, the largest first.
+
+        Raises:
+            SettingError: In training on a single one: batch norm has no statistics of it.
         """
+        if self.training and len(frames) < 2:
+            raise SettingError(
+                "batch norm is to learn from a single frame stack; expected at least 2 clips a "
+                "draw: raise data.batch_size (an adversarial step draws at least half the batch)"
+            )
         skips = []
         for halve in self.halving:
             frames = halve(frames)

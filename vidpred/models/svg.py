@@ -1,7 +1,7 @@
 """Stochastic video generation, with a learned or a fixed prior (Denton and Fergus 2018)."""
 
 from collections.abc import Callable
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from jsonargparse.typing import PositiveInt
@@ -157,7 +157,7 @@ class SVG(Predictor):
         channels: PositiveInt = 3,
         image_size: PositiveInt = 64,
         latent_size: PositiveInt | None = None,
-    ) -> Self:
+    ) -> "SVG":
         """Build a network of known sizes.
 
         Args:

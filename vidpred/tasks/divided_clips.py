@@ -4,10 +4,9 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from vidpred.batch import ClipBatch
+from vidpred.batch import TRUE_FRAMES, ClipBatch
 from vidpred.errors import SettingError
 from vidpred.models import Condition, Predictor
-from vidpred.models.autoencoder import TRUE_FRAMES
 from vidpred.ops import to_unit
 
 

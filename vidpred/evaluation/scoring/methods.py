@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vidpred.batch import TRUE_FRAMES
 from vidpred.errors import PredictionError
 from vidpred.evaluation.clips import EvaluationClip
 from vidpred.evaluation.fingerprints import fingerprint_of
@@ -17,7 +18,6 @@ from vidpred.evaluation.sources.clip_folder import ClipFolder
 from vidpred.evaluation.sources.frame_files import size_in_words
 from vidpred.kernels import describe
 from vidpred.models import BASELINES, Likelihood, Predictor, baseline
-from vidpred.models.autoencoder import TRUE_FRAMES
 
 
 class ScoredMethod(ABC):
