@@ -11,8 +11,6 @@ from vidpred.errors import PredictionError
 from vidpred.evaluation.sources.clip_folder import ClipFolder
 
 GREY = np.arange(80, dtype=np.uint8).reshape(8, 10)
-
-
 COLOUR = np.stack([GREY, GREY + 90, 255 - GREY], axis=-1)
 
 

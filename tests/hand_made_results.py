@@ -8,8 +8,6 @@ from vidpred.evaluation.compare.comparison import Comparison, compare
 from vidpred.evaluation.results.result import Result
 
 PSNR, SSIM, WHOLE = "psnr.standard.moving", "ssim.standard.moving", "psnr.standard.whole"
-
-
 MEASURES = [
     {"metric": "psnr", "variant": "standard", "area": "moving"},
     {"metric": "ssim", "variant": "standard", "area": "moving"},

@@ -9,7 +9,8 @@ from vidpred.models.flow_refiner import FlowRefiner
 from vidpred.models.likelihood import Likelihood
 from vidpred.models.multiscale import GeneratorScale, MultiScaleGenerator
 from vidpred.models.named_baselines import BASELINES, baseline
-from vidpred.models.predictor import Condition, Predictor, ScalePredictor
+from vidpred.models.predictor import Condition, Predictor
+from vidpred.models.scale_predictor import ScalePredictor
 from vidpred.models.variational import PosteriorPrediction, Variational
 from vidpred.moved import moved_names
 
