@@ -12,6 +12,8 @@ from vidpred.models.multiscale import GeneratorScale, MultiScaleGenerator
 from vidpred.models.named_baselines import BASELINES, baseline
 from vidpred.models.predictor import Condition, Predictor, ScalePredictor
 from vidpred.models.simvp import SimVP
+from vidpred.models.simvp_v2 import SimVPv2
+from vidpred.models.tau import TAU
 from vidpred.models.variational import PosteriorPrediction, Variational
 from vidpred.moved import moved_names
 
@@ -20,6 +22,7 @@ if not TYPE_CHECKING:
 
 __all__ = [
     "BASELINES",
+    "TAU",
     "Condition",
     "ConvLSTM",
     "CopyLastFrame",
@@ -36,6 +39,7 @@ __all__ = [
     "Predictor",
     "ScalePredictor",
     "SimVP",
+    "SimVPv2",
     "Variational",
     "baseline",
 ]
