@@ -41,7 +41,7 @@ WHOLE_FRAMES = {
 """Generative experiments on small whole frames, and the options that make them small here."""
 
 
-NETWORKS = ("convlstm", "simvp")
+NETWORKS = ("convlstm", "simvp", "simvp_v2", "tau")
 """Experiments of networks of other papers; each trains its `cpu` preset."""
 
 

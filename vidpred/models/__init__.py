@@ -15,9 +15,12 @@ from vidpred.models.minibatch_discrimination import MinibatchDiscrimination
 from vidpred.models.mixture import MixtureGenerator
 from vidpred.models.multiscale import GeneratorScale, MultiScaleGenerator
 from vidpred.models.named_baselines import BASELINES, baseline
-from vidpred.models.predictor import Condition, Predictor, ScalePredictor
+from vidpred.models.predictor import Condition, Predictor
+from vidpred.models.scale_predictor import ScalePredictor
 from vidpred.models.simvp import SimVP
+from vidpred.models.simvp_v2 import SimVPv2
 from vidpred.models.svg import SVG
+from vidpred.models.tau import TAU
 from vidpred.models.variational import PosteriorPrediction, Variational
 from vidpred.moved import moved_names
 
@@ -27,6 +30,7 @@ if not TYPE_CHECKING:
 __all__ = [
     "BASELINES",
     "SVG",
+    "TAU",
     "Autoencoder",
     "ClipDiscriminator",
     "Condition",
@@ -49,6 +53,7 @@ __all__ = [
     "Predictor",
     "ScalePredictor",
     "SimVP",
+    "SimVPv2",
     "Variational",
     "baseline",
 ]
