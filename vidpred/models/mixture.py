@@ -17,8 +17,9 @@ from vidpred.models.multiscale import (
     MultiScaleGenerator,
     same_size_network,
 )
-from vidpred.models.predictor import Condition, Predictor, pad_to_multiple
+from vidpred.models.predictor import Condition, Predictor
 from vidpred.ops.checks import require_positive
+from vidpred.ops.padding import pad_to_multiple
 from vidpred.ops.pixel_mixture import MixtureKind, PixelMixture
 from vidpred.ops.pyramid import downsample
 from vidpred.ops.range import signed_to_unit, unit_to_signed
