@@ -11,6 +11,7 @@ from vidpred.models.multiscale import GeneratorScale, MultiScaleGenerator
 from vidpred.models.named_baselines import BASELINES, baseline
 from vidpred.models.predictor import Condition, Predictor, ScalePredictor
 from vidpred.models.variational import PosteriorPrediction, Variational
+from vidpred.models.video_pixel_network import VideoPixelNetwork
 from vidpred.moved import moved_names
 
 if not TYPE_CHECKING:
@@ -33,5 +34,6 @@ __all__ = [
     "Predictor",
     "ScalePredictor",
     "Variational",
+    "VideoPixelNetwork",
     "baseline",
 ]
