@@ -13,7 +13,7 @@ from vidpred.metrics.likelihood import bits_per_dim
 from vidpred.models import Likelihood, VideoPixelNetwork, pixel_sampling
 from vidpred.models.causal_layers import CausalConv2d, RowsAboveConv, color_groups
 from vidpred.models.multiplicative import multiplicative_unit
-from vidpred.models.pixel_decoder import PixelDecoder
+from vidpred.models.pixel_decoder import PixelDecoder, PixelLayers
 from vidpred.models.pixel_sampling import draw_frame, draw_frame_uncached, exact
 from vidpred.models.row_lstm import RowLSTM
 from vidpred.models.video_pixel_network import PIXEL_PRESETS
@@ -382,10 +382,10 @@ def test_it_is_rebuilt_from_its_description(kind: dict[str, object]) -> None:
 
 def test_presets_have_the_published_sizes() -> None:
     with torch.device("meta"):
-        paper = VideoPixelNetwork.from_preset("paper", 1, distribution="bernoulli")
-    blocks = [m for m in paper.decoder.blocks]
+        faithful = VideoPixelNetwork.from_preset("faithful", channels=1)
+    blocks = [m for m in faithful.decoder.blocks]
     assert (len(blocks), blocks[0].reduce.weight.shape[:2]) == (12, (128, 256))
-    assert (len(paper.encoder) - 1, paper.hidden) == (8, 256)
+    assert (len(faithful.encoder) - 1, faithful.hidden) == (8, 256)
     assert VideoPixelNetwork.from_preset("cpu").config() == VideoPixelNetwork().config()
     assert set(PIXEL_PRESETS["cpu"].items()) <= VideoPixelNetwork().config().items()
 
@@ -423,10 +423,10 @@ def test_wrong_frames_are_refused() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("layers", ["multiplicative", "row_lstm"])
-def test_the_cache_is_20_times_as_fast(layers: str) -> None:
+def test_the_cache_is_20_times_as_fast(layers: PixelLayers) -> None:
     """One frame of 32 x 32 by the `cpu` preset; the uncached pass is taken in single precision."""
     decoder = VideoPixelNetwork.from_preset(
-        "cpu", 1, distribution="bernoulli", layers=layers
+        "cpu", layers=layers, channels=1, distribution="bernoulli"
     ).decoder
     condition, uniform = torch.randn(1, 32, 32, 32), torch.rand(1, 1, 32, 32)
 

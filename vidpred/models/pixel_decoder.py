@@ -13,6 +13,10 @@ from vidpred.models.row_lstm import RowLSTM
 LEVELS = 256
 """Values of a pixel in 8 bits."""
 
+PAST_GAIN = 4.0
+"""Factor, ours, on the first weights for features of the past: an LSTM's state is small at first,
+and a decoder that does not see it learns the frame alone."""
+
 FIRST_KERNEL = 7
 """Columns that the first layer sees (van den Oord et al. 2016, table 1)."""
 
@@ -60,6 +64,8 @@ class PixelDecoder(nn.Module):
         self.last = CausalConv2d(
             2 * width, colors * self.outputs, 1, sees_itself=True, colors=colors
         )
+        with torch.no_grad():
+            self.past.weight.mul_(PAST_GAIN)
         # Nearly uniform at first, and a gradient for every layer.
         nn.init.normal_(self.last.weight, std=0.01)
 

@@ -1,7 +1,7 @@
 """The Video Pixel Network of Kalchbrenner et al. (ICML 2017, arXiv 1610.00527)."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple, Self, get_args
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from jsonargparse.typing import PositiveInt
@@ -15,13 +15,14 @@ from vidpred.models.row_lstm import lstm_step
 from vidpred.ops.checks import require_positive
 from vidpred.ops.random import uniform_like
 
-PixelPreset = Literal["paper", "cpu"]
+PixelPreset = Literal["faithful", "cpu"]
 
-PIXEL_PRESETS: Mapping[PixelPreset, Mapping[str, int]] = {
-    # As o-tawab/Video-Pixel-Networks (@0598172) has it; not checked against the paper itself.
-    "paper": {"width": 128, "encoder_blocks": 8, "decoder_blocks": 12, "hidden": 256},
+PIXEL_PRESETS: dict[PixelPreset, dict[str, int]] = {
+    "faithful": {"width": 128, "encoder_blocks": 8, "decoder_blocks": 12, "hidden": 256},
     "cpu": {"width": 16, "encoder_blocks": 2, "decoder_blocks": 3, "hidden": 32},
 }
+"""`faithful` has the sizes of the public port o-tawab/Video-Pixel-Networks at 0598172, which gives
+them as the paper's; `cpu` trains on frames of 32 x 32 on two cores."""
 
 DILATIONS = (1, 2, 4, 8)
 """Of an encoder's blocks, again and again, where it is dilated."""
@@ -136,23 +137,42 @@ class VideoPixelNetwork(Predictor):
         )
 
     @classmethod
-    def from_preset(cls, name: PixelPreset, channels: PositiveInt = 3, **options: Any) -> Self:
-        """Build a network of a known size.
+    def from_preset(
+        cls,
+        name: PixelPreset,
+        layers: PixelLayers = "multiplicative",
+        distribution: PixelDistribution = "categorical",
+        context_frames: PositiveInt = 4,
+        channels: PositiveInt = 3,
+        point_draws: PositiveInt = 8,
+    ) -> "VideoPixelNetwork":
+        """Build a network of known sizes.
 
         Args:
-            name: `paper`, the sizes of the paper, or `cpu`, the default, which trains on frames of
-                32 x 32 on a processor.
-            channels: C of the frames.
-            options: Further arguments of the class.
+            name: `faithful`, or `cpu`, the sizes of the constructor's defaults.
+            layers: As in the class.
+            distribution: As in the class.
+            context_frames: As in the class.
+            channels: As in the class.
+            point_draws: As in the class.
 
         Raises:
             ValueError: When no preset has this name.
         """
         if name not in PIXEL_PRESETS:
-            raise ValueError(
-                f"unknown preset {name!r}; expected one of {', '.join(get_args(PixelPreset))}"
-            )
-        return cls(channels, **{**PIXEL_PRESETS[name], **options})
+            raise ValueError(f"unknown preset {name!r}; expected one of {', '.join(PIXEL_PRESETS)}")
+        sizes = PIXEL_PRESETS[name]
+        return cls(
+            channels,
+            context_frames=context_frames,
+            layers=layers,
+            distribution=distribution,
+            point_draws=point_draws,
+            width=sizes["width"],
+            encoder_blocks=sizes["encoder_blocks"],
+            decoder_blocks=sizes["decoder_blocks"],
+            hidden=sizes["hidden"],
+        )
 
     def log_prob(
         self, context: Tensor, target: Tensor, *, condition: Condition | None = None
