@@ -33,7 +33,7 @@ def render_moving_digits(
     using LSTMs", 2015, and its released code: each digit starts at a uniform place with a uniform
     direction, moves `SPEED` of its free way in every frame, is reflected at the sides, and where
     digits overlap the brighter pixel is seen. With `random`, a digit that reaches a side leaves it
-    in a direction drawn anew: the uncertainty of Stochastic Moving MNIST (Denton and Fergus 2018),
+    in a direction drawn again: the uncertainty of Stochastic Moving MNIST (Denton and Fergus 2018),
     which draws from integer velocities and scales digits to 32 x 32; here neither is done.
 
     Args:
