@@ -71,22 +71,27 @@ def test_mistakes_end_with_status_2_before_anything_is_trained(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_killed_at_any_point_it_resumes(tmp_path: Path, long_toy_root: Path) -> None:
-    """Killed in the second training, and once while rows are measured: as if nothing had been."""
-    file = write(tmp_path / "small.yaml", long_toy_root)
+    """Killed in the second training, and while rows are measured: as if nothing had been."""
+    file = write(tmp_path / "small.yaml", long_toy_root, baselines=["copy_last"])
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     # So that something is there when the kill comes.
     often = ["--", "--trainer.callbacks+=vidpred.callbacks.RunCheckpoints"]
     often += ["--trainer.callbacks.init_args.every_n_batches=2"]
 
-    def command(output: Path) -> list[str]:
+    def command(output: Path, *options: str) -> list[str]:
         start = [sys.executable, "-m", "vidpred", "benchmark", str(file)]
-        return [*start, f"--output={output}", *often]
+        return [*start, f"--output={output}", *options, *often]
 
-    first = subprocess.run(
-        command(whole), capture_output=True, text=True, env=ENVIRONMENT, check=False, cwd=tmp_path
-    )
-    assert first.returncode == 0, first.stderr
+    def finish(*words: str) -> str:
+        done = subprocess.run(
+            words, capture_output=True, text=True, env=ENVIRONMENT, check=False, cwd=tmp_path
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    finish(*command(whole, "--train-only"))
     for awaited in ("runs/adv_gdl-seed1/checkpoints/last.ckpt", "cost"):
         process = subprocess.Popen(
             command(killed),
@@ -95,40 +100,32 @@ def test_killed_at_any_point_it_resumes(tmp_path: Path, long_toy_root: Path) -> 
             env=ENVIRONMENT,
             cwd=tmp_path,
         )
-        deadline = time.monotonic() + 240
+        deadline = time.monotonic() + 400
         while not (killed / awaited).exists():
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.01)
         os.kill(process.pid, signal.SIGKILL)  # itself alone: its training has to end as well
         process.wait()
-    second = subprocess.run(
-        command(killed), capture_output=True, text=True, env=ENVIRONMENT, check=False, cwd=tmp_path
-    )
-    assert second.returncode == 0, second.stderr
+    text = finish(*command(killed))
     for row in ("l2", "adv_gdl"):
         last = Path("runs", f"{row}-seed1", "checkpoints", "last.ckpt")
         assert read_checkpoint(killed / last)["vidpred"]["batches_seen"] == 12
         require_same(whole / last, killed / last)
-    one, other = (json.loads((place / "benchmark.json").read_text()) for place in (whole, killed))
-    assert one["protocols"] == other["protocols"]
-    assert (
-        one["rows"].keys()
-        == other["rows"].keys()
-        == {*("copy_last", "linear", "optical_flow", "optical_flow_dup", "l2", "adv_gdl")}
-    )
-    for name, facts in other["rows"].items():
+    rows = json.loads((killed / "benchmark.json").read_text())["rows"]
+    assert rows.keys() == {"copy_last", "l2", "adv_gdl"}
+    for name, facts in rows.items():
         assert facts["cost"]["frames_per_second"] > 0, name
-    (training,) = other["rows"]["adv_gdl"]["trainings"]
+    (training,) = rows["adv_gdl"]["trainings"]
     assert training["batches"] == 12
     assert training["clips_per_second"] == pytest.approx(12 * 8 / training["seconds"])
-    text = (killed / "benchmark.md").read_text()
-    assert text == second.stdout
+    assert text == (killed / "benchmark.md").read_text()
     assert "| is sharper | Sharpness |" in text
     assert (killed / "quick.html").is_file()
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_budget_of_time_ends_a_training_and_is_not_begun_again(
     tmp_path: Path, long_toy_root: Path
 ) -> None:

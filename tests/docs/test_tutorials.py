@@ -100,3 +100,19 @@ def test_the_first_hour_writes_only_what_it_says(here: Path) -> None:
     (video,) = set(re.findall(r"toy/\S+\.avi", text))
     assert main(["data", "toy", "toy", "--seed", "7", "--groups", "3", "--frames", "8"]) == 0
     assert (here / video).is_file()
+
+
+@pytest.mark.slow
+def test_a_reader_s_own_network_is_a_row_of_the_benchmark(
+    here: Path, long_toy_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two pages followed in an empty folder: one network file, one entry."""
+    write_files("own-network.md", here)
+    assert write_files("benchmark.md", here) == []
+    quick = ("--batches=2", "--batch-size=2", "--seeds=1", "--rows", "my_network")
+    words = ["benchmark", "my_benchmark.yaml", "--module=my_networks", *quick]
+    options = [option for option in QUICK if "epochs" not in option and "limit" not in option]
+    options = [option for option in options if "batch_size" not in option]
+    assert main([*words, f"--root={long_toy_root}", "--", *options]) == 0
+    assert "| my_network | 1 |" in capsys.readouterr().out
+    assert (here / "runs/benchmark/mine/quick.html").is_file()

@@ -18,6 +18,12 @@ from vidpred.provenance import provenance
 FORMAT = "vidpred benchmark 1"
 """First entry of the JSON file; a change of the layout changes the number."""
 
+COST_HEADS = (
+    *("parameters", "multiply-adds a frame", "frames/s", "peak memory", "of the process"),
+    *("trained for", "batches", "clips/s in training"),
+)
+"""Of what `cost_cells` gives."""
+
 NOTHING = "\N{EN DASH}"
 
 
@@ -159,21 +165,21 @@ def table_markdown(table: BenchmarkTable) -> str:
 
 
 def _costs(table: BenchmarkTable) -> str:
-    heads = [
-        *("row", "parameters", "multiply-adds a frame", "frames/s", "peak memory"),
-        "of the process",
-        *("trained for", "batches", "clips/s in training"),
-    ]
     # In the order of the first protocol's ranking.
     order = list(next(iter(table["protocols"].values()))["seeds"])
     rows = [[name, *cost_cells(table["rows"][name])] for name in order]
-    problems = [
-        f"- {name}: {facts['problem']}" for name, facts in table["rows"].items() if facts["problem"]
-    ]
-    parts = ["### Cost", markdown_table(heads, rows), *cost_notes(table)]
-    if problems:
-        parts.append("Not measured:\n\n" + "\n".join(problems))
+    parts = ["### Cost", markdown_table(["row", *COST_HEADS], rows), *cost_notes(table)]
+    parts += problems_in_words(table)
     return "\n\n".join(parts)
+
+
+def problems_in_words(table: BenchmarkTable) -> list[str]:
+    """Say of which rows the cost could not be measured, and why."""
+    return [
+        f"Not measured: {name} ({facts['problem']})."
+        for name, facts in table["rows"].items()
+        if facts["problem"]
+    ]
 
 
 def cost_cells(facts: RowFacts) -> list[str]:

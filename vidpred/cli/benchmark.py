@@ -361,6 +361,7 @@ def write_outputs(output: Path, stem: str, content: object, text: str) -> None:
 def _write_reports(
     output: Path, table: "BenchmarkTable", results: "Mapping[str, Sequence[Result]]"
 ) -> None:
+    from vidpred.benchmark.report_rows import report_rows
     from vidpred.evaluation.compare.comparison import compare
     from vidpred.evaluation.report import write_report
 
@@ -369,7 +370,8 @@ def _write_reports(
         named = {str(folder / f"{r['method']['name']}.json"): r for r in own if r["rows"]}
         path = output / f"{protocol}.html"
         with counting("Pictures of clips") as progress:
-            write_report(path, compare(named), progress=progress)
+            rows = report_rows(table, protocol)
+            write_report(path, compare(named), benchmark=rows, progress=progress)
         say(f"wrote {path}")
 
 

@@ -25,6 +25,7 @@ from vidpred.evaluation.report.appearance import appearances
 from vidpred.evaluation.report.clip_cards import clip_cards
 from vidpred.evaluation.report.origins import coverage_of, origins
 from vidpred.evaluation.report.protocol_words import protocol_in_words, purpose
+from vidpred.evaluation.report.rows_section import CostedRows, rows_plot, rows_section
 from vidpred.evaluation.report.sampled_tables import about_samples, sampled_tables
 from vidpred.evaluation.report.strata_table import strata_table
 from vidpred.evaluation.report.tables import as_coded_tables, ranking_tables
@@ -39,6 +40,7 @@ def write_report(
     path: str | Path,
     comparison: Comparison,
     *,
+    benchmark: CostedRows | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
     """Write the report, whole or not at all.
@@ -49,20 +51,24 @@ def write_report(
     Args:
         path: The `.html` file; its folder is made when it does not exist; a file there is replaced.
         comparison: What `compare` gave, of results named by the files they were read from.
+        benchmark: Rows that these methods are the trainings of, with what they cost.
         progress: Called with clips done and in all while pictures are made.
 
     Raises:
         OSError: When the file cannot be written.
     """
     path = Path(path)
-    page = render(comparison, progress=progress)
+    page = render(comparison, benchmark=benchmark, progress=progress)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 
 def render(
-    comparison: Comparison, *, progress: Callable[[int, int], None] = lambda done, total: None
+    comparison: Comparison,
+    *,
+    benchmark: CostedRows | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> str:
     """Give the report's HTML; see `write_report`."""
     environment = jinja2.Environment(
@@ -88,6 +94,7 @@ def render(
         samples=about_samples(comparison),
         sampled=sampled_tables(comparison),
         strata=strata_table(comparison),
+        benchmark=None if benchmark is None else rows_section(comparison, benchmark),
         as_coded=as_coded_tables(comparison),
         skip=comparison["skip"],
         clips=clip_cards(comparison, progress=progress),
@@ -96,14 +103,14 @@ def render(
         bootstrap=comparison["bootstrap"],
         covered=coverage_of(comparison),
         origins=origins(comparison),
-        data=_embedded(_plot_data(comparison)),
+        data=_embedded(_plot_data(comparison, benchmark)),
         css=Markup((_HERE / "report.css").read_text(encoding="utf-8")),
         script=Markup((_HERE / "report.js").read_text(encoding="utf-8")),
         plotly=Markup(get_plotlyjs().replace("</script", "<\\/script")),
     )
 
 
-def _plot_data(comparison: Comparison) -> dict[str, Any]:
+def _plot_data(comparison: Comparison, benchmark: CostedRows | None) -> dict[str, Any]:
     """Collect what the plots draw; its keys are what report.js reads."""
     looks = appearances(comparison)
     points = comparison["points"]
@@ -134,6 +141,7 @@ def _plot_data(comparison: Comparison) -> dict[str, Any]:
             for key, table in comparison["measures"].items()
         },
         "clips": [point["clip"] for point in points],
+        "benchmark": None if benchmark is None else rows_plot(comparison, benchmark),
         "motion": [_rounded(point["motion"]) for point in points],
     }
 

@@ -181,8 +181,7 @@
   }
 
   // Gives each point's name a side where it covers no other name and no point, if there is one.
-  function placing(plot, across, up) {
-    const points = visible().map((m) => ({ name: m.name, x: across.scores[m.name], y: up.scores[m.name] })).filter((p) => p.x.mean !== null && p.y.mean !== null);
+  function placing(plot, points) {
     const scale = (side, room) => {
       const ends = points.flatMap((p) => [p[side].mean, ...(p[side].interval ?? [])]);
       const [low, high] = [Math.min(...ends), Math.max(...ends)];
@@ -216,7 +215,8 @@
     if (variant === undefined) return;
     const [across, up] = [data.measures[find("psnr", variant)], data.measures[find("sharpness", variant)]];
     const bars = (score, ink) => ({ type: "data", symmetric: false, array: [score.interval ? score.interval[1] - score.mean : 0], arrayminus: [score.interval ? score.mean - score.interval[0] : 0], color: faded(ink, 0.55), thickness: 1.75, width: 4 });
-    const placed = placing(document.getElementById("tradeoff-plot"), across, up);
+    const points = visible().map((m) => ({ name: m.name, x: across.scores[m.name], y: up.scores[m.name] })).filter((p) => p.x.mean !== null && p.y.mean !== null);
+    const placed = placing(document.getElementById("tradeoff-plot"), points);
     const traces = visible().filter((m) => across.scores[m.name].mean !== null && up.scores[m.name].mean !== null).map((method) => {
       const [x, y, ink] = [across.scores[method.name], up.scores[method.name], color(method)];
       return {
@@ -229,7 +229,43 @@
     fillTable(numbersOf("tradeoff-plot"), ["Method", axisName(across), axisName(up)], data.methods.map((m) => [m.name, shown(across.scores[m.name].mean, across), shown(up.scores[m.name].mean, up)]));
   }
 
-  const drawAll = () => { drawCurves(); drawMotion(); drawTradeoff(); };
+  // Rows of a benchmark: seeds are pooled, and what costs nothing is a line across.
+  function drawRows() {
+    if (!data.benchmark) return;
+    const measure = data.measures[key];
+    const axis = $("#rows-axis").value;
+    const rows = data.benchmark.rows.filter((row) => row.scores[key] && row.scores[key].mean !== null);
+    $("#rows-figure").hidden = !axis || !rows.length;
+    if ($("#rows-figure").hidden) return;
+    const name = data.benchmark.axes[axis];
+    const costing = rows.filter((row) => row.costs[axis]);
+    const free = rows.filter((row) => row.costs[axis] === 0);
+    const said = (score) => `<b>${shown(score.mean, measure)}</b> ${measure.unit}${score.interval ? ` [${score.interval.map((v) => shown(v, measure)).join(", ")}]` : ""}`;
+    const placed = placing(document.getElementById("rows-plot"), costing.map((row) => ({ name: row.name, x: { mean: Math.log(row.costs[axis]) }, y: row.scores[key] })));
+    const lines = free.map((row) => ({
+      x: costing.length ? [0.8 * Math.min(...costing.map((r) => r.costs[axis])), 1.25 * Math.max(...costing.map((r) => r.costs[axis]))] : [1, 2],
+      y: [row.scores[key].mean, row.scores[key].mean], mode: "lines+text", name: escaped(row.name), text: ["", escaped(row.name)], textposition: "top left", textfont: { color: color(row), size: 12 },
+      line: { color: color(row), dash: row.dash, width: 1.75 }, hovertemplate: `<b>${escaped(row.name)}</b>, no ${name}<br>${measure.name} ${said(row.scores[key])}<extra></extra>`,
+    }));
+    const marks = costing.map((row) => {
+      const [score, ink] = [row.scores[key], color(row)];
+      return {
+        x: [row.costs[axis]], y: [score.mean], mode: "markers+text", name: escaped(row.name), text: [escaped(row.name)], textposition: placed.get(row.name), textfont: { color: ink, size: 13 },
+        marker: { symbol: row.symbol, size: row.kind === "baseline" ? 11 : 13, color: ink, line: { width: 2, color: ink } }, cliponaxis: false,
+        error_y: { type: "data", symmetric: false, array: [score.interval ? score.interval[1] - score.mean : 0], arrayminus: [score.interval ? score.mean - score.interval[0] : 0], color: faded(ink, 0.55), thickness: 1.75, width: 4 },
+        hovertemplate: `<b>${escaped(row.name)}</b><br>${measure.name} ${said(score)}<br>%{x:.3s} ${name}<extra></extra>`,
+      };
+    });
+    draw("rows-plot", [...lines, ...marks], layout({ title: `${name} (logarithmic)`, type: "log", tickformat: "~s" }, { title: axisName(measure) }), `${measure.name} of ${rows.length} rows against ${name}; the numbers are in the table below.`, `${measure.name}, ${measure.areaName}, ${measure.variantName}, against ${name}; ${measure.higherIsBetter ? "up" : "down"} and to the left is better and cheaper.`);
+    fillTable(numbersOf("rows-plot"), ["Row", axisName(measure), name], rows.map((row) => [row.name, shown(row.scores[key].mean, measure), row.costs[axis] === null || row.costs[axis] === undefined ? "–" : row.costs[axis].toPrecision(3)]));
+  }
+  if (data.benchmark) {
+    const axes = $("#rows-axis");
+    axes.append(...Object.entries(data.benchmark.axes).map(([value, name]) => make("option", { value, textContent: name })));
+    axes.addEventListener("change", drawRows);
+  }
+
+  const drawAll = () => { drawRows(); drawCurves(); drawMotion(); drawTradeoff(); };
 
   // Choices ----------------------------------------------------------------------------------------
   const areas = [...new Set(Object.values(data.measures).map((measure) => measure.area))];
