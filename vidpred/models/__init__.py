@@ -10,7 +10,10 @@ from vidpred.models.flow_refiner import FlowRefiner
 from vidpred.models.likelihood import Likelihood
 from vidpred.models.multiscale import GeneratorScale, MultiScaleGenerator
 from vidpred.models.named_baselines import BASELINES, baseline
+from vidpred.models.phydnet import PhyDNet
 from vidpred.models.predictor import Condition, Predictor, ScalePredictor
+from vidpred.models.predrnn import PredRNN
+from vidpred.models.recurrent import Followed, RecurrentPredictor
 from vidpred.models.simvp import SimVP
 from vidpred.models.simvp_v2 import SimVPv2
 from vidpred.models.tau import TAU
@@ -29,14 +32,18 @@ __all__ = [
     "DiscriminatorScale",
     "DuplicateAwareFlowExtrapolation",
     "FlowRefiner",
+    "Followed",
     "GeneratorScale",
     "Likelihood",
     "LinearExtrapolation",
     "MultiScaleDiscriminator",
     "MultiScaleGenerator",
     "OpticalFlowExtrapolation",
+    "PhyDNet",
     "PosteriorPrediction",
+    "PredRNN",
     "Predictor",
+    "RecurrentPredictor",
     "ScalePredictor",
     "SimVP",
     "SimVPv2",
