@@ -32,7 +32,7 @@ SECOND_STAGES = {"adv_gdl_finetuned": "adv_gdl", "small_for_videos_finetuned": "
 """Experiments that go on with the generator of another, by name."""
 
 
-NETWORKS = ("convlstm", "simvp", "simvp_v2", "tau")
+NETWORKS = ("convlstm", "phydnet", "predrnn", "simvp", "simvp_v2", "tau")
 """Experiments of networks of other papers; each trains its `cpu` preset."""
 
 
