@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from vidpred.models.predictor import Condition, Predictor, pad_to_multiple
+from vidpred.models.predictor import Condition, Predictor
 from vidpred.ops.checks import require_frames
+from vidpred.ops.padding import pad_to_multiple
 
 
 class Followed(NamedTuple):
