@@ -19,6 +19,9 @@ ROOT = packaged_configurations()
 ROWS = ("single_scale_l2", "l2", "l1", "gdl_l1", "adv", "adv_gdl")
 """Training rows of Mathieu et al. 2016."""
 
+MOTION_ROWS = ("dvf", "dyan")
+"""Published networks that predict by motion."""
+
 FULL_WIDTH = {
     "single_scale_l2": "model/paper_single_scale.yaml",
     "l2": "model/paper.yaml",
@@ -66,10 +69,13 @@ def require_results(run: Path) -> None:
 
 def test_there_is_an_experiment_for_every_row() -> None:
     names = {path.stem for path in (ROOT / "experiment").glob("*.yaml")}
-    assert names == {*ROWS, *SECOND_STAGES, "quickstart", "small_for_videos", "flow_refiner"}
+    assert names == {
+        *(*ROWS, *SECOND_STAGES, *MOTION_ROWS),
+        *("quickstart", "small_for_videos", "flow_refiner"),
+    }
 
 
-@pytest.mark.parametrize("name", [*ROWS, "quickstart", "small_for_videos"])
+@pytest.mark.parametrize("name", [*ROWS, *MOTION_ROWS, "quickstart", "small_for_videos"])
 def test_experiments_train(name: str, tmp_path: Path, toy_root: Path) -> None:
     # The toy world's frames are smaller than the patches of some.
     files = ("-c", f"experiment/{name}.yaml", "--data.patch_size=32")
@@ -237,6 +243,7 @@ def test_no_file_is_forgotten() -> None:
     covered |= {"trainer/weight_average.yaml", "trainer/recovery.yaml"}
     covered |= {f"experiment/{name}.yaml" for name in SECOND_STAGES}
     covered |= {"experiment/flow_refiner.yaml"}
+    covered |= {f"experiment/{name}.yaml" for name in MOTION_ROWS}
     covered |= {"trainer/default.yaml", "trainer/scoring.yaml"}  # read before every other file
     covered |= {f"protocol/{name}.yaml" for name in available_protocols()}
     covered |= {"data/kth.yaml", "data/moving_mnist.yaml"}

@@ -3,8 +3,10 @@
 from typing import TYPE_CHECKING
 
 from vidpred.models.baselines import CopyLastFrame, LinearExtrapolation, OpticalFlowExtrapolation
+from vidpred.models.deep_voxel_flow import DeepVoxelFlow
 from vidpred.models.discriminator import DiscriminatorScale, MultiScaleDiscriminator
 from vidpred.models.duplicate_aware import DuplicateAwareFlowExtrapolation
+from vidpred.models.dyan import DYAN
 from vidpred.models.flow_refiner import FlowRefiner
 from vidpred.models.likelihood import Likelihood
 from vidpred.models.multiscale import GeneratorScale, MultiScaleGenerator
@@ -18,8 +20,10 @@ if not TYPE_CHECKING:
 
 __all__ = [
     "BASELINES",
+    "DYAN",
     "Condition",
     "CopyLastFrame",
+    "DeepVoxelFlow",
     "DiscriminatorScale",
     "DuplicateAwareFlowExtrapolation",
     "FlowRefiner",
