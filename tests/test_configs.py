@@ -19,9 +19,6 @@ ROOT = packaged_configurations()
 ROWS = ("single_scale_l2", "l2", "l1", "gdl_l1", "adv", "adv_gdl")
 """Training rows of Mathieu et al. 2016."""
 
-MOTION_ROWS = ("dvf", "dyan")
-"""Published networks that predict by motion."""
-
 FULL_WIDTH = {
     "single_scale_l2": "model/paper_single_scale.yaml",
     "l2": "model/paper.yaml",
@@ -33,6 +30,19 @@ FULL_WIDTH = {
 
 SECOND_STAGES = {"adv_gdl_finetuned": "adv_gdl", "small_for_videos_finetuned": "small_for_videos"}
 """Experiments that go on with the generator of another, by name."""
+
+WHOLE_FRAMES = {
+    "svg_lp": ["--model.predictor.image_size=16", "--model.horizon=2"],
+    "svg_fp": ["--model.predictor.image_size=16", "--model.horizon=2"],
+    "autoencoder": ["--model.predictor.image_size=16", "--model.horizon=2"],
+    "mixture": [],
+    "dcgan": ["--model.generator.image_size=16", "--model.discriminator.image_size=16"],
+}
+"""Generative experiments on small whole frames, and the options that make them small here."""
+
+
+NETWORKS = ("convlstm", "dvf", "dyan", "simvp", "simvp_v2", "tau")
+"""Experiments of networks of other papers; each trains its `cpu` preset."""
 
 
 def fit_one_batch(tmp_path: Path, toy_root: Path, *arguments: str) -> int:
@@ -69,17 +79,23 @@ def require_results(run: Path) -> None:
 
 def test_there_is_an_experiment_for_every_row() -> None:
     names = {path.stem for path in (ROOT / "experiment").glob("*.yaml")}
-    assert names == {
-        *(*ROWS, *SECOND_STAGES, *MOTION_ROWS),
-        *("quickstart", "small_for_videos", "flow_refiner"),
-    }
+    others = {"quickstart", "small_for_videos", "flow_refiner"}
+    assert names == {*ROWS, *SECOND_STAGES, *NETWORKS, *WHOLE_FRAMES, *others}
 
 
-@pytest.mark.parametrize("name", [*ROWS, *MOTION_ROWS, "quickstart", "small_for_videos"])
+@pytest.mark.parametrize("name", [*ROWS, "quickstart", "small_for_videos"])
 def test_experiments_train(name: str, tmp_path: Path, toy_root: Path) -> None:
     # The toy world's frames are smaller than the patches of some.
     files = ("-c", f"experiment/{name}.yaml", "--data.patch_size=32")
     assert fit_one_batch(tmp_path, toy_root, *files) == 0
+    require_results(tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_train(name: str, tmp_path: Path, toy_root: Path) -> None:
+    # The toy world's clips are of 8 frames.
+    small = ("--data.patch_size=16", "--data.eval_horizon=4")
+    assert fit_one_batch(tmp_path, toy_root, "-c", f"experiment/{name}.yaml", *small) == 0
     require_results(tmp_path / "run")
 
 
@@ -90,6 +106,14 @@ def test_the_flow_refiner_trains(tmp_path: Path, long_toy_root: Path) -> None:
     require_results(tmp_path / "run")
     trained = vidpred.load(tmp_path / "run/checkpoints/last.ckpt").network
     assert isinstance(trained, FlowRefiner)
+
+
+@pytest.mark.parametrize("name", WHOLE_FRAMES)
+def test_experiments_on_whole_frames_train(name: str, tmp_path: Path, long_toy_root: Path) -> None:
+    small = ("--data.resize=[16,16]", "--data.eval_horizon=2", *WHOLE_FRAMES[name])
+    files = ("-c", f"experiment/{name}.yaml")
+    assert fit_one_batch(tmp_path, long_toy_root, *files, *small) == 0
+    require_results(tmp_path / "run")
 
 
 @pytest.mark.parametrize("name", SECOND_STAGES)
@@ -243,7 +267,8 @@ def test_no_file_is_forgotten() -> None:
     covered |= {"trainer/weight_average.yaml", "trainer/recovery.yaml"}
     covered |= {f"experiment/{name}.yaml" for name in SECOND_STAGES}
     covered |= {"experiment/flow_refiner.yaml"}
-    covered |= {f"experiment/{name}.yaml" for name in MOTION_ROWS}
+    covered |= {f"experiment/{name}.yaml" for name in WHOLE_FRAMES}
+    covered |= {f"experiment/{name}.yaml" for name in NETWORKS}
     covered |= {"trainer/default.yaml", "trainer/scoring.yaml"}  # read before every other file
     covered |= {f"protocol/{name}.yaml" for name in available_protocols()}
     covered |= {"data/kth.yaml", "data/moving_mnist.yaml"}

@@ -1,13 +1,8 @@
 """What the tests of published networks share."""
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from vidpred.models import Predictor
-
-
-def count(module: nn.Module) -> int:
-    """Number of parameters."""
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def require_gradients(predictor: Predictor, pred: Tensor) -> None:

@@ -4,7 +4,8 @@ import math
 
 import pytest
 import torch
-from models.published import count, require_gradients, require_same_built
+from authors import parameters
+from models.published import require_gradients, require_same_built
 from torch import Tensor
 
 from vidpred.models import DeepVoxelFlow
@@ -35,8 +36,8 @@ def test_parameters_are_those_of_the_release_to_the_unit() -> None:
     by_hand = 25 * (6 * 64 + 64 * 128 + 384 * 128 + 192 * 64 + 64 * 3) + 3
     by_hand += 9 * (128 * 256 + 256 * 256 + 512 * 256)
     by_hand += 2 * (64 + 128 + 256 + 256 + 256 + 128 + 64)
-    assert count(DeepVoxelFlow.from_preset("faithful")) == by_hand == 3_821_891
-    assert count(DeepVoxelFlow.from_preset("cpu")) == 242_003
+    assert parameters(DeepVoxelFlow.from_preset("faithful")) == by_hand == 3_821_891
+    assert parameters(DeepVoxelFlow.from_preset("cpu")) == 242_003
 
 
 def test_without_weights_it_is_the_mean_of_the_two_frames(tiny: DeepVoxelFlow) -> None:

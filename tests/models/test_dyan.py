@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 import torch
+from authors import parameters
 from flow.patterns import moving_texture
-from models.published import count, require_gradients, require_same_built
+from models.published import require_gradients, require_same_built
 from torch import Tensor
 
 from vidpred.flow import FlowEstimator
@@ -40,8 +41,8 @@ def with_pole(
 
 
 def test_parameters_are_two_numbers_a_pole() -> None:
-    assert count(DYAN.from_preset("faithful")) == 80  # the release: 40 r, 40 theta
-    assert count(DYAN.from_preset("cpu")) == 8
+    assert parameters(DYAN.from_preset("faithful")) == 80  # the release: 40 r, 40 theta
+    assert parameters(DYAN.from_preset("cpu")) == 8
 
 
 def test_poles_begin_in_the_ring_of_the_release() -> None:

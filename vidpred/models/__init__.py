@@ -2,16 +2,27 @@
 
 from typing import TYPE_CHECKING
 
+from vidpred.models.autoencoder import Autoencoder
 from vidpred.models.baselines import CopyLastFrame, LinearExtrapolation, OpticalFlowExtrapolation
+from vidpred.models.clip_discriminator import ClipDiscriminator
+from vidpred.models.convlstm import ConvLSTM
+from vidpred.models.dcgan import DCGANDiscriminator, DCGANGenerator
 from vidpred.models.deep_voxel_flow import DeepVoxelFlow
 from vidpred.models.discriminator import DiscriminatorScale, MultiScaleDiscriminator
 from vidpred.models.duplicate_aware import DuplicateAwareFlowExtrapolation
 from vidpred.models.dyan import DYAN
 from vidpred.models.flow_refiner import FlowRefiner
 from vidpred.models.likelihood import Likelihood
+from vidpred.models.minibatch_discrimination import MinibatchDiscrimination
+from vidpred.models.mixture import MixtureGenerator
 from vidpred.models.multiscale import GeneratorScale, MultiScaleGenerator
 from vidpred.models.named_baselines import BASELINES, baseline
-from vidpred.models.predictor import Condition, Predictor, ScalePredictor
+from vidpred.models.predictor import Condition, Predictor
+from vidpred.models.scale_predictor import ScalePredictor
+from vidpred.models.simvp import SimVP
+from vidpred.models.simvp_v2 import SimVPv2
+from vidpred.models.svg import SVG
+from vidpred.models.tau import TAU
 from vidpred.models.variational import PosteriorPrediction, Variational
 from vidpred.moved import moved_names
 
@@ -21,8 +32,15 @@ if not TYPE_CHECKING:
 __all__ = [
     "BASELINES",
     "DYAN",
+    "SVG",
+    "TAU",
+    "Autoencoder",
+    "ClipDiscriminator",
     "Condition",
+    "ConvLSTM",
     "CopyLastFrame",
+    "DCGANDiscriminator",
+    "DCGANGenerator",
     "DeepVoxelFlow",
     "DiscriminatorScale",
     "DuplicateAwareFlowExtrapolation",
@@ -30,12 +48,16 @@ __all__ = [
     "GeneratorScale",
     "Likelihood",
     "LinearExtrapolation",
+    "MinibatchDiscrimination",
+    "MixtureGenerator",
     "MultiScaleDiscriminator",
     "MultiScaleGenerator",
     "OpticalFlowExtrapolation",
     "PosteriorPrediction",
     "Predictor",
     "ScalePredictor",
+    "SimVP",
+    "SimVPv2",
     "Variational",
     "baseline",
 ]

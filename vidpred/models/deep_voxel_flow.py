@@ -1,7 +1,7 @@
 """Deep Voxel Flow (Liu et al., ICCV 2017, arXiv 1702.02463), extrapolating."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +9,7 @@ from jsonargparse.typing import PositiveInt
 from torch import Tensor, nn
 
 from vidpred.models.predictor import Condition, Predictor
-from vidpred.models.presets import Preset, settings_of
+from vidpred.ops.checks import require_preset
 from vidpred.ops.range import unit_to_signed
 from vidpred.ops.warp import warp
 
@@ -23,7 +23,12 @@ INITIAL_DEVIATION = 0.01
 KERNELS = (5, 5, 3)
 """Kernel sizes of the three levels, finest first; released code."""
 
-WIDTHS: dict[Preset, tuple[int, int, int]] = {"faithful": (64, 128, 256), "cpu": (16, 32, 64)}
+VoxelFlowPreset = Literal["faithful", "cpu"]
+
+WIDTHS: dict[VoxelFlowPreset, tuple[int, int, int]] = {
+    "faithful": (64, 128, 256),
+    "cpu": (16, 32, 64),
+}
 
 
 class DeepVoxelFlow(Predictor):
@@ -86,7 +91,7 @@ class DeepVoxelFlow(Predictor):
                     nn.init.zeros_(module.bias)
 
     @classmethod
-    def from_preset(cls, name: Preset, channels: PositiveInt = 3) -> "DeepVoxelFlow":
+    def from_preset(cls, name: VoxelFlowPreset, channels: PositiveInt = 3) -> "DeepVoxelFlow":
         """Build the published network, or one of a quarter of its width.
 
         Args:
@@ -96,7 +101,8 @@ class DeepVoxelFlow(Predictor):
         Raises:
             ValueError: When no preset has this name.
         """
-        return cls(settings_of(WIDTHS, name), channels=channels)
+        require_preset(name, get_args(VoxelFlowPreset))
+        return cls(WIDTHS[name], channels=channels)
 
     def step(self, context: Tensor, *, condition: Condition | None = None) -> Tensor:
         """Predict the next frame; see `Predictor.step`."""

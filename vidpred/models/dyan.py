@@ -1,7 +1,7 @@
 """Linear dynamics of optical flow after DYAN (Liu, Sharma, Camps and Sznaier, ECCV 2018)."""
 
 import math
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self, get_args
 
 import torch
 import torch.nn.functional as F
@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from vidpred.flow import DISFlow, FlowEstimator, described_estimator
 from vidpred.models.predictor import Condition, Predictor
-from vidpred.models.presets import Preset, settings_of
-from vidpred.ops.checks import require_positive, require_weight
+from vidpred.ops.checks import require_positive, require_preset, require_weight
 from vidpred.ops.warp import warp
 
 RADIUS = (0.75, 1.15)
@@ -33,7 +32,9 @@ class _Settings(NamedTuple):
     follow: bool
 
 
-PRESETS: dict[Preset, _Settings] = {
+DYANPreset = Literal["faithful", "cpu"]
+
+DYAN_PRESETS: dict[DYANPreset, _Settings] = {
     "faithful": _Settings(poles=40, iterations=100, follow=False),
     "cpu": _Settings(poles=4, iterations=50, follow=True),
 }
@@ -108,7 +109,7 @@ class DYAN(Predictor):
     @classmethod
     def from_preset(
         cls,
-        name: Preset,
+        name: DYANPreset,
         estimator: FlowEstimator | None = None,
         context_frames: PositiveInt = 4,
     ) -> "DYAN":
@@ -122,8 +123,8 @@ class DYAN(Predictor):
         Raises:
             ValueError: When no preset has this name.
         """
-        settings = settings_of(PRESETS, name)
-        return cls(estimator, context_frames=context_frames, **settings._asdict())
+        require_preset(name, get_args(DYANPreset))
+        return cls(estimator, context_frames=context_frames, **DYAN_PRESETS[name]._asdict())
 
     def step(self, context: Tensor, *, condition: Condition | None = None) -> Tensor:
         """Predict the next frame; see `Predictor.step`."""

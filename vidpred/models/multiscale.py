@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jsonargparse.typing import PositiveInt
 from torch import Tensor, nn
 
-from vidpred.models.predictor import ScalePredictor
+from vidpred.models.scale_predictor import ScalePredictor
 from vidpred.ops.checks import require_frames
 from vidpred.ops.pyramid import pyramid
 
@@ -111,7 +111,7 @@ class MultiScaleGenerator(ScalePredictor):
         self.upsampling = upsampling
         guess_channels = output_frames * channels
         self.networks = nn.ModuleList(
-            _same_size_network(
+            same_size_network(
                 scale, context_frames * channels + (guess_channels if k else 0), guess_channels
             )
             for k, scale in enumerate(self.scales)
@@ -216,7 +216,8 @@ class MultiScaleGenerator(ScalePredictor):
         return cls(**{**config, "scales": scales})
 
 
-def _same_size_network(scale: GeneratorScale, in_channels: int, out_channels: int) -> nn.Sequential:
+def same_size_network(scale: GeneratorScale, in_channels: int, out_channels: int) -> nn.Sequential:
+    """Build the network of one scale, (B, in_channels, H, W) to (B, out_channels, H, W)."""
     widths = [in_channels, *scale.hidden, out_channels]
     layers: list[nn.Module] = []
     for (width_in, width_out), kernel in zip(pairwise(widths), scale.kernels, strict=True):
