@@ -37,6 +37,8 @@ WHOLE_FRAMES = {
     "autoencoder": ["--model.predictor.image_size=16", "--model.horizon=2"],
     "mixture": [],
     "dcgan": ["--model.generator.image_size=16", "--model.discriminator.image_size=16"],
+    "pixelcnn": ["--model.predictor.point_draws=1"],
+    "pixelrnn": ["--model.predictor.point_draws=1"],
 }
 """Generative experiments on small whole frames, and the options that make them small here."""
 

@@ -24,6 +24,7 @@ from vidpred.models.simvp_v2 import SimVPv2
 from vidpred.models.svg import SVG
 from vidpred.models.tau import TAU
 from vidpred.models.variational import PosteriorPrediction, Variational
+from vidpred.models.video_pixel_network import VideoPixelNetwork
 from vidpred.moved import moved_names
 
 if not TYPE_CHECKING:
@@ -59,5 +60,6 @@ __all__ = [
     "SimVP",
     "SimVPv2",
     "Variational",
+    "VideoPixelNetwork",
     "baseline",
 ]
