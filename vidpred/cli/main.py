@@ -12,7 +12,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from vidpred._version import __version__
-from vidpred.cli import ablate, compare, data, export, predict, quickstart, score, serve, test
+from vidpred.cli import (
+    ablate,
+    compare,
+    data,
+    export,
+    predict,
+    probe,
+    quickstart,
+    score,
+    serve,
+    test,
+)
 from vidpred.cli.common import with_dashes, with_underscores
 from vidpred.errors import VidpredError
 from vidpred.resources import packaged_configurations
@@ -155,6 +166,7 @@ def _parser() -> argparse.ArgumentParser:
     score.add_score_parser(commands)
     compare.add_compare_parser(commands)
     export.add_export_parser(commands)
+    probe.add_probe_parser(commands)
     ablate.add_ablate_parser(commands)
     data.add_data_parser(commands)
     return parser
