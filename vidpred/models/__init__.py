@@ -7,8 +7,10 @@ from vidpred.models.baselines import CopyLastFrame, LinearExtrapolation, Optical
 from vidpred.models.clip_discriminator import ClipDiscriminator
 from vidpred.models.convlstm import ConvLSTM
 from vidpred.models.dcgan import DCGANDiscriminator, DCGANGenerator
+from vidpred.models.deep_voxel_flow import DeepVoxelFlow
 from vidpred.models.discriminator import DiscriminatorScale, MultiScaleDiscriminator
 from vidpred.models.duplicate_aware import DuplicateAwareFlowExtrapolation
+from vidpred.models.dyan import DYAN
 from vidpred.models.flow_refiner import FlowRefiner
 from vidpred.models.likelihood import Likelihood
 from vidpred.models.minibatch_discrimination import MinibatchDiscrimination
@@ -30,6 +32,7 @@ if not TYPE_CHECKING:
 
 __all__ = [
     "BASELINES",
+    "DYAN",
     "SVG",
     "TAU",
     "Autoencoder",
@@ -39,6 +42,7 @@ __all__ = [
     "CopyLastFrame",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "DeepVoxelFlow",
     "DiscriminatorScale",
     "DuplicateAwareFlowExtrapolation",
     "FlowRefiner",
