@@ -6,11 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vidpred.runs.clock import CLOCK_KEY
 from vidpred.storage.checkpoint import read_checkpoint
 
 
 def require_same(one: Path, other: Path) -> None:
-    """Compare every tensor and plain value, but for names of folders, W&B runs and commits."""
+    """Compare every tensor and plain value, but for folders, W&B runs, commits and time."""
     a, b = (leaves(_without_names(path)) for path in (one, other))
     differing = [key for key in sorted(a.keys() | b.keys()) if not _equal(a.get(key), b.get(key))]
     if differing:
@@ -41,6 +42,7 @@ def _without_names(path: Path) -> dict[str, Any]:
     checkpoint = read_checkpoint(path)
     checkpoint["vidpred_resume"]["loggers"].pop("ResilientWandbLogger", None)
     checkpoint["vidpred"]["training"].pop("commit")  # a checkout may be worked on meanwhile
+    checkpoint["callbacks"].pop(CLOCK_KEY, None)  # no two runs take as long
     for key, state in checkpoint["callbacks"].items():
         if key.startswith("ModelCheckpoint"):
             assert Path(state.pop("dirpath")).resolve() == path.parent.resolve()

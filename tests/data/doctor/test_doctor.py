@@ -155,7 +155,7 @@ def test_what_was_decoded_is_not_decoded_again(root: Path) -> None:
     assert phases == []
     videos(root)[0].touch()
     examine(root, full=True, progress=lambda phase, *_: phases.append(phase))
-    assert phases == ["Indexing videos", "Decoding whole videos"]
+    assert phases == ["Indexing videos", "Decoding whole videos", "Looking for repeated frames"]
 
 
 @pytest.mark.parametrize(
