@@ -6,6 +6,7 @@ from vidpred.data.blocks import BlockPart, TrainingBlocks, TrainingStream
 from vidpred.data.catalog import ClipSample, Listing, Split, Video, collate_clips
 from vidpred.data.clip_stream import ClipStreamDataModule
 from vidpred.data.digits_world import render_moving_digits
+from vidpred.data.eight_directions import EightDirectionsDataModule, render_directions
 from vidpred.data.evaluation_clips import EvaluationClips
 from vidpred.data.kth import KTHDataModule
 from vidpred.data.loading import BlockSampler, ClipLoader, TrainingLoader
@@ -28,6 +29,7 @@ __all__ = [
     "ClipLoader",
     "ClipSample",
     "ClipStreamDataModule",
+    "EightDirectionsDataModule",
     "EvaluationClips",
     "KTHDataModule",
     "Listing",
@@ -44,6 +46,7 @@ __all__ = [
     "VideoFolderDataModule",
     "collate_clips",
     "read_clip",
+    "render_directions",
     "render_moving_digits",
     "render_moving_shapes",
     "write_moving_shapes",

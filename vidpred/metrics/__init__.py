@@ -1,6 +1,7 @@
 """Scores of predicted frames: one value per clip and frame, and averages that keep time."""
 
 from vidpred.metrics.frechet import frechet_distance
+from vidpred.metrics.futures import future_diversity, mode_coverage
 from vidpred.metrics.fvd import FVD, FVDProtocol
 from vidpred.metrics.fvd_network import FVDNetwork
 from vidpred.metrics.lpips import LPIPS, LPIPSNetwork, lpips
@@ -23,8 +24,10 @@ __all__ = [
     "MetricInfo",
     "Sharpness",
     "frechet_distance",
+    "future_diversity",
     "lpips",
     "metric_info",
+    "mode_coverage",
     "ms_ssim",
     "psnr",
     "sharpness",
