@@ -49,10 +49,23 @@ ALLOWED = {
     "page": FOUNDATION | {"metrics", "models", "ops", "prediction", "storage", "video", "viz"},
     "evaluation": FOUNDATION
     | {"data", "flow", "kernels", "metrics", "models", "ops", "storage", "video", "viz"},
+    "benchmark": FOUNDATION
+    | {"evaluation", "kernels", "metrics", "models", "ops", "runs", "storage"},
     "export": FOUNDATION | {"evaluation", "models", "ops", "storage"},
     "cli": FOUNDATION
-    | {"callbacks", "data", "diagnostics", "evaluation", "export", "kernels", "loggers", "metrics"}
-    | {"models", "ops", "page", "prediction", "runs", "storage", "tasks", "video"},
+    | {"benchmark", "callbacks", "data", "diagnostics", "evaluation", "export", "kernels"}
+    | {
+        "loggers",
+        "metrics",
+        "models",
+        "ops",
+        "page",
+        "prediction",
+        "runs",
+        "storage",
+        "tasks",
+        "video",
+    },
 }
 IN_EVALUATION: dict[str, set[str]] = {
     "sources": set(),

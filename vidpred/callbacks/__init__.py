@@ -11,6 +11,7 @@ from vidpred.diagnostics.certificate import GradientCertificate
 from vidpred.diagnostics.divergence import DivergenceGuard
 from vidpred.diagnostics.health import TrainingHealth
 from vidpred.runs.checkpoints import RunCheckpoints
+from vidpred.runs.clock import TrainingClock
 from vidpred.runs.interrupt import InterruptCheckpoint
 from vidpred.runs.recovery import DivergenceRecovery
 
@@ -27,6 +28,7 @@ __all__ = [
     "QualityResults",
     "RunCheckpoints",
     "TrainingBar",
+    "TrainingClock",
     "TrainingHealth",
     "TrainingProgress",
     "quality_table",

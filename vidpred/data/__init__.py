@@ -7,6 +7,7 @@ from vidpred.data.catalog import ClipSample, Listing, Split, Video, collate_clip
 from vidpred.data.clip_stream import ClipStreamDataModule
 from vidpred.data.digits_world import render_moving_digits
 from vidpred.data.eight_directions import EightDirectionsDataModule, render_directions
+from vidpred.data.entropy_floor import EntropyFloor, entropy_floor
 from vidpred.data.evaluation_clips import EvaluationClips
 from vidpred.data.kth import KTHDataModule
 from vidpred.data.loading import BlockSampler, ClipLoader, TrainingLoader
@@ -30,6 +31,7 @@ __all__ = [
     "ClipSample",
     "ClipStreamDataModule",
     "EightDirectionsDataModule",
+    "EntropyFloor",
     "EvaluationClips",
     "KTHDataModule",
     "Listing",
@@ -45,6 +47,7 @@ __all__ = [
     "Video",
     "VideoFolderDataModule",
     "collate_clips",
+    "entropy_floor",
     "read_clip",
     "render_directions",
     "render_moving_digits",

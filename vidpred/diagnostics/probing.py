@@ -52,12 +52,12 @@ def discriminator_objective(
 
 
 def has_frames(batch: Any) -> TypeGuard[ClipBatch]:
-    """Tell a `vidpred.batch.ClipBatch` from what other data modules give."""
+    """Distinguish a `vidpred.batch.ClipBatch` from what other data modules give."""
     return isinstance(batch, dict) and isinstance(batch.get("frames"), Tensor)
 
 
 def some_clips(batch: ClipBatch, count: int) -> ClipBatch:
-    """Take up to `count` clips, spread over the batch: neighbours are patches of one video."""
+    """Take up to `count` clips, spread over the batch: neighbors are patches of one video."""
     step = max(1, len(batch["frames"]) // count)
 
     def some(value: Any) -> Any:

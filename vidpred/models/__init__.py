@@ -7,8 +7,10 @@ from vidpred.models.baselines import CopyLastFrame, LinearExtrapolation, Optical
 from vidpred.models.clip_discriminator import ClipDiscriminator
 from vidpred.models.convlstm import ConvLSTM
 from vidpred.models.dcgan import DCGANDiscriminator, DCGANGenerator
+from vidpred.models.deep_voxel_flow import DeepVoxelFlow
 from vidpred.models.discriminator import DiscriminatorScale, MultiScaleDiscriminator
 from vidpred.models.duplicate_aware import DuplicateAwareFlowExtrapolation
+from vidpred.models.dyan import DYAN
 from vidpred.models.flow_refiner import FlowRefiner
 from vidpred.models.likelihood import Likelihood
 from vidpred.models.minibatch_discrimination import MinibatchDiscrimination
@@ -22,6 +24,7 @@ from vidpred.models.simvp_v2 import SimVPv2
 from vidpred.models.svg import SVG
 from vidpred.models.tau import TAU
 from vidpred.models.variational import PosteriorPrediction, Variational
+from vidpred.models.video_pixel_network import VideoPixelNetwork
 from vidpred.moved import moved_names
 
 if not TYPE_CHECKING:
@@ -29,6 +32,7 @@ if not TYPE_CHECKING:
 
 __all__ = [
     "BASELINES",
+    "DYAN",
     "SVG",
     "TAU",
     "Autoencoder",
@@ -38,6 +42,7 @@ __all__ = [
     "CopyLastFrame",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "DeepVoxelFlow",
     "DiscriminatorScale",
     "DuplicateAwareFlowExtrapolation",
     "FlowRefiner",
@@ -55,5 +60,6 @@ __all__ = [
     "SimVP",
     "SimVPv2",
     "Variational",
+    "VideoPixelNetwork",
     "baseline",
 ]

@@ -93,7 +93,7 @@ class MultiScaleDiscriminator(ClipDiscriminator):
             it.
         context_frames: Real past frames that it sees.
         output_frames: Frames of a candidate.
-        channels: Colour channels of a frame, C.
+        channels: Color channels of a frame, C.
         head: `fully_connected` is the paper's, for one patch size. `fully_convolutional` turns the
             fully connected layers into 1 x 1 convolutions: a logit for every position, free of the
             patch size.
@@ -167,7 +167,7 @@ class MultiScaleDiscriminator(ClipDiscriminator):
             patch_size: H = W of the training patches.
             context_frames: Real past frames; None is the preset's own number, 4 (8 for
                 `paper_8to8`).
-            channels: Colour channels of a frame.
+            channels: Color channels of a frame.
             output_frames: Frames of a candidate; None is the preset's own number, 1 (8 for
                 `paper_8to8`).
             head: See the class.

@@ -77,12 +77,12 @@ class FlowRefiner(Predictor):
     """Refines optical-flow extrapolation: a network corrects motions and chooses between them.
 
     Three motions are carried from the known frames to every future frame: that of the last pair,
-    the mean of the last two, and that of the pair before, which goes on where the last pair is a
+    the mean of the last two, and that of the pair before, which is used where the last pair is a
     duplicate. A U-Net at half the size sees the frames, the motions and how wrong the same
     extrapolation would have been one step ago. It corrects each motion, blends the images that they
     sample from the last frame with the last frame as it is and with the older frame (which may show
     what was covered), and adds a small residual. Statistics of the whole clip shift the blend and
-    the speeds everywhere: whether a clip moves on or stands on a repeated frame is one decision for
+    the speeds everywhere: whether a clip moves on or stays on a repeated frame is one decision for
     the whole frame.
 
     Every future frame is sampled directly from the known ones, so that nothing is blurred twice.

@@ -231,7 +231,7 @@ class SVG(Predictor):
         generator: torch.Generator | None = None,
         condition: Condition | None = None,
     ) -> Tensor:
-        """Draw futures whose recurrent states go on from frame to frame; see `Predictor.sample`."""
+        """Draw futures whose recurrent states are kept over frames; see `Predictor.sample`."""
         require_positive("num_samples", num_samples)
         window, _ = self._window(context, horizon, condition)
 

@@ -53,7 +53,7 @@ class AdversarialTask(NextFrameTask):
             paper gives 0.05 (recalled, not verified), the released script uses 0.01.
         mismatched_pairs: Also show the discriminator the past of one clip with the next frame of
             another, as fake, and count the real pairs twice; the released script's default. The
-            script draws that second real pair anew, here it is the clip that lent its next frame.
+            script draws that second real pair again, here it is the clip that lent its next frame.
         drawn_predictions: Train on drawn futures (`Predictor.sample`) of a stochastic generator
             instead of its point prediction, which has no latent code to learn.
         discriminator_steps: Steps of the discriminator before each of the generator, every one on
@@ -67,14 +67,14 @@ class AdversarialTask(NextFrameTask):
             2017, arXiv 1610.04490); at least 0.
         instance_noise_batches: Batches over which the noise falls to nothing, evenly; None keeps
             it.
-        generator_optimizer: Builds the generator's optimiser; the default is the paper's SGD at
+        generator_optimizer: Builds the generator's optimizer; the default is the paper's SGD at
             0.02.
         discriminator_optimizer: The same for the discriminator.
         generator_lr_scheduler: Builds the scheduler of the generator's learning rate, which steps
-            whenever the optimiser does.
+            whenever the optimizer does.
         discriminator_lr_scheduler: The same for the discriminator.
         generator_accumulate_batches: Batches whose gradients the generator averages before a step.
-            The trainer's `accumulate_grad_batches` cannot know which optimiser is meant and is
+            The trainer's `accumulate_grad_batches` cannot know which optimizer is meant and is
             refused.
         discriminator_accumulate_batches: The same for the discriminator, with one step a batch.
         generator_gradient_clip: Largest norm of the generator's gradient; None clips nothing. The
@@ -169,19 +169,19 @@ class AdversarialTask(NextFrameTask):
         """Add none; as the first hook of all it refuses before Lightning does, in our words.
 
         Raises:
-            ValueError: When the trainer is told to accumulate or clip, which it cannot do for two
-                optimisers.
+            ValueError: When the trainer is set to accumulate or clip, which it cannot do for two
+                optimizers.
         """
         if self.trainer.accumulate_grad_batches != 1:
             raise SettingError(
                 f"trainer.accumulate_grad_batches is {self.trainer.accumulate_grad_batches}, but "
-                "two optimisers step here; set model.generator_accumulate_batches and "
+                "two optimizers step here; set model.generator_accumulate_batches and "
                 "model.discriminator_accumulate_batches instead"
             )
         if self.trainer.gradient_clip_val:
             raise SettingError(
                 f"trainer.gradient_clip_val is {self.trainer.gradient_clip_val}, but "
-                "two optimisers step here; set model.generator_gradient_clip and "
+                "two optimizers step here; set model.generator_gradient_clip and "
                 "model.discriminator_gradient_clip instead"
             )
         if self.trainer.precision == "16-mixed" and any(self._gradient_clips):
@@ -225,7 +225,7 @@ class AdversarialTask(NextFrameTask):
             self._log_training(losses, {**by_scale, **predicted.terms})
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Give the generator's optimiser, then the discriminator's, with their schedulers."""
+        """Give the generator's optimizer, then the discriminator's, with their schedulers."""
         networks = (self.generator, self.discriminator)
         configs: list[Any] = []
         for network, build, build_scheduler in zip(
@@ -297,7 +297,7 @@ class AdversarialTask(NextFrameTask):
         )
 
     def _discriminator_phase(self, draw: Draw) -> DiscriminatorObjective:
-        """Score real clips high and predictions low; the generator stands still."""
+        """Score real clips high and predictions low; the generator is frozen."""
         optimizer = self._optimizer(1)
         with self.toggled_optimizer(optimizer):
             objective = self.discriminator_objective(draw.frames, **draw.condition)
@@ -306,7 +306,7 @@ class AdversarialTask(NextFrameTask):
         return objective
 
     def _generator_phase(self, draw: Draw) -> GeneratorObjective:
-        """Be accurate and be taken for real; the discriminator stands still."""
+        """Be accurate and be taken for real; the discriminator is frozen."""
         optimizer = self._optimizer(0)
         with self.toggled_optimizer(optimizer):
             objective = self.generator_objective(draw.frames, **draw.condition)

@@ -107,7 +107,7 @@ class ScoredMethod(ABC):
             )
 
     def fingerprint(self, clip: str) -> str:
-        """Tell what is read of a clip from what it was before; nothing is read by default."""
+        """Identify what is read of a clip and its state; nothing is read by default."""
         return ""
 
     def kernels(self) -> str | None:
@@ -282,7 +282,7 @@ class FilesMethod(ScoredMethod):
         return torch.stack([self._read(clip, cut.horizon) for clip in clips])
 
     def fingerprint(self, clip: str) -> str:
-        """Tell the predicted files of a clip from what they were before."""
+        """Identify the predicted files of a clip and their state."""
         return fingerprint_of([self.folder.entry(clip)])
 
     def _read(self, clip: EvaluationClip, horizon: int) -> Tensor:
