@@ -1,10 +1,10 @@
 """Scores of predicted frames: one value per clip and frame, and averages that keep time."""
 
 from vidpred.metrics.frechet import frechet_distance
-from vidpred.metrics.futures import future_diversity, mode_coverage
 from vidpred.metrics.fvd import FVD, FVDProtocol
 from vidpred.metrics.fvd_network import FVDNetwork
 from vidpred.metrics.lpips import LPIPS, LPIPSNetwork, lpips
+from vidpred.metrics.mode_coverage import future_diversity, mode_coverage
 from vidpred.metrics.ms_ssim import MSSSIM, ms_ssim
 from vidpred.metrics.psnr import PSNR, psnr
 from vidpred.metrics.registry import METRICS, MetricInfo, metric_info
