@@ -45,6 +45,7 @@ from vidpred.tasks import AdversarialTask, PredictionTask, VariationalTask
 SIDE, CONTEXT = 16, 2
 WORLD: dict[str, Any] = {"image_size": SIDE, "context_frames": CONTEXT, "channels": 1}
 ADAM = partial(Adam, lr=2e-4, betas=(0.5, 0.999))  # of Radford et al. 2016
+BATCH = 64  # clips; an adversarial phase sees half of them
 DRAWS = 64
 SHOWN = 12
 
@@ -52,7 +53,7 @@ SHOWN = 12
 def gan(minibatch_kernels: int = 0) -> AdversarialTask:
     """Build a GAN whose discriminator has neither strides nor batch norm."""
     judge = MultiScaleDiscriminator(
-        [DiscriminatorScale((32, 32), (5, 5), (128,), pool=True)],
+        [DiscriminatorScale((16, 16), (5, 5), (64,), pool=True)],
         patch_size=SIDE,
         context_frames=CONTEXT,
         channels=1,
@@ -63,13 +64,13 @@ def gan(minibatch_kernels: int = 0) -> AdversarialTask:
 
 def dcgan() -> AdversarialTask:
     """Build a DCGAN."""
-    return adversarial(DCGANDiscriminator(width=32, **WORLD))
+    return adversarial(DCGANDiscriminator(width=16, **WORLD))
 
 
 def adversarial(judge: Any) -> AdversarialTask:
     """Train the one generator against a discriminator, by the adversarial term alone."""
     return AdversarialTask(
-        DCGANGenerator(width=32, code_size=32, latent_size=16, **WORLD),
+        DCGANGenerator(width=16, code_size=16, latent_size=8, **WORLD),
         judge,
         loss=MultiScaleLoss(lp_weight=0.0),
         adversarial_weight=1.0,
@@ -82,14 +83,14 @@ def adversarial(judge: Any) -> AdversarialTask:
 def svg() -> VariationalTask:
     """Build SVG with a fixed prior."""
     network = SVG(
-        "fixed", width=32, code_size=32, hidden_size=64, predictor_layers=1, latent_size=4, **WORLD
+        "fixed", width=16, code_size=16, hidden_size=32, predictor_layers=1, latent_size=4, **WORLD
     )
     return VariationalTask(network, beta=1e-4, optimizer=partial(Adam, lr=2e-3))
 
 
 METHODS: dict[str, Callable[[], PredictionTask]] = {
     "GAN": gan,
-    "GAN, minibatch discrimination": partial(gan, minibatch_kernels=32),
+    "GAN, minibatch discrimination": partial(gan, minibatch_kernels=16),
     "DCGAN": dcgan,
     "SVG-FP": svg,
 }
@@ -100,9 +101,9 @@ def train(task: PredictionTask, batches: int, folder: Path) -> list[str]:
     data = EightDirectionsDataModule(
         SIDE,
         context_frames=CONTEXT,
-        batch_size=64,
-        mixed_videos=64,
-        samples_per_epoch=64 * batches,
+        batch_size=BATCH,
+        mixed_videos=BATCH,
+        samples_per_epoch=BATCH * batches,
         num_workers=0,
     )
     folder.mkdir(parents=True, exist_ok=True)
@@ -160,7 +161,7 @@ def main() -> None:
     """Train, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path("mode_collapse"))
-    parser.add_argument("--batches", type=int, default=1500, help="of 64 clips, for each method")
+    parser.add_argument("--batches", type=int, default=1500, help="for each method")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore", message=".*does not have many workers")
