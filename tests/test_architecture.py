@@ -90,6 +90,7 @@ SAME_IDEA = {
     "multiscale": "the networks, the loss over their scales, and the task that trains them",
     "likelihood": "the contract of a predictor, the metric, and the task that maximizes it",
     "variational": "the contract of a predictor, and the task that trains it",
+    "recurrent": "the contract of a predictor, and the task that trains it",
     "progress": "what a user sees of it, in a command and in a training",
     "curves": "the training curves, as they are drawn and as they are written",
     "disk": "what is on a disk: files that the system gives, videos that a data set has",

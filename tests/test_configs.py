@@ -45,7 +45,7 @@ WHOLE_FRAMES = {
 """Generative experiments on small whole frames, and the options that make them small here."""
 
 
-NETWORKS = ("convlstm", "dvf", "dyan", "simvp", "simvp_v2", "tau")
+NETWORKS = ("convlstm", "dvf", "dyan", "phydnet", "predrnn", "simvp", "simvp_v2", "tau")
 """Experiments of networks of other papers; each trains its `cpu` preset."""
 
 

@@ -19,6 +19,7 @@ from vidpred.cli import (
     data,
     export,
     predict,
+    probe_features,
     quickstart,
     score,
     serve,
@@ -173,6 +174,7 @@ def _parser() -> argparse.ArgumentParser:
     score.add_score_parser(commands)
     compare.add_compare_parser(commands)
     export.add_export_parser(commands)
+    probe_features.add_probe_parser(commands)
     benchmark.add_benchmark_parser(commands)
     ablate.add_ablate_parser(commands)
     data.add_data_parser(commands)

@@ -17,7 +17,10 @@ from vidpred.models.minibatch_discrimination import MinibatchDiscrimination
 from vidpred.models.mixture import MixtureGenerator
 from vidpred.models.multiscale import GeneratorScale, MultiScaleGenerator
 from vidpred.models.named_baselines import BASELINES, baseline
+from vidpred.models.phydnet import PhyDNet
 from vidpred.models.predictor import Condition, Predictor
+from vidpred.models.predrnn import PredRNN
+from vidpred.models.recurrent import Followed, RecurrentPredictor
 from vidpred.models.scale_predictor import ScalePredictor
 from vidpred.models.simvp import SimVP
 from vidpred.models.simvp_v2 import SimVPv2
@@ -46,6 +49,7 @@ __all__ = [
     "DiscriminatorScale",
     "DuplicateAwareFlowExtrapolation",
     "FlowRefiner",
+    "Followed",
     "GeneratorScale",
     "Likelihood",
     "LinearExtrapolation",
@@ -54,8 +58,11 @@ __all__ = [
     "MultiScaleDiscriminator",
     "MultiScaleGenerator",
     "OpticalFlowExtrapolation",
+    "PhyDNet",
     "PosteriorPrediction",
+    "PredRNN",
     "Predictor",
+    "RecurrentPredictor",
     "ScalePredictor",
     "SimVP",
     "SimVPv2",
