@@ -19,6 +19,7 @@ from vidpred.cli import (
     data,
     export,
     predict,
+    probe_features,
     quickstart,
     score,
     serve,
@@ -92,7 +93,7 @@ TRAINER_COMMANDS = {
 }
 """Commands of `vidpred.cli.trainer`, by their line in the help and their own help."""
 
-_CONFIGURING = ("-c", "--config", "--model", "--print_config", "--help_all")
+_CONFIGURING = ("-c", "--config", "--model", "--help_all")
 """Beginnings of options without one of which `vidpred fit` has nothing to train."""
 
 SPLITS = {"val": "validate", "test": "test"}
@@ -173,6 +174,7 @@ def _parser() -> argparse.ArgumentParser:
     score.add_score_parser(commands)
     compare.add_compare_parser(commands)
     export.add_export_parser(commands)
+    probe_features.add_probe_parser(commands)
     benchmark.add_benchmark_parser(commands)
     ablate.add_ablate_parser(commands)
     data.add_data_parser(commands)
