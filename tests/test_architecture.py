@@ -95,6 +95,7 @@ SAME_IDEA = {
     "curves": "the training curves, as they are drawn and as they are written",
     "disk": "what is on a disk: files that the system gives, videos that a data set has",
     "pictures": "pictures that are made of clips",
+    "winograd": "the convolution, and its alias of 0.1",
 }
 """File names in several packages, and the one thing that each means."""
 
