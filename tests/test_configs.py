@@ -45,7 +45,10 @@ WHOLE_FRAMES = {
 """Generative experiments on small whole frames, and the options that make them small here."""
 
 
-NETWORKS = ("convlstm", "dvf", "dyan", "phydnet", "predrnn", "simvp", "simvp_v2", "tau")
+NETWORKS = (
+    *("convlstm", "phydnet", "predrnn", "simvp", "simvp_v2", "tau"),
+    *("dmvfn", "dvf", "dyan", "edm"),
+)
 """Experiments of networks of other papers; each trains its `cpu` preset."""
 
 
