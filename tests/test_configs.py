@@ -45,7 +45,10 @@ WHOLE_FRAMES = {
 """Generative experiments on small whole frames, and the options that make them small here."""
 
 
-NETWORKS = ("convlstm", "dvf", "dyan", "phydnet", "predrnn", "simvp", "simvp_v2", "tau")
+NETWORKS = (
+    *("convlstm", "phydnet", "predrnn", "simvp", "simvp_v2", "tau"),
+    *("dmvfn", "dvf", "dyan", "edm"),
+)
 """Experiments of networks of other papers; each trains its `cpu` preset."""
 
 
@@ -228,7 +231,7 @@ def test_data_files_train(name: str, tmp_path: Path, toy_root: Path) -> None:
     require_results(tmp_path / "run")
 
 
-@pytest.mark.parametrize("name", ["kth", "moving_mnist"])
+@pytest.mark.parametrize("name", ["kth", "moving_mnist", "eight_directions"])
 def test_data_files_of_other_sets_build(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """What they give is tested in tests/data, on files that the tests make."""
     arguments = ["fit", "-c", "experiment/l2.yaml", f"--data=data/{name}.yaml"]
@@ -277,8 +280,8 @@ def test_no_file_is_forgotten() -> None:
     covered |= {f"experiment/{name}.yaml" for name in NETWORKS}
     covered |= {"trainer/default.yaml", "trainer/scoring.yaml"}  # read before every other file
     covered |= {f"protocol/{name}.yaml" for name in available_protocols()}
+    covered |= {"data/kth.yaml", "data/moving_mnist.yaml", "data/eight_directions.yaml"}
     covered |= {f"benchmark/{name}.yaml" for name in available_benchmarks()}
-    covered |= {"data/kth.yaml", "data/moving_mnist.yaml"}
     for part in ("generator", "discriminator"):
         covered |= {f"model/{part}/{path.name}" for path in (ROOT / "model" / part).glob("*.yaml")}
     assert {path.relative_to(ROOT).as_posix() for path in ROOT.glob("**/*.yaml")} == covered

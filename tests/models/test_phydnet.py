@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from authors import checkout, importable, parameters, randomize
+from authors import checkout, fill, importable, parameters, pattern, probe
 from torch import Tensor, nn
 
 from vidpred.models import PhyDNet
@@ -28,26 +28,25 @@ def tiny(**options: Any) -> PhyDNet:
     return PhyDNet(**{**small, **options})
 
 
-def of_ours(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Take the authors' weights by our names; their ConvLSTM has one kernel for all it sees."""
-    found: dict[str, Tensor] = {}
-    for name, value in state.items():
+def their_state(network: nn.Module, ours: PhyDNet) -> dict[str, Tensor]:
+    """Name our weights as the authors do; their ConvLSTM has one kernel for all that it sees."""
+    weights, found = ours.state_dict(), {}
+    for name in network.state_dict():
         if name.startswith("convcell"):
             _, _, layer, _, kind = name.split(".")
-            if kind == "bias":
-                found[f"lstm.{layer}.from_state.bias"] = value
-                continue
-            hidden = len(value) // 4
-            found[f"lstm.{layer}.from_input.weight"] = value[:, :-hidden]
-            found[f"lstm.{layer}.from_state.weight"] = value[:, -hidden:]
+            parts = [weights[f"lstm.{layer}.from_state.{kind}"]]
+            if kind == "weight":
+                parts.insert(0, weights[f"lstm.{layer}.from_input.weight"])
+            found[name] = torch.cat(parts, dim=-1 if kind == "bias" else 1)
         elif name.startswith("phycell"):
             part, kind = name.removeprefix("phycell.cell_list.0.").rsplit(".", 1)
-            found[f"physical.{CELL[part]}.{kind}"] = value
+            found[name] = weights[f"physical.{CELL[part]}.{kind}"]
         else:
             of_name = re.fullmatch(r"(\w+\.(?:upc|c))(\d)(?:\.main)?\.(.+)", name)
             assert of_name, name
             part, layer, rest = of_name.groups()
-            found[f"{PARTS[part]}.{int(layer) - 1}.{rest}"] = value
+            found[name] = weights[f"{PARTS[part]}.{int(layer) - 1}.{rest}"]
+    assert sum(map(Tensor.numel, found.values())) == parameters(ours)
     return found
 
 
@@ -61,14 +60,29 @@ def theirs() -> nn.Module:
     return network
 
 
+OF_THE_AUTHORS = [0.00000, 0.18154, 0.98393, 0.18153, 0.98390]
+"""What the module of vincent-leguen/PhyDNet, commit 23a992d, gives by `probe`."""
+
+
+def predicted() -> tuple[PhyDNet, Tensor]:
+    """Our network with weights by a rule, and three frames that it predicts."""
+    ours = PhyDNet.from_preset("faithful", channels=1, context_frames=3).eval()
+    fill(ours)
+    with torch.no_grad():
+        return ours, ours(pattern(2, 3, 1, 8, 8), 3)
+
+
+def test_it_gives_what_the_module_of_the_authors_gave() -> None:
+    _, pred = predicted()
+    assert probe(pred) == pytest.approx(OF_THE_AUTHORS, abs=1e-4)
+
+
 def test_it_is_the_module_of_the_authors() -> None:
     network = theirs()
-    randomize(network)
-    ours = PhyDNet.from_preset("faithful", channels=1, context_frames=3)
-    ours.load_state_dict(of_ours(network.state_dict()))
-    frames = torch.rand(2, 3, 1, 8, 8)
+    ours, pred = predicted()
+    network.load_state_dict(their_state(network, ours))
+    frames = pattern(2, 3, 1, 8, 8)
     with torch.no_grad():
-        pred = ours.eval()(frames, 3)
         # As in evaluate of their main.py.
         for t, frame in enumerate(frames[:, :-1].unbind(1)):
             network(frame, t == 0)
@@ -76,9 +90,8 @@ def test_it_is_the_module_of_the_authors() -> None:
         for _ in range(3):
             _, _, frame, _, _ = network(frame, False, False)
             expected.append(frame)
-    assert pred.std() > 1e-3
     torch.testing.assert_close(pred, torch.stack(expected, 1), atol=1e-5, rtol=0)
-    assert parameters(ours) == parameters(network)
+    assert probe(torch.stack(expected, 1)) == pytest.approx(OF_THE_AUTHORS, abs=1e-4)
 
 
 def test_the_penalty_is_that_of_the_authors() -> None:

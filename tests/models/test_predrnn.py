@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from authors import checkout, importable, parameters, randomize
-from torch import nn
+from authors import checkout, fill, give_weights, importable, parameters, pattern, probe
+from torch import Tensor, nn
 
 from vidpred.models import PredRNN
 from vidpred.models.predrnn import decoupling_penalty
@@ -65,28 +65,53 @@ def theirs(
         network: nn.Module = module(f"core.models.{version}").RNN(
             len(hidden), hidden, their_configs(**options)
         )
-    randomize(network)
     return network
 
 
-@pytest.mark.parametrize("version", ["predrnn", "predrnn_v2"])
+TRUE = torch.tensor([[True, True, False, True, False, False], [True, False] * 3])
+"""Which frames of two clips of 7 are read as they are."""
+
+OF_THE_AUTHORS = {
+    "predrnn": ([0.00071, -0.25926, -0.47593, -0.15972, -0.41877], 0.46797),
+    "predrnn_v2": ([-0.11485, -0.04386, 0.01343, -0.15578, -0.00152], 0.83642),
+}
+"""What the modules of thuml/predrnn-pytorch, commit 49d3b0f, give by `probe`, and their loss."""
+
+
+def followed(version: str) -> tuple[PredRNN, Tensor, Tensor]:
+    """Our network with weights by a rule, what it predicts, and its loss."""
+    ours, frames = tiny(channels=1, decoupling=version == "predrnn_v2"), pattern(2, 7, 1, 8, 8)
+    fill(ours)
+    with torch.no_grad():
+        pred, penalties = ours.follow(frames, TRUE)
+    loss = (pred - frames[:, 1:]).square().mean() + penalties.get("decoupling", torch.zeros(()))
+    return ours, pred, loss
+
+
+@pytest.mark.parametrize("version", OF_THE_AUTHORS)
+def test_it_gives_what_the_module_of_the_authors_gave(version: str) -> None:
+    values, loss = OF_THE_AUTHORS[version]
+    _, pred, found = followed(version)
+    assert probe(pred) == pytest.approx(values, abs=1e-4)
+    assert found.item() == pytest.approx(loss, abs=1e-4)
+
+
+@pytest.mark.parametrize("version", OF_THE_AUTHORS)
 def test_it_is_the_module_of_the_authors(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
     network = theirs(monkeypatch, version, [4, 4, 4])
-    ours = tiny(channels=1, decoupling=version == "predrnn_v2")
-    ours.load_state_dict({of_ours(k): v for k, v in network.state_dict().items()})
-    frames = torch.rand(2, 7, 1, 8, 8)
-    true = torch.tensor([[True, True, False, True, False, False], [True, False] * 3])
+    ours, pred, loss = followed(version)
+    give_weights(network, ours, of_ours)
     # Theirs have channels last, pixels of a patch as channels, and a mask of the frames 1 to 5.
-    patches = torch.nn.functional.pixel_unshuffle(frames, 2).permute(0, 1, 3, 4, 2)
-    mask = true[:, 1:, None, None, None].float().expand(-1, -1, 4, 4, 4)
+    patches = torch.nn.functional.pixel_unshuffle(pattern(2, 7, 1, 8, 8), 2)
+    mask = TRUE[:, 1:, None, None, None].float().expand(-1, -1, 4, 4, 4)
     with torch.no_grad():
-        expected, loss = network(patches, mask)
-        pred, penalties = ours.follow(frames, true)
-    expected = torch.nn.functional.pixel_shuffle(expected.permute(0, 1, 4, 2, 3), 2)
-    assert expected.std() > 1e-3
-    torch.testing.assert_close(pred, expected, atol=1e-5, rtol=0)
-    total = (pred - frames[:, 1:]).square().mean() + penalties.get("decoupling", torch.zeros(()))
-    torch.testing.assert_close(total, loss, atol=1e-5, rtol=0)
+        found, expected_loss = network(patches.permute(0, 1, 3, 4, 2), mask)
+    expected = torch.nn.functional.pixel_shuffle(found.permute(0, 1, 4, 2, 3), 2)
+    torch.testing.assert_close(pred, expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(loss, expected_loss, atol=1e-5, rtol=1e-5)
+    values, of_loss = OF_THE_AUTHORS[version]
+    assert probe(expected) == pytest.approx(values, abs=1e-4)
+    assert expected_loss.item() == pytest.approx(of_loss, abs=1e-4)
 
 
 def test_faithful_has_as_many_parameters_as_that_of_the_authors(

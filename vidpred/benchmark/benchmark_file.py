@@ -97,7 +97,7 @@ def build_benchmark(content: Mapping[str, Any]) -> Benchmark:
 
 
 def check_benchmark(benchmark: Benchmark) -> None:
-    """Refuse rows, seeds and protocols that do not exist or stand there twice.
+    """Refuse rows, seeds and protocols that do not exist or are named twice.
 
     Raises:
         VidpredError: Saying which, and what there is.

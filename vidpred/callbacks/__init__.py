@@ -1,4 +1,8 @@
-"""Watchers of a run: removing any of them changes no result."""
+"""What a run's `trainer.callbacks` may name.
+
+Those that are defined here watch: removing one of them changes no result. The others are of
+`vidpred.diagnostics` (health, certificate, divergence) and `vidpred.runs` (checkpoints, recovery).
+"""
 
 from vidpred.callbacks.curves import Curves
 from vidpred.callbacks.frame_quality import FrameQuality

@@ -93,7 +93,7 @@ TRAINER_COMMANDS = {
 }
 """Commands of `vidpred.cli.trainer`, by their line in the help and their own help."""
 
-_CONFIGURING = ("-c", "--config", "--model", "--print_config", "--help_all")
+_CONFIGURING = ("-c", "--config", "--model", "--help_all")
 """Beginnings of options without one of which `vidpred fit` has nothing to train."""
 
 SPLITS = {"val": "validate", "test": "test"}

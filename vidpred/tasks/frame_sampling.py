@@ -1,4 +1,4 @@
-"""Whether a recurrent network reads the true or the predicted frame, as training goes on."""
+"""Whether a recurrent network reads the true or the predicted frame, as training proceeds."""
 
 import math
 from abc import ABC, abstractmethod
