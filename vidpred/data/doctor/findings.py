@@ -23,7 +23,6 @@ Kind = Literal[
     "odd_size",
     "duplicate",
     "header",
-    "repeats",
     "pictures",
     "released",
     "cache",
