@@ -32,6 +32,9 @@ SECOND_STAGES = {"adv_gdl_finetuned": "adv_gdl", "small_for_videos_finetuned": "
 """Experiments that go on with the generator of another, by name."""
 
 
+REFINERS = ("flow_refiner", "flow_refiner_finetuned")
+
+
 def fit_one_batch(tmp_path: Path, toy_root: Path, *arguments: str) -> int:
     toy = ("--data.num_groups=3", "--data.clips_per_group=1", "--data.num_frames=8")
     size = ("--data.height=48", "--data.width=64")
@@ -66,7 +69,7 @@ def require_results(run: Path) -> None:
 
 def test_there_is_an_experiment_for_every_row() -> None:
     names = {path.stem for path in (ROOT / "experiment").glob("*.yaml")}
-    assert names == {*ROWS, *SECOND_STAGES, "quickstart", "small_for_videos", "flow_refiner"}
+    assert names == {*ROWS, *SECOND_STAGES, "quickstart", "small_for_videos", *REFINERS}
 
 
 @pytest.mark.parametrize("name", [*ROWS, "quickstart", "small_for_videos"])
@@ -82,8 +85,16 @@ def test_the_flow_refiner_trains(tmp_path: Path, long_toy_root: Path) -> None:
     arguments = ("-c", "experiment/flow_refiner.yaml", *small, "--model.lr_scheduler=null")
     assert fit_one_batch(tmp_path, long_toy_root, *arguments) == 0
     require_results(tmp_path / "run")
-    trained = vidpred.load(tmp_path / "run/checkpoints/last.ckpt").network
+    first = tmp_path / "run/checkpoints/last.ckpt"
+    trained = vidpred.load(first).network
     assert isinstance(trained, FlowRefiner)
+    arguments = ("-c", "experiment/flow_refiner_finetuned.yaml", "--data.eval_horizon=4")
+    arguments += (f"--model.predictor.init_args.path={first}", "--model.lr_scheduler=null")
+    assert fit_one_batch(tmp_path / "second", long_toy_root, *arguments) == 0
+    tuned = vidpred.load(tmp_path / "second/run/checkpoints/last.ckpt").network.state_dict()
+    moved = {name for name, was in trained.state_dict().items() if not was.equal(tuned[name])}
+    kept = {name for name in tuned if name.startswith(("clip.", "clip_logits."))}
+    assert moved == set(tuned) - kept
 
 
 @pytest.mark.parametrize("name", SECOND_STAGES)
