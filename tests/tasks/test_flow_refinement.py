@@ -61,7 +61,7 @@ def test_steps_are_drawn_by_their_weights_and_clips_are_long_enough() -> None:
 def test_the_clip_branch_is_kept_when_it_is_not_trained() -> None:
     predictor = refiner()
     task = FlowRefinementTask(predictor, step_weights=(1.0,), train_clip_branch=False)
-    task.objective({"frames": clips(1)["frames"][:, :5]}).loss.backward()  # type: ignore[typeddict-item]
+    task.objective({"frames": clips(1)["frames"][:, :5]}).loss.backward()  # type: ignore[typeddict-item, no-untyped-call]
     branch = {*predictor.clip.parameters(), *predictor.clip_logits.parameters()}
     assert all(parameter.grad is None for parameter in branch)
     assert all(p.grad is not None for p in predictor.parameters() if p not in branch)
