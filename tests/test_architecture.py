@@ -68,7 +68,9 @@ WITHOUT_LIGHTNING = (
 )
 
 
-MOST_LINES = 450
+MOST_LINES = 400
+STILL_LONGER = {"test_page_browser.py"}
+"""To be split."""
 SAME_IDEA = {
     "base": "what the classes of its package share",
     "adversarial": "the loss, and the task that trains by it",
@@ -132,8 +134,17 @@ def test_no_files_import_each_other_in_a_circle() -> None:
     graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 
-def test_no_file_is_long() -> None:
-    lengths = {module_of(f): len(f.read_text().splitlines()) for f in PACKAGE.glob("**/*.py")}
+@pytest.mark.parametrize("folder", ["vidpred", "tests", "tools", "examples", "docs"])
+def test_no_file_is_long(folder: str) -> None:
+    files = [
+        path
+        for path in (PACKAGE.parent / folder).glob("**/*")
+        if path.suffix in (".py", ".c", ".js", ".css", ".html", ".md")
+        and "_build" not in path.parts
+        and path.name not in STILL_LONGER
+    ]
+    assert files
+    lengths = {str(path): len(path.read_text(encoding="utf-8").splitlines()) for path in files}
     assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES} == {}
 
 

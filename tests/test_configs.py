@@ -33,6 +33,10 @@ SECOND_STAGES = {"adv_gdl_finetuned": "adv_gdl", "small_for_videos_finetuned": "
 
 
 REFINERS = ("flow_refiner", "flow_refiner_finetuned")
+"""Experiments of the two stages of the bundled model."""
+
+NETWORKS = ("convlstm", "simvp", "simvp_v2", "tau")
+"""Experiments of networks of other papers; each trains its `cpu` preset."""
 
 
 def fit_one_batch(tmp_path: Path, toy_root: Path, *arguments: str) -> int:
@@ -69,7 +73,10 @@ def require_results(run: Path) -> None:
 
 def test_there_is_an_experiment_for_every_row() -> None:
     names = {path.stem for path in (ROOT / "experiment").glob("*.yaml")}
-    assert names == {*ROWS, *SECOND_STAGES, "quickstart", "small_for_videos", *REFINERS}
+    assert names == {
+        *(*ROWS, *SECOND_STAGES, *NETWORKS),
+        *("quickstart", "small_for_videos", *REFINERS),
+    }
 
 
 @pytest.mark.parametrize("name", [*ROWS, "quickstart", "small_for_videos"])
@@ -77,6 +84,14 @@ def test_experiments_train(name: str, tmp_path: Path, toy_root: Path) -> None:
     # The toy world's frames are smaller than the patches of some.
     files = ("-c", f"experiment/{name}.yaml", "--data.patch_size=32")
     assert fit_one_batch(tmp_path, toy_root, *files) == 0
+    require_results(tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_train(name: str, tmp_path: Path, toy_root: Path) -> None:
+    # The toy world's clips are of 8 frames.
+    small = ("--data.patch_size=16", "--data.eval_horizon=4")
+    assert fit_one_batch(tmp_path, toy_root, "-c", f"experiment/{name}.yaml", *small) == 0
     require_results(tmp_path / "run")
 
 
@@ -248,6 +263,7 @@ def test_no_file_is_forgotten() -> None:
     covered |= {"trainer/weight_average.yaml", "trainer/recovery.yaml"}
     covered |= {f"experiment/{name}.yaml" for name in SECOND_STAGES}
     covered |= {"experiment/flow_refiner.yaml"}
+    covered |= {f"experiment/{name}.yaml" for name in NETWORKS}
     covered |= {"trainer/default.yaml", "trainer/scoring.yaml"}  # read before every other file
     covered |= {f"protocol/{name}.yaml" for name in available_protocols()}
     covered |= {"data/kth.yaml", "data/moving_mnist.yaml"}

@@ -1,11 +1,5 @@
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+"""`vidpred predict` as a user meets it: places, outputs, comparisons."""
+
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,12 +7,12 @@ import av
 import numpy as np
 import pytest
 import torch
-from encoded_videos import KINDS, flip_bits, moving_texture
+from encoded_videos import KINDS, moving_texture
 from encoded_videos import write as encode
 from PIL import Image
+from predict_command import FRAMES, array, predict
 from saved_predictors import save_predictor
 
-from vidpred.cli.main import main
 from vidpred.models import (
     CopyLastFrame,
     DuplicateAwareFlowExtrapolation,
@@ -33,47 +27,6 @@ from vidpred.prediction.tiles import tiled_step
 from vidpred.video import read_clip_array, write_video
 from vidpred.video.playing import Look, play
 from vidpred.video.streaming import streaming
-
-FRAMES = 30
-
-
-@pytest.fixture(scope="module")
-def copies(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A checkpoint that copies the last of three frames."""
-    path = tmp_path_factory.mktemp("copies") / "copies.ckpt"
-    return str(save_predictor(CopyLastFrame(context_frames=3), path))
-
-
-@pytest.fixture(scope="module")
-def rises(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A checkpoint that knows the future of what changes evenly."""
-    path = tmp_path_factory.mktemp("rises") / "rises.ckpt"
-    return str(save_predictor(LinearExtrapolation(context_frames=2), path))
-
-
-@pytest.fixture
-def video(tmp_path: Path) -> Path:
-    """Thirty frames that all differ, without loss."""
-    kind = next(kind for kind in KINDS if kind.name == "ffv1.avi")
-    return encode(tmp_path, kind, FRAMES)
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty folder to work in, which at the end holds nothing hidden: no half outputs."""
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    yield folder
-    assert not [path for path in folder.rglob("*") if path.name.startswith(".")]
-
-
-def array(path: str | Path) -> np.ndarray:
-    return np.load(path, allow_pickle=False)
-
-
-def predict(*arguments: str | Path) -> int:
-    return main(["predict", *map(str, arguments)])
 
 
 @pytest.mark.usefixtures("here")
@@ -277,113 +230,6 @@ def test_several_inputs_and_one_that_is_broken(
 
 
 @pytest.mark.usefixtures("here")
-def test_what_exists_is_kept(video: Path, copies: str, capsys: pytest.CaptureFixture[str]) -> None:
-    options = (video, "--model", copies, "--output")
-    Path("f.mp4").write_bytes(b"mine")
-    assert predict(*options, "f.mp4") == 2
-    assert "f.mp4: exists and is kept; --overwrite" in capsys.readouterr().err
-    assert Path("f.mp4").read_bytes() == b"mine"
-    assert predict(*options, "f.mp4", "--overwrite") == 0
-    assert len(list(play(Path("f.mp4")))) == 8
-    for _ in range(2):
-        assert predict(*options, "frames", "--overwrite") == 0
-    assert len(list(Path("frames").iterdir())) == 8
-    Path("frames/thesis.txt").write_text("years of work")
-    assert predict(*options, "frames", "--overwrite") == 2
-    assert "more than PNG frames" in capsys.readouterr().err
-    assert predict(*options, video, "--overwrite") == 2
-    assert "avi cannot be written" in capsys.readouterr().err
-    Path("in.mp4").write_bytes(Path("f.mp4").read_bytes())
-    assert predict("in.mp4", "--model", copies, "--output", "in.mp4", "--overwrite") == 2
-    assert "in.mp4: is an input" in capsys.readouterr().err
-
-
-@pytest.mark.usefixtures("here")
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--output", "f.avi"], "f.avi: .avi cannot be written; expected .mp4, .webm, .gif"),
-        (["--output", "f.mp4", "--format", "gif"], "ends in .mp4, and --format is gif"),
-        (["--output", "file/f.mp4"], "file is a file"),
-        (["--at", "99s"], "--at 99s is past the end; it lasts 1.20 s"),
-        (["--at", "30"], "frame 30 is past the end; it has 30 frames, 0 to 29"),
-        (["--at", "1"], "--at 1 has 2 frames up to there; expected at least 3"),
-        (["--at", "0.05s"], "--at 0.05s has 2 frames up to there"),
-        (["--model", "none.ckpt"], "none.ckpt: no such checkpoint"),
-        (["--size", "3x3"], "--size is for raw pixels from the standard input"),
-        (["--compare", "--horizon", "28"], "it has 30 frames; expected at least 31"),
-        (["--device", "cuda:77"], "--device cuda:77 cannot be used here"),
-        (["--every", "--with_context"], "--with-context"),
-    ],
-)
-def test_mistakes_are_told_in_a_sentence(
-    arguments: list[str],
-    message: str,
-    video: Path,
-    copies: str,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    Path("file").write_text("in the way")
-    assert predict(video, "--model", copies, *arguments) == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert "Traceback" not in error
-    assert [path.name for path in Path().iterdir()] == ["file"]
-
-
-@pytest.mark.parametrize(
-    ("option", "message"),
-    [
-        (["--horizon", "0"], "at least 1"),
-        (["--at", "soon"], "expected a time such as 12.5s"),
-        (["--fps", "0"], "expected a rate"),
-        (["--max_memory", "much"], "expected an amount"),
-        (["--size", "wide"], "expected width x height"),
-        (["--at", "3", "--every"], "not allowed with"),
-    ],
-)
-def test_options_are_checked(
-    option: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as ended:
-        predict("a.mp4", *option)
-    assert ended.value.code == 2
-    assert message in capsys.readouterr().err
-
-
-@pytest.mark.usefixtures("here")
-def test_too_few_frames_and_hostile_checkpoints(
-    tmp_path: Path, copies: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    two = tmp_path / "two.avi"
-    write_video(two, torch.zeros(2, 3, 16, 16, dtype=torch.uint8))
-    assert predict(two, "--model", copies) == 2
-    assert "it has 2 frames; expected at least 3" in capsys.readouterr().err
-    cut = tmp_path / "cut.ckpt"
-    cut.write_bytes(Path(copies).read_bytes()[:300])
-    assert predict(two, "--model", cut) == 2
-    assert "cut.ckpt" in capsys.readouterr().err
-    torch.save({"vidpred": os.system}, cut)
-    assert predict(two, "--model", cut) == 2
-    assert "would run code" in capsys.readouterr().err
-
-
-@pytest.mark.usefixtures("here")
-def test_damaged_positions_are_left_out_and_told(
-    tmp_path: Path, copies: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    source = tmp_path / "bits.avi"
-    write_video(source, torch.randint(0, 256, (30, 3, 64, 64), dtype=torch.uint8))
-    flip_bits(source, frame=5)  # damages 5 to 11
-    options = (source, "--model", copies)
-    assert predict(*options, "--every", "--horizon", 1, "--output", "f.npy") == 2
-    assert "9 positions are left out" in capsys.readouterr().err
-    assert len(array("f.npy")) == 30 - 2 - 9
-    assert predict(*options, "--at", "7") == 2
-    assert "the frame at 0.20 s is damaged" in capsys.readouterr().err
-
-
-@pytest.mark.usefixtures("here")
 def test_tiles_batches_and_whole_frames_agree(
     tmp_path: Path, video: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -414,104 +260,3 @@ def test_tiles_batches_and_whole_frames_agree(
         assert np.abs(one.astype(int) - other).max() <= 1
         assert (one != other).mean() < 1e-3
     assert predict(large, "--model", checkpoint, "--max-memory", "901MiB") == 2
-
-
-@contextmanager
-def standard_input(content: bytes) -> Iterator[None]:
-    """Let a pipe with that content be the process's standard input."""
-    reading, writing = os.pipe()
-    before = os.dup(0)
-    os.dup2(reading, 0)
-    os.close(reading)
-    with ThreadPoolExecutor(1) as pool:
-
-        def write() -> None:
-            with os.fdopen(writing, "wb") as pipe, suppress(BrokenPipeError):
-                pipe.write(content)
-
-        written = pool.submit(write)
-        try:
-            yield
-        finally:
-            os.dup2(before, 0)
-            os.close(before)
-        written.result()
-
-
-@pytest.mark.usefixtures("here")
-def test_pipes_give_what_files_give(
-    tmp_path: Path, copies: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    source = encode(tmp_path, KINDS[0], FRAMES)
-    raw = read_clip_array(source, 0, FRAMES).tobytes()
-    elementary = tmp_path / "elementary.h264"
-    with av.open(str(source)) as container, av.open(str(elementary), "w", format="h264") as out:
-        stream = container.streams.video[0]
-        copy = out.add_stream_from_template(stream, opaque=True)
-        for packet in container.demux(stream):
-            if packet.dts is not None:
-                packet.stream = copy
-                out.mux(packet)
-    assert predict(source, "--model", copies, "--output", "file.npy") == 0
-    options = ("-", "--model", copies, "--output")
-    with standard_input(raw):
-        assert predict(*options, "raw.npy", "--size", "96x64") == 0
-    with standard_input(elementary.read_bytes()):
-        assert predict(*options, "elementary.npy") == 0
-    assert np.array_equal(array("raw.npy"), array("file.npy"))
-    assert np.array_equal(array("elementary.npy"), array("file.npy"))
-    capsys.readouterr()
-    with standard_input(raw[:20_000]):
-        assert predict(*options, "cut.npy", "--size", "96x64") == 2
-    assert "-: it has 1 frame; expected at least 3" in capsys.readouterr().err
-    with standard_input(raw):
-        assert predict(*options, "f.npy", "--size", "96x64", "--pixel-format", "puce") == 2
-    assert "no pixel format is called 'puce'" in capsys.readouterr().err
-    with standard_input(b"words " * 9999):
-        assert predict(*options, "f.npy") == 2
-    assert "-: FFmpeg cannot read the standard input" in capsys.readouterr().err
-
-
-def test_help_and_prediction_bring_no_more_than_they_need(
-    here: Path, video: Path, copies: str
-) -> None:
-    code = (
-        "import sys\n"
-        "from vidpred.cli.main import main\n"
-        f"status = main(['predict', {str(video)!r}, '--model', {copies!r}])\n"
-        "heavy = {'lightning', 'pytorch_lightning', 'wandb', 'torchvision', 'torchmetrics',\n"
-        "    'plotly', 'torch._dynamo', 'matplotlib', 'scipy'}\n"
-        "sys.exit(status or ', '.join(heavy & set(sys.modules)) or 0)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=here, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "frames per second" in done.stderr
-
-
-def test_an_interruption_is_told_and_leaves_nothing(
-    here: Path, tmp_path: Path, copies: str
-) -> None:
-    frame = moving_texture(1)[0].tobytes()
-    command = ["predict", "-", "--size", "96x64", "--every", "--model", copies]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "vidpred", *command, "--output", "f.mp4"],
-        cwd=here,
-        stdin=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert process.stdin is not None
-    for _ in range(40):
-        process.stdin.write(frame)
-    process.stdin.flush()
-    # The pipe stays open, as that of a camera does.
-    deadline = time.monotonic() + 60
-    while not list(here.iterdir()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert [path.suffix for path in here.iterdir()] == [".mp4"]
-    assert not (here / "f.mp4").exists()
-    process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert b"interrupted" in told
-    assert b"Traceback" not in told
-    assert not list(here.iterdir())

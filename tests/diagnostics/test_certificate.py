@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from certified_tasks import WITH_GDL, certified, of, refusal, replaced
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,7 +15,6 @@ from torch.optim import SGD, Adam, Optimizer
 from worlds import fit, moving_squares, small_networks
 
 from vidpred.callbacks import GradientCertificate
-from vidpred.errors import GradientError
 from vidpred.losses import (
     AdversarialLoss,
     DiscriminatorObjective,
@@ -25,38 +25,6 @@ from vidpred.models import ScalePredictor
 from vidpred.models.multiscale import SMALL_SCALES, MultiScaleGenerator
 from vidpred.ops import pyramid
 from vidpred.tasks import AdversarialTask, ReconstructionTask
-
-WITH_GDL = {"gradient_difference_weight": 1.0}
-
-
-def certified(task: Any) -> GradientCertificate:
-    certificate = GradientCertificate()
-    fit(task, batch_size=4, callbacks=[certificate])
-    return certificate
-
-
-def refusal(task: Any) -> str:
-    before = [parameter.clone() for parameter in task.parameters()]
-    with pytest.raises(GradientError) as refused:
-        certified(task)
-    assert all(map(torch.equal, before, task.parameters())), "a step was made all the same"
-    return str(refused.value)
-
-
-def of(kind: type[AdversarialTask], **options: Any) -> AdversarialTask:
-    return kind(*small_networks(), loss=MultiScaleLoss(**WITH_GDL), **options)
-
-
-def replaced(objective: GeneratorObjective, **fields: Any) -> GeneratorObjective:
-    return GeneratorObjective(
-        **{
-            **{
-                k: getattr(objective, k)
-                for k in ("terms", "weights", "scale_weights", "context", "targets", "preds")
-            },
-            **fields,
-        }
-    )
 
 
 def test_every_term_moves_its_own_scale_and_the_coarser_ones_alone() -> None:

@@ -162,3 +162,28 @@ def test_another_value_of_the_variable_is_refused(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("VIDPRED_KERNELS", "yes")
     with pytest.raises(VidpredError, match=r"VIDPRED_KERNELS is 'yes'; expected 0 .* or 1"):
         kernels.enabled()
+
+
+@pytest.mark.parametrize(
+    ("frames", "way"),
+    [
+        (torch.zeros(1, 32, 16, 16), "winograd-native"),
+        (torch.zeros(1, 32, 5, 5), "torch"),  # an output of 1 x 1, where transforms cost more
+        (torch.zeros(1, 32, 16, 16, dtype=torch.bfloat16), "torch"),
+    ],
+)
+def test_what_is_described_is_what_was_computed(frames: Tensor, way: str) -> None:
+    layer = nn.Conv2d(32, 64, 5).to(frames.dtype)
+    kernels.accelerate(layer)
+    layer(frames)
+    assert kernels.describe(layer) == way
+
+
+def test_without_a_compiler_nothing_native_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidpred.kernels.convolution.has_native_kernels", lambda kernel: False)
+    wide, narrow = nn.Conv2d(64, 64, 5), nn.Conv2d(16, 32, 5)
+    for layer, way in ((wide, "winograd"), (narrow, "torch")):
+        kernels.accelerate(layer)
+        assert kernels.describe(layer) == way
+        layer(torch.zeros(1, layer.in_channels, 16, 16))
+        assert kernels.describe(layer) == way

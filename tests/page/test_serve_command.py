@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -116,3 +117,25 @@ def test_it_serves_until_it_is_ended_and_leaves_nothing(
     finally:
         process.kill()
         process.communicate()
+
+
+@pytest.mark.parametrize(("switch", "expected"), [("1", "winograd-native"), ("0", "torch")])
+def test_networks_are_computed_by_fast_kernels_unless_they_are_switched_off(
+    switch: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import vidpred.page.server
+    from vidpred import kernels
+
+    used = []
+
+    class Server:
+        def __init__(self, _: object, choices: dict[str, Any], **options: object) -> None:
+            used.append(kernels.describe(choices["small"].predictor))
+
+        def run(self, **options: object) -> None:
+            pass
+
+    monkeypatch.setattr(vidpred.page.server, "page_server", Server)
+    monkeypatch.setenv("VIDPRED_KERNELS", switch)
+    assert main(["serve", "--port", "0", "--device", "cpu"]) == 0
+    assert used == [expected]

@@ -177,9 +177,7 @@ def _run_trainer_command(command: str, options: list[str]) -> int:
         return 0
     if command == "validate":
         command, options = _split_of(options)
-    elif not any(
-        option.startswith(("-c", "--config", "--model", "--help_all")) for option in options
-    ):
+    elif not any(option.startswith(_CONFIGURING) for option in options):
         names = "\n".join(f"  {name:<42} {what}" for name, what in _experiments().items())
         raise VidpredError(
             "vidpred fit needs a configuration: vidpred fit -c FILE --data.root DIR, such as one "

@@ -121,13 +121,17 @@ def run_serve(arguments: argparse.Namespace) -> int:
     from vidpred.page.disk import temporary_root
 
     with temporary_root() as root, _listening(arguments.port) as listener:
-        from vidpred.kernels.allocator import keep_freed_memory
+        from vidpred.kernels import accelerate, enabled, keep_freed_memory
         from vidpred.page.choices import model_choices
         from vidpred.page.server import page_server
 
-        keep_freed_memory()
+        if enabled(default=True):
+            keep_freed_memory()
         device = device_of(arguments.device)
         choices = model_choices(own, modules=import_modules(arguments.module), device=device)
+        if device.type == "cpu":  # as `vidpred predict` computes
+            for choice in choices.values():
+                accelerate(choice.predictor)
         address = f"http://{LOOPBACK}:{listener.getsockname()[1]}/"
 
         def ready() -> None:

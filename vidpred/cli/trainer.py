@@ -5,7 +5,6 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NoReturn, cast
 
@@ -25,11 +24,11 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from vidpred.callbacks import NetworkSummary, TrainingBar
 from vidpred.cli.common import look_for_modules_here, with_underscores
 from vidpred.cli.configuration_parser import explain, resolve_configurations
+from vidpred.cli.run_loggers import TensorBoardOptions, WandbOptions, loggers_of
 from vidpred.data import ClipStreamDataModule, UCF101DataModule
 from vidpred.errors import TrainingDivergedError, VidpredError
 from vidpred.kernels import keep_freed_memory
-from vidpred.loggers import ResilientWandbLogger, RunCSVLogger, RunTensorBoardLogger
-from vidpred.loggers.keys import Detail
+from vidpred.loggers import ResilientWandbLogger
 from vidpred.resources import packaged_configurations
 from vidpred.runs.checkpoint_io import SafeCheckpointIO
 from vidpred.runs.configuration import RunConfiguration
@@ -44,40 +43,6 @@ INTERRUPTED = 130
 
 TERMINATED = 143
 """Exit status after SIGTERM: 128 + SIGTERM."""
-
-
-@dataclass
-class WandbOptions:
-    """How a run appears in Weights & Biases.
-
-    Attributes:
-        enabled: Whether to log there; offline unless logged in. CSV is written always.
-        project: Project that the run belongs to.
-        name: Name of the run; None is the run folder's.
-        group: Group of runs that belong together.
-        tags: Free labels.
-        detail: "summary" is about 30 charts, "all" everything that is logged.
-    """
-
-    enabled: bool = True
-    project: str = "vidpred"
-    name: str | None = None
-    group: str | None = None
-    tags: list[str] = field(default_factory=list)
-    detail: Detail = "summary"
-
-
-@dataclass
-class TensorBoardOptions:
-    """Whether a run is shown in TensorBoard, which can be used together with W&B.
-
-    Attributes:
-        enabled: Write event files into `tensorboard/` of the run's folder.
-        detail: "summary" is about 30 charts, "all" everything that is logged.
-    """
-
-    enabled: bool = False
-    detail: Detail = "summary"
 
 
 class SentenceParser(LightningArgumentParser):
@@ -274,30 +239,15 @@ class VidpredCLI(LightningCLI):
         config["callbacks"] = given
 
     def _loggers(self, run_dir: Path) -> list[Logger]:
-        ckpt_path = self._get(self.config, "ckpt_path")
-        curves = RunCSVLogger(run_dir)
-        if self.subcommand == "fit" and ckpt_path is None:
-            curves.load_state_dict({"rows": 0})  # of a run that left no checkpoint
-        loggers: list[Logger] = [curves]
-        board: TensorBoardOptions = self._get(self.config_init, "tensorboard")
-        if board.enabled:
-            loggers.append(RunTensorBoardLogger(run_dir, detail=board.detail))
-        wandb: WandbOptions = self._get(self.config_init, "wandb")
-        if wandb.enabled:
-            loggers.append(
-                ResilientWandbLogger(
-                    run_dir,
-                    project=wandb.project,
-                    name=wandb.name or run_dir.name,
-                    group=wandb.group,
-                    tags=wandb.tags,
-                    detail=wandb.detail,
-                    run_id=wandb_run_id(
-                        self._checkpoint, None if ckpt_path is None else Path(ckpt_path), run_dir
-                    ),
-                )
-            )
-        return loggers
+        given = self._get(self.config, "ckpt_path")
+        ckpt_path = None if given is None else Path(given)
+        return loggers_of(
+            run_dir,
+            wandb=self._get(self.config_init, "wandb"),
+            tensorboard=self._get(self.config_init, "tensorboard"),
+            wandb_run_id=wandb_run_id(self._checkpoint, ckpt_path, run_dir),
+            begins=self.subcommand == "fit" and ckpt_path is None,
+        )
 
 
 def run_cli(arguments: Sequence[str]) -> VidpredCLI | int:

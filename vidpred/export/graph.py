@@ -6,7 +6,7 @@ from torch.export import Dim, ExportedProgram
 
 from vidpred.errors import ExportError
 from vidpred.models import Predictor
-from vidpred.models.predictor import repeat_edges
+from vidpred.ops.padding import repeat_edges
 
 INPUT, OUTPUT = "context", "frames"
 """Names of the graph's input, (B, T, C, H, W) in [0, 1], and output, (B, horizon, C, H, W)."""

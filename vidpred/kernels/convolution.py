@@ -1,6 +1,6 @@
-"""A convolution that takes the faster of two ways, and where that one pays."""
+"""A convolution that takes the fastest of three ways, and where each one pays."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -8,6 +8,12 @@ from torch import Tensor
 
 from vidpred.kernels.native import has_native_kernels
 from vidpred.kernels.winograd import winograd_conv2d
+
+Way = Literal["torch", "winograd", "winograd-native"]
+"""PyTorch's own, Winograd's with transforms as matrix products, and with transforms in C."""
+
+WAYS: tuple[Way, ...] = ("torch", "winograd", "winograd-native")
+"""Slowest first, where all of them are possible."""
 
 
 class _Least(NamedTuple):
@@ -62,13 +68,22 @@ def conv2d(
         >>> bool((fast - plain).abs().max() < 1e-4 * plain.abs().max())
         True
     """
-    if _pays(input, weight, padding, native):
+    return convolved_by(way_of(input, weight, padding, native), input, weight, bias, padding, relu)
+
+
+def convolved_by(
+    way: Way, input: Tensor, weight: Tensor, bias: Tensor | None, padding: int, relu: bool
+) -> Tensor:
+    """Convolve in a way that `way_of` gave for the same input; see `conv2d`."""
+    if way != "torch":
+        native = way == "winograd-native"
         return winograd_conv2d(input, weight, bias, padding, relu=relu, native=native)
     convolved = F.conv2d(input, weight, bias, padding=padding)
     return F.relu(convolved, inplace=True) if relu else convolved
 
 
-def _pays(frames: Tensor, weight: Tensor, padding: int, native: bool) -> bool:
+def way_of(frames: Tensor, weight: Tensor, padding: int, native: bool) -> Way:
+    """Give the way in which `conv2d` convolves."""
     if (
         type(frames) is not Tensor  # some have no memory, such as those of `torch.export`
         or frames.ndim != 4
@@ -78,18 +93,31 @@ def _pays(frames: Tensor, weight: Tensor, padding: int, native: bool) -> bool:
         or torch.is_autocast_enabled("cpu")
         or torch.compiler.is_compiling()
     ):
-        return False
-    if _has(frames, weight, padding, _BY_MATRICES):
-        return True
-    return native and _has(frames, weight, padding, _NATIVE) and has_native_kernels(weight.shape[2])
+        return "torch"
+    output = min(frames.shape[-2:]) + 2 * padding - weight.shape[2] + 1
+    return _fastest(weight, output, native)
 
 
-def _has(frames: Tensor, weight: Tensor, padding: int, least: _Least) -> bool:
+def way_for(weight: Tensor, native: bool) -> Way:
+    """Give the way in which `conv2d` convolves frames that are large enough, in float32."""
+    if weight.device.type != "cpu" or weight.dtype != torch.float32:
+        return "torch"
+    return _fastest(weight, max(_NATIVE.output, _BY_MATRICES.output), native)
+
+
+def _fastest(weight: Tensor, output: int, native: bool) -> Way:
+    by_matrices = _has(weight, output, _BY_MATRICES)
+    pays = by_matrices or _has(weight, output, _NATIVE)
+    if native and pays and has_native_kernels(weight.shape[2]):
+        return "winograd-native"
+    return "winograd" if by_matrices else "torch"
+
+
+def _has(weight: Tensor, output: int, least: _Least) -> bool:
     after, before, kernel, _ = weight.shape
-    beyond = 2 * padding - kernel + 1
     return (
         kernel in least.channels
         and before * after >= least.channels[kernel]
         and min(before, after) >= least.on_a_side
-        and min(frames.shape[-2:]) + beyond >= least.output
+        and output >= least.output
     )

@@ -8,9 +8,10 @@ modules, hooks, copies and pickles are as before.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor, nn
 
-from vidpred.kernels.convolution import conv2d
+from vidpred.kernels.convolution import WAYS, Way, convolved_by, way_for, way_of
 from vidpred.kernels.filtering import TAPS
 from vidpred.kernels.switch import enabled
 
@@ -21,12 +22,21 @@ class _FastConvolution:
     def __init__(self, layer: nn.Conv2d, *, native: bool) -> None:
         self.layer = layer
         self.native = native
+        self.used: Way | None = None
 
     def forward(self, input: Tensor, *, relu: bool = False) -> Tensor:
         """Convolve, and apply a ReLU where one follows."""
         layer = self.layer
         padding = int(layer.padding[0])
-        return conv2d(input, layer.weight, layer.bias, padding, relu=relu, native=self.native)
+        way = way_of(input, layer.weight, padding, self.native)
+        if not torch.compiler.is_compiling():
+            self.used = way
+        return convolved_by(way, input, layer.weight, layer.bias, padding, relu)
+
+    @property
+    def way(self) -> Way:
+        """How it computed last; before that, how it will compute where frames are large enough."""
+        return self.used or way_for(self.layer.weight, self.native)
 
 
 class _FastSequential:
@@ -110,15 +120,19 @@ def restore(network: nn.Module) -> None:
 
 
 def describe(network: nn.Module) -> str:
-    """Say by which kernels a network is computed on a CPU, for the record of a measurement.
+    """Say by which kernels a network was computed last, for the record of a measurement.
+
+    It is what came of `accelerate`, not what was asked for: without a C compiler, on a GPU, in half
+    precision or with few channels other kernels are used. Layers that have computed nothing count
+    where none has.
 
     Returns:
-        "torch", "winograd" (transforms as matrix products) or "winograd-native" (in C).
+        "torch", "winograd" (transforms as matrix products) or "winograd-native" (in C): the fastest
+        that any layer used.
     """
     fast = [f for layer in network.modules() if isinstance(f := _fast(layer), _FastConvolution)]
-    if not fast:
-        return "torch"
-    return "winograd-native" if any(each.native for each in fast) else "winograd"
+    ways = [each.used for each in fast if each.used] or [each.way for each in fast]
+    return max(ways, key=WAYS.index, default="torch")
 
 
 def _fast(layer: nn.Module) -> _FastConvolution | _FastSequential | None:

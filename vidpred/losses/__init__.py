@@ -3,6 +3,10 @@
 from vidpred.losses.adversarial import AdversarialLoss
 from vidpred.losses.base import PredictionLoss
 from vidpred.losses.combined import CombinedLoss
+from vidpred.losses.differential_divergence import (
+    DifferentialDivergenceLoss,
+    differential_divergence_loss,
+)
 from vidpred.losses.gradient_difference import GradientDifferenceLoss, gradient_difference_loss
 from vidpred.losses.gradient_penalty import r1_penalty
 from vidpred.losses.log_mse import log_mse_loss
@@ -18,6 +22,7 @@ from vidpred.losses.objective import (
 __all__ = [
     "AdversarialLoss",
     "CombinedLoss",
+    "DifferentialDivergenceLoss",
     "DiscriminatorObjective",
     "GeneratorObjective",
     "GradientDifferenceLoss",
@@ -26,6 +31,7 @@ __all__ = [
     "Objective",
     "PredictionLoss",
     "PredictionObjective",
+    "differential_divergence_loss",
     "gradient_difference_loss",
     "log_mse_loss",
     "lp_loss",

@@ -3,13 +3,18 @@
 from typing import TYPE_CHECKING
 
 from vidpred.models.baselines import CopyLastFrame, LinearExtrapolation, OpticalFlowExtrapolation
+from vidpred.models.convlstm import ConvLSTM
 from vidpred.models.discriminator import DiscriminatorScale, MultiScaleDiscriminator
 from vidpred.models.duplicate_aware import DuplicateAwareFlowExtrapolation
 from vidpred.models.flow_refiner import FlowRefiner
 from vidpred.models.likelihood import Likelihood
 from vidpred.models.multiscale import GeneratorScale, MultiScaleGenerator
 from vidpred.models.named_baselines import BASELINES, baseline
-from vidpred.models.predictor import Condition, Predictor, ScalePredictor
+from vidpred.models.predictor import Condition, Predictor
+from vidpred.models.scale_predictor import ScalePredictor
+from vidpred.models.simvp import SimVP
+from vidpred.models.simvp_v2 import SimVPv2
+from vidpred.models.tau import TAU
 from vidpred.models.variational import PosteriorPrediction, Variational
 from vidpred.moved import moved_names
 
@@ -18,7 +23,9 @@ if not TYPE_CHECKING:
 
 __all__ = [
     "BASELINES",
+    "TAU",
     "Condition",
+    "ConvLSTM",
     "CopyLastFrame",
     "DiscriminatorScale",
     "DuplicateAwareFlowExtrapolation",
@@ -32,6 +39,8 @@ __all__ = [
     "PosteriorPrediction",
     "Predictor",
     "ScalePredictor",
+    "SimVP",
+    "SimVPv2",
     "Variational",
     "baseline",
 ]

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jsonargparse.typing import PositiveInt
 from torch import Tensor, nn
 
-from vidpred.models.predictor import ScalePredictor
+from vidpred.models.scale_predictor import ScalePredictor
 from vidpred.ops.checks import require_frames
 from vidpred.ops.pyramid import pyramid
 

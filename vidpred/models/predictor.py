@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vidpred.ops.checks import require_frames, require_positive
-from vidpred.ops.range import signed_to_unit, unit_to_signed
+from vidpred.ops.padding import pad_to_multiple
 
 Condition = Mapping[str, Tensor]
 """What a prediction is conditioned on besides past frames: by name, tensors (B, T, ...) with one
@@ -335,51 +335,6 @@ class Predictor(nn.Module, ABC):
         return cut
 
 
-class ScalePredictor(Predictor):
-    """A predictor that is trained at several scales at once: what `vidpred.tasks` trains.
-
-    A network of one scale gives lists of one element. Inside, frames are in [-1, 1], where the
-    losses of Mathieu et al. 2016 and their weights live; `forward` takes and gives [0, 1] like any
-    predictor.
-
-    Attributes:
-        num_scales: S; scale k of S sees frames reduced `2 ** (S - k)` times, coarsest first.
-    """
-
-    def __init__(
-        self,
-        *,
-        num_scales: int,
-        context_frames: int,
-        output_frames: int = 1,
-        channels: int | None = None,
-    ) -> None:
-        require_positive("num_scales", num_scales)
-        super().__init__(
-            context_frames=context_frames,
-            output_frames=output_frames,
-            size_multiple=2 ** (num_scales - 1),
-            channels=channels,
-        )
-        self.num_scales = num_scales
-
-    @abstractmethod
-    def forward_scales(self, context: Tensor) -> list[Tensor]:
-        """Predict one step at every scale.
-
-        Args:
-            context: Shape (B, context_frames, C, H, W) in [-1, 1], H and W multiples of
-                `size_multiple`.
-
-        Returns:
-            S tensors (B, output_frames, C, h, w) in [-1, 1], coarsest first, the last at full size.
-        """
-
-    def step(self, context: Tensor, *, condition: Condition | None = None) -> Tensor:
-        """Predict the next `output_frames` frames at full size; see `Predictor.step`."""
-        return signed_to_unit(self.forward_scales(unit_to_signed(context))[-1])
-
-
 def _distinct(conditions: Sequence[str]) -> tuple[str, ...]:
     names = (conditions,) if isinstance(conditions, str) else tuple(map(str, conditions))
     if len(set(names)) < len(names):
@@ -390,35 +345,3 @@ def _distinct(conditions: Sequence[str]) -> tuple[str, ...]:
 def _repeated(value: Tensor, count: int) -> Tensor:
     """Repeat a batch: (B, ...) gives (count * B, ...), the whole batch again and again."""
     return value.repeat(count, *[1] * (value.ndim - 1))
-
-
-def pad_to_multiple(frames: Tensor, multiple: int) -> Tensor:
-    """Repeat the last row and column until H and W are multiples.
-
-    Repeating, not zeros: a black border would be an edge that the network predicts, and feeds back.
-
-    Args:
-        frames: Shape (B, T, C, H, W).
-        multiple: At least 1.
-
-    Returns:
-        Shape (B, T, C, H', W') with H' and W' the next multiples; the frames themselves where
-        nothing is missing.
-    """
-    missing_h, missing_w = -frames.shape[-2] % multiple, -frames.shape[-1] % multiple
-    if not missing_h and not missing_w:
-        return frames
-    return repeat_edges(frames, multiple)
-
-
-def repeat_edges(frames: Tensor, multiple: int) -> Tensor:
-    """Do as `pad_to_multiple`, without asking whether anything is missing.
-
-    Nothing here depends on the frame size but sizes, so that one graph serves all of them.
-    """
-    for dim in (-2, -1):
-        size = frames.shape[dim]
-        padded = (size + multiple - 1) // multiple * multiple
-        places = torch.arange(padded, device=frames.device).clamp(max=size - 1)
-        frames = frames.index_select(dim, places)
-    return frames

@@ -1,6 +1,7 @@
 """Refusals that many functions share; each says what came and what was expected."""
 
 import math
+from collections.abc import Sequence
 
 from torch import Tensor
 
@@ -39,3 +40,9 @@ def require_positive(name: str, value: int) -> None:
     """Refuse a count below 1."""
     if value < 1:
         raise ValueError(f"{name} is {value}; expected a whole number that is at least 1")
+
+
+def require_preset(name: str, known: Sequence[str]) -> None:
+    """Refuse the name of a preset that does not exist."""
+    if name not in known:
+        raise ValueError(f"unknown preset {name!r}; expected one of {', '.join(known)}")

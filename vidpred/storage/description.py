@@ -9,7 +9,8 @@ from torch import Tensor
 
 from vidpred import models
 from vidpred.errors import CheckpointError
-from vidpred.models.predictor import Predictor, ScalePredictor
+from vidpred.models.predictor import Predictor
+from vidpred.models.scale_predictor import ScalePredictor
 from vidpred.storage.checkpoint import DAMAGED
 
 _SHOWN = 3

@@ -12,7 +12,8 @@ from vidpred.errors import CheckpointError
 from vidpred.files import expand_home
 from vidpred.kernels.channels_last import to_channels_last
 from vidpred.models.named_baselines import BASELINES, baseline
-from vidpred.models.predictor import Predictor, ScalePredictor
+from vidpred.models.predictor import Predictor
+from vidpred.models.scale_predictor import ScalePredictor
 from vidpred.resources import packaged_weights
 from vidpred.storage.checkpoint import CHECKPOINT_KEY, WEIGHTS_ENDING, read_checkpoint
 from vidpred.storage.description import build_trained, describe_frames

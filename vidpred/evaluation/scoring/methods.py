@@ -110,7 +110,7 @@ class ScoredMethod(ABC):
         return ""
 
     def kernels(self) -> str | None:
-        """Say how its convolutions are computed; None where nothing is."""
+        """Say how its convolutions were computed; None where nothing is."""
         return None
 
 

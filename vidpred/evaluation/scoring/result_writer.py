@@ -39,6 +39,7 @@ class ResultWriter:
             on the same device only.
         extras: What is measured beside the protocol.
         fingerprint: Tells the files of a clip from what they were before.
+        kernels: Gives by which kernels predictions were computed, once they are.
 
     Attributes:
         done: Clips that are scored.
@@ -54,6 +55,7 @@ class ResultWriter:
         provenance: dict[str, Any],
         extras: Extras,
         fingerprint: Callable[[str], str],
+        kernels: Callable[[], str | None],
     ) -> None:
         self.method = method
         self.protocol = protocol
@@ -61,6 +63,7 @@ class ResultWriter:
         self.provenance = provenance
         self.extras = extras
         self.fingerprint = fingerprint
+        self.kernels = kernels
         self.path = folder / f"{method['name']}.json"
         self.done: set[str] = set()
         self.failed: dict[str, str] = {}
@@ -152,7 +155,7 @@ class ResultWriter:
             "protocol_digest": self.protocol.digest,
             "clips": self._counts(rows),
             "mask": dict(self.source.mask),
-            "provenance": self.provenance,
+            "provenance": {**self.provenance, "kernels": self.kernels()},
             "extras": self._extras([features for _, features in kept if features is not None]),
             "summary": summarize(
                 rows,

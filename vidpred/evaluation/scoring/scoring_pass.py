@@ -78,9 +78,10 @@ def evaluate(
     writers = [
         ResultWriter(
             *(folder, method.description, protocol, source),
-            {**origin, "kernels": method.kernels()},
+            origin,
             extras,
             fingerprint=partial(_fingerprint, source, method),
+            kernels=method.kernels,
         )
         for method in methods
     ]

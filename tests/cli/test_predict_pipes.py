@@ -1,0 +1,121 @@
+"""`vidpred predict` in pipes and processes: standard input, imports, interruption."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from encoded_videos import KINDS, moving_texture
+from encoded_videos import write as encode
+from predict_command import FRAMES, array, predict
+
+from vidpred.video import read_clip_array
+
+
+@contextmanager
+def standard_input(content: bytes) -> Iterator[None]:
+    """Let a pipe with that content be the process's standard input."""
+    reading, writing = os.pipe()
+    before = os.dup(0)
+    os.dup2(reading, 0)
+    os.close(reading)
+    with ThreadPoolExecutor(1) as pool:
+
+        def write() -> None:
+            with os.fdopen(writing, "wb") as pipe, suppress(BrokenPipeError):
+                pipe.write(content)
+
+        written = pool.submit(write)
+        try:
+            yield
+        finally:
+            os.dup2(before, 0)
+            os.close(before)
+        written.result()
+
+
+@pytest.mark.usefixtures("here")
+def test_pipes_give_what_files_give(
+    tmp_path: Path, copies: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = encode(tmp_path, KINDS[0], FRAMES)
+    raw = read_clip_array(source, 0, FRAMES).tobytes()
+    elementary = tmp_path / "elementary.h264"
+    with av.open(str(source)) as container, av.open(str(elementary), "w", format="h264") as out:
+        stream = container.streams.video[0]
+        copy = out.add_stream_from_template(stream, opaque=True)
+        for packet in container.demux(stream):
+            if packet.dts is not None:
+                packet.stream = copy
+                out.mux(packet)
+    assert predict(source, "--model", copies, "--output", "file.npy") == 0
+    options = ("-", "--model", copies, "--output")
+    with standard_input(raw):
+        assert predict(*options, "raw.npy", "--size", "96x64") == 0
+    with standard_input(elementary.read_bytes()):
+        assert predict(*options, "elementary.npy") == 0
+    assert np.array_equal(array("raw.npy"), array("file.npy"))
+    assert np.array_equal(array("elementary.npy"), array("file.npy"))
+    capsys.readouterr()
+    with standard_input(raw[:20_000]):
+        assert predict(*options, "cut.npy", "--size", "96x64") == 2
+    assert "-: it has 1 frame; expected at least 3" in capsys.readouterr().err
+    with standard_input(raw):
+        assert predict(*options, "f.npy", "--size", "96x64", "--pixel-format", "puce") == 2
+    assert "no pixel format is called 'puce'" in capsys.readouterr().err
+    with standard_input(b"words " * 9999):
+        assert predict(*options, "f.npy") == 2
+    assert "-: FFmpeg cannot read the standard input" in capsys.readouterr().err
+
+
+def test_help_and_prediction_bring_no_more_than_they_need(
+    here: Path, video: Path, copies: str
+) -> None:
+    code = (
+        "import sys\n"
+        "from vidpred.cli.main import main\n"
+        f"status = main(['predict', {str(video)!r}, '--model', {copies!r}])\n"
+        "heavy = {'lightning', 'pytorch_lightning', 'wandb', 'torchvision', 'torchmetrics',\n"
+        "    'plotly', 'torch._dynamo', 'matplotlib', 'scipy'}\n"
+        "sys.exit(status or ', '.join(heavy & set(sys.modules)) or 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=here, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "frames per second" in done.stderr
+
+
+def test_an_interruption_is_told_and_leaves_nothing(
+    here: Path, tmp_path: Path, copies: str
+) -> None:
+    frame = moving_texture(1)[0].tobytes()
+    command = ["predict", "-", "--size", "96x64", "--every", "--model", copies]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vidpred", *command, "--output", "f.mp4"],
+        cwd=here,
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    for _ in range(40):
+        process.stdin.write(frame)
+    process.stdin.flush()
+    # The pipe stays open, as that of a camera does.
+    deadline = time.monotonic() + 60
+    while not list(here.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert [path.suffix for path in here.iterdir()] == [".mp4"]
+    assert not (here / "f.mp4").exists()
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"interrupted" in told
+    assert b"Traceback" not in told
+    assert not list(here.iterdir())
