@@ -11,7 +11,7 @@ from vidpred.errors import PredictionError
 from vidpred.evaluation.sources.clip_folder import ClipFolder
 
 GREY = np.arange(80, dtype=np.uint8).reshape(8, 10)
-COLOUR = np.stack([GREY, GREY + 90, 255 - GREY], axis=-1)
+COLOR = np.stack([GREY, GREY + 90, 255 - GREY], axis=-1)
 
 
 def read(clip: Path) -> Tensor:

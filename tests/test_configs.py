@@ -31,6 +31,17 @@ FULL_WIDTH = {
 SECOND_STAGES = {"adv_gdl_finetuned": "adv_gdl", "small_for_videos_finetuned": "small_for_videos"}
 """Experiments that go on with the generator of another, by name."""
 
+WHOLE_FRAMES = {
+    "svg_lp": ["--model.predictor.image_size=16", "--model.horizon=2"],
+    "svg_fp": ["--model.predictor.image_size=16", "--model.horizon=2"],
+    "autoencoder": ["--model.predictor.image_size=16", "--model.horizon=2"],
+    "mixture": [],
+    "dcgan": ["--model.generator.image_size=16", "--model.discriminator.image_size=16"],
+    "pixelcnn": ["--model.predictor.point_draws=1"],
+    "pixelrnn": ["--model.predictor.point_draws=1"],
+}
+"""Generative experiments on small whole frames, and the options that make them small here."""
+
 
 REFINERS = ("flow_refiner", "flow_refiner_finetuned")
 """Experiments of the two stages of the bundled model."""
@@ -73,10 +84,8 @@ def require_results(run: Path) -> None:
 
 def test_there_is_an_experiment_for_every_row() -> None:
     names = {path.stem for path in (ROOT / "experiment").glob("*.yaml")}
-    assert names == {
-        *(*ROWS, *SECOND_STAGES, *NETWORKS),
-        *("quickstart", "small_for_videos", *REFINERS),
-    }
+    others = {"quickstart", "small_for_videos", *REFINERS}
+    assert names == {*ROWS, *SECOND_STAGES, *NETWORKS, *WHOLE_FRAMES, *others}
 
 
 @pytest.mark.parametrize("name", [*ROWS, "quickstart", "small_for_videos"])
@@ -110,6 +119,14 @@ def test_the_flow_refiner_trains(tmp_path: Path, long_toy_root: Path) -> None:
     moved = {name for name, was in trained.state_dict().items() if not was.equal(tuned[name])}
     kept = {name for name in tuned if name.startswith(("clip.", "clip_logits."))}
     assert moved == set(tuned) - kept
+
+
+@pytest.mark.parametrize("name", WHOLE_FRAMES)
+def test_experiments_on_whole_frames_train(name: str, tmp_path: Path, long_toy_root: Path) -> None:
+    small = ("--data.resize=[16,16]", "--data.eval_horizon=2", *WHOLE_FRAMES[name])
+    files = ("-c", f"experiment/{name}.yaml")
+    assert fit_one_batch(tmp_path, long_toy_root, *files, *small) == 0
+    require_results(tmp_path / "run")
 
 
 @pytest.mark.parametrize("name", SECOND_STAGES)
@@ -263,6 +280,7 @@ def test_no_file_is_forgotten() -> None:
     covered |= {"trainer/weight_average.yaml", "trainer/recovery.yaml"}
     covered |= {f"experiment/{name}.yaml" for name in SECOND_STAGES}
     covered |= {"experiment/flow_refiner.yaml"}
+    covered |= {f"experiment/{name}.yaml" for name in WHOLE_FRAMES}
     covered |= {f"experiment/{name}.yaml" for name in NETWORKS}
     covered |= {"trainer/default.yaml", "trainer/scoring.yaml"}  # read before every other file
     covered |= {f"protocol/{name}.yaml" for name in available_protocols()}

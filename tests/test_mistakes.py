@@ -74,7 +74,7 @@ def test_03_the_enlarged_guess_is_added() -> None:
 
 
 class GradientsAtEachStep(Callback):
-    """Notes, whenever an optimiser steps, which network has gradients."""
+    """Notes, whenever an optimizer steps, which network has gradients."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, bool, bool]] = []

@@ -164,7 +164,7 @@ def clip_rows(root: Path, workers: int) -> dict[str, Row]:
 
 
 def index(root: Path) -> None:
-    """Build the index anew, in an empty cache."""
+    """Build the index again, in an empty cache."""
     rates = []
     for _ in range(5):
         with tempfile.TemporaryDirectory() as cache, VideoIndex(root, cache=cache) as index:

@@ -3,7 +3,7 @@
     python tools/bench_evaluation.py --root data/ucf101
 
 Decoding, optical flow, masks and all measures of the protocol, for copy-last, which costs nothing.
-Where a part of UCF101 alone is on the disk, its test videos stand in for the missing ones (as
+Where a part of UCF101 alone is on the disk, its test videos replace the missing ones (as
 links), so that the amount of work is that of the whole list.
 """
 

@@ -142,7 +142,7 @@ def _table(job: Job, public: dict[str, Path], seconds: float, longest: float) ->
 
 
 class _Way:
-    """A process that predicts when it is told to."""
+    """A process that predicts when it is asked to."""
 
     def __init__(self, job: Job, longest: float) -> None:
         self._longest = longest

@@ -53,7 +53,7 @@ CPU_ROWS: dict[str, dict[str, Any]] = {
     "+ channels last": {"channels_last": True},
     "+ Winograd": {"winograd": True},
     "+ its transforms in C": {"native_kernels": True},
-    "+ fused optimisers": {"fused_optimizers": True},
+    "+ fused optimizers": {"fused_optimizers": True},
     "+ freed memory is kept (the defaults)": {"keep_freed_memory": True},
 }
 CUDA_ROWS: dict[str, dict[str, Any]] = {
@@ -61,7 +61,7 @@ CUDA_ROWS: dict[str, dict[str, Any]] = {
     "+ bf16": {"precision": "bf16-mixed"},
     "+ channels last": {"channels_last": True},
     "+ compiled": {"compile": "default"},
-    "+ fused optimisers": {"fused_optimizers": True},
+    "+ fused optimizers": {"fused_optimizers": True},
     "+ late finite check (the defaults)": {"late_finite_check": True},
     "+ CUDA graphs": {"compile": "reduce-overhead"},
 }
@@ -152,7 +152,7 @@ class _Table:
 
 
 class _PortProcess:
-    """The port in a process of its own, which steps when it is told to."""
+    """The port in a process of its own, which steps when it is asked to."""
 
     def __init__(
         self, preset: str, device: torch.device, frames: Tensor, weights: Sequence[Tensor]

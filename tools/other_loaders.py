@@ -86,7 +86,7 @@ class BareDecoding(Dataset[torch.Tensor]):
 
     Args:
         stream: Draws of videos.
-        kept: Whether all files stay open, and decoding goes on where it stood when that is between
+        kept: Whether all files stay open, and decoding continues where it was when that is between
             the key frame and the clip.
     """
 

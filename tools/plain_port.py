@@ -2,7 +2,7 @@
 
 What a competent person writes first: both networks from the paper's table, the losses, plain SGD, a
 loop over the scales. No redundant work (predictions for the discriminator build no graph, the past
-is not differentiated, the discriminator stands still in the generator's phase) and no tricks.
+is not differentiated, the discriminator is frozen in the generator's phase) and no tricks.
 """
 
 from itertools import pairwise
@@ -114,7 +114,7 @@ def bce(logits: list[Tensor], label: float) -> Tensor:
 
 
 class PlainTraining:
-    """Both networks and their optimisers; `step` trains them on uint8 clips (B, 5, 3, H, W)."""
+    """Both networks and their optimizers; `step` trains them on uint8 clips (B, 5, 3, H, W)."""
 
     def __init__(
         self, preset: str, device: torch.device, *, adversarial: bool, patch_size: int = 32

@@ -45,7 +45,7 @@ def side_by_side(title: str, rows: dict[str, Row], rounds: int, seconds: float) 
 
 
 class Running:
-    """A row whose workers are stopped while it is not its turn: they would go on to work ahead."""
+    """A row whose workers are stopped while it is not its turn: they would work ahead."""
 
     def __init__(self, row: Row) -> None:
         before = multiprocessing.active_children()

@@ -9,6 +9,10 @@ from typing import NotRequired, TypedDict
 
 from torch import Tensor
 
+TRUE_FRAMES = "true_frames"
+"""Name of the condition that is the true clip itself, which training and scoring give: with it a
+row of a table is a bound, and no prediction."""
+
 
 class ClipBatch(TypedDict):
     """Clips as a data module gives them.

@@ -15,7 +15,7 @@ _ABOUT_A_NAME = frozenset(
 
 
 def is_system_error(error: OSError) -> bool:
-    """Tell an error of the system (permission, disk, network drive) from one about a file.
+    """Distinguish an error of the system (permission, disk, network drive) from one about a file.
 
     Libraries raise `OSError` without a number for files that they cannot read: those are damage.
     """

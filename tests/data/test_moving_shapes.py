@@ -18,7 +18,7 @@ from vidpred.errors import DataError
 
 
 def warp_backward(frames: torch.Tensor, flow: torch.Tensor) -> torch.Tensor:
-    """Sample each frame at x + flow, bilinearly; pixel centres are whole numbers."""
+    """Sample each frame at x + flow, bilinearly; pixel centers are whole numbers."""
     height, width = frames.shape[-2:]
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     grid = torch.stack(
@@ -78,14 +78,14 @@ def test_equal_arguments_give_equal_clips_and_groups_share_their_look() -> None:
     assert torch.equal(first, again)
     assert torch.equal(flow, flow_again)
 
-    def corner_colours(group: int, clip: int, seed: int = 0) -> torch.Tensor:
+    def corner_colors(group: int, clip: int, seed: int = 0) -> torch.Tensor:
         frames, _ = render_moving_shapes(
             "Bounce", num_frames=1, group=group, clip=clip, seed=seed, height=200, width=200
         )
         return frames.float().flatten(2).median(dim=2).values
 
-    same = (corner_colours(1, 1) - corner_colours(1, 2)).abs().max()
-    other = (corner_colours(1, 1) - corner_colours(2, 1)).abs().max()
+    same = (corner_colors(1, 1) - corner_colors(1, 2)).abs().max()
+    other = (corner_colors(1, 1) - corner_colors(2, 1)).abs().max()
     assert same < 15 < other
     assert not torch.equal(first, render_moving_shapes("Bounce", num_frames=4, clip=2)[0])
     assert not torch.equal(first, render_moving_shapes("Bounce", num_frames=4, seed=1)[0])
@@ -143,7 +143,7 @@ def test_written_frames_are_the_rendered_ones(toy_root: Path) -> None:
     assert batch["video_id"] == ["Bounce/v_Bounce_g01_c01"]
     frames, _ = render_moving_shapes("Bounce", num_frames=12, height=48, width=64)
     error = (batch["frames"][0].float() - frames[:6].float()).square().mean().sqrt()
-    assert error < 12  # coding noise, and colour at half the resolution
+    assert error < 12  # coding noise, and color at half the resolution
 
 
 def test_rendering_again_gives_the_same_files(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_clips_of_one_pass_have_different_starts_while_there_are_enough(
         assert starts == list(range(5)) if sample["video_id"] != "b" else set(starts) <= {0, 1}
 
 
-def test_neighbours_share_classes_and_videos_out(three: list[Video]) -> None:
+def test_neighbors_share_classes_and_videos_out(three: list[Video]) -> None:
     """Each position alone is uniform; among four of them two classes come twice each."""
     clips, share = clips_of(three, together=4), dict.fromkeys("abc", 0)
     for group in range(100):

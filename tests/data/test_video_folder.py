@@ -57,7 +57,7 @@ def test_any_codec_trains_and_evaluates(tmp_path: Path) -> None:
     for batch in [*data.val_dataloader(), *data.test_dataloader()]:
         frame = batch["frames"][0, 2].float()
         expected = torch.stack([x * 3 + 10, y * 4, torch.full_like(x, 90)]).clamp(0, 255)
-        # gif has 256 colours; the others are within coding noise. Other channel orders are 50 off.
+        # gif has 256 colors; the others are within coding noise. Other channel orders are 50 off.
         assert (frame - expected).abs().mean() < 25
 
 

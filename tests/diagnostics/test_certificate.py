@@ -202,14 +202,14 @@ def test_a_discriminator_phase_that_reaches_the_generator_is_refused() -> None:
     assert "real_loss" not in told
 
 
-def test_optimisers_that_are_swapped_or_incomplete_are_refused() -> None:
+def test_optimizers_that_are_swapped_or_incomplete_are_refused() -> None:
     class Swapped(AdversarialTask):
         def configure_optimizers(self) -> Any:
             return super().configure_optimizers()[::-1]
 
     told = refusal(of(Swapped))
-    assert "the generator's optimiser holds parameters of the discriminator" in told
-    assert "the discriminator's optimiser lacks parameters of the discriminator" in told
+    assert "the generator's optimizer holds parameters of the discriminator" in told
+    assert "the discriminator's optimizer lacks parameters of the discriminator" in told
 
     class Incomplete(ReconstructionTask):
         def configure_optimizers(self) -> Optimizer:

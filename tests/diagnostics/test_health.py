@@ -130,8 +130,8 @@ def dead() -> ReconstructionTask:
 @pytest.mark.parametrize(
     ("make", "batches", "symptom", "says", "option"),
     [
-        (winning, 40, "discriminator wins", "tells every clip (accuracy", "instance_noise 0.1"),
-        (guessing, 22, "discriminator guesses", "tells nothing", "discriminator_steps 2"),
+        (winning, 40, "discriminator wins", "right on every clip (accuracy", "instance_noise 0.1"),
+        (guessing, 22, "discriminator guesses", "is at chance", "discriminator_steps 2"),
         (faint, 22, "adversarial term faint", "on the other terms alone", "raise model.adv"),
         (drowning, 6, "adversarial term drowns", "of the gradient", "lower model.adv"),
         (dead, 6, "network dead", "network of scale_2 has had no gradient", "--ckpt-path"),
@@ -226,7 +226,7 @@ def test_a_resumed_run_warns_as_it_would_have(tmp_path: Path) -> None:
 def test_logged_to_csv_and_wandb_with_a_table_and_an_alert(tmp_path: Path) -> None:
     wandb_logger = ResilientWandbLogger(tmp_path, mode="offline")
     loggers = [RunCSVLogger(tmp_path, flush_logs_every_n_steps=1), wandb_logger]
-    with pytest.warns(UserWarning, match="health at batch 20: the discriminator tells nothing"):
+    with pytest.warns(UserWarning, match="health at batch 20: the discriminator is at chance"):
         watched(guessing(), tmp_path, 22, logger=loggers)
     wandb_logger.finish()
     with (tmp_path / "metrics.csv").open(newline="") as file:

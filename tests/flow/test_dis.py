@@ -112,7 +112,7 @@ def test_what_is_not_a_pair_of_frames_is_refused() -> None:
     estimator = DISFlow()
     with pytest.raises(ValueError, match=r"expected \(N, C, H, W\)"):
         estimator(frames[0], frames[0])
-    with pytest.raises(ValueError, match=r"C = 1 \(grey\) or C = 3"):
+    with pytest.raises(ValueError, match=r"C = 1 \(gray\) or C = 3"):
         estimator(frames[:, :2], frames[:, :2])
     with pytest.raises(ValueError, match="expected equal shapes"):
         estimator(frames, frames[..., :8])

@@ -21,7 +21,7 @@ STEP = 4
 
 
 def patch_over_ground(num_frames: int) -> tuple[Tensor, list[float]]:
-    """A textured patch that moves right over still ground, and the columns of its centre."""
+    """A textured patch that moves right over still ground, and the columns of its center."""
     ground = moving_texture((0, 0), num_frames=1)[0] * 0.5
     patch = moving_texture((0, 0), num_frames=1)[0].flip(1)[:, :SIDE, :SIDE]
     frames = ground.repeat(num_frames, 1, 1, 1)
@@ -31,7 +31,7 @@ def patch_over_ground(num_frames: int) -> tuple[Tensor, list[float]]:
     return frames[None], [20 + STEP * t + (SIDE - 1) / 2 for t in range(num_frames)]
 
 
-def centre_column(mask: Tensor) -> float:
+def center_column(mask: Tensor) -> float:
     return mask.nonzero()[:, -1].float().mean().item()
 
 
@@ -50,7 +50,7 @@ def test_what_is_faster_than_four_fifths_of_the_fastest_moves() -> None:
     assert torch.equal(wide[clear], (relative > 0.4)[clear])
 
 
-def test_a_mask_does_not_depend_on_its_neighbours() -> None:
+def test_a_mask_does_not_depend_on_its_neighbors() -> None:
     flow = torch.randn(2, 3, 2, 32, 32)
     flow[1] *= 100
     mask = flow_motion_mask(flow)
@@ -82,12 +82,12 @@ def test_no_flow_is_refused() -> None:
 
 @pytest.mark.parametrize(("grid", "known"), [("previous", 2), ("last", 3)])
 def test_the_mask_lies_where_things_were(grid: FlowGrid, known: int) -> None:
-    frames, centre = patch_over_ground(6)
+    frames, center = patch_over_ground(6)
     mask = OpticalFlowMask(grid=grid)(frames, 2)
     assert mask.shape == (1, 2, 1, 96, 128)
     for target in range(2):
         # Flow bleeds a little over the patch's borders, by less than the patch moves in a frame.
-        assert abs(centre_column(mask[0, target]) - centre[known + target]) < STEP / 2
+        assert abs(center_column(mask[0, target]) - center[known + target]) < STEP / 2
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def test_cross_entropy_kinds_equal_torch() -> None:
     torch.testing.assert_close(
         AdversarialLoss("non_saturating").generator_loss(logits), bce(logits, ones)
     )
-    # Goodfellow et al. 2014, equation 1: the generator minimises log(1 - D).
+    # Goodfellow et al. 2014, equation 1: the generator minimizes log(1 - D).
     torch.testing.assert_close(
         AdversarialLoss("minimax").generator_loss(logits),
         torch.log(1 - torch.sigmoid(logits)).mean(),

@@ -133,7 +133,7 @@ def test_sharpness_equals_numpy(name: str) -> None:
         assert scores[b, t].item() == pytest.approx(expected, abs=1e-4)
 
 
-def test_masked_ssim_is_the_mean_of_the_map_over_moving_centres() -> None:
+def test_masked_ssim_is_the_mean_of_the_map_over_moving_centers() -> None:
     pred, target = noisy(1, 1, 3, 24, 24)
     mask = torch.zeros(1, 1, 1, 24, 24, dtype=torch.bool)
     mask[..., :8, 6:15] = True

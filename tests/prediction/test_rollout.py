@@ -38,8 +38,8 @@ def averaging() -> MultiScaleGenerator:
     with torch.no_grad():
         layer.bias.zero_()
         layer.weight.zero_()
-        for colour in range(3):
-            layer.weight[colour, colour] = 1 / 9
+        for color in range(3):
+            layer.weight[color, color] = 1 / 9
     return network
 
 
@@ -84,7 +84,7 @@ def test_extrapolation_gives_all_frames_at_once() -> None:
         np.testing.assert_allclose(frame[0].permute(1, 2, 0), expected, atol=1e-6)
 
 
-def test_a_network_of_one_channel_predicts_colour_by_colour() -> None:
+def test_a_network_of_one_channel_predicts_color_by_color() -> None:
     torch.manual_seed(0)
     network = MultiScaleGenerator([GeneratorScale((4,), (3, 3))], context_frames=2, channels=1)
     frames = noise(2)

@@ -20,7 +20,7 @@ def flat(module: torch.nn.Module) -> torch.Tensor:
     return torch.cat([parameter.detach().flatten() for parameter in module.parameters()]).clone()
 
 
-def test_one_batch_is_one_step_of_each_optimiser() -> None:
+def test_one_batch_is_one_step_of_each_optimizer() -> None:
     task = adversarial_task()
     engine = fit(task, batches=3)
     assert task.batches_seen == 3
@@ -93,7 +93,7 @@ def test_each_network_has_its_own_accumulation_and_clip() -> None:
     assert (flat(task.discriminator) - before[1]).norm().item() > 2 * clip
 
 
-def test_schedulers_step_with_their_own_optimiser() -> None:
+def test_schedulers_step_with_their_own_optimizer() -> None:
     task = adversarial_task(
         generator_lr_scheduler=partial(StepLR, step_size=1, gamma=0.5),
         discriminator_lr_scheduler=partial(StepLR, step_size=1, gamma=0.1),

@@ -173,14 +173,14 @@ def test_winograd_takes_fewer_products_and_native_kernels_fewer_still() -> None:
 
 
 @pytest.mark.parametrize("wanted", [True, False])
-def test_fused_optimisers_are_built(wanted: bool) -> None:
+def test_fused_optimizers_are_built(wanted: bool) -> None:
     speed = Speed(fused_optimizers=wanted)
     engine = fit(adversarial_task(speed=speed, generator_optimizer=partial(Adam, lr=1e-3)))
     assert [bool(o.param_groups[0]["fused"]) for o in engine.optimizers] == [wanted] * 2
     assert engine.optimizers[0].param_groups[0]["lr"] == 1e-3
 
 
-def test_optimisers_are_fused_where_they_can_be_and_nothing_else_was_asked_for() -> None:
+def test_optimizers_are_fused_where_they_can_be_and_nothing_else_was_asked_for() -> None:
     weights = [torch.nn.Parameter(torch.zeros(2)), torch.nn.Parameter(torch.zeros(3))]
     groups = [{"params": weights[:1], "lr": 0.5}, {"params": weights[1:]}]
     adam = fused(AdamW(groups, lr=0.1, betas=(0.5, 0.9), weight_decay=0.25))
@@ -272,7 +272,7 @@ def test_no_late_answer_is_lost(tmp_path: Path) -> None:
         fit(broken(speed=Speed(late_finite_check=True)))
 
 
-def test_an_optimiser_that_cannot_skip_its_step_is_not_answered_late() -> None:
+def test_an_optimizer_that_cannot_skip_its_step_is_not_answered_late() -> None:
     task = broken(speed=Speed(late_finite_check=True, fused_optimizers=False))
     with pytest.raises(TrainingDivergedError, match="batch 0"):
         fit(task, batches=5)

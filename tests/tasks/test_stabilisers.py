@@ -23,7 +23,7 @@ def flat(module: torch.nn.Module) -> torch.Tensor:
 
 
 class Steps(Callback):
-    """Notes which optimiser steps, in order."""
+    """Notes which optimizer steps, in order."""
 
     def __init__(self) -> None:
         self.order: list[str] = []
@@ -128,7 +128,7 @@ def test_smoothed_labels_keep_the_discriminator_from_growing_sure() -> None:
 
 
 def test_the_average_is_what_is_evaluated_saved_and_loaded(tmp_path: Path) -> None:
-    """Lightning's own average works with two optimisers, and its checkpoint gives the average."""
+    """Lightning's own average works with two optimizers, and its checkpoint gives the average."""
     decay = 0.5
     task = adversarial_task(generator_optimizer=partial(SGD, lr=0.1))
     states: list[torch.Tensor] = []
@@ -181,7 +181,7 @@ def test_spectral_norm_divides_by_the_largest_singular_value() -> None:
     assert discriminator.config()["spectral_norm"] is True
 
 
-def test_nothing_is_noisy_or_penalised_by_default() -> None:
+def test_nothing_is_noisy_or_penalized_by_default() -> None:
     frames = torch.stack([clip["frames"] for clip in moving_squares(4)])
     task = adversarial_task()
     assert set(task.discriminator_objective(frames).terms) == {"real_loss", "fake_loss"}

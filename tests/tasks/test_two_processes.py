@@ -44,7 +44,7 @@ def in_two_processes(kind: str, folder: Path) -> list[dict[str, object]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["reconstruction", "adversarial"])
+@pytest.mark.parametrize("kind", ["reconstruction", "adversarial", "minibatch"])
 def test_two_processes_learn_what_one_learns_from_the_batch_of_both(
     kind: str, tmp_path: Path
 ) -> None:

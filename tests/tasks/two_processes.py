@@ -28,7 +28,10 @@ class Curve(Callback):
 
 
 def task(kind: str) -> NextFrameTask:
-    generator, discriminator = small_networks(spectral_norm=kind == "adversarial")
+    # Minibatch discrimination compares the clips of both processes.
+    generator, discriminator = small_networks(
+        spectral_norm=kind == "adversarial", minibatch_kernels=4 if kind == "minibatch" else 0
+    )
     loss = MultiScaleLoss(gradient_difference_weight=1)
     optimizer = partial(SGD, lr=0.05)
     if kind == "reconstruction":

@@ -13,7 +13,7 @@ from vidpred.video import probe, read_clip, write_video
 
 @pytest.fixture
 def ramp() -> torch.Tensor:
-    """Ten frames of a smooth colour ramp that moves, 30 x 44."""
+    """Ten frames of a smooth color ramp that moves, 30 x 44."""
     t, y, x = torch.meshgrid(torch.arange(10), torch.arange(30), torch.arange(44), indexing="ij")
     return torch.stack([x * 5 + t, y * 7, 255 - x * 4 - t], dim=1).clamp(0, 255).to(torch.uint8)
 

@@ -10,8 +10,8 @@ from vidpred.video.playing import Look, play
 from vidpred.video.streaming import streaming
 
 
-def colours(height: int, width: int, count: int = 6) -> np.ndarray:
-    """Frames of a smooth colour ramp that moves, (T, H, W, 3)."""
+def colors(height: int, width: int, count: int = 6) -> np.ndarray:
+    """Frames of a smooth color ramp that moves, (T, H, W, 3)."""
     t, y, x = np.meshgrid(np.arange(count), np.arange(height), np.arange(width), indexing="ij")
     ramp = np.stack([x * 200 // width + 4 * t, y * 240 // height, 255 - x * 200 // width], axis=-1)
     return ramp.clip(0, 255).astype(np.uint8)
@@ -29,7 +29,7 @@ def test_what_is_written_plays_back(tmp_path: Path, suffix: str, size: tuple[int
     if suffix == ".gif" and size == (1, 2):
         size = (2, 2)
     path = tmp_path / f"ramp{suffix}"
-    frames = colours(*size)
+    frames = colors(*size)
     write(path, Look(*size, Fraction(25)), frames)
     back = list(play(path))
     assert [frame.pixels.shape for frame in back] == [frame.shape for frame in frames]
@@ -43,7 +43,7 @@ def test_what_is_written_plays_back(tmp_path: Path, suffix: str, size: tuple[int
 @pytest.mark.parametrize("suffix", [".mp4", ".webm"])
 @pytest.mark.parametrize("colorspace", [1, 2, 5, 6])
 @pytest.mark.parametrize("color_range", [0, 1, 2])
-def test_colours_and_aspect_are_kept(
+def test_colors_and_aspect_are_kept(
     tmp_path: Path, suffix: str, colorspace: int, color_range: int
 ) -> None:
     look = Look(
@@ -55,14 +55,14 @@ def test_colours_and_aspect_are_kept(
         color_trc=1,
     )
     path = tmp_path / f"ramp{suffix}"
-    write(path, look, colours(48, 64))
+    write(path, look, colors(48, 64))
     back = list(play(path))
     found = back[0].look
     shown = 64 if suffix == ".mp4" else round(64 * 16 / 15)
     assert (found.height, found.width) == (48, shown)
     assert found.pixel_aspect == (look.pixel_aspect if suffix == ".mp4" else 1)
     # Read as its tags say, it is what was written: a wrong matrix or range is off by ten or more.
-    difference = np.abs(np.stack([f.pixels for f in back]).astype(int) - colours(48, shown))
+    difference = np.abs(np.stack([f.pixels for f in back]).astype(int) - colors(48, shown))
     assert difference.mean() < 3
     assert float(found.fps) == pytest.approx(30000 / 1001, abs=1e-2)
     assert found.color_range == (color_range or 1)  # limited, which players take it for anyway
@@ -72,12 +72,12 @@ def test_colours_and_aspect_are_kept(
 def test_a_gif_keeps_time_and_shape(tmp_path: Path) -> None:
     path = tmp_path / "ramp.gif"
     look = Look(40, 60, Fraction(30), pixel_aspect=Fraction(4, 3))
-    write(path, look, colours(40, 60, 31))
+    write(path, look, colors(40, 60, 31))
     with av.open(str(path)) as container:
         times = [float(frame.time) for frame in container.decode(video=0)]
         assert (container.streams.video[0].height, container.streams.video[0].width) == (40, 80)
     assert times == pytest.approx([round(k / 30, 2) for k in range(31)])
-    write(path, Look(40, 60, Fraction(60)), colours(40, 60, 31))
+    write(path, Look(40, 60, Fraction(60)), colors(40, 60, 31))
     with av.open(str(path)) as container:
         times = [float(frame.time) for frame in container.decode(video=0)]
     assert times == pytest.approx([k / 50 for k in range(31)])
@@ -89,7 +89,7 @@ def test_an_interruption_leaves_what_was_there(tmp_path: Path, suffix: str) -> N
     path.write_bytes(b"before")
 
     def interrupted() -> Iterator[np.ndarray]:
-        yield colours(48, 64)[0]
+        yield colors(48, 64)[0]
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -64,7 +64,7 @@ def test_any_clip_can_be_shown(
     assert picture.shape[-2] > 4 * READABLE_SIDE  # four rows of readable frames
 
 
-def test_small_frames_are_enlarged_without_new_colours() -> None:
+def test_small_frames_are_enlarged_without_new_colors() -> None:
     board = torch.zeros(1, 1, 8, 8)
     board[..., ::2, ::2] = 1
     video = side_by_side(board, board, board)

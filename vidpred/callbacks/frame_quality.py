@@ -123,7 +123,7 @@ class FrameQuality(EvaluationWatcher):
         batches_seen: int | None = getattr(pl_module, "batches_seen", None)
         if batches_seen is not None:
             logged["step"] = float(batches_seen)  # Lightning takes this key as the logging axis
-        # All processes hold the same values already: sync_dist only tells Lightning that it knows.
+        # All processes hold the same values already: sync_dist only says so.
         pl_module.log_dict(logged, batch_size=1, sync_dist=True)
         self.results = {
             "stage": stage,

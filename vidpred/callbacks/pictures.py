@@ -35,7 +35,7 @@ class Pictures(EvaluationWatcher):
     named by stage, training batches seen and clip, and logs them to TensorBoard and W&B, with clip,
     batches and PSNR as their caption. The clips are
     spread evenly over the batches and are the same every time. When pictures cannot be written,
-    this is said once and the run goes on: numbers and checkpoints matter more.
+    this is said once and the run continues: numbers and checkpoints matter more.
 
     Args:
         num_clips: Clips to show.
@@ -124,7 +124,7 @@ class Pictures(EvaluationWatcher):
         return {"validations": self._validations}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on counting."""
+        """Restore the count."""
         self._validations = state_dict["validations"]
 
     def _write(self, folder: Path, name: str, clips: list[_Clip], step: int) -> list[ShownClip]:
@@ -152,7 +152,7 @@ def clips_of_batch(
 
     Args:
         batch_idx: Number of the batch, from 0.
-        num_batches: How many there are; infinite when nobody knows, and then the first are shown.
+        num_batches: How many there are; infinite when unknown, and then the first are shown.
         batch_size: Clips in this batch.
         num_clips: Clips wanted in all.
 

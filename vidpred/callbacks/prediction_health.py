@@ -25,7 +25,7 @@ class PredictionSigns(NamedTuple):
             the last known frame; above 1 is worse than copying.
         brightness_drift: Mean of the last predicted frame minus that of the truth, of full scale.
         color_drift: The same of the channel that differs most from the mean of all channels; 0 for
-            grey frames.
+            gray frames.
     """
 
     error_ratio: float

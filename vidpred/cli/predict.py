@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Predict the frames that follow. An input is a video in any format that FFmpeg reads, a GIF, a folder
-of PNG or JPEG frames, or - for the standard input. Rate, size, colours and aspect of the input are
+of PNG or JPEG frames, or - for the standard input. Rate, size, colors and aspect of the input are
 kept. Paths of what was written, and with --compare metrics, go to the standard output.
 """
 

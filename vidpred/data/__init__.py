@@ -6,6 +6,7 @@ from vidpred.data.blocks import BlockPart, TrainingBlocks, TrainingStream
 from vidpred.data.catalog import ClipSample, Listing, Split, Video, collate_clips
 from vidpred.data.clip_stream import ClipStreamDataModule
 from vidpred.data.digits_world import render_moving_digits
+from vidpred.data.entropy_floor import EntropyFloor, entropy_floor
 from vidpred.data.evaluation_clips import EvaluationClips
 from vidpred.data.kth import KTHDataModule
 from vidpred.data.loading import BlockSampler, ClipLoader, TrainingLoader
@@ -28,6 +29,7 @@ __all__ = [
     "ClipLoader",
     "ClipSample",
     "ClipStreamDataModule",
+    "EntropyFloor",
     "EvaluationClips",
     "KTHDataModule",
     "Listing",
@@ -43,6 +45,7 @@ __all__ = [
     "Video",
     "VideoFolderDataModule",
     "collate_clips",
+    "entropy_floor",
     "read_clip",
     "render_moving_digits",
     "render_moving_shapes",

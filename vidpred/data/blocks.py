@@ -97,7 +97,7 @@ def multiple_at_least(least: int, of: int) -> int:
 
 
 def mixed(draws: int, patches: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Mix the patches of draws, so that among `draws` neighbours no two are of one draw.
+    """Mix the patches of draws, so that among `draws` neighbors no two are of one draw.
 
     The draws are gone through once for each of their patches, every time in another order.
 

@@ -123,10 +123,10 @@ def require_same_conditions(one: ClipSample, other: ClipSample) -> None:
     Raises:
         DataError: Naming both videos.
     """
-    told, expected = _conditions_in_words(other), _conditions_in_words(one)
-    if told != expected:
+    found, expected = _conditions_in_words(other), _conditions_in_words(one)
+    if found != expected:
         raise DataError(
-            f"{other['video_id']} has conditions {told}, and {one['video_id']} {expected}; "
+            f"{other['video_id']} has conditions {found}, and {one['video_id']} {expected}; "
             "expected the same for all videos of a data set"
         )
 

@@ -11,7 +11,7 @@ import torch
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
-from vidpred.batch import ClipBatch
+from vidpred.batch import TRUE_FRAMES, ClipBatch
 from vidpred.data.augmentation import ClipAugmentation
 from vidpred.data.blocks import TrainingBlocks, TrainingStream, multiple_at_least
 from vidpred.data.catalog import ClipSample, Split
@@ -217,7 +217,8 @@ class ClipStreamDataModule(ClipOptions, pl.LightningDataModule, ABC):
         self.find_data()
         splits = NEEDED.get(stage, ())
         if splits:
-            self.require_conditions(getattr(getattr(task, "predictor", None), "conditions", ()))
+            named = getattr(getattr(task, "predictor", None), "conditions", ())
+            self.require_conditions([name for name in named if name != TRUE_FRAMES])
         for split in splits:
             if split == "train":
                 self._train = self._train or self._training_blocks()

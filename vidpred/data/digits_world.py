@@ -33,7 +33,7 @@ def render_moving_digits(
     using LSTMs", 2015, and its released code: each digit starts at a uniform place with a uniform
     direction, moves `SPEED` of its free way in every frame, is reflected at the sides, and where
     digits overlap the brighter pixel is seen. With `random`, a digit that reaches a side leaves it
-    in a direction drawn anew: the uncertainty of Stochastic Moving MNIST (Denton and Fergus 2018),
+    in a direction drawn again: the uncertainty of Stochastic Moving MNIST (Denton and Fergus 2018),
     which draws from integer velocities and scales digits to 32 x 32; here neither is done.
 
     Args:
@@ -64,13 +64,38 @@ def render_moving_digits(
     frames = np.zeros((num_frames, side, side), np.uint8)
     for number in range(num_digits):
         # Of its own: what one digit draws on its way does not depend on the length of another's.
-        rng = np.random.default_rng((*seed, number))
-        digit = digits[rng.integers(len(digits))]
-        path = _path(rng, num_frames, bounce) * (side - SIDE)
-        for frame, (top, left) in zip(frames, path.astype(np.int64), strict=True):
+        which, places = digit_places(
+            len(digits), (*seed, number), num_frames=num_frames, side=side, bounce=bounce
+        )
+        for frame, (top, left) in zip(frames, places, strict=True):
             window = frame[top : top + SIDE, left : left + SIDE]
-            np.maximum(window, digit, out=window)
+            np.maximum(window, digits[which], out=window)
     return frames
+
+
+def digit_places(
+    choices: int,
+    seed: tuple[int, ...],
+    *,
+    num_frames: int,
+    side: int = 64,
+    bounce: Bounce = "elastic",
+) -> tuple[int, npt.NDArray[np.int64]]:
+    """Draw which digit a sequence shows, and where it is in each frame.
+
+    Args:
+        choices: Digits to draw from.
+        seed: Of the sequence, and after it the number of the digit in it.
+        num_frames: T.
+        side: As in `render_moving_digits`.
+        bounce: As there.
+
+    Returns:
+        The number of the digit, and the row and column of its upper left corner, shape (T, 2).
+    """
+    rng = np.random.default_rng(seed)
+    which = int(rng.integers(choices))
+    return which, (_path(rng, num_frames, bounce) * (side - SIDE)).astype(np.int64)
 
 
 def _path(rng: np.random.Generator, num_frames: int, bounce: Bounce) -> npt.NDArray[np.float64]:

@@ -74,9 +74,9 @@ def write_moving_shapes(
     """Render the data set, or find that it is there already.
 
     The files are MPEG-4 AVI in UCF101's layout with official-style lists for the splits 1 to 3, so
-    whatever reads UCF101 reads them. They are written to a folder beside `root` that takes its name
-    when all is done: an interrupted rendering leaves nothing that looks finished. Equal arguments
-    give equal frames.
+    whatever reads UCF101 reads them. They are written to a folder next to `root` that takes its
+    name when all is done: an interrupted rendering leaves nothing that looks finished. Equal
+    arguments give equal frames.
 
     Args:
         root: Folder to make.

@@ -11,7 +11,7 @@ MOTION_TRIES = 25
 """Crops that are tried before the last one is kept (Mathieu et al. 2016, released code)."""
 
 PATCH_MOTION_THRESHOLD = 0.02
-"""Default of `motion_threshold`, a root mean square of full scale: five grey levels.
+"""Default of `motion_threshold`, a root mean square of full scale: five gray levels.
 
 None is published. Of 10,280 random 32 x 32 crops of 257 UCF101 clips (40 of each) 47 % exceed it:
 the moving half. In 88 % of the clips at least one of 25 crops does.

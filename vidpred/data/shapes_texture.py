@@ -26,7 +26,7 @@ class Texture:
     texels: Array
 
     def sample(self, x: Array, y: Array) -> Array:
-        """Read colours at pixel coordinates of any shape, bilinearly; adds an axis of 3."""
+        """Read colors at pixel coordinates of any shape, bilinearly; adds an axis of 3."""
         x, y = x * _TEXELS_PER_PIXEL, y * _TEXELS_PER_PIXEL
         left, top = np.floor(x), np.floor(y)
         right_share, bottom_share = (x - left)[..., None], (y - top)[..., None]
@@ -39,17 +39,17 @@ class Texture:
 
 
 def draw_texture(rng: np.random.Generator, *, contrast: float) -> Texture:
-    """Draw two colours and a pattern that mixes them: stripes, checks, dots or clouds.
+    """Draw two colors and a pattern that mixes them: stripes, checks, dots or clouds.
 
     Args:
         rng: Random source.
-        contrast: 1 for vivid colours; below it both are pulled towards a middle tone.
+        contrast: 1 for vivid colors; below it both are pulled towards a middle tone.
     """
     hue = rng.uniform()
-    first = _colour(hue, rng.uniform(0.55, 0.95), rng.uniform(0.75, 1.0))
-    second = _colour(hue + rng.uniform(0.25, 0.75), rng.uniform(0.3, 0.9), rng.uniform(0.15, 0.55))
+    first = _color(hue, rng.uniform(0.55, 0.95), rng.uniform(0.75, 1.0))
+    second = _color(hue + rng.uniform(0.25, 0.75), rng.uniform(0.3, 0.9), rng.uniform(0.15, 0.55))
     middle = (first + second) / 2 * 0.8
-    first, second = (middle + contrast * (colour - middle) for colour in (first, second))
+    first, second = (middle + contrast * (color - middle) for color in (first, second))
     clouds = _clouds(rng)
     mix = (_pattern(rng) if contrast == 1 else 0.35 * _pattern(rng) + 0.65 * clouds)[..., None]
     texels = mix * first + (1 - mix) * second
@@ -58,7 +58,7 @@ def draw_texture(rng: np.random.Generator, *, contrast: float) -> Texture:
     return Texture(np.clip(texels, 0, 1))
 
 
-def _colour(hue: float, saturation: float, value: float) -> Array:
+def _color(hue: float, saturation: float, value: float) -> Array:
     return np.array(colorsys.hsv_to_rgb(hue % 1, saturation, value))
 
 

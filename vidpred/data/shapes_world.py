@@ -1,6 +1,6 @@
 """A small world of textured shapes that move over textured ground, with the true flow.
 
-Shapes are rigid up to scale and move without friction, so four frames tell the fifth; they overlap,
+Shapes are rigid up to scale and move without friction, so four frames fix the fifth; they overlap,
 with a fixed order of depth, so something is hidden and uncovered all the time.
 """
 
@@ -35,7 +35,7 @@ Index = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class _Path:
-    """Where a shape is at each of T times: centre in pixels, angle in radians, scale."""
+    """Where a shape is at each of T times: center in pixels, angle in radians, scale."""
 
     x: Array
     y: Array
@@ -78,13 +78,13 @@ def render_moving_shapes(
         height: Rows, at least 16.
         width: Columns, at least 16.
         seed: Of the world.
-        group: Clips of one group share ground, shapes and colours, as UCF101's share a scene.
+        group: Clips of one group share ground, shapes and colors, as UCF101's share a scene.
         clip: Clips of a group differ in where shapes start and how they move.
 
     Returns:
         Frames, uint8 RGB, shape (T, 3, H, W); and flow, float32, shape (T - 1, 2, H, W): how many
         pixels the content of each pixel of frame t moves until frame t + 1, dx (to the right) then
-        dy (down). It tells of what is visible at t, even where it is hidden at t + 1.
+        dy (down). It describes what is visible at t, even where it is hidden at t + 1.
 
     Raises:
         ValueError: For an unknown motion, no frame, or a frame below 16 x 16.
@@ -141,7 +141,7 @@ def _draw_shape(
     distance = _distance(outline, radius, u, v) * path.scale[t]
     # A pixel is covered by as much as the outline's distance says: edges move by parts of a pixel.
     cover = np.clip(0.5 - distance, 0, 1)[:, None]
-    # A dark rim of a pixel and a half parts shapes of like colours.
+    # A dark rim of a pixel and a half parts shapes of like colors.
     rim = np.clip(distance + 2, 0, 1)[:, None] * 0.75
     frames[near] += cover * (texture.sample(u, v) * (1 - rim) - frames[near])
     next_x, next_y = path.to_frame(np.minimum(t + 1, num_frames - 1), u, v)
@@ -165,7 +165,7 @@ def _path(
     x = rng.uniform(0, width) + speed * np.cos(heading) * times
     y = rng.uniform(0, height) + speed * np.sin(heading) * times
     if motion == "Drift":
-        margin = 1.5 * radius  # the jump to the other side happens where nobody sees it
+        margin = 1.5 * radius  # the jump to the other side happens out of sight
         x = _wrap(x, width, margin)
         y = _wrap(y, height, margin)
     else:

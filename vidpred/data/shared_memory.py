@@ -14,7 +14,7 @@ def room(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
     """Give a tensor to be filled, in a worker in memory that the loading process shares.
 
     Else torch would copy what a worker hands over, in a thread of its queue whose errors are
-    printed while the loading process waits for ever.
+    printed while the loading process waits indefinitely.
 
     Args:
         shape: Its shape.

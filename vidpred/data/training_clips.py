@@ -118,7 +118,7 @@ class TrainingClips(Dataset[ClipSample]):
             if path in self.left_out:
                 problems[index] = VideoError(path, f"it is in quarantine: {self.left_out[path]}")
                 continue
-            # Anew for each video, so that one that breaks changes nothing in the next.
+            # Again for each video, so that one that breaks changes nothing in the next.
             rng = np.random.default_rng((self.seed, position, 2))
             try:
                 return self._read(index, rng)
@@ -200,7 +200,7 @@ class TrainingClips(Dataset[ClipSample]):
     def _set_aside(self, index: int, error: VideoError) -> None:
         """Put a damaged video into quarantine, as long as these are few.
 
-        This run goes on drawing it: what a draw gives must not depend on the draws before.
+        This run continues to draw it: what a draw gives must not depend on the draws before.
         """
         self._damaged[index] = 1
         if self.index is not None:
@@ -257,7 +257,7 @@ def cut_patches(
     size = size or (clip.height, clip.width)
     last = context_frames - 1
     corners = choose_patches(
-        # One context frame shows no motion: the first target then stands in for the second.
+        # One context frame shows no motion: the first target then replaces the second.
         clip.frame(max(last - 1, 0)),
         clip.frame(max(last, 1)),
         size=size,

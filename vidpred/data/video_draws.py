@@ -9,7 +9,7 @@ RANDOM_DRAWS = 100
 
 
 class VideoDraws:
-    """A uniform class and a uniform video of it, no video twice among neighbours.
+    """A uniform class and a uniform video of it, no video twice among neighbors.
 
     Source of the sampling: Mathieu et al. 2016, released code, on UCF101, which draws each position
     for itself. Here `together` positions share their draws out: no class comes back before all
@@ -17,7 +17,7 @@ class VideoDraws:
 
     Args:
         labels: Class of each video.
-        together: Neighbouring positions that share; 1 draws each for itself.
+        together: Neighboring positions that share; 1 draws each for itself.
         seed: Of the whole stream.
     """
 

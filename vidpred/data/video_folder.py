@@ -206,7 +206,7 @@ def split_by_hash(
         for split, members in splits.items():
             if not members:
                 donor = max(splits.values(), key=len)
-                # Hashes run from test over val to train: the nearest neighbour is at one end.
+                # Hashes run from test over val to train: the nearest neighbor is at one end.
                 members.append(donor.pop(-1 if split == "train" else 0))
     return {split: sorted(splits[split]) for split in SPLITS}
 

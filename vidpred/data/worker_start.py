@@ -10,13 +10,13 @@ def start_worker(worker: int) -> None:
     """Let the parent alone decide when the worker ends, and share memory with it.
 
     A scheduler signals all processes of a job at once. A worker that died of it would interrupt its
-    parent anywhere, even while that writes the checkpoint to go on from.
+    parent anywhere, even while that writes the checkpoint to resume from.
 
     Args:
         worker: Its number, which does not matter; loaders call this with it.
     """
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-    if hasattr(signal, "sigwaitinfo"):  # which tells who sent a signal; macOS has none
+    if hasattr(signal, "sigwaitinfo"):  # which says who sent a signal; macOS has none
         # Blocked in all threads that begin after this, so that the one that waits gets it.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         threading.Thread(target=_end_when_parent_says, daemon=True).start()

@@ -42,12 +42,13 @@ class GradientCertificate(Callback):
       weights; weights that no term reaches are named;
     - the loss gives each term the configured weight, and holds nothing else;
     - the discriminator's loss reaches every network of the discriminator and none of the generator;
-    - each optimiser holds the weights of its network, all of them and none of the other.
+    - each optimizer holds the weights of its network, all of them and none of the other.
 
-    A gradient that is zero because a layer is dead or a verdict sure is told from one that is zero
-    by construction with random weights in place of the real ones: the first is said, the second
-    refused. An adversarial term that joins later (`reconstruction_batches`) is certified as it will
-    be. At the first step of each optimiser it is seen that gradients have arrived.
+    A gradient that is zero because a layer is dead or the discriminator saturated is distinguished
+    from one that is zero by construction with random weights in place of the real ones: the first
+    is reported, the second refused. An adversarial term that joins later
+    (`reconstruction_batches`) is certified as it will be. At the first step of each optimizer it is
+    seen that gradients have arrived.
 
     Attributes:
         paths: What was found, by phase ("predictor" or "generator", "discriminator"), then by term
@@ -62,7 +63,7 @@ class GradientCertificate(Callback):
         self._stepped: set[int] = set()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin anew: a second fit may have other losses."""
+        """Begin again: a second fit may have other losses."""
         self._asked = False
         self._stepped = set()
 
@@ -98,7 +99,7 @@ class GradientCertificate(Callback):
     def on_before_optimizer_step(
         self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
     ) -> None:
-        """See at the first step of each optimiser that every network has gradients.
+        """See at the first step of each optimizer that every network has gradients.
 
         Raises:
             GradientError: When one has none.

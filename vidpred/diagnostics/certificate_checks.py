@@ -52,7 +52,7 @@ class Phase:
 
     @property
     def parts(self) -> list[list[nn.Parameter]]:
-        """What can be told apart: the weights of each scale's network, or all; without frozen."""
+        """What is distinguished: the weights of each scale's network, or all; without frozen."""
         networks = scale_networks(self.network, self.num_scales) or [self.network]
         return [trainable(network) for network in networks]
 
@@ -84,7 +84,7 @@ class Phase:
         return [weight * of_scale for of_scale in self.scale_weights]
 
     def remarks(self) -> list[str]:
-        """Say what does not train, and what cannot be told."""
+        """Say what does not train, and what cannot be known."""
         remarks = []
         frozen = [name for name, p in self.network.named_parameters() if not p.requires_grad]
         if frozen:
@@ -198,7 +198,7 @@ def certify_phase(phase: Phase, clips: ClipBatch, *, others: Sequence[Phase]) ->
                 f"{_few(idle)}; they do not train"
             )
     for other in others if phase.name == "discriminator" else []:
-        # The generator's phase has a path into the discriminator, which its optimiser holds still.
+        # The generator's phase has a path into the discriminator, which its optimizer holds still.
         for (name, scale), path in paths(objective, [trainable(other.network)]).items():
             if path.connects(0):
                 named = phase.term(name, scale, objective.terms[name])
@@ -219,7 +219,7 @@ def optimizer_problems(optimizers: Sequence[Optimizer], todo: Sequence[Phase]) -
         return _holding_problems(todo[0], groups, todo)
     if len(optimizers) != len(todo):
         return [
-            f"{len(optimizers)} optimisers for {' and '.join(phase.name for phase in todo)}; "
+            f"{len(optimizers)} optimizers for {' and '.join(phase.name for phase in todo)}; "
             "expected one each, in this order"
         ]
     return [
@@ -237,7 +237,7 @@ def _holding_problems(
     missing = [name for name, p in _named(phase) if p.requires_grad and id(p) not in held]
     if missing:
         problems.append(
-            f"the {phase.name}'s optimiser lacks parameters of the {phase.name}: {_few(missing)}"
+            f"the {phase.name}'s optimizer lacks parameters of the {phase.name}: {_few(missing)}"
         )
     if not trainable(phase.network):
         problems.append(f"every parameter of the {phase.name} is frozen: nothing can train")
@@ -245,8 +245,8 @@ def _holding_problems(
         foreign = [name for name, p in _named(other) if id(p) in held]
         if other is not phase and foreign:
             problems.append(
-                f"the {phase.name}'s optimiser holds parameters of the {other.name}: "
-                f"{_few(foreign)}; expected the {phase.name}'s optimiser to be number "
+                f"the {phase.name}'s optimizer holds parameters of the {other.name}: "
+                f"{_few(foreign)}; expected the {phase.name}'s optimizer to be number "
                 f"{todo.index(phase)}, and networks that share nothing"
             )
     return problems
@@ -285,7 +285,7 @@ def _sum_problems(phase: Phase, objective: Objective) -> list[str]:
     excess = objective.loss.item() - expected_sum
     if not problems and abs(excess) > TOLERANCE * size + 1e-6:
         problems.append(
-            f"the {phase.name}'s loss is its terms with their weights and {excess:+.3g} beside; "
+            f"the {phase.name}'s loss is its terms with their weights and {excess:+.3g} more; "
             "expected the sum alone: give what is added a name among the terms"
         )
     return problems
@@ -310,7 +310,7 @@ def _judge_zeros(
     others: Sequence[Phase],
     found: Findings,
 ) -> None:
-    """Tell what is zero by construction from what only is so with these weights and clips."""
+    """Distinguish what is zero by construction from what is so with these weights and clips."""
     noise = cast(ClipBatch, {**clips, "frames": torch.randint_like(clips["frames"], 256)})
     with other_weights(phase.network, *(other.network for other in others)):
         objective = phase.objective(noise)

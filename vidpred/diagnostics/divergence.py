@@ -39,7 +39,7 @@ class DivergenceGuard(Callback):
     be lost without either: so the logged losses against the true frames are compared with their
     running median, every `log_every_n_steps` batches of the trainer, when they are read anyway.
 
-    The batch goes to `checkpoints/diverged_batch.pt` in the run's folder, beside `diverged.ckpt`:
+    The batch goes to `checkpoints/diverged_batch.pt` in the run's folder, next to `diverged.ckpt`:
     `torch.load(path, weights_only=True)` gives `batch` (its number), `terms`, `problem` and the
     entries of `vidpred.batch.ClipBatch`. Of an explosion it is the last of the batches by which it
     was found.
@@ -126,7 +126,7 @@ class DivergenceGuard(Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on watching."""
+        """Restore what was seen."""
         self._usual = {name: list(values) for name, values in state_dict["usual"].items()}
         self._above = dict(state_dict["above"])
         self._well_until = state_dict["well_until"]

@@ -24,11 +24,11 @@ class Path:
     norms: tuple[float | None, ...]
 
     def connects(self, part: int) -> bool:
-        """Tell whether the term depends on this part."""
+        """Say whether the term depends on this part."""
         return self.norms[part] is not None
 
     def moves(self, part: int) -> bool:
-        """Tell whether the term has a gradient in this part; one that is not finite counts."""
+        """Say whether the term has a gradient in this part; one that is not finite counts."""
         norm = self.norms[part]
         return norm is not None and norm != 0
 

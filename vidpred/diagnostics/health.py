@@ -39,15 +39,15 @@ class TrainingHealth(Callback):
     `diversity` and `edge_strength` of the predictions (`resemblance`), and `kl`, the divergence of
     latent variables in nats a frame. What a task does not have is left out.
 
-    What is looked for is `vidpred.diagnostics.symptoms.SYMPTOMS`. A symptom that lasts is told
+    What is looked for is `vidpred.diagnostics.symptoms.SYMPTOMS`. A symptom that lasts is reported
     once: as a warning, as a line of `health.jsonl` in the run's folder (batch, symptom, text), and
     to W&B as an alert and in the table `train/health/warnings`. When it has gone and comes again,
-    it is told again.
+    it is reported again.
 
     Args:
         every_n_batches: Training batches from check to check; at 200 it costs about 1 % of the
             time.
-        patience: Checks in a row after which a symptom is told; some take several times as many
+        patience: Checks in a row after which a symptom is reported; some take several times as many
             (`Symptom.slowness`).
         num_clips: Clips that are looked at; at most the batch.
 
@@ -111,7 +111,7 @@ class TrainingHealth(Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on watching."""
+        """Restore what was seen."""
         self._checked_at = state_dict["checked_at"]
         self._edges = list(state_dict["edges"])
         self._since = dict(state_dict["since"])

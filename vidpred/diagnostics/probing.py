@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from vidpred.batch import ClipBatch
 from vidpred.losses import DiscriminatorObjective, Objective
 from vidpred.models import Condition, Predictor
+from vidpred.models.minibatch_discrimination import on_this_batch_alone
 
 
 @runtime_checkable
@@ -51,12 +52,12 @@ def discriminator_objective(
 
 
 def has_frames(batch: Any) -> TypeGuard[ClipBatch]:
-    """Tell a `vidpred.batch.ClipBatch` from what other data modules give."""
+    """Distinguish a `vidpred.batch.ClipBatch` from what other data modules give."""
     return isinstance(batch, dict) and isinstance(batch.get("frames"), Tensor)
 
 
 def some_clips(batch: ClipBatch, count: int) -> ClipBatch:
-    """Take up to `count` clips, spread over the batch: neighbours are patches of one video."""
+    """Take up to `count` clips, spread over the batch: neighbors are patches of one video."""
     step = max(1, len(batch["frames"]) // count)
 
     def some(value: Any) -> Any:
@@ -83,6 +84,8 @@ def undisturbed(trainer: Trainer) -> Iterator[None]:
         contexts.enter_context(trainer.precision_plugin.forward_context())
         # A compiled graph frees what a second gradient of the same graph needs.
         contexts.enter_context(torch.compiler.set_stance("force_eager"))
+        # Other processes may not be looking, and would not answer.
+        contexts.enter_context(on_this_batch_alone())
         try:
             yield
         finally:

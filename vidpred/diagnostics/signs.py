@@ -26,7 +26,7 @@ class Signs(NamedTuple):
 
     Attributes:
         by_scale: Coarsest first.
-        overall: One number each; NaN where the clips do not tell.
+        overall: One number each; NaN where the clips do not show it.
     """
 
     by_scale: Mapping[str, Sequence[float]]
@@ -53,7 +53,7 @@ def read_signs(*found: Mapping[str, Tensor]) -> Signs:
 
 
 def verdicts(objective: DiscriminatorObjective, loss: AdversarialLoss) -> dict[str, Tensor]:
-    """See how well the discriminator tells, and how sure it is.
+    """See how well the discriminator separates, and how sure it is.
 
     Returns:
         Each of shape (S,): `real_accuracy` and `fake_accuracy`, the shares of true frames and of
@@ -107,7 +107,7 @@ def pulls(objective: Objective, parts: Sequence[Sequence[nn.Parameter]]) -> dict
         )
         direction = torch.cat([gradient.float().flatten() for gradient in gradients])
         signs[f"gradient_norm_{name}"] = torch.stack(
-            # NaN is told from the 0 of a network that is dead.
+            # NaN is distinguished from the 0 of a network that is dead.
             [p.norm() if len(p) else p.new_tensor(torch.nan) for p in torch.split(direction, sizes)]
         )
         directions[name] = direction
@@ -126,7 +126,7 @@ def resemblance(objective: GeneratorObjective | PredictionObjective) -> dict[str
         input, divided by how far the truth is, both as the mean absolute difference where the truth
         moves; 0 for a copy, NaN when nothing moves. `diversity`: how much predictions differ over
         the batch, as a standard deviation, divided by how much the true frames do; 0 when all are
-        alike, NaN when the true ones are. `edge_strength`: mean absolute difference of neighbouring
+        alike, NaN when the true ones are. `edge_strength`: mean absolute difference of neighboring
         pixels, divided by that of the truth; below 1 is blurry, above it sharper than the truth.
     """
     last = objective.context[:, -1:].float()

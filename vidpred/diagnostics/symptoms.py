@@ -22,7 +22,7 @@ class Symptom:
         shows: Says it, with `{batches}` for how long it has lasted.
         advice: Which option to change.
         slowness: So many times the patience: a young training shows some symptoms and outgrows
-            them (with the paper's rates a discriminator tells nothing for the first thousands of
+            them (with the paper's rates a discriminator is at chance for the first thousands of
             batches).
     """
 
@@ -41,7 +41,7 @@ def _discriminator_wins(signs: Signs, past: Past) -> str | None:
     if worst < 0.99 or saturated < 0.9:
         return None
     return (
-        f"the discriminator tells every clip (accuracy {worst:.2f} or more at all scales for "
+        f"the discriminator is right on every clip (accuracy {worst:.2f} or more at all scales for "
         "{batches} batches) and its verdicts are saturated: the generator learns nothing from it"
     )
 
@@ -55,7 +55,7 @@ def _discriminator_guesses(signs: Signs, past: Past) -> str | None:
     if max(balanced) > 0.65 or margin > 0.05:
         return None
     return (
-        "the discriminator tells nothing (it takes true frames and predictions alike at all scales "
+        "the discriminator is at chance (it takes true frames and predictions alike at all scales "
         f"for {{batches}} batches, logits at most {margin:.2f} apart): the generator learns "
         "nothing from it"
     )
@@ -186,7 +186,7 @@ SYMPTOMS = (
     Symptom(
         "network dead",
         _network_is_dead,
-        "go on from an earlier checkpoint (--ckpt-path) with a lower "
+        "resume from an earlier checkpoint (--ckpt-path) with a lower "
         "model.generator_optimizer.init_args.lr (model.optimizer of a ReconstructionTask)",
     ),
     Symptom(

@@ -19,7 +19,7 @@ class EvaluationClip:
     Attributes:
         name: Unique within the clip list.
         video: The video that it was cut from.
-        start: Index of its first frame; None when nobody knows.
+        start: Index of its first frame; None when unknown.
         context: True past frames, shape (T, C, H, W), float in [0, 1]; None when not known.
         target: True future frames, shape (horizon, C, H, W), float in [0, 1].
         mask: Boolean, shape (horizon, 1, H, W), true where moving; None when motion is not known.
@@ -73,7 +73,7 @@ class Unit:
 
     Attributes:
         names: Names of the clips.
-        load: Reads them; a `VidpredError` that it raises stands for all of them.
+        load: Reads them; a `VidpredError` that it raises is that of all of them.
     """
 
     names: tuple[str, ...]
@@ -86,7 +86,7 @@ class ClipSource(ABC):
     Attributes:
         names: All clips of the list, those that are not on the disk included.
         missing: Videos of the list that are not on the disk.
-        videos_expected: Videos that the protocol's list has; None when nobody knows.
+        videos_expected: Videos that the protocol's list has; None when unknown.
         videos_listed: Videos in the list that was found.
         mask: What the masks are, for results; see `vidpred.evaluation.results.result.Result`.
     """
@@ -103,7 +103,7 @@ class ClipSource(ABC):
 
     @abstractmethod
     def fingerprint(self, clip: str) -> str:
-        """Tell the files of a clip from what they were before, by their sizes and times."""
+        """Identify the files of a clip and their state, by their sizes and times."""
 
 
 def read_ahead(units: Sequence[Unit], *, workers: int) -> Iterator[Loaded]:
@@ -125,7 +125,7 @@ def _load(unit: Unit) -> Loaded:
     try:
         return unit.load()
     except AccessError:
-        raise  # of the system: no clip is failed for it, and the next run goes on from here
+        raise  # of the system: no clip is failed for it, and the next run resumes from here
     except VidpredError as error:
         return dict.fromkeys(unit.names, error)
 

@@ -17,7 +17,7 @@ def fingerprint_of(paths: Iterable[Path]) -> str:
     Returns:
         A digest that changes when one of them does.
     """
-    told = hashlib.sha256()
+    known = hashlib.sha256()
     for path in paths:
         members = sorted(path.iterdir()) if path.is_dir() else [path]
         for file in members:
@@ -25,8 +25,8 @@ def fingerprint_of(paths: Iterable[Path]) -> str:
                 state = file.stat()
             except OSError:
                 continue
-            told.update(os.fsencode(f"{file.name}\0{state.st_size}\0{state.st_mtime_ns}\0"))
-    return told.hexdigest()
+            known.update(os.fsencode(f"{file.name}\0{state.st_size}\0{state.st_mtime_ns}\0"))
+    return known.hexdigest()
 
 
 def digest_of_names(names: Iterable[str]) -> str:
@@ -36,8 +36,8 @@ def digest_of_names(names: Iterable[str]) -> str:
 
 def content_digest(paths: Iterable[Path]) -> str:
     """Give the SHA-256 of names and contents of files, and of folders of files."""
-    told = hashlib.sha256()
+    known = hashlib.sha256()
     for path in paths:
         for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-            told.update(os.fsencode(f"{path.name}\0{file.name}\0{file_sha256(file)}\0"))
-    return told.hexdigest()
+            known.update(os.fsencode(f"{path.name}\0{file.name}\0{file_sha256(file)}\0"))
+    return known.hexdigest()

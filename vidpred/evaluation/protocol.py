@@ -109,7 +109,7 @@ class Protocol:
         description: What is measured, in a sentence.
         videos: Which videos.
         clips: Which frames of them.
-        frames: At what size and in which colours.
+        frames: At what size and in which colors.
         mask: Which pixels move; None when whole frames alone are measured.
         measures: What is measured; the first one ranks.
         skip: What is left out; None for nothing.
@@ -219,7 +219,7 @@ def _read(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
 
 
 def _on_top(content: dict[str, Any], below: dict[str, Any]) -> dict[str, Any]:
-    """Replace what is said anew, key by key; an object of another class is replaced whole."""
+    """Replace what is given again, key by key; an object of another class is replaced whole."""
     merged = dict(below)
     for key, value in content.items():
         old = below.get(key)

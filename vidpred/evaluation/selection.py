@@ -24,7 +24,7 @@ class VideoSelection(ABC):
     """Chooses videos below a root, in a fixed order.
 
     Attributes:
-        expected: Videos that the whole data set gives; None when nobody knows.
+        expected: Videos that the whole data set gives; None when unknown.
     """
 
     expected: int | None = None

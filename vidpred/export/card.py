@@ -110,7 +110,7 @@ def _columns(score: Mapping[str, Any], key: str) -> dict[str, float | None]:
     """Give the means of the predictor and of the baselines that are over the same clips.
 
     A protocol's skip is decided for each method alone, so that a measure of its area is averaged
-    over other clips in each result; such means stand in one line only where they were averaged
+    over other clips in each result; such means are in one line only where they were averaged
     again over the clips that all have in common.
     """
     if "common" in score:

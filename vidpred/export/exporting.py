@@ -72,7 +72,7 @@ def export(
         results: Of `vidpred test`, by path; those of this very checkpoint, and of the baselines on
             the same clips, go into file and card.
         notes: What else a user should know, in Markdown; None keeps what the file carried.
-        modules: Where the class of its network may be, beside `vidpred.models`.
+        modules: Where the class of its network may be, next to `vidpred.models`.
         overwrite: Replace file and card.
 
     Raises:
@@ -103,12 +103,12 @@ def export(
         require_positive("horizon", horizon)
     steps = predictor.output_frames if horizon is None else horizon
     try:
-        with replacing(output) as file, replacing(card) as beside:
+        with replacing(output) as file, replacing(card) as described:
             exported = _write(file, format, predictor, saved, steps, modules)
             parity = require_parity(predictor, exported, steps)
             side = None if format == "safetensors" else smallest_side(predictor)
             text = model_card(saved, name=output.name, sha256=file_sha256(file), smallest_side=side)
-            beside.write_text(text, encoding="utf-8")
+            described.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ExportError(
             f"{output}: cannot be written ({error.strerror or error}); choose another place"

@@ -41,11 +41,11 @@ def write_onnx(path: Path, program: ExportedProgram, header: Mapping[str, Any]) 
     Args:
         path: The file.
         program: See `vidpred.export.graph.record`.
-        header: Plain values (JSON) that stand beside it.
+        header: Plain values (JSON) that are stored with it.
     """
     import onnx
 
-    # It tells which packages it found, and of every operator that it has several forms of.
+    # It prints which packages it found, and of every operator that it has several forms of.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     written = torch.onnx.export(
         program, dynamo=True, input_names=[INPUT], output_names=[OUTPUT], verbose=False

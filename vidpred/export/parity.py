@@ -10,7 +10,7 @@ from vidpred.export.graph import channels_of
 from vidpred.models import Predictor
 
 TOLERANCE = 1e-4
-"""Largest difference of a pixel, full scale being 1: a fortieth of a grey level."""
+"""Largest difference of a pixel, full scale being 1: a fortieth of a gray level."""
 
 SIZES = ((1, 48, 64), (3, 45, 31), (2, 23, 86))
 """Batch, H and W; none is the one that graphs are recorded with."""

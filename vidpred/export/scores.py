@@ -66,7 +66,7 @@ def scores_of(saved: SavedPredictor, results: Mapping[str, Result]) -> list[Scor
                 f"{path}: another result says what {saved.path} scores under "
                 f"{result['protocol']['name']}; give one of them"
             )
-        beside = {
+        others = {
             other["method"]["name"]: other
             for other in results.values()
             if other["method"]["name"] in BASELINES and _of_what(other) == key
@@ -76,9 +76,9 @@ def scores_of(saved: SavedPredictor, results: Mapping[str, Result]) -> list[Scor
             "protocol_digest": result["protocol_digest"],
             "clips": _counts(result["clips"]),
             "summary": result["summary"],
-            "baselines": {name: other["summary"] for name, other in beside.items()},
+            "baselines": {name: other["summary"] for name, other in others.items()},
             "measured": result["provenance"],
-            "common": _on_common_clips({THIS: result, **beside}),
+            "common": _on_common_clips({THIS: result, **others}),
         }
     if results and not found:
         named = ", ".join(sorted(Path(path).name for path in results))

@@ -19,7 +19,7 @@ def write_program(path: Path, program: ExportedProgram, header: Mapping[str, Any
     Args:
         path: The file, ending in `.pt2`.
         program: See `vidpred.export.graph.record`.
-        header: Plain values (JSON) that stand beside it.
+        header: Plain values (JSON) that are stored with it.
     """
     text = json.dumps(header, allow_nan=False)
     torch.export.save(program, path, extra_files={EXTRA_FILE: text})

@@ -1,4 +1,4 @@
-"""Motion as Mathieu et al. 2016 mark it: by the colours of a picture of the flow."""
+"""Motion as Mathieu et al. 2016 mark it: by the colors of a picture of the flow."""
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ COLOR_THRESHOLD = 0.2
 
 
 def flow_motion_mask(flow: Tensor, threshold: float = COLOR_THRESHOLD) -> Tensor:
-    """Mark the pixels whose colour in a picture of the flow is far from white.
+    """Mark the pixels whose color in a picture of the flow is far from white.
 
     Source: Mathieu et al. 2016, released code: a pixel moves when any of R, G and B is below 0.2 of
     full scale. The picture is torchvision's, on the wheel of Baker et al. 2007; the authors' own
@@ -17,7 +17,7 @@ def flow_motion_mask(flow: Tensor, threshold: float = COLOR_THRESHOLD) -> Tensor
     pixel moves when it is faster than 1 - threshold = 80 % of the fastest pixel of its frame. A
     frame that is still but for noise has a mask too.
 
-    Each frame has a picture of its own: its mask does not depend on its neighbours.
+    Each frame has a picture of its own: its mask does not depend on its neighbors.
 
     Args:
         flow: Pixels, dx then dy, shape (..., 2, H, W).

@@ -63,8 +63,8 @@ class DISFlow(FlowEstimator):
         from kornia.color import rgb_to_grayscale
 
         side = MIN_SIDE[self.preset]
-        grey = rgb_to_grayscale(frames) if frames.shape[1] == 3 else frames
-        return unit_to_uint8(pad_to_size(grey, side, side))[:, 0].cpu().contiguous().numpy()
+        gray = rgb_to_grayscale(frames) if frames.shape[1] == 3 else frames
+        return unit_to_uint8(pad_to_size(gray, side, side))[:, 0].cpu().contiguous().numpy()
 
     def _calc(self, first: Any, second: Any) -> Any:
         cv2 = _opencv()

@@ -23,7 +23,7 @@ class FlowEstimator(ABC):
         """Say where the content of each pixel of `first` is in `second`.
 
         Args:
-            first: Frames, shape (N, C, H, W) in [0, 1], grey (C = 1) or RGB (C = 3).
+            first: Frames, shape (N, C, H, W) in [0, 1], gray (C = 1) or RGB (C = 3).
             second: As many frames of the same kind.
 
         Returns:
@@ -58,7 +58,7 @@ def _require_pairs(first: Tensor, second: Tensor) -> None:
     if first.ndim != 4 or first.shape[1] not in (1, 3) or first.numel() == 0:
         raise ValueError(
             f"first has shape {tuple(first.shape)}; expected (N, C, H, W), at least 1 of each, "
-            "with C = 1 (grey) or C = 3 (RGB)"
+            "with C = 1 (gray) or C = 3 (RGB)"
         )
     if first.shape != second.shape:
         raise ValueError(

@@ -75,7 +75,7 @@ class OpticalFlowMask(MotionMask):
     """Marks the fastest pixels of the last known motion, as Mathieu et al. 2016 do.
 
     See `vidpred.flow.flow_motion_mask` for the rule and its source. The authors' flow pictures are
-    not public: these masks are computed anew, and scores on them are not the paper's.
+    not public: these masks are recomputed, and scores on them are not the paper's.
 
     A flow lies on the grid of one of its two frames, and the authors do not say of which.
     `previous` is the plain forward flow from t - 2 to t - 1: the mask lies where things were before
@@ -85,7 +85,7 @@ class OpticalFlowMask(MotionMask):
 
     Args:
         estimator: Of the flow; `DISFlow()` when None.
-        threshold: Of the colours; 0.2 marks what is faster than 80 % of the fastest pixel.
+        threshold: Of the colors; 0.2 marks what is faster than 80 % of the fastest pixel.
         grid: Which known frame the mask lies on.
 
     Raises:

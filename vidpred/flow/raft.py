@@ -62,7 +62,7 @@ class RAFTFlow(FlowEstimator):
         # Here, because it takes a second, which users of DIS need not wait for.
         from torchvision.models.optical_flow import raft_large, raft_small
 
-        # Its first weights are random and thrown away; nobody's draws may depend on that.
+        # Its first weights are random and thrown away; no other draws may depend on that.
         with torch.random.fork_rng(devices=[]):
             network = raft_large() if size == "large" else raft_small()
         try:

@@ -25,8 +25,8 @@ def compile_c(source: Path, numbers: Mapping[str, str]) -> ctypes.CDLL:
     """Compile a C file with GCC or Clang and load it, or load what was compiled before.
 
     torch's own `cpp_extension` wants ninja, and a process that is killed while it compiles leaves a
-    lock at which all later ones wait for ever; here a file is whole or not there. OpenMP's threads
-    are those of torch, whose library of them is in the process already.
+    lock at which all later ones wait indefinitely; here a file is whole or not there. The threads
+    of OpenMP are those of torch, whose library of them is in the process already.
 
     Args:
         source: The file.
@@ -90,7 +90,7 @@ def _run(command: list[str]) -> None:
 
 
 def _digest(source: Path, command: list[str]) -> str:
-    """Tell apart sources, commands and processors, as homes are shared by machines."""
+    """Distinguish sources, commands and processors, as homes are shared by machines."""
     known = hashlib.sha256(source.read_bytes())
     for part in (*command, platform.machine(), _processor()):
         known.update(part.encode() + b"\0")

@@ -262,7 +262,7 @@ INLINE void input_gradient_block(const band *b, const float *transformed, ptrdif
     }
 
 /* A macro, since matrices that enter a parallel region as arguments are no constants in it. Parts of
- * the weights lie side by side: `used` tells which one of all. */
+ * the weights lie side by side: `used` says which one of all. */
 #define EACH_PART(b, threads, parts, block)                                       \
     const ptrdiff_t next = tiles_of(b) * parts * (b)->channels;                   \
     _Pragma("omp parallel for schedule(static) num_threads(threads)")             \

@@ -37,7 +37,7 @@ class ShownClip:
 def log_clips(
     loggers: Sequence[Logger], stage: str, clips: Sequence[ShownClip], *, fps: float, step: int
 ) -> None:
-    """Show clips in TensorBoard and in Weights & Biases; CSV has the files beside it.
+    """Show clips in TensorBoard and in Weights & Biases; CSV has the files next to it.
 
     Args:
         loggers: Those of the trainer.

@@ -43,7 +43,7 @@ class ResilientWandbLogger(WandbLogger):
     """Log to Weights & Biases, online when the user is logged in and to a local folder when not.
 
     Never asks anything on the console. When W&B fails, at the start or later, this is said once and
-    the run goes on; keep a CSV logger beside it. The best checkpoint becomes an artifact of type
+    the run continues; keep a CSV logger next to it. The best checkpoint becomes an artifact of type
     `model` at the end of training, offline too (Lightning's own `log_model` refuses that). An
     offline run lies in `save_dir/wandb` and can be sent later with `wandb sync`.
 
@@ -57,7 +57,7 @@ class ResilientWandbLogger(WandbLogger):
         entity: Team or user; None means the user's default.
         group: Runs with the same group are shown together.
         tags: Labels.
-        run_id: Identity of the run; give that of an earlier run to go on with it. Offline its parts
+        run_id: Identity of the run; give that of an earlier run to resume it. Offline its parts
             lie in several folders, which `wandb sync` joins.
         mode: "auto" follows WANDB_MODE when it is set, and else is online when an API key is found
             (WANDB_API_KEY, or what `wandb login` stored), offline when not.
@@ -111,7 +111,7 @@ class ResilientWandbLogger(WandbLogger):
     @property
     @rank_zero_experiment
     def experiment(self) -> "Run | RunDisabled | _DummyExperiment":
-        """The W&B run, started at the first use; a stand-in that does nothing when W&B is broken.
+        """The W&B run, started at the first use; a substitute that does nothing when W&B is broken.
 
         What is called on it directly is not protected: its errors reach the caller.
         """
@@ -133,7 +133,7 @@ class ResilientWandbLogger(WandbLogger):
 
     @rank_zero_only
     def alert(self, title: str, text: str) -> None:
-        """Tell the user, by mail or message as the account is set up; offline, once it is sent."""
+        """Notify the user by mail or message, as the account is set up; offline, once sent."""
         self._attempt("an alert", lambda: self.experiment.alert(title, text, level="WARN"))
 
     def state_dict(self) -> dict[str, Any]:

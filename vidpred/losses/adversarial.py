@@ -17,8 +17,8 @@ class AdversarialLoss(nn.Module):
     has one.
 
     Args:
-        kind: `non_saturating`, the paper's: binary cross-entropy, the generator minimises
-            bce(D(fake), 1). `minimax`: the same discriminator, the generator minimises log(1 -
+        kind: `non_saturating`, the paper's: binary cross-entropy, the generator minimizes
+            bce(D(fake), 1). `minimax`: the same discriminator, the generator minimizes log(1 -
             D(fake)) (Goodfellow et al. 2014 give both forms). `least_squares`: Mao et al. 2017 with
             labels 1 and 0. `hinge`: Lim and Ye 2017.
         label_smoothing: In [0, 1): the discriminator is asked to score real clips at 1 minus this,

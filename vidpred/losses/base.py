@@ -13,7 +13,7 @@ Frames = Tensor | Sequence[Tensor]
 class PredictionLoss(nn.Module, ABC):
     """A loss of predicted frames against true ones, made of named terms.
 
-    What `vidpred.tasks` minimises is the sum of the terms, each with its weight. A subclass with
+    What `vidpred.tasks` minimizes is the sum of the terms, each with its weight. A subclass with
     its own terms can be named in YAML like those of vidpred.
 
     Attributes:

@@ -19,7 +19,7 @@ class FVDProtocol(FVDNetworkProtocol):
     Attributes:
         clips: Number of predicted clips, and of true ones.
         clip_frames: Frames that the network saw of each, context included.
-        include_context: Whether the known frames stand before the predicted and the true ones.
+        include_context: Whether the known frames come before the predicted and the true ones.
         context_frames: How many of them; 0 when they are left out.
     """
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 PEAK = 255.0
 HALF_SCALE = 128.0  # not 127.5: the source of the 0.034 dB
-FLOOR = 1e-4  # stands in for a denominator that is not above it; caps the scale at 88.13 dB
+FLOOR = 1e-4  # replaces a denominator that is not above it; caps the scale at 88.13 dB
 
 
 def black_out(frames: Tensor, mask: Tensor | None) -> Tensor:

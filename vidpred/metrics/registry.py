@@ -111,7 +111,7 @@ def number(value: float | None, name: str, *, missing: str = "-") -> str:
     Args:
         value: None where there is none.
         name: Of the metric.
-        missing: What stands for None.
+        missing: What is shown for None.
 
     Example:
         >>> number(31.416, "psnr"), number(0.9, "ssim")

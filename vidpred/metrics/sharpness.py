@@ -71,7 +71,7 @@ def sharpness(
 
 
 def _backward(frames: Tensor) -> tuple[Tensor, Tensor]:
-    # Differences with the left and the upper neighbour, at the pixels strictly inside.
+    # Differences with the left and the upper neighbor, at the pixels strictly inside.
     along_w, along_h = spatial_gradients(frames)
     return along_w[..., 1:-1, :-1], along_h[..., :-1, 1:-1]
 

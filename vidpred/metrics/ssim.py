@@ -39,7 +39,7 @@ def ssim(
 
     `standard` is Wang et al. 2004: Gaussian window of 11 x 11, sigma 1.5, K1 0.01, K2 0.03, only
     where the window lies inside the frame, each channel alone, then the mean of the map; with a
-    mask, the mean where the window's centre moves. `masked_mean` is `standard` that insists on a
+    mask, the mean where the window's center moves. `masked_mean` is `standard` that insists on a
     mask. `mathieu_code` is what the code of Mathieu et al. 2016 computes: Rec. 601 luminance (a
     single channel is taken as luminance), a window that runs over the border into zeros ("full"
     convolution, a map of H + 10 by W + 10), and static pixels that are black in both frames.
@@ -87,7 +87,7 @@ def ssim_map(pred: Tensor, target: Tensor, *, data_range: float) -> Tensor:
 
     Returns:
         Mean over channels, shape (B, T, 1, H - 10, W - 10), at most 1; the first place is the
-        window whose centre is in row 5 and column 5.
+        window whose center is in row 5 and column 5.
 
     Raises:
         ValueError: For input that cannot be scored; see `vidpred.metrics.inputs.checked_frames`.
@@ -152,15 +152,15 @@ def _similarity_map(a: Tensor, b: Tensor) -> Tensor:
         Shape (..., H - 10, W - 10).
     """
     difference = a - b
-    centre = a.mean(dim=(-2, -1), keepdim=True)
-    a, b = a - centre, b - centre
+    center = a.mean(dim=(-2, -1), keepdim=True)
+    a, b = a - center, b - center
     moments = torch.stack((a, difference, a.square() + b.square(), difference.square()))
     mean_a, mean_difference, squares, difference_squares = _blur(moments).unbind()
     mean_b = mean_a - mean_difference
     variances = squares - mean_a.square() - mean_b.square()
     variance_of_difference = difference_squares - mean_difference.square()
     luminance = 1 - mean_difference.square() / (
-        (mean_a + centre).square() + (mean_b + centre).square() + K1**2
+        (mean_a + center).square() + (mean_b + center).square() + K1**2
     )
     return luminance * (1 - variance_of_difference / (variances + K2**2))
 

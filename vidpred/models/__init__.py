@@ -2,20 +2,27 @@
 
 from typing import TYPE_CHECKING
 
+from vidpred.models.autoencoder import Autoencoder
 from vidpred.models.baselines import CopyLastFrame, LinearExtrapolation, OpticalFlowExtrapolation
+from vidpred.models.clip_discriminator import ClipDiscriminator
 from vidpred.models.convlstm import ConvLSTM
+from vidpred.models.dcgan import DCGANDiscriminator, DCGANGenerator
 from vidpred.models.discriminator import DiscriminatorScale, MultiScaleDiscriminator
 from vidpred.models.duplicate_aware import DuplicateAwareFlowExtrapolation
 from vidpred.models.flow_refiner import FlowRefiner
 from vidpred.models.likelihood import Likelihood
+from vidpred.models.minibatch_discrimination import MinibatchDiscrimination
+from vidpred.models.mixture import MixtureGenerator
 from vidpred.models.multiscale import GeneratorScale, MultiScaleGenerator
 from vidpred.models.named_baselines import BASELINES, baseline
 from vidpred.models.predictor import Condition, Predictor
 from vidpred.models.scale_predictor import ScalePredictor
 from vidpred.models.simvp import SimVP
 from vidpred.models.simvp_v2 import SimVPv2
+from vidpred.models.svg import SVG
 from vidpred.models.tau import TAU
 from vidpred.models.variational import PosteriorPrediction, Variational
+from vidpred.models.video_pixel_network import VideoPixelNetwork
 from vidpred.moved import moved_names
 
 if not TYPE_CHECKING:
@@ -23,16 +30,23 @@ if not TYPE_CHECKING:
 
 __all__ = [
     "BASELINES",
+    "SVG",
     "TAU",
+    "Autoencoder",
+    "ClipDiscriminator",
     "Condition",
     "ConvLSTM",
     "CopyLastFrame",
+    "DCGANDiscriminator",
+    "DCGANGenerator",
     "DiscriminatorScale",
     "DuplicateAwareFlowExtrapolation",
     "FlowRefiner",
     "GeneratorScale",
     "Likelihood",
     "LinearExtrapolation",
+    "MinibatchDiscrimination",
+    "MixtureGenerator",
     "MultiScaleDiscriminator",
     "MultiScaleGenerator",
     "OpticalFlowExtrapolation",
@@ -42,5 +56,6 @@ __all__ = [
     "SimVP",
     "SimVPv2",
     "Variational",
+    "VideoPixelNetwork",
     "baseline",
 ]

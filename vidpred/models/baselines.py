@@ -14,8 +14,8 @@ from vidpred.ops.warp import warp
 class CopyLastFrame(Predictor):
     """Says that nothing moves: every future frame is the last known one.
 
-    On whole frames of UCF101, which is mostly still, it beats many models; no score should stand
-    without it.
+    On whole frames of UCF101, which is mostly still, it beats many models; no score should be
+    reported without it.
     """
 
     def __init__(self, *, context_frames: PositiveInt = 1) -> None:

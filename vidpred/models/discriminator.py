@@ -6,10 +6,12 @@ from itertools import pairwise
 from typing import Any, Literal, get_args
 
 import torch
-from jsonargparse.typing import PositiveInt
+from jsonargparse.typing import NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from vidpred.models.clip_discriminator import ClipDiscriminator
+from vidpred.models.minibatch_discrimination import MinibatchDiscrimination
 from vidpred.ops.checks import require_frames, require_positive
 from vidpred.ops.pyramid import pyramid
 
@@ -82,7 +84,7 @@ DISCRIMINATOR_PRESETS: dict[DiscriminatorPreset, tuple[DiscriminatorScale, ...]]
 }
 
 
-class MultiScaleDiscriminator(nn.Module):
+class MultiScaleDiscriminator(ClipDiscriminator):
     """Judges at every scale whether a candidate follows the real past frames; it sees both.
 
     Args:
@@ -91,12 +93,15 @@ class MultiScaleDiscriminator(nn.Module):
             it.
         context_frames: Real past frames that it sees.
         output_frames: Frames of a candidate.
-        channels: Colour channels of a frame, C.
+        channels: Color channels of a frame, C.
         head: `fully_connected` is the paper's, for one patch size. `fully_convolutional` turns the
             fully connected layers into 1 x 1 convolutions: a logit for every position, free of the
             patch size.
         spectral_norm: Divide the weights of every layer by their largest singular value, estimated
             by a power iteration a step (Miyato et al. 2018).
+        minibatch_kernels: Kernels of `MinibatchDiscrimination` before the logit of each scale; 0 is
+            none. Of a fully connected head alone: a position of a fully convolutional one has no
+            batch of its own.
     """
 
     def __init__(
@@ -109,6 +114,7 @@ class MultiScaleDiscriminator(nn.Module):
         channels: PositiveInt = 3,
         head: Head = "fully_connected",
         spectral_norm: bool = False,
+        minibatch_kernels: NonNegativeInt = 0,
     ) -> None:
         super().__init__()
         require_positive("number of scales", len(scales))
@@ -121,6 +127,13 @@ class MultiScaleDiscriminator(nn.Module):
             require_positive(name, value)
         if head not in get_args(Head):
             raise ValueError(f"head is {head!r}; expected {' or '.join(get_args(Head))}")
+        if minibatch_kernels and head != "fully_connected":
+            raise ValueError(
+                f"minibatch_kernels is {minibatch_kernels} and head {head!r}; expected "
+                "head='fully_connected' with minibatch discrimination, or minibatch_kernels 0"
+            )
+        self.minibatch_kernels = int(minibatch_kernels)
+        self.batch_dependent = bool(minibatch_kernels)
         self.scales = tuple(scales)
         self.num_scales = len(self.scales)
         self.patch_size = int(patch_size)
@@ -144,6 +157,7 @@ class MultiScaleDiscriminator(nn.Module):
         output_frames: PositiveInt | None = None,
         head: Head = "fully_connected",
         spectral_norm: bool = False,
+        minibatch_kernels: NonNegativeInt = 0,
     ) -> "MultiScaleDiscriminator":
         """Build one of the published networks.
 
@@ -153,11 +167,12 @@ class MultiScaleDiscriminator(nn.Module):
             patch_size: H = W of the training patches.
             context_frames: Real past frames; None is the preset's own number, 4 (8 for
                 `paper_8to8`).
-            channels: Colour channels of a frame.
+            channels: Color channels of a frame.
             output_frames: Frames of a candidate; None is the preset's own number, 1 (8 for
                 `paper_8to8`).
             head: See the class.
             spectral_norm: See the class.
+            minibatch_kernels: See the class.
 
         Raises:
             ValueError: When no preset has this name.
@@ -176,6 +191,7 @@ class MultiScaleDiscriminator(nn.Module):
             channels=channels,
             head=head,
             spectral_norm=spectral_norm,
+            minibatch_kernels=minibatch_kernels,
         )
 
     def forward(self, context: Tensor, candidates: Sequence[Tensor]) -> list[Tensor]:
@@ -229,6 +245,8 @@ class MultiScaleDiscriminator(nn.Module):
             "channels": self.channels,
             "head": self.head,
             "spectral_norm": self.spectral_norm,
+            # Checkpoints of before have none, and are of the same network.
+            **({"minibatch_kernels": self.minibatch_kernels} if self.minibatch_kernels else {}),
         }
 
     def _require_patch(self, context: Tensor) -> None:
@@ -263,10 +281,13 @@ class MultiScaleDiscriminator(nn.Module):
         if scale.pool:
             layers.append(nn.MaxPool2d(2))
         if self.head == "fully_connected":
-            widths = [scale.maps[-1] * feature_size**2, *scale.fully_connected, 1]
+            widths = [scale.maps[-1] * feature_size**2, *scale.fully_connected]
             layers.append(nn.Flatten())
             for width_in, width_out in pairwise(widths):
                 layers += [nn.Linear(width_in, width_out), nn.ReLU(inplace=True)]
+            if self.minibatch_kernels:
+                layers.append(MinibatchDiscrimination(widths[-1], kernels=self.minibatch_kernels))
+            layers += [nn.Linear(widths[-1] + self.minibatch_kernels, 1), nn.Identity()]
         else:
             for width_in, width_out in pairwise([scale.maps[-1], *scale.fully_connected, 1]):
                 layers += [nn.Conv2d(width_in, width_out, 1), nn.ReLU(inplace=True)]

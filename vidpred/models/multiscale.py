@@ -77,15 +77,15 @@ class MultiScaleGenerator(ScalePredictor):
 
     `Y_k = tanh(u(Y_{k-1}) + G_k([X_k, u(Y_{k-1})]))`, the coarsest `Y_1 = tanh(G_1(X_1))`: the
     enlarged guess u(Y) enters twice, as input channels and as a residual, and tanh comes after the
-    addition. Fully convolutional with zero padding; no normalisation.
+    addition. Fully convolutional with zero padding; no normalization.
 
     Args:
         scales: One network a scale, coarsest first; each scale has twice the size of the one
             before.
         context_frames: Past frames, stacked on the channels.
         output_frames: Frames that one step predicts, stacked on the channels.
-        channels: Colour channels of a frame, C.
-        upsampling: How the coarser guess is enlarged; the paper's code uses nearest neighbours.
+        channels: Color channels of a frame, C.
+        upsampling: How the coarser guess is enlarged; the paper's code uses nearest neighbors.
     """
 
     channels: int
@@ -111,7 +111,7 @@ class MultiScaleGenerator(ScalePredictor):
         self.upsampling = upsampling
         guess_channels = output_frames * channels
         self.networks = nn.ModuleList(
-            _same_size_network(
+            same_size_network(
                 scale, context_frames * channels + (guess_channels if k else 0), guess_channels
             )
             for k, scale in enumerate(self.scales)
@@ -144,7 +144,7 @@ class MultiScaleGenerator(ScalePredictor):
             name: `paper` (12,569,740 parameters), `small` (223,644), `single_scale` and
                 `single_scale_small` (the finest network of each alone) or `paper_8to8`.
             context_frames: Past frames; None is the preset's own number, 4 (8 for `paper_8to8`).
-            channels: Colour channels of a frame.
+            channels: Color channels of a frame.
             output_frames: Frames a step; None is the preset's own number, 1 (8 for `paper_8to8`).
             upsampling: How the coarser guess is enlarged.
 
@@ -216,7 +216,8 @@ class MultiScaleGenerator(ScalePredictor):
         return cls(**{**config, "scales": scales})
 
 
-def _same_size_network(scale: GeneratorScale, in_channels: int, out_channels: int) -> nn.Sequential:
+def same_size_network(scale: GeneratorScale, in_channels: int, out_channels: int) -> nn.Sequential:
+    """Build the network of one scale, (B, in_channels, H, W) to (B, out_channels, H, W)."""
     widths = [in_channels, *scale.hidden, out_channels]
     layers: list[nn.Module] = []
     for (width_in, width_out), kernel in zip(pairwise(widths), scale.kernels, strict=True):

@@ -1,4 +1,4 @@
-"""Absolute differences between neighbouring pixels."""
+"""Absolute differences between neighboring pixels."""
 
 from torch import Tensor
 
@@ -6,7 +6,7 @@ from vidpred.ops.checks import require_frame_size
 
 
 def spatial_gradients(frames: Tensor) -> tuple[Tensor, Tensor]:
-    """Give the absolute differences between neighbouring pixels along W and along H.
+    """Give the absolute differences between neighboring pixels along W and along H.
 
     Nothing is padded: an image border is not an edge, so a constant frame has no gradient anywhere.
 

@@ -6,7 +6,7 @@ from torch import Tensor
 from vidpred.ops.checks import require_frames
 
 MOTION_THRESHOLD = 0.04
-"""Default of `frame_difference_mask`: about ten grey levels, above the coding noise of UCF101."""
+"""Default of `frame_difference_mask`: about ten gray levels, above the coding noise of UCF101."""
 
 
 def frame_difference_mask(

@@ -14,7 +14,7 @@ def to_unit(frames: Tensor) -> Tensor:
         The same shape; float32 for uint8 input, else the input itself.
 
     Raises:
-        TypeError: For integer frames other than uint8, whose range nobody knows.
+        TypeError: For integer frames other than uint8, whose range is unknown.
     """
     if frames.dtype == torch.uint8:
         return frames.float() / 255

@@ -64,7 +64,7 @@ def warp_region(frames: Tensor, flow: Tensor, region: Region) -> Tensor:
     rows, columns = (torch.arange(s.start, s.stop, device=flow.device) for s in region.slices)
     x = columns + flow[:, 0]
     y = rows[:, None] + flow[:, 1]
-    # With `align_corners`, -1 and 1 are the centres of the first and last pixel.
+    # With `align_corners`, -1 and 1 are the centers of the first and last pixel.
     grid = torch.stack([x / max(width - 1, 1), y / max(height - 1, 1)], dim=-1) * 2 - 1
     warped = F.grid_sample(
         frames.to(wide), grid, mode="bilinear", padding_mode="border", align_corners=True

@@ -37,7 +37,7 @@ _LARGEST_QUESTION = 4096  # bytes of JSON
 _KEPT = {"cache-control": "private, max-age=3600, immutable"}
 
 Examples = Mapping[str, Path]
-"""Clips that come along, by name."""
+"""Bundled clips, by name."""
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -119,7 +119,7 @@ class Page:
         return JSONResponse({"tab": self._tabs.open().key}, 201)
 
     async def events(self, request: Request) -> Response:
-        """Tell a tab what it holds, again with every change, for as long as it is open."""
+        """Send a tab what it holds, again with every change, for as long as it is open."""
         tab = self._tab(request)
         return StreamingResponse(self._changes(tab), media_type="text/event-stream")
 
@@ -147,7 +147,7 @@ class Page:
         return JSONResponse({"clip": upload.key}, 201)
 
     async def example(self, request: Request) -> Response:
-        """Take a clip that comes along."""
+        """Take a bundled clip."""
         source = self._examples.get(request.path_params["name"])
         if source is None:
             return await _unknown(request, None)
@@ -166,7 +166,7 @@ class Page:
         return _picture(upload.preview(request.path_params["index"]), "image/jpeg")
 
     async def predict(self, request: Request) -> Response:
-        """Begin a prediction; what comes of it is told by `events`."""
+        """Begin a prediction; what comes of it is sent by `events`."""
         tab = self._tab(request)
         job = self._tabs.ask(tab, self._question(tab, await _json_body(request)))
         return JSONResponse({"prediction": job.key}, 201)

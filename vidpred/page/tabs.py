@@ -31,7 +31,7 @@ class Tab:
     """One open tab.
 
     Attributes:
-        key: Names it in addresses; nobody guesses it, so nobody else sees its clips.
+        key: Names it in addresses; it cannot be guessed, so no one else sees its clips.
         uploads: Its clips by key.
         jobs: Its predictions by key, oldest first.
         watchers: Connections that hear of changes.
@@ -163,7 +163,7 @@ class Tabs:
         Args:
             tab: Whose it is.
             name: As the user calls it.
-            announced: Bytes that will come; None when nobody knows.
+            announced: Bytes that will come; None when unknown.
 
         Raises:
             PageError: When it is too large, or there are too many.

@@ -11,7 +11,7 @@ from vidpred.models import Predictor
 from vidpred.ops import to_unit, unit_to_uint8
 from vidpred.ops.checks import require_positive
 from vidpred.prediction.memory import PROCESS_BYTES, in_words
-from vidpred.prediction.rollout import COLOURS, Rollout
+from vidpred.prediction.rollout import COLORS, Rollout
 from vidpred.prediction.windows import Window
 
 
@@ -75,7 +75,7 @@ class DrawnFutures(Rollout):
             PredictionError: When the memory does not suffice, or a prediction is not finite.
         """
         (window,) = windows
-        kept = self._num_samples * horizon * COLOURS * window.look.height * window.look.width
+        kept = self._num_samples * horizon * COLORS * window.look.height * window.look.width
         if kept > self.max_memory - PROCESS_BYTES:
             raise PredictionError(
                 f"{self._num_samples} futures of {horizon} frames take "

@@ -16,20 +16,20 @@ PREDICTION = "prediction"
 COPY_LAST = "copy last frame"
 
 
-def _ssim_by_colour(pred: Tensor, target: Tensor, *, data_range: float) -> Tensor:
-    # The same mean: `ssim` takes each colour alone, and so needs a third of the memory (1.8 GB with
+def _ssim_by_color(pred: Tensor, target: Tensor, *, data_range: float) -> Tensor:
+    # The same mean: `ssim` takes each color alone, and so needs a third of the memory (1.8 GB with
     # 4K frames).
-    colours = (
+    colors = (
         ssim(pred[:, :, k : k + 1], target[:, :, k : k + 1], data_range=data_range)
         for k in range(pred.shape[2])
     )
-    return torch.stack(list(colours)).mean(dim=0)
+    return torch.stack(list(colors)).mean(dim=0)
 
 
 _MEASURES: Mapping[str, tuple[Callable[..., Tensor], int]] = {
     # By name of the metric, its function and the smallest side of a frame.
     "psnr": (psnr, 2),
-    "ssim": (_ssim_by_colour, WINDOW),
+    "ssim": (_ssim_by_color, WINDOW),
     "sharpness": (sharpness, 2),
 }
 

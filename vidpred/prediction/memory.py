@@ -35,7 +35,7 @@ def bytes_a_pixel(
 
     Args:
         predictor: In evaluation mode, on that device.
-        channels: Colour channels of a frame.
+        channels: Color channels of a frame.
         device: Where it runs.
         dtype: Of its weights.
     """

@@ -17,7 +17,7 @@ from vidpred.prediction.tiles import tile_grid, tiled_step
 from vidpred.prediction.windows import Window
 from vidpred.video.clip import Pixels
 
-COLOURS = 3
+COLORS = 3
 
 _GRAY_LEVELS = 2
 """Largest difference between the channels of a pixel of a gray video, of 255."""
@@ -26,9 +26,9 @@ BORDER = 16
 """Pixels that are added around a frame before every step, and cut off again, at least.
 
 A network fills what it does not see with zeros, and what comes of that would be fed back: after 8
-frames it shows as a rim of another colour. The border's pixels repeat the frame's, anew for every
+frames it shows as a rim of another color. The border's pixels repeat the frame's, again for every
 step. On four clips, cut to their middle, this brought the rim of 8 pixels to half the distance from
-what is predicted when the frame goes on there, at any step; 32 and 96 pixels brought it no closer.
+what is predicted when the frame extends there, at any step; 32 and 96 pixels brought it no closer.
 """
 
 
@@ -50,13 +50,13 @@ class Rollout:
         self.max_memory = max_memory
         self.batch_size = batch_size
         self.context_frames = predictor.context_frames
-        channels = COLOURS if predictor.channels is None else predictor.channels
-        if channels not in (1, COLOURS):
+        channels = COLORS if predictor.channels is None else predictor.channels
+        if channels not in (1, COLORS):
             raise PredictionError(
-                f"the predictor takes frames of {channels} channels; expected 1 or {COLOURS}: "
-                "videos are in colour, and a network of one channel predicts each colour by itself"
+                f"the predictor takes frames of {channels} channels; expected 1 or {COLORS}: "
+                "videos are in color, and a network of one channel predicts each color by itself"
             )
-        self._colour_by_colour = channels == 1
+        self._color_by_color = channels == 1
         # A predictor that rolls out by itself, as extrapolation does, has no step to be tiled.
         self._stepwise = type(predictor).rollout is Predictor.rollout and not predictor.conditions
         self._frame_by_frame = (
@@ -71,9 +71,9 @@ class Rollout:
         self._border = -(-narrow // multiple) * multiple
 
     def windows_at_once(self, height: int, width: int, horizon: int) -> int:
-        """Tell how many windows of that frame size fit into the memory together, at least 1."""
-        planes = COLOURS if self._colour_by_colour else 1
-        a_pixel = horizon * COLOURS + self._pixel_bytes * planes
+        """Count how many windows of that frame size fit into the memory together, at least 1."""
+        planes = COLORS if self._color_by_color else 1
+        a_pixel = horizon * COLORS + self._pixel_bytes * planes
         one = self._frame_bytes(height, width) + a_pixel * height * width
         return max(1, min(self.batch_size, (self.max_memory - PROCESS_BYTES) // one))
 
@@ -82,7 +82,7 @@ class Rollout:
         """Give the past frames number k of windows of one size, (B, C, H, W) in [0, 1]."""
         pixels = torch.from_numpy(np.stack([window.known[k] for window in windows]))
         frame = to_unit(pixels.to(self.device).permute(0, 3, 1, 2)).to(self._dtype)
-        return frame.flatten(0, 1)[:, None] if self._colour_by_colour else frame
+        return frame.flatten(0, 1)[:, None] if self._color_by_color else frame
 
     def __call__(self, windows: Sequence[Window], horizon: int) -> Iterator[Tensor]:
         """Predict from windows of one frame size.
@@ -110,8 +110,8 @@ class Rollout:
         known = (self._known(windows, k) for k in range(self.context_frames))
         following = steps(known, height, width, horizon)
         for frame in _told(following):
-            if self._colour_by_colour:
-                frame = frame.reshape(-1, COLOURS, height, width)
+            if self._color_by_color:
+                frame = frame.reshape(-1, COLORS, height, width)
             if gray.any():
                 frame = torch.where(gray, _gray(frame), frame)
             # One pass: a sum is finite when all of [0, 1] that it adds is.
@@ -181,7 +181,7 @@ class Rollout:
         found = {}
         for name in self.predictor.conditions:
             rows = torch.stack([each[name] for each in given]).to(self.device)
-            found[name] = rows.repeat_interleave(COLOURS, dim=0) if self._colour_by_colour else rows
+            found[name] = rows.repeat_interleave(COLORS, dim=0) if self._color_by_color else rows
         return found
 
     @torch.inference_mode()
@@ -195,11 +195,11 @@ class Rollout:
         """Bytes of the frames that are held for one window: fed, predicted, read ahead, written."""
         floats = self.context_frames + self.predictor.output_frames + 2
         stored = 2 * (self.context_frames + 2) + 4
-        return height * width * COLOURS * (4 * floats + stored)
+        return height * width * COLORS * (4 * floats + stored)
 
 
 def _is_gray(window: Window) -> bool:
-    """Tell whether known frames show no color, up to the rounding of a video's decoder.
+    """Say whether known frames show no color, up to the rounding of a video's decoder.
 
     Of all frames an eighth of the rows and columns is looked at, as most videos show color there.
     """

@@ -41,7 +41,7 @@ def spans(length: int, parts: int, *, multiple: int, margin: int) -> list[Span]:
         length: Pixels, a multiple of `multiple`.
         parts: At most that many.
         multiple: Of which all corners are multiples.
-        margin: Pixels that a part sees on each side where the frame goes on; a multiple.
+        margin: Pixels that a part sees on each side where the frame extends; a multiple.
     """
     units = length // multiple
     inner = -(-units // parts) * multiple

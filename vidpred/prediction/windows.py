@@ -86,8 +86,8 @@ class Input:
 
     Attributes:
         path: A video, a folder of frames, or `PIPE`.
-        fps: Frames per second of what does not tell it.
-        raw: How pixels from the standard input are to be read; None when the stream tells it.
+        fps: Frames per second of what has none.
+        raw: How pixels from the standard input are to be read; None when the stream says it.
         conditions: By name, rows by frame that predictions need; None where none are needed. With
             them, windows know the index of their frames, which are counted from the beginning.
     """

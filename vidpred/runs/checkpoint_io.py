@@ -44,7 +44,7 @@ class SafeCheckpointIO(TorchCheckpointIO):
             if unknown := torch.serialization.get_unsafe_globals_in_checkpoint(partial):
                 raise CheckpointError(
                     f"{path} is not saved, because it could not be loaded again: it would hold "
-                    f"{', '.join(sorted(unknown))}. Callbacks, schedulers and optimisers have to "
+                    f"{', '.join(sorted(unknown))}. Callbacks, schedulers and optimizers have to "
                     "keep their states in tensors and plain values"
                 )
 

@@ -1,4 +1,4 @@
-"""Checkpoints to go on from, so often that a run that is killed loses minutes."""
+"""Checkpoints to resume from, so often that a run that is killed loses minutes."""
 
 import os
 import re
@@ -19,7 +19,7 @@ NUMBERED = re.compile(r"batch_(\d+)\.ckpt")
 class RunCheckpoints(Checkpoint):
     """Saves `checkpoints/batch_<batches seen>.ckpt` at the end of each epoch and in between.
 
-    The latest is `last.ckpt` as well. Lightning's own callback counts the steps of all optimisers,
+    The latest is `last.ckpt` as well. Lightning's own callback counts the steps of all optimizers,
     and saves within an epoch before the batch is logged and validated, so that these are lost.
 
     Args:

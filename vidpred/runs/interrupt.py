@@ -35,10 +35,10 @@ class InterruptCheckpoint(Callback):
     """Saves `checkpoints/interrupted.ckpt` in the run's folder when a run is stopped or fails.
 
     Ctrl-C, SIGTERM and SIGUSR1 let the present batch come to its end, so that the checkpoint is one
-    to go on from exactly; a second signal stops at once. A validation that is cut off is repeated.
+    to resume from exactly; a second signal stops at once. A validation that is cut off is repeated.
     An error in the middle of a batch leaves the checkpoints before it alone, because half a batch
-    is nothing to go on from. After a loss that is not finite `checkpoints/diverged.ckpt` is to look
-    into: the steps before may have spoilt the weights already.
+    is nothing to resume from. After a loss that is not finite, `checkpoints/diverged.ckpt` is for
+    looking into: the steps before may have spoilt the weights already.
     """
 
     def __init__(self) -> None:
@@ -124,12 +124,12 @@ class InterruptCheckpoint(Callback):
         if trainer.state.fn != TrainerFn.FITTING or not self._trained or trainer.sanity_checking:
             return
         for number in set(STOPPING) & self._given.keys():
-            signal.signal(number, signal.SIG_IGN)  # nobody breaks off what is saved now
+            signal.signal(number, signal.SIG_IGN)  # what is saved now is not interrupted
         folder = Path(trainer.default_root_dir)  # `log_dir` asks all processes
         if isinstance(exception, TrainingDivergedError):
             path = folder / "checkpoints" / "diverged.ckpt"
             if trainer.world_size == 1 and self._save(trainer, path):
-                rank_zero_info(f"saved {path} to look into; go on from an earlier checkpoint")
+                rank_zero_info(f"saved {path} to look into; resume from an earlier checkpoint")
             return
         path = folder / "checkpoints" / "interrupted.ckpt"
         if not self._is_whole(trainer, pl_module, exception) or not self._save(trainer, path):
@@ -150,7 +150,7 @@ class InterruptCheckpoint(Callback):
         """Take SIGTERM back from Lightning, where there are several processes.
 
         Lightning 2.6 sends a tensor to the others from within the handler, wherever this process
-        happens to be; in the middle of their gradients they wait for each other for ever.
+        happens to be; in the middle of their gradients they wait for each other indefinitely.
         """
         if self._listening and trainer.world_size > 1:
             self._listen(signal.SIGTERM, self._on_signal)
@@ -188,7 +188,7 @@ class InterruptCheckpoint(Callback):
     def _is_whole(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> bool:
-        """Tell whether what is saved now is to go on from; end a validation that we broke off."""
+        """Say whether what is saved now is to resume from; end a validation that we broke off."""
         asked_for = isinstance(exception, StopRequest | SIGTERMException) and not self._at_once
         if trainer.world_size > 1 and not asked_for:
             return False  # the other processes are somewhere else, and to save takes all of them

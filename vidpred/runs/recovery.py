@@ -21,7 +21,7 @@ from vidpred.storage.checkpoint import CHECKPOINT_KEY, read_checkpoint
 RECOVERY_FILE = "recovery.json"
 
 RATES = ("lr", "initial_lr", "max_lr", "min_lr")
-"""Entries of an optimiser's parameter groups that are rates; schedulers write some of them."""
+"""Entries of an optimizer's parameter groups that are rates; schedulers write some of them."""
 
 
 class RecoveryRecord(TypedDict):
@@ -31,7 +31,7 @@ class RecoveryRecord(TypedDict):
         batch: At which the training diverged.
         terms: What diverged.
         problem: In which way.
-        checkpoint: Name of the file that it went on from.
+        checkpoint: Name of the file that it resumed from.
         checkpoint_batch: Batches seen there.
         checkpoint_time: When it was written, in nanoseconds: two names may be one file, and one
             name is given to several in turn.
@@ -46,12 +46,12 @@ class RecoveryRecord(TypedDict):
 
 
 class DivergenceRecovery(Callback):
-    """After a divergence, let the run go on from its last good checkpoint at lower rates.
+    """After a divergence, let the run resume from its last good checkpoint at lower rates.
 
     Good is a checkpoint from before the divergence whose weights are all finite. The latest is
     taken that has not been gone on from yet, then the earliest. Where none has been written there
     is `checkpoints/start.ckpt`, which this writes before the first batch. The rates of both
-    optimisers are multiplied by `rate_factor` at each retry. What happened stands in
+    optimizers are multiplied by `rate_factor` at each retry. What happened is in
     `recovery.json` in the run's folder, and holds for later resumes too; delete the file to have
     the configured rates again.
 
@@ -106,7 +106,7 @@ class DivergenceRecovery(Callback):
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        """Decide whether and from where to go on."""
+        """Decide whether and from where to resume."""
         if trainer.state.fn != TrainerFn.FITTING or trainer.world_size > 1 or not self._asked:
             return
         if not isinstance(exception, TrainingDivergedError):
@@ -142,7 +142,7 @@ class DivergenceRecovery(Callback):
                 logger.finish()  # the next try has a logger of its own
 
     def state_dict(self) -> dict[str, Any]:
-        """Remember what is in the rates of the optimisers' and the schedulers' states."""
+        """Remember what is in the rates of the optimizers' and the schedulers' states."""
         return {"applied": self._applied}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What it takes, beyond weights and optimisers, to resume as if a run had never stopped.
+"""What it takes, beyond weights and optimizers, to resume as if a run had never stopped.
 
 Lightning's own restart is made for checkpoints that are saved at certain moments, and at others it
 repeats a validation, leaves out a row of the log or counts an epoch twice. Here all checkpoints are
@@ -36,9 +36,9 @@ class ResumableLogger(Protocol):
 
 
 class ResumeState:
-    """The random states before each batch, what was half done, and where the loops stood.
+    """The random states before each batch, what was half done, and where the loops were.
 
-    A task holds one and tells it of batches and validations.
+    A task holds one and notifies it of batches and validations.
     """
 
     def __init__(self) -> None:
@@ -244,7 +244,7 @@ def _keep_the_best(callback: ModelCheckpoint, state: Plain) -> None:
         return
     moved = {path: Path(here, Path(path).name) for path in state["best_k_models"]}
     if not all(path.is_file() for path in moved.values()):
-        return  # the run goes on in a folder of its own, with a best of its own
+        return  # the run resumes in a folder of its own, with a best of its own
 
     def new_name(path: str) -> str:
         return str(moved.get(path, path))

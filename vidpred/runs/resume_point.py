@@ -95,7 +95,7 @@ def latest_checkpoint(run_dir: Path) -> Path | None:
 def wandb_run_id(
     checkpoint: Mapping[str, Any], ckpt_path: Path | None, run_dir: Path
 ) -> str | None:
-    """Give the W&B run to go on with; None for a run that begins, or branches off elsewhere."""
+    """Give the W&B run to resume; None for a run that begins, or branches off elsewhere."""
     if ckpt_path is None or ckpt_path.resolve().parent.parent != run_dir.resolve():
         return None
     loggers = checkpoint.get(RESUME_KEY, {}).get("loggers", {})

@@ -48,7 +48,7 @@ def build_predictor(
 
     Args:
         description: Class and arguments.
-        modules: Where its class may be, beside `vidpred.models`: a file may not choose what to
+        modules: Where its class may be, next to `vidpred.models`: a file may not choose what to
             import.
 
     Raises:
@@ -82,7 +82,7 @@ def build_trained(
     Args:
         description: Class and arguments.
         weights: By name, all that its state consists of.
-        modules: Where its class may be, beside `vidpred.models`.
+        modules: Where its class may be, next to `vidpred.models`.
 
     Raises:
         CheckpointError: When its class is in none of them, or the weights are not those of the

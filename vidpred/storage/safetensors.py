@@ -30,7 +30,7 @@ def write_weights(path: Path, weights: Mapping[str, Tensor], header: Mapping[str
     Args:
         path: The file, in a folder that exists; what was there is replaced.
         weights: By name.
-        header: Plain values (JSON) that stand beside them.
+        header: Plain values (JSON) that are stored with them.
 
     Raises:
         OSError: When the file cannot be written.

@@ -34,7 +34,7 @@ class SavedPredictor:
         path: The file.
         description: Class and arguments; see `describe_predictor`.
         weights: By name.
-        batches_seen: Training batches; None when nobody knows.
+        batches_seen: Training batches; None when unknown.
         averaged: Whether the weights are an average over the training (of Lightning's
             `WeightAveraging`, whose checkpoints hold the average where weights are looked for).
         training: Where they come from, as `vidpred.tasks` says it: task, data, seed, commit,
@@ -58,7 +58,7 @@ class SavedPredictor:
         """Build it, in evaluation mode on the CPU.
 
         Args:
-            modules: Where its class may be, beside `vidpred.models`.
+            modules: Where its class may be, next to `vidpred.models`.
 
         Raises:
             CheckpointError: When its class is unknown, or is not what was written.
@@ -83,7 +83,7 @@ def load_predictor(path: str | Path, *, modules: Sequence[ModuleType] = ()) -> P
     Args:
         path: A checkpoint of `vidpred fit`, a safetensors file of `vidpred export`, the name of a
             bundled pretrained model, or that of a baseline (`vidpred.models.BASELINES`).
-        modules: Where the class of its network may be, beside `vidpred.models`.
+        modules: Where the class of its network may be, next to `vidpred.models`.
 
     Raises:
         CheckpointError: When the file is missing, damaged or not ours.
@@ -116,7 +116,7 @@ def trained_generator(path: str) -> ScalePredictor:
 
     In a configuration it takes the place of a preset: `generator: {class_path:
     vidpred.storage.trained_generator, init_args: {path: runs/l2/checkpoints/best.ckpt}}`. Resuming
-    a run (`--ckpt-path`) is another thing: it goes on with optimisers and samples as well.
+    a run (`--ckpt-path`) is another thing: it resumes optimizers and samples as well.
 
     Args:
         path: As for `load_predictor`.

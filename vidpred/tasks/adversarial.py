@@ -21,7 +21,8 @@ from vidpred.losses import (
     PredictionLoss,
     r1_penalty,
 )
-from vidpred.models import Condition, MultiScaleDiscriminator, Predictor, ScalePredictor
+from vidpred.models import ClipDiscriminator, Condition, Predictor, ScalePredictor
+from vidpred.ops import pyramid, signed_to_unit, unit_to_signed
 from vidpred.ops.checks import require_positive, require_weight
 from vidpred.tasks.builders import Builders, sgd, without_metric
 from vidpred.tasks.draws import Draw, separate_clips
@@ -44,14 +45,17 @@ class AdversarialTask(NextFrameTask):
     Args:
         generator: Predicts.
         discriminator: Scores clips at every scale; of as many scales as the generator, if that has
-            scales.
+            scales. One whose scores depend on the batch (`ClipDiscriminator.batch_dependent`) is
+            asked about true and predicted frames in turn.
         loss: The generator's losses against the true frames; None is the paper's l2.
         adversarial_loss: What the two want of each other; None is the paper's cross-entropy.
         adversarial_weight: Weight of the adversarial term in the generator's loss; at least 0. The
             paper gives 0.05 (recalled, not verified), the released script uses 0.01.
         mismatched_pairs: Also show the discriminator the past of one clip with the next frame of
             another, as fake, and count the real pairs twice; the released script's default. The
-            script draws that second real pair anew, here it is the clip that lent its next frame.
+            script draws that second real pair again, here it is the clip that lent its next frame.
+        drawn_predictions: Train on drawn futures (`Predictor.sample`) of a stochastic generator
+            instead of its point prediction, which has no latent code to learn.
         discriminator_steps: Steps of the discriminator before each of the generator, every one on
             a draw of its own; k of Goodfellow et al. 2014.
         reconstruction_batches: So many batches train the generator without the adversarial term at
@@ -63,14 +67,14 @@ class AdversarialTask(NextFrameTask):
             2017, arXiv 1610.04490); at least 0.
         instance_noise_batches: Batches over which the noise falls to nothing, evenly; None keeps
             it.
-        generator_optimizer: Builds the generator's optimiser; the default is the paper's SGD at
+        generator_optimizer: Builds the generator's optimizer; the default is the paper's SGD at
             0.02.
         discriminator_optimizer: The same for the discriminator.
         generator_lr_scheduler: Builds the scheduler of the generator's learning rate, which steps
-            whenever the optimiser does.
+            whenever the optimizer does.
         discriminator_lr_scheduler: The same for the discriminator.
         generator_accumulate_batches: Batches whose gradients the generator averages before a step.
-            The trainer's `accumulate_grad_batches` cannot know which optimiser is meant and is
+            The trainer's `accumulate_grad_batches` cannot know which optimizer is meant and is
             refused.
         discriminator_accumulate_batches: The same for the discriminator, with one step a batch.
         generator_gradient_clip: Largest norm of the generator's gradient; None clips nothing. The
@@ -86,12 +90,13 @@ class AdversarialTask(NextFrameTask):
     def __init__(
         self,
         generator: Predictor,
-        discriminator: MultiScaleDiscriminator,
+        discriminator: ClipDiscriminator,
         *,
         loss: PredictionLoss | None = None,
         adversarial_loss: AdversarialLoss | None = None,
         adversarial_weight: NonNegativeFloat = 0.05,
         mismatched_pairs: bool = False,
+        drawn_predictions: bool = False,
         discriminator_steps: PositiveInt = 1,
         reconstruction_batches: NonNegativeInt = 0,
         r1_weight: NonNegativeFloat = 0.0,
@@ -130,6 +135,11 @@ class AdversarialTask(NextFrameTask):
                 f"reconstruction_batches is {reconstruction_batches}, but every weight of the "
                 "loss is 0: nothing would be learned in them; expected a weight above 0"
             )
+        if drawn_predictions and not generator.stochastic:
+            raise SettingError(
+                f"drawn_predictions is set, and {type(generator).__name__} gives one future; "
+                "expected a stochastic generator, such as vidpred.models.DCGANGenerator"
+            )
         shared = ("num_scales", "context_frames", "output_frames")
         for name in shared if isinstance(generator, ScalePredictor) else ("context_frames",):
             ours, theirs = getattr(generator, name), getattr(discriminator, name)
@@ -144,6 +154,7 @@ class AdversarialTask(NextFrameTask):
         self.adversarial_loss = adversarial_loss or AdversarialLoss()
         self.adversarial_weight = adversarial_weight
         self.mismatched_pairs = mismatched_pairs
+        self.drawn_predictions = drawn_predictions
         self.discriminator_steps = discriminator_steps
         self.reconstruction_batches = reconstruction_batches
         self.r1_weight = r1_weight
@@ -158,19 +169,19 @@ class AdversarialTask(NextFrameTask):
         """Add none; as the first hook of all it refuses before Lightning does, in our words.
 
         Raises:
-            ValueError: When the trainer is told to accumulate or clip, which it cannot do for two
-                optimisers.
+            ValueError: When the trainer is set to accumulate or clip, which it cannot do for two
+                optimizers.
         """
         if self.trainer.accumulate_grad_batches != 1:
             raise SettingError(
                 f"trainer.accumulate_grad_batches is {self.trainer.accumulate_grad_batches}, but "
-                "two optimisers step here; set model.generator_accumulate_batches and "
+                "two optimizers step here; set model.generator_accumulate_batches and "
                 "model.discriminator_accumulate_batches instead"
             )
         if self.trainer.gradient_clip_val:
             raise SettingError(
                 f"trainer.gradient_clip_val is {self.trainer.gradient_clip_val}, but "
-                "two optimisers step here; set model.generator_gradient_clip and "
+                "two optimizers step here; set model.generator_gradient_clip and "
                 "model.discriminator_gradient_clip instead"
             )
         if self.trainer.precision == "16-mixed" and any(self._gradient_clips):
@@ -214,7 +225,7 @@ class AdversarialTask(NextFrameTask):
             self._log_training(losses, {**by_scale, **predicted.terms})
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Give the generator's optimiser, then the discriminator's, with their schedulers."""
+        """Give the generator's optimizer, then the discriminator's, with their schedulers."""
         networks = (self.generator, self.discriminator)
         configs: list[Any] = []
         for network, build, build_scheduler in zip(
@@ -286,7 +297,7 @@ class AdversarialTask(NextFrameTask):
         )
 
     def _discriminator_phase(self, draw: Draw) -> DiscriminatorObjective:
-        """Score real clips high and predictions low; the generator stands still."""
+        """Score real clips high and predictions low; the generator is frozen."""
         optimizer = self._optimizer(1)
         with self.toggled_optimizer(optimizer):
             objective = self.discriminator_objective(draw.frames, **draw.condition)
@@ -295,7 +306,7 @@ class AdversarialTask(NextFrameTask):
         return objective
 
     def _generator_phase(self, draw: Draw) -> GeneratorObjective:
-        """Be accurate and be taken for real; the discriminator stands still."""
+        """Be accurate and be taken for real; the discriminator is frozen."""
         optimizer = self._optimizer(0)
         with self.toggled_optimizer(optimizer):
             objective = self.generator_objective(draw.frames, **draw.condition)
@@ -309,6 +320,13 @@ class AdversarialTask(NextFrameTask):
             "real_score": torch.stack([score(logits) for logits in objective.real_logits]),
             "fake_score": torch.stack([score(logits) for logits in objective.fake_logits]),
         }
+
+    def _predict_scales(self, context: Tensor, condition: Condition | None = None) -> list[Tensor]:
+        if not self.drawn_predictions:
+            return super()._predict_scales(context, condition)
+        past = signed_to_unit(context)
+        (pred,) = self.generator.sample(past, self.training_horizon, condition=condition)
+        return pyramid(unit_to_signed(pred.float()), self.num_scales)
 
     def _judge(self, context: Tensor, asked: Sequence[Sequence[Tensor]]) -> list[list[Tensor]]:
         """Ask about several candidates for the same past, in one call: larger batches are faster.
@@ -324,6 +342,9 @@ class AdversarialTask(NextFrameTask):
             # The second derivative is of the real frames alone, and compiled networks have none.
             return [self.discriminator(context, candidates) for candidates in asked]
         judge = self._compiled_discriminator or self.discriminator
+        if self.discriminator.batch_dependent:
+            # Statistics of both together would give away which is which.
+            return [judge(context, candidates) for candidates in asked]
         together = [torch.cat(scale) for scale in zip(*asked, strict=True)]
         logits = judge(context.repeat(len(asked), 1, 1, 1, 1), together)
         return [list(part) for part in zip(*(k.chunk(len(asked)) for k in logits), strict=True)]

@@ -231,7 +231,7 @@ class PredictionTask(pl.LightningModule, ABC):
     def on_train_start(self) -> None:
         """Let the configuration's rates win over a checkpoint's, where no scheduler sets them.
 
-        Otherwise a run that diverged could not go on with a lower rate.
+        Otherwise a run that diverged could not resume with a lower rate.
         """
         lay_out_alike(self.trainer.optimizers)
         scheduled = [config.scheduler.optimizer for config in self.trainer.lr_scheduler_configs]
@@ -239,7 +239,7 @@ class PredictionTask(pl.LightningModule, ABC):
             if any(optimizer is other for other in scheduled):
                 continue
             for group in optimizer.param_groups:
-                # What the optimiser was built with; loading a state leaves it alone.
+                # What the optimizer was built with; loading a state leaves it alone.
                 group.update(optimizer.defaults)
 
     def _on_before_batch_transfer(self, batch: Any, dataloader_idx: int = 0) -> Any:
@@ -264,7 +264,7 @@ class PredictionTask(pl.LightningModule, ABC):
         self._finite.read()
 
     def on_validation_model_zero_grad(self) -> None:
-        """Keep gradients that manual optimisation accumulates over a validation."""
+        """Keep gradients that manual optimization accumulates over a validation."""
         if self.automatic_optimization:
             super().on_validation_model_zero_grad()
 
@@ -347,8 +347,8 @@ class PredictionTask(pl.LightningModule, ABC):
 
     def _require_finite(self, terms: Mapping[str, Tensor], optimizer: Optimizer) -> None:
         """Stop before a step that would put NaN into the weights, or skip it; see `FiniteCheck`."""
-        # Only a fused optimiser can be told on the device to leave the weights alone; of several
-        # processes, only that of this one. At 16-mixed the scaler of the gradients tells it.
+        # Only a fused optimizer can be asked on the device to leave the weights alone; of several
+        # processes, only that of this one. At 16-mixed the scaler of the gradients does it.
         late = (
             self._reads_late
             and bool(optimizer.defaults.get("fused"))

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from vidpred.batch import ClipBatch
+from vidpred.batch import TRUE_FRAMES, ClipBatch
 from vidpred.errors import SettingError
 from vidpred.models import Condition, Predictor
 from vidpred.ops import to_unit
@@ -43,7 +43,9 @@ def condition_of(predictor: Predictor, batch: ClipBatch) -> Condition | None:
     """
     if not predictor.conditions:
         return None
-    given = batch.get("condition", {})
+    given = dict(batch.get("condition", {}))
+    if TRUE_FRAMES in predictor.conditions:
+        given[TRUE_FRAMES] = to_unit(batch["frames"])
     missing = [name for name in predictor.conditions if name not in given]
     if missing:
         raise SettingError(

@@ -40,7 +40,7 @@ def separate_draws(frames: Tensor, draws: int = 2) -> list[Tensor]:
 
     Args:
         frames: Clips (B, T, C, H, W) with B a multiple of `draws`.
-        draws: Optimiser steps in an iteration, at least 1.
+        draws: Optimizer steps in an iteration, at least 1.
 
     Returns:
         `draws` tensors (B / draws, T, C, H, W) without a clip in common.

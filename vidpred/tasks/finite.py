@@ -25,7 +25,7 @@ class FiniteCheck:
 
     Attributes:
         found_inf: Scalar on the terms' device: 1.0 from the first late term on that is not finite,
-            else 0.0. By it fused optimisers skip their step and keep the weights as they were. None
+            else 0.0. By it fused optimizers skip their step and keep the weights as they were. None
             before the first late question.
     """
 

@@ -4,12 +4,12 @@ from pytorch_lightning.strategies import DDPStrategy, Strategy
 
 
 def share_gradients(strategy: Strategy, *, in_phases: bool) -> None:
-    """Set what DDP has to be told, where the user has not.
+    """Set what DDP has to know, where the user has not.
 
     Args:
         strategy: The trainer's, before it wraps the task.
         in_phases: Whether a backward pass leaves some parameters out: a discriminator's phase has
-            no gradient for the generator, and DDP would wait for it for ever.
+            no gradient for the generator, and DDP would wait for it forever.
     """
     if not isinstance(strategy, DDPStrategy):
         return

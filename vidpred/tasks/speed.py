@@ -38,7 +38,7 @@ class Speed:
         native_kernels: Let the system's C compiler build Winograd's transforms for this processor,
             once, a second or two for each size of kernel; without one they are matrix products,
             which take about twice the time. None: on the CPU.
-        fused_optimizers: One kernel for all weights, for torch's own optimisers that have it. None:
+        fused_optimizers: One kernel for all weights, for torch's own optimizers that have it. None:
             on CPU and CUDA.
         keep_freed_memory: Keep memory for the next layer instead of giving it to the system and
             having it zeroed again. It holds for the whole process, so `vidpred fit` does it, not
@@ -143,7 +143,7 @@ def prepare(network: nn.Module, speed: Decided) -> None:
 
 
 def fused(optimizer: Optimizer) -> Optimizer:
-    """Give the optimiser in its fused form, or itself where it has none or another was asked for.
+    """Give the optimizer in its fused form, or itself where it has none or another was asked for.
 
     Args:
         optimizer: Freshly built.

@@ -16,7 +16,7 @@ from vidpred.video.orientation import UPRIGHT, orientation_of
 Pixels = npt.NDArray[np.uint8]
 
 _CUTTABLE = frozenset({"yuv420p", "yuvj420p"})
-"""Formats of which FFmpeg converts each pair of rows and columns alone, without looking beside."""
+"""Formats of which FFmpeg converts each pair of rows and columns alone, without its neighbors."""
 
 _PIXELS_A_PATCH = 10_000
 """Pixels of a frame that are converted in the time in which one patch is cut out and converted
@@ -74,7 +74,7 @@ class DecodedClip:
                 orientation == UPRIGHT
                 and first.format.name in _CUTTABLE
                 and all(_is_plain(frame, first) for frame in self._frames)
-                # Odd sizes take another way through FFmpeg, which smooths over the colours.
+                # Odd sizes take another way through FFmpeg, which smooths over the colors.
                 and first.height % 2 == first.width % 2 == 0
             )
 
@@ -133,9 +133,9 @@ class DecodedClip:
     def _cut(
         self, corners: Sequence[tuple[int, int]], size: tuple[int, int], window: tuple[int, int]
     ) -> Pixels:
-        """Convert patches of frames whose colour planes have half their size.
+        """Convert patches of frames whose color planes have half their size.
 
-        Windows around all of them are stacked and converted at once. One colour sample belongs to
+        Windows around all of them are stacked and converted at once. One color sample belongs to
         two rows and two columns, so windows begin at even pixels and have even sides.
         """
         frames = cast(list[av.VideoFrame], self._frames)
@@ -168,7 +168,7 @@ class DecodedClip:
 
 
 def _is_plain(frame: av.VideoFrame | Pixels, first: av.VideoFrame) -> bool:
-    """Tell a frame that is converted like the first one, each pair of rows alone.
+    """Recognize a frame that is converted like the first one, each pair of rows alone.
 
     Of interlaced frames FFmpeg converts the two fields apart, so that rows which share a color
     sample are two rows from each other.

@@ -1,4 +1,4 @@
-"""What is known of a video's frames beside the pixels: a file of arrays next to the video.
+"""What is known of a video's frames besides the pixels: a file of arrays next to the video.
 
 `drive.avi` with `drive.avi.conditions.npz` next to it (for a folder of frames: `drive/` with
 `drive.conditions.npz`) has conditions. The file holds arrays by name, such as `actions`, whose row

@@ -147,8 +147,8 @@ def ffmpeg_errors(path: Path) -> Iterator[None]:
 def require_given(path: Path, start: int = 0, amount: int = _CHECKED) -> None:
     """Make sure that a reading failed because of the file and not because of the system.
 
-    FFmpeg takes a read that fails for the end of the file, and tells a failing disk from damage by
-    the same number; so the bytes are read again.
+    FFmpeg takes a read that fails for the end of the file, and has the same number for a failing
+    disk and for damage; so the bytes are read again.
 
     Args:
         path: The file.

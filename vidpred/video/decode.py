@@ -45,7 +45,7 @@ def read_clip(
         start: Index of the first frame, counted from 0.
         length: T, the number of frames, at least 1.
         frame_step: Distance between two of them, at least 1.
-        info: What `probe` told of this file; with it, decoding begins at the nearest key frame.
+        info: What `probe` found in this file; with it, decoding begins at the nearest key frame.
 
     Returns:
         RGB, uint8, shape (T, 3, H, W).
@@ -212,7 +212,7 @@ def _one_size(path: Path, frames: Iterable[tuple[int, av.VideoFrame]]) -> Iterat
 
 
 def _read_folder(folder: Path, start: int, length: int, frame_step: int) -> npt.NDArray[np.uint8]:
-    """Read frames of a folder of images, opening no other; grey ones become RGB."""
+    """Read frames of a folder of images, opening no other; gray ones become RGB."""
     files = find_images(folder)
     last = start + (length - 1) * frame_step
     if last >= len(files):

@@ -33,14 +33,14 @@ def write_video(
     """Write frames to an `.mp4` or `.avi` file, whole or not at all.
 
     The file appears under its name only when it is complete, so an interrupted program leaves no
-    half video behind. H.264 in the form that all players show halves the colour planes: an odd
+    half video behind. H.264 in the form that all players show halves the color planes: an odd
     height or width is first made even by repeating the last row or column, and the stored video is
     that one pixel larger.
 
     Args:
         path: Where to, in a folder that exists; `.mp4` (for browsers and W&B) or `.avi` (as
             UCF101).
-        frames: uint8, shape (T, C, H, W) with C = 3 (RGB) or 1 (grey).
+        frames: uint8, shape (T, C, H, W) with C = 3 (RGB) or 1 (gray).
         fps: Frames per second.
         codec: "h264", "mpeg4" (MPEG-4 part 2, UCF101's Xvid) or "ffv1" (lossless, `.avi` alone); by
             default h264 for `.mp4` and mpeg4 for `.avi`.
@@ -90,7 +90,7 @@ def _encode(
         stream = container.add_stream(encoder, rate=fps, options=options)
         assert isinstance(
             stream, av.VideoStream
-        )  # for mypy: the name of an encoder tells it nothing
+        )  # for mypy, which learns nothing from the name of an encoder
         stream.height, stream.width = pictures.shape[1:3]
         stream.pix_fmt = pixel_format
         stream.codec_context.thread_count = 1  # the same bytes on every machine

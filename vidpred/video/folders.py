@@ -58,10 +58,10 @@ class FolderContent:
         Images alone are frames. Next to videos or folders they are frames unless they are few, are
         named by these (thumbnails), or are photographs that share one counter with the videos.
         """
-        beside = [*self.videos, *self.folders]
-        if not beside:
+        others = [*self.videos, *self.folders]
+        if not others:
             return self.images
-        stems = {name for known in beside for name in (known, _stem(known))}
+        stems = {name for known in others for name in (known, _stem(known))}
         frames = [image for image in self.images if not _is_named_by(_stem(image), stems)]
         pattern = {_text(_stem(name)) for name in frames}
         shared = any(_text(_stem(name)) in pattern and _text(_stem(name)) for name in self.videos)
@@ -163,7 +163,7 @@ def find_images(folder: Path) -> list[Path]:
 
     Raises:
         AccessError: When the folder cannot be listed.
-        VideoError: When there is none, or their names do not tell one order.
+        VideoError: When there is none, or their names do not give one order.
     """
     try:
         content = read_folder(folder)
@@ -194,7 +194,7 @@ def in_order(files: Iterable[Path]) -> list[Path]:
         files: Images of one clip.
 
     Raises:
-        VideoError: When the names do not tell one order: two of them hold the same numbers, or
+        VideoError: When the names do not give one order: two of them hold the same numbers, or
             they differ in more than numbers (two series in one folder).
     """
     ordered = sorted(files, key=lambda file: (_natural(file.stem), file.name))
@@ -313,16 +313,16 @@ def _is_new(status: os.stat_result, seen: set[tuple[int, int]]) -> bool:
 
 
 def _note(content: FolderContent, frames: Sequence[str]) -> str | None:
-    beside = [*content.folders, *content.videos, *(set(content.images) - set(frames))]
-    told = []
-    if beside:
-        told.append(
+    others = [*content.folders, *content.videos, *(set(content.images) - set(frames))]
+    said = []
+    if others:
+        said.append(
             f"its {len(frames)} images are taken as the frames of a video, and what lies next to "
-            f"them is passed over ({_some(sorted(beside))})"
+            f"them is passed over ({_some(sorted(others))})"
         )
     if (missing := gaps(frames)) is not None:
-        told.append(missing)
-    return "; ".join(told) or None
+        said.append(missing)
+    return "; ".join(said) or None
 
 
 def _stem(name: str) -> str:
@@ -330,7 +330,7 @@ def _stem(name: str) -> str:
 
 
 def _is_named_by(stem: str, known: set[str]) -> bool:
-    """Tell a thumbnail: "v1", "v1.mp4", "v1_thumb" or "v1-poster" of v1.mp4, but not "v1_001"."""
+    """Recognize a thumbnail: v1, v1.mp4, v1_thumb or v1-poster of v1.mp4, but not v1_001."""
     return any(
         stem == name
         or (
@@ -343,7 +343,7 @@ def _is_named_by(stem: str, known: set[str]) -> bool:
 
 
 def _text(stem: str) -> tuple[str | int, ...]:
-    """Give what a name holds beside its numbers; nothing for a mere number."""
+    """Give what a name holds besides its numbers; nothing for a mere number."""
     text = tuple(_natural(stem)[::2])
     return text if any(text) else ()
 

@@ -29,11 +29,11 @@ UCF101, whose frames are among the smallest."""
 
 
 _LEAVE_OUT_B_FRAMES = frozenset({"h264", "mpeg4", "mpeg1video", "mpeg2video"})
-"""Decoders that leave out, when told to, exactly the non-reference frames. HEVC's
+"""Decoders that leave out, when asked to, exactly the non-reference frames. HEVC's
 does not: what no picture of the same layer leans on may carry one of a layer above."""
 
 
-_NEIGHBOURS = 4
+_NEIGHBORS = 4
 """Frames before a wanted one that are not left out: FFmpeg's MPEG-4 decoder gives no B-frame when
 it left out another one between the same two references, of which there are seldom more."""
 
@@ -58,7 +58,7 @@ def find_frames(
     Args:
         path: The file.
         wanted: Ascending indices, at least one.
-        info: What `probe` told of this file; with it, stretches in which nothing is wanted are
+        info: What `probe` found in this file; with it, stretches in which nothing is wanted are
             jumped over where a key frame allows it.
 
     Raises:
@@ -154,7 +154,7 @@ def _by_stamps(
     asked = {
         stamps[index - key - ahead]
         for index in wanted
-        for ahead in range(min(_NEIGHBOURS, index - key) + 1)
+        for ahead in range(min(_NEIGHBORS, index - key) + 1)
     }
     index, done, damaged = key, 0, False
     for packet in packets:

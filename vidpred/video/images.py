@@ -23,7 +23,7 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_PNG_BIT_DEPTH = 24  # byte of the file at which the header chunk, always the first, tells it
+_PNG_BIT_DEPTH = 24  # byte of the file at which the header chunk, always the first, holds it
 
 # What Pillow's parsers raise for files that are cut, damaged or no image.
 # fmt: off
@@ -120,7 +120,7 @@ def _require_plain(file: Path, image: Image.Image, deep: bool) -> None:
         kind = "16 bits a channel" if deep else f"mode {image.mode}"
         raise VideoError(
             file,
-            f"{kind}; expected 8-bit grey or RGB. For more depth write the clip as .npy, "
+            f"{kind}; expected 8-bit gray or RGB. For more depth write the clip as .npy, "
             "floats in [0, 1]",
         )
     if getattr(image, "n_frames", 1) > 1:

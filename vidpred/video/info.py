@@ -87,7 +87,7 @@ class VideoInfo:
         """Rebuild what `to_plain` gave.
 
         Args:
-            path: The file that it was told of.
+            path: The file that it is about.
             plain: As `to_plain` gave it.
 
         Raises:

@@ -63,7 +63,7 @@ def _look_into_mpeg4(facts: PacketFacts, packet: "av.Packet[av.VideoStream]") ->
     """Find two pictures in one packet (packed B-frames), or one that is not coded.
 
     FFmpeg hands the second picture of a packet to the decoder when the next packet comes, which
-    waits in turn when it is coded, until one that is not coded gives way. So each packet stands for
+    waits in turn when it is coded, until one that is not coded gives way. So each packet represents
     one picture again.
     """
     data = bytes(packet)
@@ -135,7 +135,7 @@ def look_into(codec: str) -> LookInto | None:
 
 
 def stores_display_times(container: InputContainer, stream: av.VideoStream) -> bool:
-    """Tell whether every frame's time stamp can be the time at which it is shown."""
+    """Say whether every frame's time stamp can be the time at which it is shown."""
     name, context = container.format.name, stream.codec_context
     counting = name in _STORE_NO_PTS and (context.name in _REORDERING or context.has_b_frames)
     return not counting and name not in _STAMP_SOME

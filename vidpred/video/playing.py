@@ -32,7 +32,7 @@ from vidpred.video.probe import probe
 logger = logging.getLogger(__name__)
 
 UNSPECIFIED = 2
-"""FFmpeg's number for a colour space, primaries or transfer that is not specified."""
+"""FFmpeg's number for a color space, primaries or transfer that is not specified."""
 
 
 _ROUNDING = Fraction(1, 1000)  # s
@@ -99,8 +99,8 @@ def play(
             standard input.
         start: Seconds; frames from a key frame near this on are given, mostly the last one before
             it, or all when none can be found by its time.
-        fps: Of what does not tell it, such as a folder of frames.
-        raw: How pixels from the standard input are to be read; None when the stream tells it.
+        fps: Of what has none, such as a folder of frames.
+        raw: How pixels from the standard input are to be read; None when the stream says it.
 
     Raises:
         VideoError: When it is missing, empty, no video, or of a changing frame size.
@@ -121,7 +121,7 @@ def play(
 
 
 def last_moment(path: Path) -> Fraction | None:
-    """Tell about when a file ends, in seconds, as its header claims; None when it does not.
+    """Estimate when a file ends, in seconds, as its header claims; None when it does not.
 
     Raises:
         VideoError: When it is missing, empty or no video.
@@ -134,7 +134,7 @@ def last_moment(path: Path) -> Fraction | None:
 
 
 def time_of_frame(path: Path, index: int) -> Fraction | None:
-    """Tell when a frame of a file is shown, in seconds after the beginning.
+    """Say when a frame of a file is shown, in seconds after the beginning.
 
     Args:
         path: The file.

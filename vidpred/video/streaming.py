@@ -26,7 +26,7 @@ take more memory than a prediction of 4K frames."""
 
 _VP9 = {"crf": "24", "b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"}
 
-# FFmpeg numbers colour spaces in streams (AVCOL_SPC) otherwise than in its converter (SWS_CS).
+# FFmpeg numbers color spaces in streams (AVCOL_SPC) otherwise than in its converter (SWS_CS).
 _CONVERTERS = {
     1: Colorspace.ITU709,
     4: Colorspace.FCC,
@@ -53,7 +53,7 @@ class VideoSink(Protocol):
 def streaming(path: Path, look: Look) -> Iterator[VideoSink]:
     """Write a video frame by frame; it appears under its name at the end, whole or not at all.
 
-    MP4 holds H.264 and WebM VP9, in the look's rate, colours and aspect. Colour planes have half
+    MP4 holds H.264 and WebM VP9, in the look's rate, colors and aspect. Color planes have half
     the size, but not in MP4 of an odd size, which only full planes can keep. A GIF has at most 50
     frames per second. MP4 alone keeps pixels that are not square; WebM and GIF are made as wide as
     they are shown.
@@ -146,7 +146,7 @@ class _GifSink:
         wide = graph.add("scale", f"{shown.width}:{shown.height}")
         split = graph.add("split")
         palette = graph.add("palettegen", "stats_mode=single:reserve_transparent=0")
-        # Ordered dithering: noise that stands still, and compresses.
+        # Ordered dithering: noise that is still, and compresses.
         use = graph.add("paletteuse", "new=1:dither=bayer:bayer_scale=4")
         sink = graph.add("buffersink")
         source.link_to(wide)
@@ -191,7 +191,7 @@ def _add_stream(
     if look.height * look.width >= _LARGE:
         options = options | _FEW_FRAMES.get(encoder, {})
     stream = container.add_stream(encoder, rate=look.fps, options=options)
-    assert isinstance(stream, av.VideoStream)  # for mypy: the name of an encoder tells it nothing
+    assert isinstance(stream, av.VideoStream)  # for mypy: any name of an encoder is a str
     stream.width, stream.height = look.width, look.height
     return stream
 

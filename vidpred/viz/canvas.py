@@ -99,13 +99,13 @@ def paste(canvas: Image.Image, frame: Tensor, left: int, top: int) -> None:
 
 
 def outline(
-    canvas: Image.Image, left: int, top: int, frame: Tensor, colour: tuple[int, int, int], by: int
+    canvas: Image.Image, left: int, top: int, frame: Tensor, color: tuple[int, int, int], by: int
 ) -> None:
     """Draw a border of `by` pixels around the place of a frame, outside it."""
     height, width = frame.shape[-2:]
     ImageDraw.Draw(canvas).rectangle(
         (left - by, top - by, left + width - 1 + by, top + height - 1 + by),
-        outline=colour,
+        outline=color,
         width=by,
     )
 

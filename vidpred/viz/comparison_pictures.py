@@ -35,7 +35,7 @@ def comparison_strip(context: Tensor | None, target: Tensor, preds: Mapping[str,
     """Show the truth and below it what each method predicts.
 
     The first row is the truth (context, then targets), each further row a method. Columns carry
-    frame numbers around t, the last known frame; what is predicted has a coloured border.
+    frame numbers around t, the last known frame; what is predicted has a colored border.
 
     Args:
         context: Past frames, shape (T, C, H, W) in [0, 1], T at least 1, C 1 or 3; None when they
@@ -71,7 +71,7 @@ def comparison_strip(context: Tensor | None, target: Tensor, preds: Mapping[str,
     draw.text((labels - _MARGIN, tops[0] + height / 2), "truth", INK, large, "rm")
     for left, frame in zip(lefts, torch.cat((past, future)), strict=True):
         paste(canvas, frame, left, tops[0])
-    # Names of methods stand next to their frames, under the context.
+    # Names of methods are next to their frames, under the context.
     for (name, frames), top in zip(shown.items(), tops[1:], strict=True):
         draw.text((start - _NOW, top + height / 2), names[name], PREDICTED, large, "rm")
         for left, frame in zip(lefts[len(past) :], frames, strict=True):
@@ -83,8 +83,8 @@ def comparison_strip(context: Tensor | None, target: Tensor, preds: Mapping[str,
 def comparison_video(context: Tensor | None, target: Tensor, preds: Mapping[str, Tensor]) -> Tensor:
     """Play the truth and what each method predicts next to each other.
 
-    While the past plays, all panels show what is known; from the first predicted frame on, coloured
-    borders and labels tell that predictions run. Panels stand in rows, about as wide as a screen.
+    While the past plays, all panels show what is known; from the first predicted frame on, colored
+    borders and labels show that predictions run. Panels are in rows, about as wide as a screen.
 
     Args:
         context: Past frames, shape (T, C, H, W) in [0, 1], T at least 1, C 1 or 3; None when they
@@ -115,7 +115,7 @@ def _prepared(
 ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
     if not preds:
         raise ValueError("preds is empty; expected the predicted frames of at least one method")
-    # Without a past the first target stands in, to be checked and left out again.
+    # Without a past the first target takes its place, to be checked and left out again.
     past = target[:1] if context is None else context
     clips = {name: prepared_clip(past, target, pred) for name, pred in preds.items()}
     first = next(iter(clips.values()))
@@ -146,8 +146,8 @@ def _video_frame(panels: Sequence[tuple[str, Tensor]], *, offset: int) -> Tensor
         if marked:
             outline(canvas, left, top, panel, PREDICTED, by=_BORDER)
         text = _fitting(name, small, width)
-        colour = PREDICTED if marked else INK
-        draw.text((left + width / 2, top - label / 2), text, colour, small, "mm")
+        color = PREDICTED if marked else INK
+        draw.text((left + width / 2, top - label / 2), text, color, small, "mm")
     draw.text(
         (canvas.width / 2, header / 2 + 2),  # on top: players lay controls over the bottom
         f"{moment(offset)}  {'predicted' if future else 'known'}",

@@ -40,7 +40,7 @@ def future_strip(context: Tensor, pred: Tensor) -> Tensor:
 
 
 def future_video(context: Tensor, pred: Tensor) -> Tensor:
-    """Play known and predicted frames; a coloured border and the label mark the prediction.
+    """Play known and predicted frames; a colored border and the label mark the prediction.
 
     Args:
         context: As for `future_strip`.
@@ -80,9 +80,9 @@ def _row(known: Tensor, future: Tensor, first: int | None = None) -> Tensor:
     for k, (left, frame) in enumerate(zip(lefts, frames, strict=True)):
         paste(canvas, frame, left, header)
         predicted = k >= len(known)
-        colour = PREDICTED if predicted else PALE_INK
+        color = PREDICTED if predicted else PALE_INK
         label = f"{moment(first + k)} {'predicted' if predicted else 'known'}"
-        draw.text((left + width / 2, header / 2), label, colour, font(size), "mm")
+        draw.text((left + width / 2, header / 2), label, color, font(size), "mm")
         if predicted:
             outline(canvas, left, header, frame, PREDICTED, by=_BORDER)
     return to_tensor(canvas)

@@ -27,7 +27,7 @@ def side_by_side(context: Tensor, target: Tensor, pred: Tensor) -> Tensor:
     """Play truth, prediction and their difference next to each other.
 
     While the past plays, all show what is known and the difference is black; from the first
-    predicted frame on, a coloured border and the label tell that the prediction runs.
+    predicted frame on, a colored border and the label show that the prediction runs.
 
     Args:
         context: Past frames, shape (T, C, H, W) in [0, 1], T at least 1, C 1 or 3.
@@ -88,8 +88,8 @@ def _frame(panels: tuple[Tensor, Tensor, Tensor], *, offset: int) -> Tensor:
         paste(canvas, panel, left, header)
         if marked:
             outline(canvas, left, header, panel, PREDICTED, by=_BORDER)
-        colour = PREDICTED if marked else INK
-        draw.text((left + width / 2, header / 2), names[k], colour, small, "mm")
+        color = PREDICTED if marked else INK
+        draw.text((left + width / 2, header / 2), names[k], color, small, "mm")
     draw.text(
         (canvas.width / 2, header + height + footer / 2 + 1),
         f"{moment(offset)}  {'predicted' if future else 'known'}",

@@ -62,7 +62,7 @@ def strip(context: Tensor, target: Tensor, pred: Tensor) -> Tensor:
         offset = k - past + 1
         place = (left + width / 2, header / 2)
         draw.text(place, moment(offset), PREDICTED if offset > 0 else PALE_INK, small, "mm")
-    # The names of the lower rows stand next to their frames, under the context.
+    # The names of the lower rows are next to their frames, under the context.
     for row, (name, top) in enumerate(zip(names, tops, strict=True)):
         right = labels - _MARGIN if row == 0 else future - _NOW
         draw.text((right, top + height / 2), name, PREDICTED if row == 1 else INK, large, "rm")

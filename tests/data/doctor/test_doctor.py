@@ -164,7 +164,7 @@ def test_what_was_decoded_is_not_decoded_again(root: Path) -> None:
         (lambda path: path.unlink(), "there is no such list"),
         (lambda path: path.write_bytes(b""), "is empty"),
         (lambda path: path.write_bytes(b"\xff\xfe\x00"), "is not UTF-8 text"),
-        (lambda path: path.write_text(path.read_text() * 2), "stand there more than once"),
+        (lambda path: path.write_text(path.read_text() * 2), "are there more than once"),
         (
             lambda path: path.write_text("\n".join(path.read_text().split("\n")[1:])),
             "are in none of its two lists",

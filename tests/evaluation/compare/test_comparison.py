@@ -156,7 +156,7 @@ def test_only_common_clips_rank_and_the_reader_is_told() -> None:
     said = " ".join(comparison["warnings"])
     assert "different clips (one 2, two 2); the 1 common ones rank" in said
     assert "The lists of clips differ" in said
-    assert "One video cannot tell how sure a mean is" in said
+    assert "One video cannot show how sure a mean is" in said
 
 
 def test_order_of_files_and_clips_does_not_reach_the_last_digit() -> None:

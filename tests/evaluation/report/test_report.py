@@ -152,7 +152,7 @@ def test_pictures_keep_to_their_room(home: Path, monkeypatch: pytest.MonkeyPatch
     assert any(card["pictures"]["video"] for card in some)
 
 
-def test_models_have_colours_and_baselines_greys() -> None:
+def test_models_have_colors_and_baselines_greys() -> None:
     looks = appearances(compared(synthetic_results(num_videos=3)))
     models = {look["color"] for look in looks.values() if look["kind"] == "model"}
     greys = {look["color"] for look in looks.values() if look["kind"] == "baseline"}

@@ -329,7 +329,7 @@ def test_a_result_that_was_edited_is_refused(toy_root: Path, tmp_path: Path) -> 
     assert read_result(edited(whole, path)) == whole
     for told, changes in {
         "the summary does not belong": {"rows": [*better, *rows[1:]]},
-        "a clip stands twice": {"rows": [*rows, rows[0]]},
+        "a clip is there twice": {"rows": [*rows, rows[0]]},
         "the number or the digest of its clips": {"rows": rows[1:]},
         "has 1 frames, the protocol 2": {"rows": [*shorter, *rows[1:]]},
         "the protocol's digest": {"protocol": protocol},

@@ -316,7 +316,7 @@ def test_masks_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         folder.read_mask("a", 3, (5, 4))
     with pytest.raises(PredictionError, match=r"clip 'dark': .*largest value of the mask is 1;"):
         folder.read_mask("dark", 2, (5, 4))
-    with pytest.raises(PredictionError, match=r"clip 'red': .*has colours; expected grey"):
+    with pytest.raises(PredictionError, match=r"clip 'red': .*has colors; expected gray"):
         folder.read_mask("red", 2, (5, 4))
     with pytest.raises(PredictionError, match=r"clip 'float': .*float32; expected a mask: bool"):
         folder.read_mask("float", 2, (5, 4))

@@ -41,9 +41,9 @@ def test_layouts_of_arrays(
 @pytest.mark.parametrize(
     ("shape", "said"),
     [
-        ((8, 10, 3), r"one frame \(H, W, C\), or 8 grey frames that are 3 pixels wide"),
+        ((8, 10, 3), r"one frame \(H, W, C\), or 8 gray frames that are 3 pixels wide"),
         ((5, 3, 8, 3), r"3 x 8 pixels .* as \(T, H, W, C\), and 8 x 3 as \(T, C, H, W\)"),
-        ((5, 1, 8, 3), "too small to tell, write them as PNG"),
+        ((5, 1, 8, 3), "too small to be recognized, write them as PNG"),
         ((5, 8, 10, 4), r"shape \(5, 8, 10, 4\); expected \(T, H, W, C\) or"),
         ((1, 5, 8, 10, 3), "one clip a file"),
         ((8, 10), r"shape \(8, 10\); expected"),

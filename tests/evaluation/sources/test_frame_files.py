@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from clip_reading import COLOUR, GREY, ramp, read, refused
+from clip_reading import COLOR, GREY, ramp, read, refused
 from PIL import Image
 from torch import Tensor
 
@@ -60,12 +60,12 @@ def test_names_without_one_order_are_refused(clip: Path, names: list[str], said:
         ("L", GREY[..., None]),
         ("1", (GREY[..., None] > 127) * np.uint8(255)),
         ("LA", GREY[..., None]),
-        ("RGB", COLOUR),
-        ("RGBA", COLOUR),
+        ("RGB", COLOR),
+        ("RGBA", COLOR),
     ],
 )
 def test_each_mode_gives_its_pixels(clip: Path, mode: str, expected: np.ndarray) -> None:
-    source = Image.fromarray(COLOUR if mode.startswith("RGB") else GREY)
+    source = Image.fromarray(COLOR if mode.startswith("RGB") else GREY)
     image = source.convert(mode, dither=Image.Dither.NONE)
     if mode.endswith("A"):
         image.putalpha(Image.fromarray(255 - GREY))  # dropped, never blended
@@ -76,13 +76,13 @@ def test_each_mode_gives_its_pixels(clip: Path, mode: str, expected: np.ndarray)
 @pytest.mark.parametrize("transparent", [None, 3, bytes(range(80))])
 def test_palettes_are_resolved(clip: Path, transparent: int | bytes | None) -> None:
     image = Image.fromarray(GREY).convert("P")
-    colours = np.random.default_rng(0).integers(0, 256, (256, 3), dtype=np.uint8)
-    image.putpalette(colours.tobytes())
+    colors = np.random.default_rng(0).integers(0, 256, (256, 3), dtype=np.uint8)
+    image.putpalette(colors.tobytes())
     if transparent is None:
         image.save(clip / "1.png")
     else:
         image.save(clip / "1.png", transparency=transparent)
-    expected = colours[np.asarray(image)]
+    expected = colors[np.asarray(image)]
     assert np.array_equal(read(clip)[0].permute(1, 2, 0).numpy(), expected)
 
 
@@ -98,28 +98,28 @@ def png_chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def deep_png(colour_type: int, channels: int) -> bytes:
+def deep_png(color_type: int, channels: int) -> bytes:
     """A PNG of 16 bits a channel, by hand: Pillow writes no such RGB, and reads it as 8 bits."""
-    header = struct.pack(">IIBBBBB", 10, 8, 16, colour_type, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", 10, 8, 16, color_type, 0, 0, 0)
     rows = (b"\0" + bytes(10 * channels * 2)) * 8
     chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks)
 
 
-@pytest.mark.parametrize(("colour_type", "channels"), [(0, 1), (2, 3), (6, 4)])
-def test_sixteen_bits_are_refused(clip: Path, colour_type: int, channels: int) -> None:
-    (clip / "1.png").write_bytes(deep_png(colour_type, channels))
+@pytest.mark.parametrize(("color_type", "channels"), [(0, 1), (2, 3), (6, 4)])
+def test_sixteen_bits_are_refused(clip: Path, color_type: int, channels: int) -> None:
+    (clip / "1.png").write_bytes(deep_png(color_type, channels))
     Image.open(clip / "1.png").load()  # a whole image
     refused(clip, r"1\.png: 16 bits a channel; expected 8-bit .*\.npy")
 
 
 def test_other_modes_and_formats_are_refused(clip: Path) -> None:
-    Image.fromarray(COLOUR).convert("CMYK").save(clip / "1.jpg")
-    refused(clip, r"1\.jpg: mode CMYK; expected 8-bit grey or RGB")
+    Image.fromarray(COLOR).convert("CMYK").save(clip / "1.jpg")
+    refused(clip, r"1\.jpg: mode CMYK; expected 8-bit gray or RGB")
     (clip / "1.jpg").unlink()
-    Image.fromarray(COLOUR).save(clip / "1.png", "TIFF")
+    Image.fromarray(COLOR).save(clip / "1.png", "TIFF")
     refused(clip, r"1\.png: cannot be read \(neither PNG nor JPEG inside\)")
-    pictures = [Image.fromarray(COLOUR), Image.fromarray(255 - COLOUR)]
+    pictures = [Image.fromarray(COLOR), Image.fromarray(255 - COLOR)]
     pictures[0].save(clip / "1.png", save_all=True, append_images=pictures[1:])
     refused(clip, r"1\.png: an animation; expected one frame a file")
 
@@ -198,8 +198,8 @@ def test_frames_of_two_forms_are_refused(clip: Path, shape: tuple[int, ...], sai
 @pytest.mark.parametrize("colored", [0, 1, 2])
 def test_gray_frames_among_colored_ones_become_rgb(clip: Path, colored: int) -> None:
     for index in range(3):
-        Image.fromarray(COLOUR if index == colored else GREY).save(clip / f"{index}.png")
-    expected = [COLOUR if index == colored else GREY[..., None].repeat(3, 2) for index in range(3)]
+        Image.fromarray(COLOR if index == colored else GREY).save(clip / f"{index}.png")
+    expected = [COLOR if index == colored else GREY[..., None].repeat(3, 2) for index in range(3)]
     assert np.array_equal(read(clip).permute(0, 2, 3, 1).numpy(), np.stack(expected))
 
 

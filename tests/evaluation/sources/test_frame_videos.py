@@ -38,7 +38,7 @@ def test_every_container_is_read(clip: Path, name: str, codec: str, pixels: str)
         container.mux(stream.encode(None))
     back = ClipFolder(clip.parent).read_pred("the clip", 5)
     assert back.shape == (5, 3, 32, 48)
-    # gif has 256 colours; other orders of rows, columns or channels are 60 off.
+    # gif has 256 colors; other orders of rows, columns or channels are 60 off.
     assert (back * 255 - frames).abs().mean() < 25
 
 

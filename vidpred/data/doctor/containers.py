@@ -20,7 +20,7 @@ def missing_bytes(path: Path) -> int:
         head = file.read(12)
         if len(head) == 12 and head[:4] == b"RIFF":
             promised = int.from_bytes(head[4:8], "little")
-            # Beyond 1 GiB an AVI goes on in further RIFF parts: only the first one is looked at.
+            # Beyond 1 GiB an AVI continues in further RIFF parts: only the first one is looked at.
             return 0 if promised in _UNKNOWN_RIFF_SIZES else max(0, promised + 8 - size)
         if len(head) < 12 or head[4:8] != b"ftyp":
             return 0

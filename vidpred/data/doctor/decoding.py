@@ -54,7 +54,7 @@ def decode(
     """Decode the first frames of every video, and some or all videos whole.
 
     What was decoded before and has not changed since is not decoded again, so a long examination
-    that was broken off goes on where it was.
+    that was broken off resumes where it was.
 
     Args:
         index: Of the videos.
@@ -122,7 +122,7 @@ def _given(found: Mapping[str, T | AccessError], result: Decoded) -> dict[str, T
 
 
 def decoding_findings(decoded: Decoded, infos: Mapping[str, VideoInfo]) -> list[Finding]:
-    """Tell what `decode` found."""
+    """Report what `decode` found."""
     findings = []
     if decoded.damaged:
         findings.append(

@@ -45,7 +45,7 @@ _FETCH = "Fetch the lists again (`vidpred data prepare ucf101`)."
 
 
 def is_ucf101(classes: Iterable[str]) -> bool:
-    """Tell UCF101, whole or in part, from another set in its layout, by the names of classes."""
+    """Distinguish UCF101, whole or in part, from others in its layout by the names of classes."""
     names = {name.lower() for name in classes}
     return len(names & OFFICIAL_CLASSES) * 2 > len(names)
 
@@ -83,7 +83,7 @@ def read_lists(list_dir: Path) -> tuple[dict[str, list[str]], list[str]]:
         elif not good:
             faults.append(f"{name}: is empty")
         if twice := [row for row, count in Counter(good).items() if count > 1]:
-            faults.append(f"{name}: {len(twice)} rows stand there more than once, as {twice[0]}")
+            faults.append(f"{name}: {len(twice)} rows are there more than once, as {twice[0]}")
         lists[name] = good
     return lists, faults
 

@@ -19,7 +19,7 @@ class Member:
     """One entry of an archive.
 
     Attributes:
-        name: As it stands in the archive.
+        name: As it is in the archive.
         size: Bytes when unpacked, as the archive says.
         kind: What it is; `other` is a link, a device or the like.
         crc: CRC-32 of its bytes; None for what is no file, and where the reader checks it itself.

@@ -50,8 +50,8 @@ def download(
 ) -> Path:
     """Fetch a file, resuming where an earlier attempt broke off.
 
-    What has arrived is in `<name>.part` beside `path`, and what the site said about that version of
-    the file (ETag or date) in `<name>.part.json`: only the same version is gone on with, any other
+    What has arrived is in `<name>.part` next to `path`, and what the site said about that version
+    of the file (ETag or date) in `<name>.part.json`: only the same version is resumed, any other
     starts over. Proxies and certificates follow the usual variables of the environment
     (`HTTPS_PROXY`, `REQUESTS_CA_BUNDLE`). Certificates are always checked.
 
@@ -128,11 +128,11 @@ class _Transfer:
                         raise DataError(
                             f"{self.remote.address}: {broken}, {fruitless} times in a row; "
                             f"{there:,} bytes are kept in {self.part}. Run the same command again "
-                            "to go on from there, or name another copy of the file"
+                            "to resume from there, or name another copy of the file"
                         ) from broken
                     pause = broken.wait or backoff * 2 ** max(fruitless - 1, 0)
                     pause = min(pause, LONGEST_PAUSE)
-                    notice(f"{broken}; {there:,} bytes are there, going on in {pause:.0f} s")
+                    notice(f"{broken}; {there:,} bytes are there, resuming in {pause:.0f} s")
                     time.sleep(pause)
 
     def finish(self) -> None:
@@ -222,7 +222,7 @@ class _Transfer:
         return len(chunk)
 
     def _ask_for_more(self, session: requests.Session) -> None:
-        """Go on behind the announced end: some sites announce less than they have."""
+        """Continue behind the announced end: some sites announce less than they have."""
         if self._version() is None:
             return
         answer = self._ask(session)

@@ -109,7 +109,7 @@ def prepare_ucf101(
     """Fetch and unpack what is missing of UCF101.
 
     The folders `UCF-101` and `ucfTrainTestlist` appear when they are complete; one that is there is
-    left as it is. After an interruption, of any kind, the same call goes on where it was. Inside
+    left as it is. After an interruption, of any kind, the same call resumes where it was. Inside
     their archives, videos and lists are found by their names, in whatever folders they are.
 
     Args:

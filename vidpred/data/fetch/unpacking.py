@@ -59,8 +59,8 @@ def unpack(
 ) -> Unpacked:
     """Unpack what is wanted of an archive into a folder that appears when all of it is there.
 
-    Files go to a hidden folder beside `target`; after an interruption those that are there are
-    kept. A reader that fails is followed by the next one, which goes on with what is missing.
+    Files go to a hidden folder next to `target`; after an interruption those that are there are
+    kept. A reader that fails is followed by the next one, which continues with what is missing.
 
     Args:
         archive: The file.
@@ -78,7 +78,7 @@ def unpack(
             wanted, or cannot be written; when `target` exists or no reader can read it.
     """
     if target.exists():
-        raise DataError(f"{target}: is there already; move it away to unpack {archive.name} anew")
+        raise DataError(f"{target}: is there already; move it away to unpack {archive.name} again")
     problems = []
     for reader in readers:
         try:
@@ -170,7 +170,7 @@ def _plan(
 
 
 def _require_single(archive: Path, seen: dict[str, str], path: str, name: str) -> None:
-    # Some disks do not tell Archery from archery, nor two ways to write an accented letter.
+    # Some disks do not distinguish Archery from archery, nor two ways to write an accented letter.
     key = unicodedata.normalize("NFC", path).casefold()
     if key in seen:
         raise DataError(

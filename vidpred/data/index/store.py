@@ -46,7 +46,7 @@ _inherited: list[sqlite3.Connection] = []
 class IndexStore:
     """Tables of an index, for any thread and for any process that forks or unpickles it.
 
-    A damaged file is left where it is, beside an empty one whose name ends in `.damaged`, and the
+    A damaged file is left where it is, next to an empty one whose name ends in `.damaged`, and the
     next number is used: nothing is renamed or removed under a process that has it open. When no
     file can be used at all, the tables live in memory. Each of both is said in one warning.
 
@@ -74,7 +74,7 @@ class IndexStore:
         """
 
         def transaction(connection: sqlite3.Connection) -> None:
-            # At once the right to write: two readers that both want to write would wait for ever.
+            # At once the right to write: two readers that both want to write would wait forever.
             connection.execute("BEGIN IMMEDIATE")
             try:
                 for statement, rows in statements:
@@ -112,7 +112,7 @@ class IndexStore:
         return {"path": self.path}
 
     def __setstate__(self, state: dict[str, Path | None]) -> None:
-        self.__init__(state["path"])  # type: ignore[misc]  # a new process opens it anew
+        self.__init__(state["path"])  # type: ignore[misc]  # a new process opens it again
 
     @property
     def file(self) -> Path:

@@ -179,5 +179,5 @@ def _gaps(results: Mapping[str, Result], points: list[ClipPoint], table: Measure
     if table["videos"] == 0:
         sentences.append("No clip counts for the measure that ranks, so nothing is ranked.")
     elif table["videos"] == 1:
-        sentences.append("One video cannot tell how sure a mean is: there are no intervals.")
+        sentences.append("One video cannot show how sure a mean is: there are no intervals.")
     return sentences

@@ -37,7 +37,7 @@ class Appearance(TypedDict):
 
 
 def appearances(comparison: Comparison) -> dict[str, Appearance]:
-    """Give each method a look: models an accent, baselines a dashed grey.
+    """Give each method a look: models an accent, baselines a dashed gray.
 
     Returns:
         By method, in the order of the ranking.

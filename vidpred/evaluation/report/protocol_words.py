@@ -25,7 +25,7 @@ def protocol_in_words(comparison: Comparison) -> list[tuple[str, str]]:
     """Name each part of the protocol and say what it asks.
 
     Returns:
-        (term, description) pairs; parts that this version does not know are shown as they stand.
+        (term, description) pairs; parts that this version does not know are shown as they are.
     """
     protocol = comparison["protocol"]
     words = {

@@ -17,7 +17,7 @@ from vidpred.evaluation.compare.wording import (
 )
 from vidpred.evaluation.report.appearance import Appearance, appearances
 
-_PAD = 4.0  # of 100, beside the outermost whiskers
+_PAD = 4.0  # of 100, next to the outermost whiskers
 
 
 class Whisker(TypedDict):

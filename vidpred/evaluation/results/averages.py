@@ -21,7 +21,7 @@ def summarize(
         horizon: Frames of a prediction.
 
     Returns:
-        By measure key, those beside the protocol included.
+        By measure key, those besides the protocol's included.
     """
     ordered = sorted(rows, key=lambda row: row["clip"])
     measured = dict.fromkeys(key for row in ordered for key in row["values"])

@@ -17,7 +17,7 @@ def read_results(arguments: Iterable[str | Path]) -> dict[str, Result]:
             (`*.json`) are taken; other JSON in a folder, such as a comparison, is left alone.
 
     Returns:
-        By path, as given. What is given twice stands once: a file, and a method with the same
+        By path, as given. What is given twice is taken once: a file, and a method with the same
         scores, as the baselines of two evaluations of the same clips are.
 
     Raises:
@@ -46,7 +46,7 @@ def _named(argument: str) -> tuple[str | None, Path]:
 
 
 def _same(one: Result, other: Result) -> bool:
-    """Tell equal scores, whichever files they were read from."""
+    """Recognize equal scores, whichever files they were read from."""
     alike = all(one[key] == other[key] for key in ("method", "protocol_digest", "mask"))
     scores = [{row["clip"]: row["values"] for row in result["rows"]} for result in (one, other)]
     return alike and scores[0] == scores[1]
@@ -63,7 +63,7 @@ def _results_in(folder: Path) -> list[Path]:
 
 
 def _may_be_result(path: Path) -> bool:
-    """Tell other JSON from results; what cannot be read is for `read_result` to refuse."""
+    """Distinguish other JSON from results; what cannot be read is for `read_result` to refuse."""
     if path.name.startswith("."):
         return False
     try:

@@ -18,7 +18,7 @@ from vidpred.evaluation.results.result import FORMAT, ClipRow, Result
 def read_result(path: str | Path) -> Result:
     """Read a result file.
 
-    Its digests and averages are computed anew from what it holds: a file that was edited, or cut
+    Its digests and averages are recomputed from what it holds: a file that was edited, or cut
     and mended, is refused. (Somebody who means to deceive can write a consistent one.)
 
     Raises:
@@ -50,7 +50,7 @@ def read_result(path: str | Path) -> Result:
 
 
 def of_another_list(path: Path, protocol: NamedProtocol, source: ClipSource) -> bool:
-    """Tell a result of this protocol for another list of clips, beside which ours can be ranked.
+    """Say whether a result is of this protocol for another list, next to which ours can be ranked.
 
     Args:
         path: Where a result may be.
@@ -84,7 +84,7 @@ def _problem(content: Mapping[str, Any]) -> str | None:
     names = [row["clip"] for row in content["rows"]]
     counts = content["clips"]
     if len(set(names)) < len(names):
-        return "a clip stands twice"
+        return "a clip is there twice"
     if counts["clips_scored"] != len(names) or counts["scored_digest"] != digest_of_names(names):
         return "the number or the digest of its clips does not belong to its rows"
     for entry in ("videos_scored", "videos_listed", "clips_listed"):

@@ -31,7 +31,7 @@ class ClipRow(TypedDict):
     Attributes:
         clip: Name, unique within the clip list.
         video: The video that it was cut from; intervals resample these.
-        start: Index of its first frame; None when nobody knows.
+        start: Index of its first frame; None when unknown.
         fingerprint: Of the files that were read, by size and time; other files are scored again.
         motion: By predicted frame, root mean square difference between the two true frames before
             it, in percent of full scale; None where they are not known.
@@ -122,7 +122,7 @@ class Result(TypedDict):
         mask: Where the masks came from: {"source": "computed", "given" or "none", "description":
             ...}.
         provenance: Versions, seed, device, commit, date.
-        extras: What was measured beside the protocol, with the networks' digests: "lpips" (its
+        extras: What was measured besides the protocol's, with the networks' digests: "lpips" (its
             values are among the rows' as "lpips.<backbone>.whole") and "fvd" (its value here, with
             clips, clip_frames and include_context).
         summary: By measure key.

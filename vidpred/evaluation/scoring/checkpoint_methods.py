@@ -31,7 +31,7 @@ def checkpoint_methods(
             these; the name otherwise is that of the run's folder or of the weights.
         device: Where predictors run.
         taken: Names that others have.
-        modules: Where classes of networks may be, beside `vidpred.models`.
+        modules: Where classes of networks may be, next to `vidpred.models`.
 
     Raises:
         CheckpointError: When a file cannot be loaded, or a name is no name or taken.

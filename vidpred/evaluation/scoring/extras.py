@@ -27,7 +27,7 @@ class Features(TypedDict):
 
 @dataclass(frozen=True)
 class Extras:
-    """What is measured beside a protocol.
+    """What is measured in addition to a protocol.
 
     Attributes:
         lpips: Network of LPIPS; None to leave it out.

@@ -20,7 +20,7 @@ class FutureScores:
         values: What counts, by the protocol's reduction.
         reduced: Mean, best and worst of the futures; None without `samples` in the protocol.
         first: The first future of each clip, shape (B, T, C, H, W).
-        shown: The future that stands for each clip in pictures: the first one, or the one that the
+        shown: The future that represents each clip in pictures: the first one, or the one that the
             reduction chooses.
         count: K, futures that were scored.
     """

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vidpred.batch import TRUE_FRAMES
 from vidpred.errors import PredictionError
 from vidpred.evaluation.clips import EvaluationClip
 from vidpred.evaluation.fingerprints import fingerprint_of
@@ -106,7 +107,7 @@ class ScoredMethod(ABC):
             )
 
     def fingerprint(self, clip: str) -> str:
-        """Tell what is read of a clip from what it was before; nothing is read by default."""
+        """Identify what is read of a clip and its state; nothing is read by default."""
         return ""
 
     def kernels(self) -> str | None:
@@ -236,8 +237,8 @@ class PredictorMethod(ScoredMethod):
         names = self.predictor.conditions
         if not names:
             return {}
-        for clip in clips:
-            given = clip.condition or {}
+        known = [self._conditions_of(clip) for clip in clips]
+        for clip, given in zip(clips, known, strict=True):
             missing = [name for name in names if name not in given]
             if missing:
                 raise PredictionError(
@@ -245,10 +246,14 @@ class PredictorMethod(ScoredMethod):
                     f"clip has {', '.join(given) or 'none'}; expected arrays with an entry for "
                     "each frame next to the video (VIDEO.conditions.npz)"
                 )
-        stacked = {
-            name: torch.stack([(clip.condition or {})[name] for clip in clips]) for name in names
-        }
+        stacked = {name: torch.stack([given[name] for given in known]) for name in names}
         return {"condition": {name: c[:, first:end].to(self.device) for name, c in stacked.items()}}
+
+    def _conditions_of(self, clip: EvaluationClip) -> dict[str, Tensor]:
+        given = dict(clip.condition or {})
+        if TRUE_FRAMES in self.predictor.conditions and clip.context is not None:
+            given[TRUE_FRAMES] = torch.cat((clip.context, clip.target))
+        return given
 
     def kernels(self) -> str | None:
         """See `ScoredMethod.kernels`."""
@@ -277,7 +282,7 @@ class FilesMethod(ScoredMethod):
         return torch.stack([self._read(clip, cut.horizon) for clip in clips])
 
     def fingerprint(self, clip: str) -> str:
-        """Tell the predicted files of a clip from what they were before."""
+        """Identify the predicted files of a clip and their state."""
         return fingerprint_of([self.folder.entry(clip)])
 
     def _read(self, clip: EvaluationClip, horizon: int) -> Tensor:

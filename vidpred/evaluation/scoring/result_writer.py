@@ -26,7 +26,7 @@ class ResultWriter:
     """Collects the scores of one method in a file, a line a clip, and makes a result of them.
 
     `<folder>/<method>.partial.jsonl` grows while clips are scored; `finish` writes
-    `<folder>/<method>.json`. A writer for the same method, protocol and clip list goes on where
+    `<folder>/<method>.json`. A writer for the same method, protocol and clip list resumes where
     another was interrupted; clips whose files have changed since are scored again. First `check`,
     then `open`, so that of several writers all can refuse before one leaves anything.
 
@@ -35,10 +35,10 @@ class ResultWriter:
         method: What is scored.
         protocol: How.
         source: The clip list.
-        provenance: Versions, seed, device and so on; a measurement goes on with the same versions
+        provenance: Versions, seed, device and so on; a measurement resumes with the same versions
             on the same device only.
-        extras: What is measured beside the protocol.
-        fingerprint: Tells the files of a clip from what they were before.
+        extras: What is measured in addition to the protocol.
+        fingerprint: Identifies the files of a clip and their state.
         kernels: Gives by which kernels predictions were computed, once they are.
 
     Attributes:
@@ -91,7 +91,7 @@ class ResultWriter:
             return
 
     def clear(self) -> None:
-        """Throw away what stands under this name."""
+        """Throw away what is there under this name."""
         self.path.unlink(missing_ok=True)
         self._partial.unlink(missing_ok=True)
 
@@ -174,7 +174,7 @@ class ResultWriter:
             )
         if rows:
             write_json(self.path, result)
-        if not self.failed:  # else the next run goes on from there
+        if not self.failed:  # else the next run resumes from there
             self._partial.unlink()
         return result
 

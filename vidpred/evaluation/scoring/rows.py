@@ -34,7 +34,7 @@ def score_clips(
         fingerprint: Of a clip's files.
 
     Returns:
-        Rows; features of the video network; and the future that stands for each clip in pictures,
+        Rows; features of the video network; and the future that represents each clip in pictures,
         shape (B, horizon, C, H, W) in [0, 1].
 
     Raises:

@@ -31,7 +31,7 @@ DECIDING_PACKAGES = (
     *("torch", "torchvision", "torchmetrics", "kornia", "av", "numpy"),
     "opencv-python-headless",
 )
-"""Whose versions stand beside every result."""
+"""Whose versions are recorded with every result."""
 
 
 def evaluate(
@@ -48,7 +48,7 @@ def evaluate(
 ) -> list[Result]:
     """Score methods on every clip, reading each clip once.
 
-    What is scored is on the disk at once: an interrupted evaluation goes on where it stopped, and
+    What is scored is on the disk at once: an interrupted evaluation resumes where it stopped, and
     methods that are done are not scored again. A clip that cannot be read or predicted is noted in
     the result and does not stop the others.
 
@@ -60,7 +60,7 @@ def evaluate(
         device: Where metrics are computed.
         workers: Threads that read clips ahead.
         overwrite: Replace results of other measurements.
-        extras: What to measure beside the protocol, on the same device.
+        extras: What to measure in addition to the protocol, on the same device.
         progress: Called with the number of clips done and of all that are on the disk.
 
     Returns:
@@ -147,8 +147,8 @@ def _evaluate(
 
 
 def _fingerprint(source: ClipSource, method: ScoredMethod, clip: str) -> str:
-    told = f"{source.fingerprint(clip)} {method.fingerprint(clip)}"
-    return hashlib.sha256(told.encode()).hexdigest()
+    known = f"{source.fingerprint(clip)} {method.fingerprint(clip)}"
+    return hashlib.sha256(known.encode()).hexdigest()
 
 
 def _score(

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 _SHOWN = 3  # names in a message
 
 _KINDS = "PNG or JPEG frames, one .npy, or one video (" + " ".join(sorted(VIDEO_SUFFIXES)) + ")"
-# What people put beside their results. Anything else that we cannot read is refused: it may be a
+# What people put next to their results. Anything else that we cannot read is refused: it may be a
 # clip, and leaving it out would be silent.
 _NOTES = frozenset({"", ".txt", ".md", ".json", ".csv", ".tsv", ".yaml", ".yml", ".log", ".xml"})
 
@@ -75,7 +75,7 @@ def find_frames(folder: Path) -> Path | list[Path]:
 
     Raises:
         PredictionError: When nothing is, or more than one thing could be.
-        VideoError: When the names of images do not tell one order.
+        VideoError: When the names of images do not give one order.
     """
     images, others, folders = [], [], []
     for path in _visible(folder):

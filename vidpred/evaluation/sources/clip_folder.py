@@ -27,7 +27,7 @@ from vidpred.ops import to_unit
 from vidpred.ops.checks import require_positive
 
 _MOVING = 128  # of 255, the least value of a moving pixel in a mask
-_COLOURED = 32  # of 255, between channels: more than coding leaves in the video of a grey mask
+_COLORED = 32  # of 255, between channels: more than coding leaves in the video of a gray mask
 
 
 class ClipFolder:
@@ -66,7 +66,7 @@ class ClipFolder:
             clip: One of `clips`.
 
         Returns:
-            Shape (T, C, H, W), C = 3 (RGB) or 1 (grey): uint8, or float32 in [0, 1] when the clip
+            Shape (T, C, H, W), C = 3 (RGB) or 1 (gray): uint8, or float32 in [0, 1] when the clip
             is an array of floats.
 
         Raises:
@@ -137,7 +137,7 @@ class ClipFolder:
             an array is true (uint8 arrays of 0 and 1 are taken for truth values).
 
         Raises:
-            PredictionError: As `read`, and for another number or size of frames, colours, arrays of
+            PredictionError: As `read`, and for another number or size of frames, colors, arrays of
                 other types, and masks that are neither black nor reach 128.
         """
         expected = _horizon_alone(horizon)
@@ -233,9 +233,9 @@ def _one_channel(path: Path, mask: Tensor, size: tuple[int, int]) -> Tensor:
             f"{path}: the largest value of the mask is {largest}; expected 0 for still and 255 "
             f"for moving pixels (moving from {_MOVING})"
         )
-    if (mask.amax(dim=1) - mask.amin(dim=1)).max() > _COLOURED:
+    if (mask.amax(dim=1) - mask.amin(dim=1)).max() > _COLORED:
         raise PredictionError(
-            f"{path}: the mask has colours; expected grey, 0 for still and 255 for moving pixels"
+            f"{path}: the mask has colors; expected gray, 0 for still and 255 for moving pixels"
         )
     return mask.float().mean(dim=1, keepdim=True) >= _MOVING
 

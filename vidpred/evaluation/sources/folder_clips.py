@@ -21,7 +21,7 @@ class FolderClips(ClipSource):
 
     A target holds the true future alone, or the true past before it. With the past, masks are
     computed and baselines can be scored. Names such as "v_YoYo_g01_c01+00008" (as
-    `vidpred data clips` writes them) tell video and start; any other name is a video of its own.
+    `vidpred data clips` writes them) give video and start; any other name is a video of its own.
 
     Args:
         protocol: Says how many frames, of what size, and which pixels move.
@@ -56,7 +56,7 @@ class FolderClips(ClipSource):
             yield Unit((name,), partial(self._read, name))
 
     def fingerprint(self, clip: str) -> str:
-        """Tell target and mask of a clip from what they were before."""
+        """Identify target and mask of a clip and their state."""
         folders = [self.target] if self.masks is None else [self.target, self.masks]
         return fingerprint_of(folder.entry(clip) for folder in folders)
 
@@ -107,5 +107,5 @@ class FolderClips(ClipSource):
 
 
 def _video_of(name: str) -> tuple[str, int | None]:
-    told = _START.match(name)
-    return (told["video"], int(told["start"])) if told else (name, None)
+    found = _START.match(name)
+    return (found["video"], int(found["start"])) if found else (name, None)

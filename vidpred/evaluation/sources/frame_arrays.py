@@ -18,7 +18,7 @@ ARRAY_SUFFIXES = frozenset({".npy"})
 RANGE_TOLERANCE = 1e-3
 """How far outside the stated range a value may lie, as a part of the range: rounding."""
 
-_LAYOUTS = "(T, H, W, C) or (T, C, H, W) with C 1 or 3, or grey (T, H, W)"
+_LAYOUTS = "(T, H, W, C) or (T, C, H, W) with C 1 or 3, or gray (T, H, W)"
 
 # What NumPy raises for files that are cut, damaged, no array or full of objects; the last four come
 # from the parsers that it borrows for the header.
@@ -81,7 +81,7 @@ def _frames_first(path: Path, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if array.ndim == 3:
         if shape[-1] in (1, 3):
             raise PredictionError(
-                f"{path}: shape {shape} is one frame (H, W, C), or {shape[0]} grey frames that are "
+                f"{path}: shape {shape} is one frame (H, W, C), or {shape[0]} gray frames that are "
                 f"{shape[-1]} pixels wide; expected {_LAYOUTS}, write all its dimensions"
             )
         return array[:, None]
@@ -91,7 +91,7 @@ def _frames_first(path: Path, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
             raise PredictionError(
                 f"{path}: shape {shape} is {shape[1]} x {shape[2]} pixels (rows x columns) as "
                 f"(T, H, W, C), and {shape[2]} x {shape[3]} as (T, C, H, W); "
-                "such frames are too small to tell, write them as PNG"
+                "such frames are too small to be recognized, write them as PNG"
             )
         if last:
             return array.transpose(0, 3, 1, 2)

@@ -45,7 +45,7 @@ def read_images(files: Sequence[Path], expected: Expected | None = None) -> Tens
         expected: How many they may be; anything when None.
 
     Returns:
-        uint8, shape (T, C, H, W); C is 3 (RGB), or 1 when the images are grey.
+        uint8, shape (T, C, H, W); C is 3 (RGB), or 1 when the images are gray.
 
     Raises:
         PredictionError: For another number of frames.
@@ -59,8 +59,8 @@ def read_images(files: Sequence[Path], expected: Expected | None = None) -> Tens
 def size_in_words(shape: Sequence[int]) -> str:
     """Describe frames of shape (..., C, H, W)."""
     channels, height, width = shape[-3:]
-    colour = {1: "grey", 3: "RGB"}.get(channels, f"{channels} channels")
-    return f"{width} x {height} pixels, {colour}"
+    color = {1: "gray", 3: "RGB"}.get(channels, f"{channels} channels")
+    return f"{width} x {height} pixels, {color}"
 
 
 def read_video(path: Path, expected: Expected | None = None) -> Tensor:
@@ -97,12 +97,12 @@ def read_video(path: Path, expected: Expected | None = None) -> Tensor:
 def write_clip(folder: str | Path, frames: Tensor) -> None:
     """Write a clip as `0001.png`, `0002.png` ... in a folder of its own, whole or not at all.
 
-    The frames are written to a hidden folder beside it, which nothing here takes for a clip, and
+    The frames are written to a hidden folder next to it, which nothing here takes for a clip, and
     that then gets its name: an interrupted program leaves no half clip behind.
 
     Args:
         folder: The clip's folder, which must not be there yet; those above it are made.
-        frames: uint8, shape (T, C, H, W) with C = 3 (RGB) or 1 (grey), T at least 1.
+        frames: uint8, shape (T, C, H, W) with C = 3 (RGB) or 1 (gray), T at least 1.
 
     Raises:
         TypeError: When the frames are not uint8.

@@ -65,7 +65,7 @@ class VideoClips(ClipSource):
             yield Unit(names, partial(self._read, video))
 
     def fingerprint(self, clip: str) -> str:
-        """Tell a video and its conditions from what they were before."""
+        """Identify a video and its conditions, and their state."""
         path = self._paths.get(clip)
         return "" if path is None else fingerprint_of([path, conditions_path(path)])
 
@@ -139,7 +139,7 @@ def clip_name(video_id: str, start: int) -> str:
 
 
 def bring_to_format(frames: Tensor, wanted: FrameFormat) -> Tensor:
-    """Bring frames to a protocol's size and colours.
+    """Bring frames to a protocol's size and colors.
 
     Args:
         frames: RGB or gray, shape (T, C, H, W), float in [0, 1].

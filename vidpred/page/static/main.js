@@ -134,7 +134,7 @@ async function cancel() {
 // News from the server -----------------------------------------------------------------------------
 const explained = new Set(); // keys of what has failed, of which the reader knows
 
-// `fresh` tells what a page that was loaded again held before.
+// `fresh` says what a page that was loaded again held before.
 function news({ clips, predictions }, fresh) {
   $("#offline").hidden = true;
   const before = new Map(state.clips.map((one) => [one.key, one.state]));

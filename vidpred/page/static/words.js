@@ -27,7 +27,7 @@ export function about(value) {
 export function verdict(prediction, future, measure) {
   const own = prediction.futures[future]?.[measure] ?? [];
   const copied = prediction.copy_last[measure] ?? [];
-  if (!own.length) return prediction.truth ? "Predicting" : `${plural(prediction.horizon, "frame")} that nobody has seen`;
+  if (!own.length) return prediction.truth ? "Predicting" : `${plural(prediction.horizon, "frame")} beyond the end`;
   const name = prediction.samples > 1 ? `Future ${future + 1} of ${prediction.model}` : prediction.model;
   const over = `over ${plural(own.length, "frame")}`;
   if (prediction.model === "copy_last") return `copy_last repeats the last frame: ${shown(mean(own), measure)} ${over}`;
