@@ -2,8 +2,8 @@
 
 Source: van den Oord et al. 2016, "Pixel Recurrent Neural Networks" (arXiv 1601.06759), with the
 past frames as in their "Video Pixel Networks" (arXiv 1610.00527), small: one categorical
-distribution over 256 gray levels for each pixel. Training is one pass; a frame takes a pass for
-each of its pixels, so frames have to be small. In the folder that holds this file:
+distribution over 256 gray levels for each pixel. Training is one pass; a frame is drawn pixel by
+pixel, with the features of the pixels before it kept. In the folder that holds this file:
 
     vidpred data toy toy16 --height 16 --width 16
     vidpred fit -c pixelcnn.yaml --data.root toy16 --run-dir runs/pixelcnn
@@ -31,8 +31,6 @@ class MaskedConv2d(nn.Conv2d):
     """A convolution that sees the rows above and the pixels to the left.
 
     Args:
-        inputs: Channels.
-        outputs: Channels.
         kernel_size: Odd.
         center: Whether it sees the pixel itself too; the first layer must not.
     """
@@ -49,6 +47,12 @@ class MaskedConv2d(nn.Conv2d):
         """Convolve with the visible part of the kernel."""
         return F.conv2d(features, self.weight * self.mask, self.bias, padding=self.padding)
 
+    def at(self, padded: Tensor, row: int, column: int) -> Tensor:
+        """Convolve at one pixel, (B, outputs), of features with their padding."""
+        rows, columns = (slice(start, start + self.kernel_size[0]) for start in (row, column))
+        weight = (self.weight * self.mask).flatten(1)
+        return F.linear(padded[..., rows, columns].flatten(1), weight, self.bias)
+
 
 class PixelCNN(Predictor):
     """Gives a distribution of gray levels for every pixel of the next frame.
@@ -62,11 +66,7 @@ class PixelCNN(Predictor):
     stochastic = True
 
     def __init__(
-        self,
-        width: PositiveInt = 32,
-        layers: PositiveInt = 4,
-        *,
-        context_frames: PositiveInt = 4,
+        self, width: PositiveInt = 32, layers: PositiveInt = 4, *, context_frames: PositiveInt = 4
     ) -> None:
         super().__init__(context_frames=context_frames, channels=1)
         self.width, self.num_layers = int(width), int(layers)
@@ -100,21 +100,26 @@ class PixelCNN(Predictor):
             context = torch.cat([context[:, 1:], frame], dim=1)
         return torch.stack(found, dim=1)
 
+    @torch.no_grad()
     def paint(self, context: Tensor, choose: Callable[[Tensor], Tensor]) -> Tensor:
-        """Fill a frame (B, 1, 1, H, W) pixel by pixel.
+        """Fill a frame (B, 1, 1, H, W) pixel by pixel; `logits` of one pixel, features kept.
 
         Args:
             context: Past frames.
             choose: Gives levels (B, 1) from probabilities (B, 256).
         """
         past = self.past(context.flatten(1, 2))
-        frame = torch.zeros_like(context[:, -1])
-        for row in range(frame.shape[2]):
-            for column in range(frame.shape[3]):
-                seen = self.logits(past[:, :, : row + 1], frame[:, :, : row + 1])
-                levels = choose(seen[:, :, row, column].softmax(dim=1))
-                frame[:, :, row, column] = levels / (LEVELS - 1)
-        return frame[:, None]
+        frame = F.pad(torch.zeros_like(context[:, -1]), (2, 2, 2, 2))
+        kept = [F.pad(torch.zeros_like(past), (1, 1, 1, 1)) for _ in self.layers]
+        for row in range(past.shape[2]):
+            for column in range(past.shape[3]):
+                features = past[:, :, row, column] + self.first.at(frame, row, column)
+                for seen, layer in zip(kept, self.layers, strict=True):
+                    seen[:, :, row + 1, column + 1] = F.silu(features)
+                    features = features + layer.at(seen, row, column)
+                logits = self.last(F.silu(features)[..., None, None]).flatten(1).float()
+                frame[:, :, row + 2, column + 2] = choose(logits.softmax(dim=1)) / (LEVELS - 1)
+        return frame[:, None, :, 2:-2, 2:-2]
 
     def step(self, context: Tensor, *, condition: Condition | None = None) -> Tensor:
         """Predict by the expected level of each pixel; see `Predictor.step`."""
@@ -138,8 +143,5 @@ class PixelCNN(Predictor):
 
     def config(self) -> dict[str, Any]:
         """Give the constructor's arguments."""
-        return {
-            "width": self.width,
-            "layers": self.num_layers,
-            "context_frames": self.context_frames,
-        }
+        known = {"context_frames": self.context_frames}
+        return {"width": self.width, "layers": self.num_layers, **known}

@@ -43,16 +43,39 @@ def parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def take_weights(ours: nn.Module, theirs: nn.Module, renamed: Callable[[str], str]) -> None:
-    """Load the authors' state by a map from their names to ours; every name has to be used."""
-    state: dict[str, Tensor] = {renamed(k): v for k, v in theirs.state_dict().items()}
-    ours.load_state_dict(state)
+def give_weights(theirs: nn.Module, ours: nn.Module, renamed: Callable[[str], str]) -> None:
+    """Load our state into the authors' module, by a map from their names to ours; all are used."""
+    state = ours.state_dict()
+    taken = {name: renamed(name) for name in theirs.state_dict()}
+    assert set(taken.values()) == set(state)
+    theirs.load_state_dict(
+        {
+            name: state[taken[name]].reshape(value.shape)
+            for name, value in theirs.state_dict().items()
+        }
+    )
 
 
-def randomize(network: nn.Module) -> None:
-    """Give every weight and statistic a value that no mistake of a name leaves unseen."""
-    generator = torch.Generator().manual_seed(1)
-    for tensor in [*network.parameters(), *network.buffers()]:
-        if tensor.is_floating_point():
-            noise = torch.randn(tensor.shape, generator=generator).to(tensor)
-            tensor.data.add_(0.02 * noise.abs())
+def fill(network: nn.Module) -> None:
+    """Give every weight and statistic a value by a rule, so that results can be written down."""
+    for k, (name, value) in enumerate(sorted(network.state_dict().items())):
+        if not value.is_floating_point():
+            continue
+        wave = torch.cos(0.7 * torch.arange(value.numel(), dtype=torch.float64) + k)
+        if value.ndim > 1:
+            wave = wave * (2 * value.shape[0] / value.numel()) ** 0.5
+        else:
+            wave = 0.2 * wave + float(name.endswith(("weight", "running_var")))
+        value.copy_(wave.view(value.shape))
+
+
+def pattern(*shape: int) -> Tensor:
+    """Give frames by a rule, in [0, 1]."""
+    wave = torch.cos(0.37 * torch.arange(torch.Size(shape).numel(), dtype=torch.float64))
+    return (0.5 + 0.5 * wave).float().view(shape)
+
+
+def probe(frames: Tensor) -> list[float]:
+    """Give five values, from the first to the last."""
+    values: list[float] = frames.flatten()[torch.linspace(0, frames.numel() - 1, 5).long()].tolist()
+    return values

@@ -48,3 +48,14 @@ def toy_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_moving_shapes(
         root, num_groups=3, clips_per_group=1, num_frames=8, height=48, width=64
     )
+
+
+@pytest.fixture(scope="session")
+def long_toy_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Moving shapes that are long enough for every protocol."""
+    from vidpred.data.moving_shapes import write_moving_shapes
+
+    root = tmp_path_factory.mktemp("toy") / "long"
+    return write_moving_shapes(
+        root, num_groups=3, clips_per_group=1, num_frames=28, height=48, width=64
+    )

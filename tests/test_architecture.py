@@ -49,10 +49,23 @@ ALLOWED = {
     "page": FOUNDATION | {"metrics", "models", "ops", "prediction", "storage", "video", "viz"},
     "evaluation": FOUNDATION
     | {"data", "flow", "kernels", "metrics", "models", "ops", "storage", "video", "viz"},
+    "benchmark": FOUNDATION
+    | {"evaluation", "kernels", "metrics", "models", "ops", "runs", "storage"},
     "export": FOUNDATION | {"evaluation", "models", "ops", "storage"},
     "cli": FOUNDATION
-    | {"callbacks", "data", "diagnostics", "evaluation", "export", "kernels", "loggers", "metrics"}
-    | {"models", "ops", "page", "prediction", "runs", "storage", "tasks", "video"},
+    | {"benchmark", "callbacks", "data", "diagnostics", "evaluation", "export", "kernels"}
+    | {
+        "loggers",
+        "metrics",
+        "models",
+        "ops",
+        "page",
+        "prediction",
+        "runs",
+        "storage",
+        "tasks",
+        "video",
+    },
 }
 IN_EVALUATION: dict[str, set[str]] = {
     "sources": set(),
@@ -77,10 +90,12 @@ SAME_IDEA = {
     "multiscale": "the networks, the loss over their scales, and the task that trains them",
     "likelihood": "the contract of a predictor, the metric, and the task that maximizes it",
     "variational": "the contract of a predictor, and the task that trains it",
+    "recurrent": "the contract of a predictor, and the task that trains it",
     "progress": "what a user sees of it, in a command and in a training",
     "curves": "the training curves, as they are drawn and as they are written",
     "disk": "what is on a disk: files that the system gives, videos that a data set has",
     "pictures": "pictures that are made of clips",
+    "winograd": "the convolution, and its alias of 0.1",
 }
 """File names in several packages, and the one thing that each means."""
 

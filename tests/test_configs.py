@@ -8,8 +8,10 @@ import torch
 import yaml
 
 import vidpred
+from vidpred.benchmark import available_benchmarks, load_benchmark
+from vidpred.benchmark.trainings import fit_command, trainings
+from vidpred.cli.benchmark import check_configuration
 from vidpred.cli.main import _parser, main
-from vidpred.data.moving_shapes import write_moving_shapes
 from vidpred.evaluation import available_protocols, read_result
 from vidpred.models import FlowRefiner
 from vidpred.resources import packaged_configurations
@@ -46,7 +48,7 @@ WHOLE_FRAMES = {
 REFINERS = ("flow_refiner", "flow_refiner_finetuned")
 """Experiments of the two stages of the bundled model."""
 
-NETWORKS = ("convlstm", "simvp", "simvp_v2", "tau")
+NETWORKS = ("convlstm", "dvf", "dyan", "phydnet", "predrnn", "simvp", "simvp_v2", "tau")
 """Experiments of networks of other papers; each trains its `cpu` preset."""
 
 
@@ -181,18 +183,29 @@ def test_adam_serves_rows_without_a_discriminator_too(tmp_path: Path, toy_root: 
     assert configuration.count("class_path: torch.optim.Adam") == 1
 
 
-def test_the_sweep_is_the_ablation() -> None:
-    sweep = yaml.safe_load((ROOT / "sweep" / "ablation.yaml").read_text())
-    parameters = sweep["parameters"]
-    assert tuple(parameters["rows"]["values"]) == ROWS
+def test_the_sweep_is_that_of_the_benchmark(tmp_path: Path) -> None:
+    made = tmp_path / "sweep.yaml"
+    options = ("--output=runs/ablation", f"--sweep={made}")
+    assert main(["benchmark", "mathieu2016", *options]) == 0
+    packaged = ROOT / "sweep" / "ablation.yaml"
+    assert packaged.read_text() == made.read_text()
+    sweep = yaml.safe_load(packaged.read_text())
+    values = sweep["parameters"]["trainings"]["values"]
+    assert values == [f"{row}-seed{seed}" for seed in (1, 2, 3) for row in ROWS]
     # What an agent makes of it: ${program}, then each parameter of one cell as --name=value.
     assert sweep["command"][0] == "${program}"
     assert sweep["command"][-1] == "${args}"
-    own = list(sweep["command"][1:-1])
-    for row in parameters["rows"]["values"]:
-        arguments = ["--root=data/ucf101", f"--rows={row}", "--seeds=3"]
-        parsed = _parser().parse_args([*own, *arguments])
-        assert (parsed.rows, parsed.seeds, parsed.train_only) == ([row], [3], True)
+    parsed = _parser().parse_args([*sweep["command"][1:-1], "--trainings=adv-seed3"])
+    assert (parsed.trainings, parsed.train_only) == (["adv-seed3"], True)
+
+
+@pytest.mark.parametrize("name", available_benchmarks())
+def test_rows_of_benchmarks_are_configurations_that_fit_takes(name: str) -> None:
+    """Every key of every row: a parse each, without the data and without a training."""
+    benchmark = load_benchmark(name)
+    rows = {training.row.name: training for training in trainings(benchmark)}
+    for training in rows.values():
+        check_configuration(fit_command(benchmark, training, Path("runs/none")))
 
 
 @pytest.mark.slow
@@ -226,7 +239,7 @@ def test_data_files_train(name: str, tmp_path: Path, toy_root: Path) -> None:
     require_results(tmp_path / "run")
 
 
-@pytest.mark.parametrize("name", ["kth", "moving_mnist"])
+@pytest.mark.parametrize("name", ["kth", "moving_mnist", "eight_directions"])
 def test_data_files_of_other_sets_build(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """What they give is tested in tests/data, on files that the tests make."""
     arguments = ["fit", "-c", "experiment/l2.yaml", f"--data=data/{name}.yaml"]
@@ -252,15 +265,6 @@ def test_the_8_to_8_networks_train(tmp_path: Path, real_data: Path) -> None:
     require_results(tmp_path / "run")
 
 
-@pytest.fixture(scope="session")
-def long_toy_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Moving shapes that are long enough for every protocol."""
-    root = tmp_path_factory.mktemp("toy") / "long"
-    return write_moving_shapes(
-        root, num_groups=3, clips_per_group=1, num_frames=28, height=48, width=64
-    )
-
-
 OF_OTHER_SETS = {"kth", "moving-mnist", "moving-mnist-canonical"}
 """Protocols whose clips no toy set holds: tests/data builds and reads them."""
 
@@ -284,7 +288,8 @@ def test_no_file_is_forgotten() -> None:
     covered |= {f"experiment/{name}.yaml" for name in NETWORKS}
     covered |= {"trainer/default.yaml", "trainer/scoring.yaml"}  # read before every other file
     covered |= {f"protocol/{name}.yaml" for name in available_protocols()}
-    covered |= {"data/kth.yaml", "data/moving_mnist.yaml"}
+    covered |= {"data/kth.yaml", "data/moving_mnist.yaml", "data/eight_directions.yaml"}
+    covered |= {f"benchmark/{name}.yaml" for name in available_benchmarks()}
     for part in ("generator", "discriminator"):
         covered |= {f"model/{part}/{path.name}" for path in (ROOT / "model" / part).glob("*.yaml")}
     assert {path.relative_to(ROOT).as_posix() for path in ROOT.glob("**/*.yaml")} == covered

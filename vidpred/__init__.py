@@ -1,4 +1,4 @@
-"""Next-frame video prediction: train, evaluate and use multi-scale adversarial predictors."""
+"""Next-frame video prediction: train, score, compare and use any predictor."""
 
 from typing import TYPE_CHECKING
 

@@ -4,6 +4,7 @@ Wrong values and shapes of arguments stay `ValueError`, wrong types `TypeError`.
 for the world outside the program: files, videos, checkpoints, runs.
 """
 
+import difflib
 import errno
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,6 +21,21 @@ def is_system_error(error: OSError) -> bool:
     Libraries raise `OSError` without a number for files that they cannot read: those are damage.
     """
     return error.errno is not None and error.errno not in _ABOUT_A_NAME
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Name the nearest known name, as the end of a sentence; empty when none is near.
+
+    Args:
+        name: What came.
+        known: What exists.
+
+    Example:
+        >>> did_you_mean("bugdet", ["budget", "seeds"])
+        ' (did you mean budget?)'
+    """
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" (did you mean {near[0]}?)" if near else ""
 
 
 class VidpredError(Exception):
@@ -63,6 +79,10 @@ class AccessError(VideoError):
 
 class CheckpointError(VidpredError):
     """A checkpoint that cannot be loaded, or that belongs to another architecture."""
+
+
+class BenchmarkError(VidpredError):
+    """A benchmark that cannot be run: its file, its rows or its trainings."""
 
 
 class ProtocolError(VidpredError):

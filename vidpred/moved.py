@@ -12,6 +12,9 @@ _STORAGE = (
 MOVED = {
     "vidpred.models": {name: f"vidpred.storage.{name}" for name in _STORAGE},
     "vidpred.ops": {"winograd_conv2d": "vidpred.kernels.winograd_conv2d"},
+    "vidpred.ops.winograd": {
+        name: f"vidpred.kernels.{name}" for name in ("has_native_kernels", "winograd_conv2d")
+    },
 }
 """By package: where the names are that are no longer in it."""
 

@@ -8,18 +8,37 @@ from pathlib import Path
 import pytest
 from test_runs import ENVIRONMENT
 
-from vidpred.cli.ablate import Training, fit_command
+from vidpred.benchmark import load_benchmark
+from vidpred.benchmark.trainings import fit_command, trainings
+from vidpred.cli.ablate import ROWS, as_benchmark
 from vidpred.cli.main import _parser, main
 from vidpred.data.moving_shapes import write_moving_shapes
 from vidpred.storage.checkpoint import read_checkpoint
 
 
+def words_of(*options: str) -> dict[str, list[str]]:
+    """Command lines of the trainings by name."""
+    arguments = _parser().parse_args(["ablate", "--root=data", *options])
+    benchmark = as_benchmark(arguments)
+    return {
+        each.name: fit_command(benchmark, each, arguments.output, arguments.fit_options)
+        for each in trainings(benchmark)
+    }
+
+
+def test_its_rows_are_those_of_the_benchmark() -> None:
+    benchmark = load_benchmark("mathieu2016")
+    assert tuple(row.name for row in benchmark.experiments) == ROWS
+    defaults = as_benchmark(_parser().parse_args(["ablate", "--root=data/ucf101"]))
+    assert defaults == benchmark
+
+
 def test_every_row_gets_as_many_clips_for_a_generator_step() -> None:
-    arguments = _parser().parse_args(
-        ["ablate", "--root=data", "--batches=100", "--validations=4", "--", "--trainer.devices=2"]
+    words_by_name = words_of(
+        "--batches=100", "--validations=4", "--seeds=7", "--", "--trainer.devices=2"
     )
     for row, size in (("l2", 8), ("adv_gdl", 16)):
-        words = fit_command(arguments, Training(row, 7))
+        words = words_by_name[f"{row}-seed7"]
         assert f"--data.batch_size={size}" in words
         assert f"--data.samples_per_epoch={25 * size}" in words
         assert {"--trainer.max_epochs=4", "--seed_everything=7", "--resume=auto"} <= set(words)
@@ -39,8 +58,7 @@ def test_width_and_optimizer_are_files_that_are_there(
 ) -> None:
     from vidpred.resources import packaged_configurations
 
-    arguments = _parser().parse_args(["ablate", "--root=data", "--width=paper", "--optimizer=adam"])
-    words = fit_command(arguments, Training(options["row"], 1))
+    words = words_of("--width=paper", "--optimizer=adam")[f"{options['row']}-seed1"]
     given = [words[k + 1] for k, word in enumerate(words) if word == "-c"]
     assert given == [f"experiment/{options['row']}.yaml", *files]
     assert all((packaged_configurations() / name).is_file() for name in given)
@@ -64,6 +82,7 @@ def test_the_rows_are_trained_once_scored_together_and_put_into_a_table(tmp_path
     ]
     first = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=False)
     assert first.returncode == 0, first.stderr
+    assert "vidpred ablate is deprecated" in first.stderr
     runs = tmp_path / "ablation" / "runs"
     for cell in ("l2-seed1", "l2-seed2", "adv-seed1", "adv-seed2"):
         last = runs / cell / "checkpoints" / "last.ckpt"

@@ -1,6 +1,7 @@
 """The networks of `examples/`: trained, scored and used as their docstrings say, somewhere else."""
 
 import ast
+import importlib
 import shutil
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 import vidpred
 from vidpred.cli.main import main
 from vidpred.data.moving_shapes import write_moving_shapes
+from vidpred.kernels import accelerate
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NETWORKS = ("simvp", "convlstm", "vae", "pixelcnn")
@@ -81,6 +83,25 @@ def test_an_example_is_trained_scored_and_used(name: str, elsewhere: Path) -> No
     )
     assert torch.equal(one, two)
     assert torch.equal(one[0], one[1]) != loaded.stochastic
+
+
+def test_pixels_are_drawn_from_the_distribution_that_is_trained(elsewhere: Path) -> None:
+    """Drawing keeps features of the pixels before; `log_prob` computes all pixels in one pass."""
+    sys.path.insert(0, str(elsewhere))
+    network = importlib.import_module("pixelcnn").PixelCNN(width=8, layers=2)
+    accelerate(network)  # which must not convolve by the masked weights as well
+    frames = torch.randint(0, 256, (2, 5, 1, 6, 7)) / 255
+    levels = iter((frames[:, 4] * 255).flatten(1).T[..., None])  # by row, then column
+    found = torch.zeros(2)
+
+    def choose(probabilities: torch.Tensor) -> torch.Tensor:
+        level = next(levels)
+        found.add_(probabilities.gather(1, level.round().long())[:, 0].log())
+        return level
+
+    assert torch.allclose(network.paint(frames[:, :4], choose), frames[:, 4:], atol=1e-6)
+    expected = network.log_prob(frames[:, :4], frames[:, 4:])[:, 0]
+    assert torch.allclose(found, expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

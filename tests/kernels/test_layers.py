@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from vidpred import kernels
@@ -120,6 +121,21 @@ def test_other_convolutions_are_left_alone(layer: nn.Conv2d) -> None:
     expected = layer(frames)
     kernels.accelerate(layer)
     assert kernels.describe(layer) == "torch"
+    assert torch.equal(layer(frames), expected)
+
+
+class HalfSeen(nn.Conv2d):
+    """Convolves by a part of its weights, as masked convolutions do."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.conv2d(input, self.weight * (self.weight > 0), self.bias, padding=self.padding)
+
+
+def test_a_layer_that_convolves_in_its_own_way_keeps_it() -> None:
+    layer = HalfSeen(32, 64, 5)
+    frames = torch.randn(1, 32, 24, 24)
+    expected = layer(frames)
+    kernels.accelerate(layer)
     assert torch.equal(layer(frames), expected)
 
 

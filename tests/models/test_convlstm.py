@@ -103,6 +103,24 @@ def test_any_context_horizon_and_size(context_frames: int, residual: bool) -> No
         torch.testing.assert_close(torch.stack(list(network.stream(context, 7)), 1), pred)
 
 
+def test_the_future_is_unrolled_from_the_memories_of_the_past() -> None:
+    """Two layers by hand: each forecasting layer starts where its encoding layer ended."""
+    network, context = tiny(), torch.rand(1, 3, 2, 8, 8)
+    (below, above), (next_below, next_above) = network.encoder, network.forecaster
+    one = two = None
+    with torch.no_grad():
+        for frame in context.unbind(1):
+            one = below(torch.nn.functional.pixel_unshuffle(frame, 4), one)
+            two = above(one[0], two)
+        for pred in network(context, 3).unbind(1):
+            one = next_below(None, one)
+            two = next_above(one[0], two)
+            pixels = network.readout(torch.cat([one[0], two[0]], dim=1))
+            expected = torch.nn.functional.pixel_shuffle(pixels, 4).sigmoid()
+            torch.testing.assert_close(pred, expected)
+    assert not torch.equal(*network(context, 2).unbind(1))
+
+
 def test_without_a_change_the_residual_network_copies() -> None:
     network, context = tiny(residual=True).eval(), torch.rand(1, 3, 2, 8, 8)
     torch.nn.init.zeros_(network.readout.weight)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 import torch
-from authors import checkout, importable, parameters, randomize, take_weights
+from authors import checkout, fill, give_weights, importable, parameters, pattern, probe
 
 from vidpred.models import SimVP
 
@@ -30,16 +30,34 @@ def of_ours(name: str) -> str:
     return re.sub(r"layers\.(\d+)\.(conv|norm)", lambda m: f"branches.{m[1]}.{layers[m[2]]}", name)
 
 
-@pytest.mark.parametrize("spatial_depth", [4, 3])
+OF_THE_AUTHORS = {
+    4: [0.30714, 0.15191, 0.12301, 0.09822, 0.17232],
+    3: [0.12289, 0.13686, 0.01809, -0.13256, 0.19095],
+}
+"""What the module of A4Bio/SimVP, commit 4dcd445, gives by `probe`, for each spatial depth."""
+
+
+@pytest.mark.parametrize("spatial_depth", OF_THE_AUTHORS)
+def test_it_gives_what_the_module_of_the_authors_gave(spatial_depth: int) -> None:
+    ours = tiny(spatial_depth=spatial_depth, translator_depth=3)
+    fill(ours)
+    with torch.no_grad():
+        found = probe(ours.step(pattern(2, 4, 3, 16, 24)))
+    assert found == pytest.approx(OF_THE_AUTHORS[spatial_depth], abs=1e-4)
+
+
+@pytest.mark.parametrize("spatial_depth", OF_THE_AUTHORS)
 def test_it_is_the_module_of_the_authors(spatial_depth: int) -> None:
     with importable(checkout("SimVP")) as module:
         theirs = module("model").SimVP((4, 3, 16, 24), 8, 16, spatial_depth, 3)
-    randomize(theirs)
     ours = tiny(spatial_depth=spatial_depth, translator_depth=3)
-    take_weights(ours, theirs, of_ours)
-    context = torch.rand(2, 4, 3, 16, 24)
+    fill(ours)
+    give_weights(theirs, ours, of_ours)
+    context = pattern(2, 4, 3, 16, 24)
     with torch.no_grad():
-        torch.testing.assert_close(ours.step(context), theirs(context), atol=1e-5, rtol=0)
+        expected = theirs(context)
+        torch.testing.assert_close(ours.step(context), expected, atol=1e-5, rtol=1e-5)
+    assert probe(expected) == pytest.approx(OF_THE_AUTHORS[spatial_depth], abs=1e-4)
 
 
 def test_faithful_has_as_many_parameters_as_that_of_the_authors() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from authors import checkout, importable, parameters, randomize
+from authors import checkout, fill, give_weights, importable, parameters, pattern, probe
 from torch import nn
 
 from vidpred.models import TAU, SimVPv2
@@ -77,27 +77,42 @@ def gate_of_ours(kind: str, name: str) -> str:
     return name.replace("2.fc", "2.dynamical")
 
 
+OF_THE_AUTHORS = {
+    "gSTA": [0.22301, 0.50564, -0.28498, 0.57045, -0.29814],
+    "tau": [0.22261, 0.49711, -0.25893, 0.59490, -0.25254],
+}
+"""What the modules of chengtan9907/OpenSTL, commit c74deb5, give by `probe`, in training."""
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_it_gives_what_the_module_of_the_authors_gave(kind: str) -> None:
+    ours = tiny(NETWORKS[kind])
+    fill(ours)
+    with torch.no_grad():
+        found = probe(ours.step(pattern(2, 3, 2, 12, 16)))
+    assert found == pytest.approx(OF_THE_AUTHORS[kind], abs=1e-4)
+
+
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_it_is_the_module_of_the_authors(kind: str, training: bool) -> None:
     with of_openstl() as theirs_of:
         theirs = theirs_of((3, 2, 12, 16), 4, 6, 4, 3, kind, mlp_ratio=2.0)
-        randomize(theirs)
-        for block in theirs.hid.enc:
-            block.block.drop_path = nn.Identity()  # there it is never 0, in training
-        ours = tiny(NETWORKS[kind])
-        state = {gate_of_ours(kind, k): v for k, v in theirs.state_dict().items()}
-        for name in [k for k in state if "scales" in k]:
-            state[name] = state[name][:, None, None]
-        ours.load_state_dict(state)
-        context = 0.2 * torch.rand(2, 3, 2, 12, 16)
-        ours.train(training)
-        theirs.train(training)
-        with torch.no_grad():
-            expected = theirs(context)
-            expected = expected if training else expected.clamp(0, 1)
-            torch.testing.assert_close(ours.step(context), expected, atol=1e-5, rtol=0)
-        assert expected.std() > 1e-3
+    for block in theirs.hid.enc:
+        block.block.drop_path = nn.Identity()  # there it is never 0, in training
+    ours = tiny(NETWORKS[kind])
+    fill(ours)
+    give_weights(theirs, ours, lambda name: gate_of_ours(kind, name))
+    context = pattern(2, 3, 2, 12, 16)
+    ours.train(training)
+    theirs.train(training)
+    with torch.no_grad():
+        expected = theirs(context)
+        if training:
+            assert probe(expected) == pytest.approx(OF_THE_AUTHORS[kind], abs=1e-4)
+        else:
+            expected = expected.clamp(0, 1)
+        torch.testing.assert_close(ours.step(context), expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("kind", NETWORKS)

@@ -8,13 +8,16 @@ import pytest
 import torch
 from pixel_networks import KINDS, network
 from torch import Tensor
+from worlds import fit
 
+from vidpred.errors import TrainingDivergedError
 from vidpred.metrics.likelihood import bits_per_dim
 from vidpred.models import Likelihood, VideoPixelNetwork
 from vidpred.models.causal_layers import CausalConv2d
 from vidpred.models.video_pixel_network import PIXEL_PRESETS
 from vidpred.storage import build_predictor
 from vidpred.storage.description import describe_predictor
+from vidpred.tasks import LikelihoodTask
 
 
 def binary_frames(count: int) -> Tensor:
@@ -258,3 +261,10 @@ def test_wrong_frames_are_refused() -> None:
         CausalConv2d(1, 1, 2, sees_itself=False)
     with pytest.raises(ValueError, match="unknown preset 'tiny'"):
         VideoPixelNetwork.from_preset("tiny")  # type: ignore[arg-type]
+
+
+def test_a_likelihood_that_is_not_finite_is_named_and_stops_the_training() -> None:
+    built = network(channels=3, context_frames=4)
+    built.decoder.last.bias.data.fill_(float("nan"))
+    with pytest.raises(TrainingDivergedError, match="nats_per_frame"):
+        fit(LikelihoodTask(built), batch_size=2)

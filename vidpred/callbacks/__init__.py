@@ -1,4 +1,8 @@
-"""Watchers of a run: removing any of them changes no result."""
+"""What a run's `trainer.callbacks` may name.
+
+Those that are defined here watch: removing one of them changes no result. The others are of
+`vidpred.diagnostics` (health, certificate, divergence) and `vidpred.runs` (checkpoints, recovery).
+"""
 
 from vidpred.callbacks.curves import Curves
 from vidpred.callbacks.frame_quality import FrameQuality
@@ -11,6 +15,7 @@ from vidpred.diagnostics.certificate import GradientCertificate
 from vidpred.diagnostics.divergence import DivergenceGuard
 from vidpred.diagnostics.health import TrainingHealth
 from vidpred.runs.checkpoints import RunCheckpoints
+from vidpred.runs.clock import TrainingClock
 from vidpred.runs.interrupt import InterruptCheckpoint
 from vidpred.runs.recovery import DivergenceRecovery
 
@@ -27,6 +32,7 @@ __all__ = [
     "QualityResults",
     "RunCheckpoints",
     "TrainingBar",
+    "TrainingClock",
     "TrainingHealth",
     "TrainingProgress",
     "quality_table",

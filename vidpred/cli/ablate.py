@@ -1,41 +1,25 @@
-"""`vidpred ablate`: the rows of the paper's table, trained alike, measured alike."""
+"""`vidpred ablate`: the former name of `vidpred benchmark mathieu2016`."""
 
 import argparse
 import json
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from vidpred.cli.common import HelpWithDefaults, device_of, say
-from vidpred.cli.scoring import add_scoring_options, require_all_scored, score
+from vidpred.cli.benchmark import measure_quality, train, write_outputs
+from vidpred.cli.common import HelpWithDefaults, say
+from vidpred.cli.scoring import add_scoring_options, require_all_scored
 from vidpred.errors import VidpredError
 
 if TYPE_CHECKING:
-    from vidpred.evaluation import Result
+    from vidpred.benchmark import Benchmark, Experiment
+
+FORMAT = "vidpred ablation 1"
+"""First entry of `ablation.json`."""
 
 ROWS = ("single_scale_l2", "l2", "l1", "gdl_l1", "adv", "adv_gdl")
-"""Training rows of Mathieu et al. 2016: names of files in `configs/experiment`."""
-
-ADVERSARIAL = {"adv", "adv_gdl"}
-
-
-class Training(NamedTuple):
-    """One training.
-
-    Attributes:
-        row: Of the table.
-        seed: Of weights and samples.
-    """
-
-    row: str
-    seed: int
-
-    @property
-    def name(self) -> str:
-        """Name of its run and of its results."""
-        return f"{self.row}-seed{self.seed}"
+"""Rows of `configs/benchmark/mathieu2016.yaml`; a test compares them."""
 
 
 def add_ablate_parser(
@@ -44,11 +28,10 @@ def add_ablate_parser(
     """Add `ablate`; parsing sets `run`, a function from arguments to exit status."""
     parser = subparsers.add_parser(
         "ablate",
-        help="train the rows of the paper's table on equal budgets, and compare them",
-        description="Train every row of the paper's table with every seed for the same number of "
-        "generator steps on as many clips, score all last checkpoints and the baselines by one "
-        "protocol in one pass, and write the table with intervals over videos and seeds. Each "
-        "training is a `vidpred fit` of its own; the same command resumes where it stopped.",
+        help="deprecated: use vidpred benchmark mathieu2016",
+        description="Deprecated, will be removed in 0.3: use vidpred benchmark mathieu2016. Train "
+        "every row of the paper's table with every seed on equal budgets, score all last "
+        "checkpoints and the baselines in one pass, and write ablation.md.",
         epilog="What follows -- goes to every `vidpred fit`, such as: -- --trainer.precision "
         "bf16-mixed --data.num_workers 8",
         formatter_class=HelpWithDefaults,
@@ -84,8 +67,7 @@ def add_ablate_parser(
         "--train-only", action="store_true", help="train what is missing, and compare nothing"
     )
     add_scoring_options(parser, protocol="mathieu2016-ucf101")
-    parser.add_argument("fit_options", nargs="*", metavar="-- OPTION", help=argparse.SUPPRESS)
-    parser.set_defaults(run=run_ablate)
+    parser.set_defaults(run=run_ablate, module=[], fit_options=[])
 
 
 def run_ablate(arguments: argparse.Namespace) -> int:
@@ -94,123 +76,73 @@ def run_ablate(arguments: argparse.Namespace) -> int:
     Raises:
         VidpredError: When an argument is out of range, or a training or the scoring failed.
     """
-    for name in ("batches", "batch_size", "validations"):
-        if getattr(arguments, name) < 1:
-            raise VidpredError(f"--{name} is {getattr(arguments, name)}; expected at least 1")
-    if arguments.batches % arguments.validations:
-        raise VidpredError(
-            f"--batches {arguments.batches} cannot be shared evenly by --validations "
-            f"{arguments.validations}; expected a multiple"
-        )
-    trainings = [
-        Training(row, seed) for seed in dict.fromkeys(arguments.seeds) for row in arguments.rows
-    ]
-    failed = {}
-    for number, training in enumerate(trainings, start=1):
-        say(f"{number}/{len(trainings)} {training.name}")
-        status = _train(arguments, training)
-        if status in (130, 143):
-            return status  # the user or the scheduler ended it
-        if status:
-            failed[training.name] = status
-    if failed:
-        named = ", ".join(f"{name} (exit status {status})" for name, status in failed.items())
-        raise VidpredError(
-            f"{len(failed)} of {len(trainings)} trainings failed: {named}; see above. "
-            "The others are done: run the same command again"
-        )
-    return 0 if arguments.train_only else _compare(arguments, trainings)
+    from vidpred.benchmark.trainings import trainings
+    from vidpred.evaluation.compare.pooled_rows import pooled_rows, pooled_rows_markdown
 
-
-def fit_command(arguments: argparse.Namespace, training: Training) -> list[str]:
-    """Give the command line of one training, after the program's name."""
-    adversarial = training.row in ADVERSARIAL
-    files = [f"experiment/{training.row}.yaml"]
-    if arguments.width == "paper":
-        single = "_single_scale" if training.row.startswith("single_scale") else ""
-        files.append(f"model/paper{'_adversarial' if adversarial else single}.yaml")
-    if arguments.optimizer == "adam":
-        files.append(f"model/adam{'_adversarial' if adversarial else ''}.yaml")
-    # The discriminator learns from clips of its own, half of each batch.
-    batch_size = arguments.batch_size * (2 if adversarial else 1)
-    return [
-        "fit",
-        *(word for file in files for word in ("-c", file)),
-        f"--run_dir={_run_dir(arguments, training)}",
-        "--resume=auto",
-        f"--data.root={arguments.root}",
-        f"--data.batch_size={batch_size}",
-        f"--data.samples_per_epoch={batch_size * arguments.batches // arguments.validations}",
-        f"--trainer.max_epochs={arguments.validations}",
-        f"--seed_everything={training.seed}",
-        f"--wandb.group={arguments.output.name}",
-        f"--wandb.name={training.name}",
-        *arguments.fit_options,
-    ]
-
-
-def _train(arguments: argparse.Namespace, training: Training) -> int:
-    """Train one training, unless it is done; gives the exit status."""
-    from vidpred.storage.checkpoint import CHECKPOINT_KEY, read_checkpoint
-
-    last = _checkpoint(arguments, training)
-    if last.is_file():
-        done = int(read_checkpoint(last)[CHECKPOINT_KEY]["batches_seen"])
-        if done == arguments.batches:
-            return 0
-        if done > arguments.batches:
-            raise VidpredError(
-                f"{last} was trained for {done} batches, more than --batches {arguments.batches}; "
-                "choose another --output, or as many batches"
-            )
-    # A process of its own: nothing of one training is left in the next.
-    return subprocess.run(
-        [sys.executable, "-m", "vidpred", *fit_command(arguments, training)], check=False
-    ).returncode
-
-
-def _compare(arguments: argparse.Namespace, trainings: Sequence[Training]) -> int:
-    from vidpred.evaluation import load_protocol
-    from vidpred.evaluation.compare.ablation import ablation, ablation_markdown
-    from vidpred.evaluation.scoring.checkpoint_methods import checkpoint_methods
-    from vidpred.evaluation.scoring.methods import baselines
-    from vidpred.evaluation.sources.video_clips import VideoClips
-    from vidpred.files import replacing, write_json
-    from vidpred.models import BASELINES
-
-    protocol = load_protocol(arguments.protocol)
-    device = device_of(arguments.device)
-    source = VideoClips(protocol.protocol, arguments.root)
-    named = [f"{training.name}={_checkpoint(arguments, training)}" for training in trainings]
-    methods = [
-        *baselines(device, protocol.protocol.clips.context_frames),
-        *checkpoint_methods(named, device, taken=set(BASELINES)),
-    ]
-    folder = arguments.output / "results" / protocol.protocol.name
-    results = score(arguments, protocol, source, methods, folder, device)
-    content = ablation(_by_row(results, trainings), **_facts(arguments))
-    text = ablation_markdown(content)
-    write_json(arguments.output / "ablation.json", content)
-    with replacing(arguments.output / "ablation.md") as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    say(
+        "vidpred ablate is deprecated and will be removed in 0.3: use vidpred benchmark mathieu2016"
+    )
+    benchmark = as_benchmark(arguments)
+    wanted = trainings(benchmark)
+    if (status := train(benchmark, wanted, arguments, arguments.output)) or arguments.train_only:
+        return status
+    ((results, by_row),) = measure_quality(benchmark, wanted, arguments, arguments.output).values()
+    content = {
+        "format": FORMAT,
+        **pooled_rows(by_row, claims=benchmark.claims, facts=_facts(arguments), ranked=False),
+    }
+    text = pooled_rows_markdown(content, "Ablation")
+    write_outputs(arguments.output, "ablation", content, text)
     print(text, end="")
-    say(f"wrote {arguments.output / 'ablation.md'} and ablation.json; results: {folder}")
-    say(f"next: vidpred compare {folder} --output report.html")
     require_all_scored(results)
     return 0
 
 
-def _by_row(
-    results: "Sequence[Result]", trainings: Sequence[Training]
-) -> "Mapping[str, Sequence[Result]]":
-    by_name = {result["method"]["name"]: result for result in results}
-    rows: dict[str, list[Result]] = {}
-    for training in trainings:
-        rows.setdefault(training.row, []).append(by_name.pop(training.name))
-    return {**{name: [result] for name, result in by_name.items()}, **rows}
+def as_benchmark(arguments: argparse.Namespace) -> "Benchmark":
+    """Give the benchmark that the arguments mean.
+
+    Raises:
+        VidpredError: When an argument is out of range.
+    """
+    from vidpred.benchmark import Budget, load_benchmark
+    from vidpred.benchmark.specification import ScoredBy
+
+    for name in ("batches", "batch_size", "validations"):
+        if getattr(arguments, name) < 1:
+            raise VidpredError(f"--{name} is {getattr(arguments, name)}; expected at least 1")
+    try:
+        budget = Budget(
+            batches=arguments.batches,
+            batch_size=arguments.batch_size,
+            validations=arguments.validations,
+        )
+    except ValueError as error:
+        raise VidpredError(str(error)) from error
+    benchmark = load_benchmark("mathieu2016")
+    rows = {row.name: row for row in benchmark.experiments}
+    chosen = [_with_files(rows[name], arguments) for name in dict.fromkeys(arguments.rows)]
+    return replace(
+        benchmark,
+        experiments=chosen,
+        budget=budget,
+        seeds=list(dict.fromkeys(arguments.seeds)),
+        data=replace(benchmark.data, root=str(arguments.root)),
+        protocols=[ScoredBy(arguments.protocol)],
+    )
 
 
-def _facts(arguments: argparse.Namespace) -> dict[str, object]:
+def _with_files(row: "Experiment", arguments: argparse.Namespace) -> "Experiment":
+    adversarial = "_adversarial" if row.draws == 2 else ""
+    files = []
+    if arguments.width == "paper":
+        single = "_single_scale" if row.name.startswith("single_scale") else ""
+        files.append(f"model/paper{adversarial or single}.yaml")
+    if arguments.optimizer == "adam":
+        files.append(f"model/adam{adversarial}.yaml")
+    return replace(row, files=[*row.files, *files])
+
+
+def _facts(arguments: argparse.Namespace) -> Mapping[str, object]:
     return {
         "batches": arguments.batches,
         "batch_size": arguments.batch_size,
@@ -218,12 +150,3 @@ def _facts(arguments: argparse.Namespace) -> dict[str, object]:
         "optimizer": arguments.optimizer,
         "seeds": json.dumps(arguments.seeds),
     }
-
-
-def _run_dir(arguments: argparse.Namespace, training: Training) -> Path:
-    return Path(arguments.output) / "runs" / training.name
-
-
-def _checkpoint(arguments: argparse.Namespace, training: Training) -> Path:
-    """Name what is scored: the last checkpoint, so that all have learned from as many batches."""
-    return _run_dir(arguments, training) / "checkpoints" / "last.ckpt"

@@ -1,15 +1,14 @@
 """Configurations on a command line: YAML files found, keys checked, mistakes in a sentence."""
 
-import difflib
 import importlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from vidpred.errors import VidpredError
+from vidpred.errors import VidpredError, did_you_mean
 from vidpred.resources import packaged_configurations
 
 if TYPE_CHECKING:
@@ -20,17 +19,6 @@ _NO_HELP = (
     "- Expected a <class 'NoneType'>",
 )
 """Beginnings of the lines of jsonargparse's messages that say nothing to a user."""
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Name the nearest known name, as the end of a sentence; empty when none is near.
-
-    Args:
-        name: What came.
-        known: What exists.
-    """
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def explain(message: str, parser: "ArgumentParser") -> str:

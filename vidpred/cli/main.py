@@ -12,7 +12,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from vidpred._version import __version__
-from vidpred.cli import ablate, compare, data, export, predict, quickstart, score, serve, test
+from vidpred.cli import (
+    ablate,
+    benchmark,
+    compare,
+    data,
+    export,
+    predict,
+    probe_features,
+    quickstart,
+    score,
+    serve,
+    test,
+)
 from vidpred.cli.common import with_dashes, with_underscores
 from vidpred.errors import VidpredError
 from vidpred.resources import packaged_configurations
@@ -81,7 +93,7 @@ TRAINER_COMMANDS = {
 }
 """Commands of `vidpred.cli.trainer`, by their line in the help and their own help."""
 
-_CONFIGURING = ("-c", "--config", "--model", "--print_config", "--help_all")
+_CONFIGURING = ("-c", "--config", "--model", "--help_all")
 """Beginnings of options without one of which `vidpred fit` has nothing to train."""
 
 SPLITS = {"val": "validate", "test": "test"}
@@ -136,8 +148,15 @@ class _Parser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override] # argparse's own overloads say no more
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> tuple[Any, list[str]]:
-        """Parse, whatever the spelling."""
-        return super().parse_known_args(None if args is None else with_dashes(args), namespace)
+        """Parse, whatever the spelling; commands with `fit_options` take what follows `--`."""
+        own, given = None if args is None else with_dashes(args), None
+        if own is not None and "--" in own and self.get_default("fit_options") is not None:
+            end = own.index("--")
+            own, given = own[:end], own[end + 1 :]
+        parsed, left = super().parse_known_args(own, namespace)
+        if given is not None:
+            parsed.fit_options = given
+        return parsed, left
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -155,6 +174,8 @@ def _parser() -> argparse.ArgumentParser:
     score.add_score_parser(commands)
     compare.add_compare_parser(commands)
     export.add_export_parser(commands)
+    probe_features.add_probe_parser(commands)
+    benchmark.add_benchmark_parser(commands)
     ablate.add_ablate_parser(commands)
     data.add_data_parser(commands)
     return parser

@@ -1,4 +1,4 @@
-"""What `vidpred test`, `score` and `ablate` share: options, one pass of scoring, its printout."""
+"""What `vidpred test`, `score` and `benchmark` share: options, one pass of scoring, printout."""
 
 import argparse
 from collections.abc import Sequence
@@ -21,17 +21,20 @@ if TYPE_CHECKING:
 SHOWN_FAILURES = 5
 
 
-def add_scoring_options(parser: argparse.ArgumentParser, *, protocol: str | None) -> None:
-    """Add the options that both commands have.
+def add_scoring_options(
+    parser: argparse.ArgumentParser, *, protocol: str | None, required: bool = True
+) -> None:
+    """Add the options that these commands have.
 
     Args:
         parser: Of the command.
         protocol: Default protocol; None makes the option mandatory.
+        required: Whether it does; otherwise the protocols are those of a file.
     """
     parser.add_argument(
         "--protocol",
         default=protocol,
-        required=protocol is None,
+        required=required and protocol is None,
         help="name of a protocol in the package (mathieu2016-ucf101, clean-ucf101, "
         "mathieu2016-subset, clean-subset, quick, folder, kth, moving-mnist), or a YAML file",
     )

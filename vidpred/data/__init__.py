@@ -6,6 +6,7 @@ from vidpred.data.blocks import BlockPart, TrainingBlocks, TrainingStream
 from vidpred.data.catalog import ClipSample, Listing, Split, Video, collate_clips
 from vidpred.data.clip_stream import ClipStreamDataModule
 from vidpred.data.digits_world import render_moving_digits
+from vidpred.data.eight_directions import EightDirectionsDataModule, render_directions
 from vidpred.data.entropy_floor import EntropyFloor, entropy_floor
 from vidpred.data.evaluation_clips import EvaluationClips
 from vidpred.data.kth import KTHDataModule
@@ -29,6 +30,7 @@ __all__ = [
     "ClipLoader",
     "ClipSample",
     "ClipStreamDataModule",
+    "EightDirectionsDataModule",
     "EntropyFloor",
     "EvaluationClips",
     "KTHDataModule",
@@ -47,6 +49,7 @@ __all__ = [
     "collate_clips",
     "entropy_floor",
     "read_clip",
+    "render_directions",
     "render_moving_digits",
     "render_moving_shapes",
     "write_moving_shapes",

@@ -1,11 +1,8 @@
 """Proof, before the first step, that the gradients go where they must."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import torch
 from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch.optim import Optimizer
@@ -25,6 +22,7 @@ from vidpred.diagnostics.probing import (
     undisturbed,
 )
 from vidpred.errors import GradientError
+from vidpred.ops.threads import one_thread
 
 CLIPS = 2  # as few as a mismatched pair needs
 
@@ -129,6 +127,7 @@ class GradientCertificate(Callback):
         batches_seen = task.batches_seen
         task.batches_seen = max(batches_seen, getattr(task, "reconstruction_batches", 0))
         try:
+            # Two clips need no more, and the loader's workers begin at the same time.
             with undisturbed(trainer), one_thread():
                 for phase in todo:
                     found = certify_phase(phase, clips, others=[p for p in todo if p is not phase])
@@ -148,18 +147,3 @@ class GradientCertificate(Callback):
         by_scale = any(scale for paths in self.paths.values() for _, scale in paths)
         where = "at every scale " if by_scale else ""
         return f"gradients are certified ({self.seconds:.2f} s): {where}{moved}"
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute in this thread alone.
-
-    Two clips need no more, and the loader's workers, which begin at the same time, would keep
-    several waiting for each other: on two cores it takes a third of the time.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

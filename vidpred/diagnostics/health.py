@@ -22,9 +22,18 @@ from vidpred.diagnostics.probing import (
     undisturbed,
 )
 from vidpred.diagnostics.reporting import WarningReport
-from vidpred.diagnostics.signs import Signs, pulls, read_signs, resemblance, verdicts
+from vidpred.diagnostics.signs import (
+    Signs,
+    difference_of_draws,
+    pulls,
+    read_signs,
+    resemblance,
+    verdicts,
+)
 from vidpred.diagnostics.symptoms import SYMPTOMS
 from vidpred.losses import AdversarialLoss, GeneratorObjective, PredictionObjective
+from vidpred.models import Predictor
+from vidpred.ops import to_unit
 from vidpred.ops.checks import require_positive
 
 
@@ -36,8 +45,9 @@ class TrainingHealth(Callback):
     scale in {scale_8, ..., scale_1}: `real_accuracy`, `fake_accuracy`, `margin` and `saturation` of
     the discriminator by scale (`vidpred.diagnostics.signs.verdicts`), `gradient_norm_<term>` by
     scale and `gradient_cosine_<term>_<term>` in the generator (`pulls`), `motion_ratio`,
-    `diversity` and `edge_strength` of the predictions (`resemblance`), and `kl`, the divergence of
-    latent variables in nats a frame. What a task does not have is left out.
+    `diversity` and `edge_strength` of the predictions (`resemblance`), `kl`, the divergence of
+    latent variables in nats a frame, and `draw_difference` of futures that are trained on
+    (`difference_of_draws`). What a task does not have is left out.
 
     What is looked for is `vidpred.diagnostics.symptoms.SYMPTOMS`. A symptom that lasts is reported
     once: as a warning, as a line of `health.jsonl` in the run's folder (batch, symptom, text), and
@@ -154,7 +164,23 @@ def _measure(task: ObjectiveTraining, clips: ClipBatch) -> Signs:
         found.append(resemblance(objective))
     if "kl" in objective.terms:
         found.append({"kl": objective.terms["kl"].sum()})
+    if "kl" in objective.terms or getattr(task, "drawn_predictions", False):
+        found.append(_draws(predictor, clips))
     return read_signs(*found)
+
+
+def _draws(predictor: Predictor, clips: ClipBatch) -> dict[str, Tensor]:
+    horizon = predictor.output_frames
+    given = clips.get("condition", {})
+    last = predictor.context_frames + horizon
+    condition = {name: given[name][:, :last] for name in predictor.conditions} or None
+
+    def draw(context: Tensor, horizon: int, count: int) -> Tensor:
+        return predictor.sample(context, horizon, num_samples=count, condition=condition)
+
+    return difference_of_draws(
+        draw, to_unit(clips["frames"]), context_frames=predictor.context_frames, horizon=horizon
+    )
 
 
 def _flat(signs: Signs) -> dict[str, float]:

@@ -144,3 +144,26 @@ def resemblance(objective: GeneratorObjective | PredictionObjective) -> dict[str
         "diversity": (pred.var(0, correction=0).sum() / target.var(0, correction=0).sum()).sqrt(),
         "edge_strength": torch.as_tensor(edges[0]) / torch.as_tensor(edges[1]),
     }
+
+
+def difference_of_draws(
+    draw: Callable[[Tensor, int, int], Tensor], frames: Tensor, *, context_frames: int, horizon: int
+) -> dict[str, Tensor]:
+    """See whether futures of one past differ.
+
+    Args:
+        draw: Gives K futures (K, B, horizon, C, H, W) in [0, 1] of a context, a horizon and K.
+        frames: Clips, shape (B, T, C, H, W) in [0, 1].
+        context_frames: Known frames of a clip.
+        horizon: Frames to draw.
+
+    Returns:
+        `draw_difference`, scalar: the standard deviation of a draw around the mean of two, divided
+        by the root mean square of what the truth changes from the last known frame; 0 when the
+        latent code says nothing, NaN when nothing changes.
+    """
+    context, target = frames[:, :context_frames], frames[:, context_frames:][:, :horizon]
+    with torch.no_grad():
+        one, two = draw(context, horizon, 2).float()
+    change = (target - context[:, -1:]).square().mean().sqrt()
+    return {"draw_difference": ((one - two).square().mean() / 2).sqrt() / change}

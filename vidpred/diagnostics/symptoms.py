@@ -158,6 +158,16 @@ def _latents_are_empty(signs: Signs, past: Past) -> str | None:
     )
 
 
+def _draws_are_alike(signs: Signs, past: Past) -> str | None:
+    difference = signs.overall.get("draw_difference", math.nan)
+    if not difference < 0.02:
+        return None
+    return (
+        f"futures drawn from one past are alike (they differ by {difference:.1%} of what the truth "
+        "changes, for {batches} batches): the latent code says nothing, the modes have collapsed"
+    )
+
+
 SYMPTOMS = (
     Symptom(
         "discriminator wins",
@@ -200,6 +210,14 @@ SYMPTOMS = (
         _collapses,
         "lower model.adversarial_weight or model.generator_optimizer.init_args.lr, or begin with "
         "model.reconstruction_batches 5000; when it was so from the start, raise the rate",
+        slowness=3,
+    ),
+    Symptom(
+        "mode collapse",
+        _draws_are_alike,
+        "set minibatch_kernels 32 in model.discriminator.init_args, or lower "
+        "model.loss.init_args.lp_weight; of a VariationalTask, lower model.beta. Where the past "
+        "decides the future, there is nothing to draw",
         slowness=3,
     ),
     Symptom(

@@ -7,6 +7,7 @@ modules, hooks, copies and pickles are as before.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -80,7 +81,8 @@ def accelerate(network: nn.Module, *, native: bool = True) -> None:
     """Compute the convolutions of a network by `vidpred.kernels.conv2d`, in place.
 
     Those of stride 1 with a square kernel of 3, 5 or 7; a ReLU right after one in a
-    `torch.nn.Sequential` is computed with it. Does nothing where VIDPRED_KERNELS is 0.
+    `torch.nn.Sequential` is computed with it. A subclass with a `forward` of its own keeps it. Does
+    nothing where VIDPRED_KERNELS is 0.
 
     Args:
         network: Any module.
@@ -92,7 +94,7 @@ def accelerate(network: nn.Module, *, native: bool = True) -> None:
     for layer in network.modules():
         if "forward" in layer.__dict__:
             continue  # somebody else's
-        if isinstance(layer, nn.Conv2d) and _is_known(layer):
+        if _is_known(layer):
             layer.__dict__["forward"] = _FastConvolution(layer, native=native).forward
         elif isinstance(layer, nn.Sequential) and (type(layer).forward is nn.Sequential.forward):
             layer.__dict__["forward"] = _FastSequential(layer).forward
@@ -142,7 +144,13 @@ def _fast(layer: nn.Module) -> _FastConvolution | _FastSequential | None:
     return computes if isinstance(computes, _FastConvolution | _FastSequential) else None
 
 
-def _is_known(layer: nn.Conv2d) -> bool:
+def _is_known(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
+    if not isinstance(layer, nn.Conv2d):
+        return False
+    # A subclass that convolves in its own way, such as by a part of its weights, keeps it.
+    own = type(layer)
+    if own.forward is not nn.Conv2d.forward or own._conv_forward is not nn.Conv2d._conv_forward:
+        return False
     kernel, padding = layer.kernel_size, layer.padding
     return (
         kernel[0] == kernel[1]

@@ -4,6 +4,7 @@ from vidpred.metrics.frechet import frechet_distance
 from vidpred.metrics.fvd import FVD, FVDProtocol
 from vidpred.metrics.fvd_network import FVDNetwork
 from vidpred.metrics.lpips import LPIPS, LPIPSNetwork, lpips
+from vidpred.metrics.mode_coverage import future_diversity, mode_coverage
 from vidpred.metrics.ms_ssim import MSSSIM, ms_ssim
 from vidpred.metrics.psnr import PSNR, psnr
 from vidpred.metrics.registry import METRICS, MetricInfo, metric_info
@@ -23,8 +24,10 @@ __all__ = [
     "MetricInfo",
     "Sharpness",
     "frechet_distance",
+    "future_diversity",
     "lpips",
     "metric_info",
+    "mode_coverage",
     "ms_ssim",
     "psnr",
     "sharpness",

@@ -7,15 +7,20 @@ from vidpred.models.baselines import CopyLastFrame, LinearExtrapolation, Optical
 from vidpred.models.clip_discriminator import ClipDiscriminator
 from vidpred.models.convlstm import ConvLSTM
 from vidpred.models.dcgan import DCGANDiscriminator, DCGANGenerator
+from vidpred.models.deep_voxel_flow import DeepVoxelFlow
 from vidpred.models.discriminator import DiscriminatorScale, MultiScaleDiscriminator
 from vidpred.models.duplicate_aware import DuplicateAwareFlowExtrapolation
+from vidpred.models.dyan import DYAN
 from vidpred.models.flow_refiner import FlowRefiner
 from vidpred.models.likelihood import Likelihood
 from vidpred.models.minibatch_discrimination import MinibatchDiscrimination
 from vidpred.models.mixture import MixtureGenerator
 from vidpred.models.multiscale import GeneratorScale, MultiScaleGenerator
 from vidpred.models.named_baselines import BASELINES, baseline
+from vidpred.models.phydnet import PhyDNet
 from vidpred.models.predictor import Condition, Predictor
+from vidpred.models.predrnn import PredRNN
+from vidpred.models.recurrent import Followed, RecurrentPredictor
 from vidpred.models.scale_predictor import ScalePredictor
 from vidpred.models.simvp import SimVP
 from vidpred.models.simvp_v2 import SimVPv2
@@ -30,6 +35,7 @@ if not TYPE_CHECKING:
 
 __all__ = [
     "BASELINES",
+    "DYAN",
     "SVG",
     "TAU",
     "Autoencoder",
@@ -39,9 +45,11 @@ __all__ = [
     "CopyLastFrame",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "DeepVoxelFlow",
     "DiscriminatorScale",
     "DuplicateAwareFlowExtrapolation",
     "FlowRefiner",
+    "Followed",
     "GeneratorScale",
     "Likelihood",
     "LinearExtrapolation",
@@ -50,8 +58,11 @@ __all__ = [
     "MultiScaleDiscriminator",
     "MultiScaleGenerator",
     "OpticalFlowExtrapolation",
+    "PhyDNet",
     "PosteriorPrediction",
+    "PredRNN",
     "Predictor",
+    "RecurrentPredictor",
     "ScalePredictor",
     "SimVP",
     "SimVPv2",

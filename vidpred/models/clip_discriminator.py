@@ -40,6 +40,21 @@ class ClipDiscriminator(nn.Module, ABC):
             S tensors of logits (B, P), higher for more real.
         """
 
+    def features(self, context: Tensor, candidates: Sequence[Tensor]) -> Tensor:
+        """Give features for a classifier, as `vidpred probe` takes them; defined where there are.
+
+        Args:
+            context: As for `forward`.
+            candidates: As for `forward`.
+
+        Returns:
+            Shape (B, F), of each clip by itself.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} says not what its features are; expected it to define "
+            "features(context, candidates), which gives (B, F)"
+        )
+
     @abstractmethod
     def config(self) -> dict[str, Any]:
         """Give the constructor's arguments as plain values."""

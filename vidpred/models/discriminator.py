@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any, Literal, get_args
 
 import torch
+import torch.nn.functional as F
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
@@ -70,6 +71,9 @@ PAPER_8TO8_SCALES = (
     DiscriminatorScale((32, 64, 128, 128), (7, 7, 5, 5), (256, 128), pool=True),
 )
 """The paper's variant for 8 frames; recalled, not verified. Pooling as in the other tables."""
+
+POOLED = 4
+"""Rows and columns to which feature maps are pooled for a classifier."""
 
 Head = Literal["fully_connected", "fully_convolutional"]
 
@@ -228,6 +232,30 @@ class MultiScaleDiscriminator(ClipDiscriminator):
             clip = torch.cat([past, candidate], dim=1).flatten(1, 2)
             logits.append(network(clip).flatten(1))
         return logits
+
+    def features(self, context: Tensor, candidates: Sequence[Tensor]) -> Tensor:
+        """Give features for a classifier, pooled as those of Radford et al. 2016 (DCGAN).
+
+        Args:
+            context: As for `forward`; of any size that leaves the convolutions a pixel.
+            candidates: As for `forward`.
+
+        Returns:
+            The maximum of each feature map over a grid of 4 x 4, of all convolutions of all scales,
+            shape (B, F).
+        """
+        pooled: list[Tensor] = []
+        pasts = pyramid(context, self.num_scales)
+        for scale, past, candidate, network in zip(
+            self.scales, pasts, candidates, self.networks, strict=True
+        ):
+            assert isinstance(network, nn.Sequential)
+            maps = torch.cat([past, candidate], dim=1).flatten(1, 2)
+            # A convolution and its ReLU at a time.
+            for k in range(0, 2 * len(scale.maps), 2):
+                maps = network[k : k + 2](maps)
+                pooled.append(F.adaptive_max_pool2d(maps, POOLED).flatten(1))
+        return torch.cat(pooled, dim=1)
 
     def config(self) -> dict[str, Any]:
         """Give the constructor's arguments as plain values."""

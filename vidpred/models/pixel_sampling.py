@@ -7,6 +7,7 @@ over the whole frame. Related: van den Oord et al. 2016 (PixelRNN) skew frames s
 LSTM; Ramachandran et al. 2017 (Fast PixelCNN++, arXiv 1704.06001) keep what was computed.
 """
 
+from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -16,9 +17,12 @@ from torch import Tensor, nn
 from vidpred.models.causal_layers import CausalConv2d, RowsAboveConv
 from vidpred.models.pixel_decoder import PixelDecoder
 from vidpred.models.row_lstm import RowLSTM, lstm_step
+from vidpred.ops.threads import one_thread
+
+MANY_CLIPS = 128
+"""From which on several threads of a processor are worth their meeting; a wave is small."""
 
 
-@torch.inference_mode()
 def draw_frame(decoder: PixelDecoder, condition: Tensor, uniform: Tensor) -> Tensor:
     """Draw a frame, wave by wave.
 
@@ -34,8 +38,14 @@ def draw_frame(decoder: PixelDecoder, condition: Tensor, uniform: Tensor) -> Ten
     Returns:
         Shape (B, C, H, W) in [0, 1], of float64 where the device has it.
     """
+    alone = condition.device.type == "cpu" and len(condition) < MANY_CLIPS
+    with one_thread() if alone else nullcontext(), torch.inference_mode():
+        return _draw(*exact(decoder, condition, uniform))
+
+
+def _draw(decoder: PixelDecoder, condition: Tensor, uniform: Tensor) -> Tensor:
+    """Draw wave by wave; the decoder is changed."""
     batch, _, height, width = condition.shape
-    decoder, condition, uniform = exact(decoder, condition, uniform)
     wave, decoder = remembering(decoder, batch, height)
     first = decoder.get_submodule("first")
     assert isinstance(first, RememberingConv)

@@ -133,3 +133,19 @@ def hold(run_dir: Path) -> Iterator[None]:
     finally:
         Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
+
+
+def wait_until_free(run_dir: Path, seconds: float) -> None:
+    """Wait for another process that trains in the folder, such as one that is saving its end.
+
+    Args:
+        run_dir: Folder of a run, which need not exist.
+        seconds: At most; `hold` refuses whoever comes while it is still taken.
+    """
+    if not (run_dir / LOCK).exists():
+        return
+    try:
+        with FileLock(run_dir / LOCK, timeout=seconds):
+            (run_dir / LOCK).unlink(missing_ok=True)
+    except (Timeout, NotImplementedError):
+        pass

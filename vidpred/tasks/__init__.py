@@ -4,9 +4,16 @@ from vidpred.tasks.adversarial import AdversarialTask
 from vidpred.tasks.base import PredictionTask
 from vidpred.tasks.divided_clips import Clips
 from vidpred.tasks.flow_refinement import FlowRefinementTask
+from vidpred.tasks.frame_sampling import (
+    FrameSampling,
+    ReverseScheduledSampling,
+    ScheduledSampling,
+    TeacherForcing,
+)
 from vidpred.tasks.likelihood import LikelihoodTask
 from vidpred.tasks.multiscale import NextFrameTask
 from vidpred.tasks.reconstruction import ReconstructionTask
+from vidpred.tasks.recurrent import RecurrentTask
 from vidpred.tasks.speed import Speed
 from vidpred.tasks.variational import VariationalTask
 
@@ -14,10 +21,15 @@ __all__ = [
     "AdversarialTask",
     "Clips",
     "FlowRefinementTask",
+    "FrameSampling",
     "LikelihoodTask",
     "NextFrameTask",
     "PredictionTask",
     "ReconstructionTask",
+    "RecurrentTask",
+    "ReverseScheduledSampling",
+    "ScheduledSampling",
     "Speed",
+    "TeacherForcing",
     "VariationalTask",
 ]

@@ -274,6 +274,10 @@ def test_tables_show_count_worst_mean_and_best(clips: ClipFolder, tmp_path: Path
     assert sampled is not None
     assert score["mean"] == sampled["best_of_k"]
     assert sampled["worst_of_k"] < sampled["mean"] < sampled["best_of_k"]  # type: ignore[operator]
+    # The curves that the report draws: their means are the numbers of the table.
+    assert sampled["per_frame"]["best_of_k"] == score["per_frame"]
+    for end, curve in sampled["per_frame"].items():
+        assert np.mean(np.array(curve, float)) == pytest.approx(sampled[end])  # type: ignore[literal-required]
     text = markdown(comparison)
     cells = " / ".join(f"{sampled[end]:.2f}" for end in ("worst_of_k", "mean", "best_of_k"))  # type: ignore[literal-required]
     assert f"| noisy | 4 | {cells} |" in text
@@ -282,6 +286,7 @@ def test_tables_show_count_worst_mean_and_best(clips: ClipFolder, tmp_path: Path
     page = render(comparison)
     assert "Several futures: worst, mean and best" in page
     assert f"<td>4</td><td>{cells}</td>" in page
+    assert "Dotted lines are the best and the worst of several futures" in page
     assert "Several futures" not in render(
         compare({"a.json": run(clips, tmp_path / "b", protocol(None), method())[0]}, resamples=20)
     )

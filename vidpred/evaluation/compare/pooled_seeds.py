@@ -5,7 +5,7 @@ of each kind: a network trained again is another draw, as a video more is.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypedDict
 
 import numpy as np
@@ -70,6 +70,7 @@ def pool_seeds(
     kinds: Mapping[str, Sequence[Result]],
     pairs: Sequence[tuple[str, str]] = (),
     *,
+    measures: Collection[str] | None = None,
     resamples: int = RESAMPLES,
 ) -> dict[str, PooledMeasure]:
     """Average the trainings of each kind, and say how sure the averages are.
@@ -78,6 +79,7 @@ def pool_seeds(
         kinds: By name, the results of its trainings, one a seed, all by one protocol. A kind with
             one result (a baseline) has no seeds to draw.
         pairs: Kinds that are to be compared.
+        measures: Keys of those wanted; None is all.
         resamples: How many draws of videos and seeds.
 
     Returns:
@@ -95,6 +97,8 @@ def pool_seeds(
     videos = {row["clip"]: row["video"] for result in flat.values() for row in result["rows"]}
     pooled: dict[str, PooledMeasure] = {}
     for key in measures_of(protocol, flat):
+        if measures is not None and key not in measures:
+            continue
         if lacking(flat, key):
             continue  # a baseline has no likelihood, and nothing to be paired
         values = common_values(flat, key, skip_of(protocol))

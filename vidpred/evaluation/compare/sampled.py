@@ -18,12 +18,14 @@ class SampledScore(TypedDict):
         mean: Mean over frames of the mean over clips; None when one of them is None.
         best_of_k: The same of the best future of each clip.
         worst_of_k: The same of the worst one.
+        per_frame: By reduction, the mean over clips at each frame.
     """
 
     count: int
     mean: float | None
     best_of_k: float | None
     worst_of_k: float | None
+    per_frame: dict[str, list[float | None]]
 
 
 def sampled_scores(
@@ -50,6 +52,7 @@ def sampled_scores(
             continue
         horizon = len(values[name][clips[0]])
         means: dict[str, float | None] = {}
+        curves: dict[str, list[float | None]] = {}
         for reduction in REDUCTIONS:
             per_frame = [
                 mean(
@@ -63,6 +66,7 @@ def sampled_scores(
                 )
                 for t in range(horizon)
             ]
+            curves[reduction] = per_frame
             known = [value for value in per_frame if value is not None]
             means[reduction] = mean(known) if len(known) == horizon else None
         found[name] = {
@@ -70,6 +74,7 @@ def sampled_scores(
             "mean": means["mean"],
             "best_of_k": means["best_of_k"],
             "worst_of_k": means["worst_of_k"],
+            "per_frame": curves,
         }
     return found
 

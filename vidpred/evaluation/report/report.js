@@ -114,13 +114,25 @@
         hovertemplate: `<b>${escaped(method.name)}</b><br>t+%{x}: <b>%{customdata[0]}</b> ${measure.unit} %{customdata[1]}<br>%{customdata[2]} clips<extra></extra>`,
       });
     }
+    // Of methods whose several futures differ: the best and the worst of them, dotted.
+    const extremes = data.methods.flatMap((method) => {
+      const samples = measure.scores[method.name].samples;
+      if (!samples || samples.count < 2) return [];
+      return [["best_of_k", "best"], ["worst_of_k", "worst"]].map(([reduction, word]) => ({ method, name: `${method.name}, ${word} of ${samples.count}`, curve: samples.per_frame[reduction] }));
+    });
+    for (const { method, name, curve } of extremes.filter((e) => visible().includes(e.method))) {
+      traces.push({
+        x: steps, y: curve, name: escaped(name), mode: "lines", connectgaps: false, showlegend: false, line: { color: color(method), dash: "dot", width: 1.5 },
+        customdata: curve.map((v) => shown(v, measure)), hovertemplate: `<b>${escaped(name)}</b><br>t+%{x}: <b>%{customdata}</b> ${measure.unit}<extra></extra>`,
+      });
+    }
     const at = (k) => data.methods.map((m) => [m.name, measure.scores[m.name].per_frame[k]]).filter(([, v]) => v !== null)
       .sort((a, b) => (measure.higherIsBetter ? b[1] - a[1] : a[1] - b[1]))[0];
     const ends = [...new Set([0, steps.length - 1])].map((k) => [k, at(k)]).filter(([, best]) => best)
       .map(([k, [name, value]]) => `at t+${k + 1} ${name} is best with ${shown(value, measure)}`);
     const look = layout({ title: "predicted frame", tickmode: "array", tickvals: steps, ticktext: steps.map((t) => `t+${t}`), range: [0.7, steps.length + 0.3] }, { title: axisName(measure) });
     draw("curves-plot", traces, look, `${measure.name} of ${data.methods.length} methods by predicted frame: ${ends.join(", ")}.`, `${measure.name}, ${measure.areaName}, ${measure.variantName}.`);
-    fillTable(numbersOf("curves-plot"), ["Method", ...steps.map((t) => `t+${t}`)], data.methods.map((m) => [m.name, ...measure.scores[m.name].per_frame.map((v) => shown(v, measure))]));
+    fillTable(numbersOf("curves-plot"), ["Method", ...steps.map((t) => `t+${t}`)], [...data.methods.map((m) => [m.name, measure.scores[m.name].per_frame]), ...extremes.map((e) => [e.name, e.curve])].map(([name, curve]) => [name, ...curve.map((v) => shown(v, measure))]));
   }
 
   function binned(pairs) {

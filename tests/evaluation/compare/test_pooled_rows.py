@@ -8,11 +8,16 @@ import numpy as np
 import pytest
 from synthetic_results import synthetic_results
 
-from vidpred.evaluation.compare.ablation import ablation, ablation_markdown
 from vidpred.evaluation.compare.comparison import compare
+from vidpred.evaluation.compare.pooled_rows import Claim, pooled_rows, pooled_rows_markdown
 from vidpred.evaluation.compare.pooled_seeds import pool_seeds
 from vidpred.evaluation.results.result import Result
 
+CLAIMS = [
+    Claim("l2", "single_scale_l2", "psnr", "several scales are better than one"),
+    Claim("l1", "l2", "sharpness", "l1 is sharper than l2"),
+    Claim("adv_gdl", "gdl_l1", "sharpness", "Adv+GDL is sharper than GDL l1"),
+]
 PSNR = "psnr.masked_mean.moving"
 
 
@@ -37,6 +42,10 @@ def shifted(result: Result, gain: float) -> Result:
 
 def measure_of(rows: dict[str, list[Result]]) -> str:
     return next(iter(pool_seeds(rows, resamples=10)))
+
+
+def markdown_of(rows: dict[str, list[Result]]) -> str:
+    return pooled_rows_markdown(pooled_rows(rows, claims=CLAIMS), "Ablation")
 
 
 def test_means_are_those_of_the_trainings() -> None:
@@ -91,15 +100,61 @@ def test_one_video_has_no_interval() -> None:
 
 def test_the_tables_say_which_orderings_hold() -> None:
     rows = trainings()
-    content: dict[str, Any] = ablation(rows, batches=100)
-    text = ablation_markdown(content)
+    content: dict[str, Any] = pooled_rows(rows, claims=CLAIMS, facts={"batches": 100})
+    text = pooled_rows_markdown(content, "Ablation")
     lines = {line.split(" | ")[0].lstrip("| "): line for line in text.splitlines() if "|" in line}
     assert lines["l1 is sharper than l2"].endswith("| holds |")
     assert lines["Adv+GDL is sharper than GDL l1"].endswith("| holds |")
     assert "several scales are better than one" not in lines  # that row was not trained
     assert "batches 100" in text
     reverse = {**rows, "l1": rows["l2"], "l2": rows["l1"]}
-    text = ablation_markdown(ablation(reverse, batches=100))
+    text = markdown_of(reverse)
     assert "| l1 is sharper than l2 | Sharpness | \N{MINUS SIGN}0.30 [" in text
     assert "does not hold |" in text
     assert math.isfinite(content["measures"][measure_of(rows)]["scores"]["l2"]["mean"])
+
+
+def test_rows_are_ranked_by_the_first_measure_or_left_in_their_order() -> None:
+    rows = trainings()
+    rows = {name: rows[name] for name in ("l2", "gdl_l1", "l1", "copy_last")}
+    measures = pooled_rows(rows)["measures"]
+    means = {row: score["mean"] for row, score in next(iter(measures.values()))["scores"].items()}
+    assert list(pooled_rows(rows)["seeds"]) == sorted(means, key=lambda row: -means[row])
+    assert list(pooled_rows(rows, ranked=False)["seeds"]) == list(rows)
+
+
+def test_of_a_distance_the_lower_row_is_the_better_one() -> None:
+    rows = trainings()
+    for results in rows.values():
+        for result in results:
+            for row in result["rows"]:
+                row["values"] = {"lpips.alex.whole": row["values"][PSNR]}
+            result["summary"] = {"lpips.alex.whole": result["summary"][PSNR]}
+            result["protocol"] = {**result["protocol"], "measures": [], "skip": None}
+    content = pooled_rows(rows, claims=[Claim("l2", "l1", "lpips", "l2 is nearer than l1")])
+    assert next(iter(content["seeds"])) != "adv_gdl"
+    (line,) = [x for x in pooled_rows_markdown(content, "").splitlines() if "nearer" in x]
+    assert line.endswith("| holds |")  # l2 is 0.3 below l1
+
+
+def test_clips_with_near_duplicates_are_pooled_on_their_own() -> None:
+    rows = trainings()
+    assert pooled_rows(rows)["strata"] == []  # the synthetic results do not say which these are
+    for results in rows.values():
+        for result in results:
+            for number, row in enumerate(result["rows"]):
+                row["near_duplicates"] = [3] if number % 3 == 0 else []
+    content = pooled_rows(rows)
+    held, others = content["strata"]
+    assert (held["near_duplicates"], others["near_duplicates"]) == (True, False)
+    first = rows["l1"][0]["rows"]
+    assert held["clips"] == len(first[::3])
+    assert held["clips"] + others["clips"] == len(first)
+    key = measure_of(rows)
+    only = {
+        row: [{**result, "rows": result["rows"][::3]} for result in results]
+        for row, results in rows.items()
+    }
+    alone = pool_seeds(only, resamples=10)[key]["scores"]["l1"]["mean"]
+    assert held["scores"]["l1"]["mean"] == pytest.approx(alone)
+    assert f"{held['clips']} clips with near duplicates" in pooled_rows_markdown(content, "")

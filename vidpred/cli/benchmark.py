@@ -1,0 +1,392 @@
+"""`vidpred benchmark`: rows trained on equal budgets, scored in one pass, with what they cost."""
+
+import argparse
+import contextlib
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vidpred.cli.common import (
+    HelpWithDefaults,
+    above_zero,
+    add_module_option,
+    at_least_one,
+    device_of,
+    import_modules,
+    say,
+)
+from vidpred.cli.progress import counting
+from vidpred.cli.scoring import add_scoring_options, require_all_scored, score
+from vidpred.errors import VidpredError
+
+if TYPE_CHECKING:
+    from vidpred.benchmark import Benchmark
+    from vidpred.benchmark.cost import Costing
+    from vidpred.benchmark.specification import ScoredBy
+    from vidpred.benchmark.table import BenchmarkTable
+    from vidpred.benchmark.trainings import Training
+    from vidpred.evaluation import Result
+
+ROOT = "data/ucf101"
+"""Folder of the data set where neither the benchmark nor the command line names one."""
+
+
+def add_benchmark_parser(
+    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
+) -> None:
+    """Add `benchmark`; parsing sets `run`, a function from arguments to exit status."""
+    parser = subparsers.add_parser(
+        "benchmark",
+        help="train rows on equal budgets, score them in one pass, and show what they cost",
+        description="Train every row of a benchmark with every seed on equal budgets, score all "
+        "last checkpoints, bundled models and baselines in one pass over the clips of each "
+        "protocol, measure parameters, multiply-adds, speed and memory of each row in a process "
+        "of its own, and write benchmark.md, benchmark.json and a report for each protocol. Each "
+        "training is a `vidpred fit`; the same command resumes, wherever it was stopped.",
+        epilog="What follows -- goes to every `vidpred fit`, such as: -- --trainer.precision "
+        "bf16-mixed --data.num_workers 8",
+        formatter_class=HelpWithDefaults,
+    )
+    parser.add_argument(
+        "file", metavar="FILE", help="name of a benchmark in the package, or a YAML file"
+    )
+    parser.add_argument("--root", help="folder of the data set, in place of the file's")
+    parser.add_argument(
+        "--output", type=Path, help="folder of runs and results (default: runs/benchmark/NAME)"
+    )
+    parser.add_argument("--rows", nargs="+", metavar="ROW", help="these experiments alone")
+    parser.add_argument("--seeds", nargs="+", type=int, help="in place of the file's")
+    parser.add_argument(
+        "--trainings", nargs="+", metavar="ROW-seedN", help="these trainings alone, as in a sweep"
+    )
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--batches", type=at_least_one, help="of each training, as its budget")
+    length.add_argument("--minutes", type=above_zero, help="of each training, as its budget")
+    parser.add_argument("--batch-size", type=at_least_one, help="clips of a batch")
+    parser.add_argument(
+        "--validations", type=at_least_one, help="validations, spread over the batches"
+    )
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument(
+        "--train-only", action="store_true", help="train what is missing, and score nothing"
+    )
+    only.add_argument(
+        "--score-only", action="store_true", help="score what is trained, and train nothing"
+    )
+    only.add_argument(
+        "--sweep",
+        type=Path,
+        metavar="FILE",
+        help="write a W&B sweep whose agents train one row and seed each, and do nothing else",
+    )
+    add_module_option(parser)
+    add_scoring_options(parser, protocol=None, required=False)
+    parser.set_defaults(run=run_benchmark, fit_options=[])
+
+
+def run_benchmark(arguments: argparse.Namespace) -> int:
+    """Run `vidpred benchmark`: progress on stderr, the tables on stdout.
+
+    Raises:
+        VidpredError: When the benchmark is not right, or a training or the scoring failed.
+    """
+    from vidpred.benchmark import load_benchmark
+    from vidpred.benchmark.table import benchmark_table, table_markdown
+
+    benchmark = overridden(load_benchmark(arguments.file), arguments)
+    output = arguments.output or Path("runs/benchmark") / benchmark.name
+    if arguments.sweep is not None:
+        return _write_sweep(benchmark, arguments, output)
+    wanted = _wanted(benchmark, arguments)
+    _require_roots(benchmark)
+    if not arguments.score_only and (status := train(benchmark, wanted, arguments, output)):
+        return status
+    if arguments.train_only:
+        return 0
+    done = _done(benchmark, wanted, output, partly=arguments.score_only)
+    quality = measure_quality(benchmark, done, arguments, output)
+    results = {name: own for name, (own, _) in quality.items()}
+    by_row = {name: rows for name, (_, rows) in quality.items()}
+    costs = _costs(benchmark, done, list(next(iter(by_row.values()))), arguments, output)
+    table = benchmark_table(benchmark, done, by_row, costs, output)
+    text = table_markdown(table)
+    write_outputs(output, "benchmark", table, text)
+    _write_reports(output, table, results)
+    print(text, end="")
+    require_all_scored([r for own in results.values() for r in own])
+    return 0
+
+
+def overridden(benchmark: "Benchmark", arguments: argparse.Namespace) -> "Benchmark":
+    """Put what the command line says in place of what the file says.
+
+    Raises:
+        VidpredError: When the two do not go together.
+    """
+    from vidpred.benchmark.benchmark_file import check_benchmark
+    from vidpred.benchmark.specification import ScoredBy
+    from vidpred.errors import BenchmarkError, did_you_mean
+
+    budget: dict[str, Any] = {}
+    for name in ("batch_size", "validations"):
+        if getattr(arguments, name) is not None:
+            budget[name] = getattr(arguments, name)
+    if arguments.batches is not None:
+        budget |= {"batches": arguments.batches, "minutes": None}
+    if arguments.minutes is not None:
+        budget |= {"minutes": arguments.minutes, "batches": None}
+    changed: dict[str, Any] = {}
+    try:
+        if budget:
+            changed["budget"] = replace(benchmark.budget, **budget)
+    except ValueError as error:
+        raise BenchmarkError(str(error)) from error
+    if arguments.seeds:
+        changed["seeds"] = list(dict.fromkeys(arguments.seeds))
+    if arguments.root:
+        changed["data"] = replace(benchmark.data, root=arguments.root)
+        changed["protocols"] = [replace(each, root=None) for each in benchmark.protocols]
+    if arguments.protocol:
+        changed["protocols"] = [ScoredBy(arguments.protocol)]
+    if arguments.rows:
+        known = {row.name: row for row in benchmark.experiments}
+        for name in arguments.rows:
+            if name not in known:
+                raise BenchmarkError(
+                    f"--rows {name}: no experiment of {benchmark.name}"
+                    f"{did_you_mean(name, known)}; expected some of {', '.join(known)}"
+                )
+        changed["experiments"] = [row for name, row in known.items() if name in arguments.rows]
+        there = {*arguments.rows, *benchmark.baselines, *benchmark.models}
+        changed["claims"] = [c for c in benchmark.claims if {c.better, c.worse} <= there]
+    benchmark = replace(benchmark, **changed)
+    check_benchmark(benchmark)
+    return benchmark
+
+
+def _require_roots(benchmark: "Benchmark") -> None:
+    """Refuse a folder that is not there, but for that of data that a training renders."""
+    from vidpred.errors import BenchmarkError
+
+    for scored in benchmark.protocols:
+        root = Path(root_of(benchmark, scored)).expanduser()
+        rendered = scored.root is None and benchmark.data.file is not None
+        if not root.is_dir() and not rendered:
+            raise BenchmarkError(
+                f"{root}: no such folder, which protocol {scored.protocol} reads; expected the "
+                "folder of the data set: --root DIR"
+            )
+
+
+def train(
+    benchmark: "Benchmark",
+    wanted: "Sequence[Training]",
+    arguments: argparse.Namespace,
+    output: Path,
+) -> int:
+    """Train what is missing; gives 0, or the exit status of a training that a signal ended."""
+    from vidpred.benchmark.trainings import train_missing
+
+    return train_missing(
+        benchmark,
+        wanted,
+        output,
+        extra=arguments.fit_options,
+        check=check_configuration,
+        say=say,
+    )
+
+
+def check_configuration(command: Sequence[str]) -> None:
+    """Refuse unknown keys and wrong values of a training, without training."""
+    from vidpred.cli.trainer import run_cli
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        run_cli([*command, "--print_config"])
+
+
+def _wanted(benchmark: "Benchmark", arguments: argparse.Namespace) -> "list[Training]":
+    from vidpred.benchmark.trainings import trainings
+    from vidpred.errors import BenchmarkError, did_you_mean
+
+    all_of_them = {training.name: training for training in trainings(benchmark)}
+    for name in arguments.trainings or ():
+        if name not in all_of_them:
+            raise BenchmarkError(
+                f"--trainings {name}: no training of {benchmark.name}"
+                f"{did_you_mean(name, all_of_them)}; expected some of {', '.join(all_of_them)}"
+            )
+    chosen = arguments.trainings or all_of_them
+    return [training for name, training in all_of_them.items() if name in chosen]
+
+
+def _done(
+    benchmark: "Benchmark", wanted: "Sequence[Training]", output: Path, *, partly: bool
+) -> "list[Training]":
+    """Give the trainings that can be scored; `partly` leaves out those that are not done."""
+    from vidpred.benchmark.trainings import is_done
+
+    done = [training for training in wanted if is_done(benchmark, training, output)]
+    if partly and (left := [training.name for training in wanted if training not in done]):
+        say(f"not trained yet, and left out: {', '.join(left)}")
+    return done
+
+
+def measure_quality(
+    benchmark: "Benchmark",
+    done: "Sequence[Training]",
+    arguments: argparse.Namespace,
+    output: Path,
+) -> "dict[str, tuple[list[Result], Mapping[str, Sequence[Result]]]]":
+    """Score all rows by all protocols.
+
+    Returns:
+        By protocol, the results of all methods, and the same by row.
+    """
+    found = {}
+    for scored in benchmark.protocols:
+        name, results = _score(benchmark, scored, done, arguments, output)
+        found[name] = (results, rows_of(results, done))
+    return found
+
+
+def _score(
+    benchmark: "Benchmark",
+    scored: "ScoredBy",
+    done: "Sequence[Training]",
+    arguments: argparse.Namespace,
+    output: Path,
+) -> "tuple[str, list[Result]]":
+    from vidpred.benchmark.trainings import checkpoint_of
+    from vidpred.evaluation import load_protocol
+    from vidpred.evaluation.scoring.checkpoint_methods import checkpoint_methods
+    from vidpred.evaluation.scoring.methods import baselines
+    from vidpred.evaluation.sources.video_clips import VideoClips
+    from vidpred.models import BASELINES
+
+    protocol = load_protocol(scored.protocol)
+    device = device_of(arguments.device)
+    source = VideoClips(protocol.protocol, root_of(benchmark, scored))
+    named = [f"{each.name}={checkpoint_of(output, each)}" for each in done]
+    methods = [
+        *(
+            method
+            for method in baselines(device, protocol.protocol.clips.context_frames)
+            if method.description["name"] in benchmark.baselines
+        ),
+        *checkpoint_methods(
+            [*benchmark.models, *named],
+            device,
+            taken=set(BASELINES),
+            modules=import_modules(arguments.module),
+        ),
+    ]
+    name = protocol.protocol.name
+    say(f"scoring {len(methods)} methods by {name}")
+    folder = output / "results" / name
+    return name, score(arguments, protocol, source, methods, folder, device)
+
+
+def rows_of(
+    results: "Sequence[Result]", done: "Sequence[Training]"
+) -> "Mapping[str, Sequence[Result]]":
+    """Bring the results of a row's seeds together; baselines and models have one each."""
+    row_of = {training.name: training.row.name for training in done}
+    rows: dict[str, list[Result]] = {}
+    for result in results:
+        name = result["method"]["name"]
+        rows.setdefault(row_of.get(name, name), []).append(result)
+    return rows
+
+
+def root_of(benchmark: "Benchmark", scored: "ScoredBy") -> str:
+    """Give the folder of a protocol's videos."""
+    return scored.root or benchmark.data.root or ROOT
+
+
+def _costs(
+    benchmark: "Benchmark",
+    done: "Sequence[Training]",
+    rows: Sequence[str],
+    arguments: argparse.Namespace,
+    output: Path,
+) -> "dict[str, Costing]":
+    import torch
+
+    from vidpred.benchmark.benchmark_file import model_name
+    from vidpred.benchmark.cost import measure_cost
+    from vidpred.benchmark.trainings import checkpoint_of
+    from vidpred.storage.saved import find_saved
+
+    if benchmark.cost is None:
+        return {}
+    saved = {
+        model_name(each): find_saved(each.partition("=")[2] or each) for each in (benchmark.models)
+    }
+    for training in reversed(done):  # the first seed stays
+        saved[training.row.name] = checkpoint_of(output, training)
+    scored, found = benchmark.protocols[0], {}
+    with counting("Measuring speed and memory") as progress:
+        for number, row in enumerate(rows, start=1):
+            path = saved.get(row)
+            found[row] = measure_cost(
+                {
+                    "method": {"baseline": row} if path is None else {"saved": str(path)},
+                    "protocol": scored.protocol,
+                    "root": root_of(benchmark, scored),
+                    "device": str(device_of(arguments.device)),
+                    "seconds": float(benchmark.cost.seconds),
+                    "modules": list(arguments.module),
+                    "threads": torch.get_num_threads(),
+                },
+                benchmark.cost,
+                output / "cost" / f"{row}.json",
+            )
+            progress(number, len(rows))
+    return found
+
+
+def write_outputs(output: Path, stem: str, content: object, text: str) -> None:
+    """Write a table as JSON and as Markdown."""
+    from vidpred.files import replacing, write_json
+
+    write_json(output / f"{stem}.json", content)
+    with replacing(output / f"{stem}.md") as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    say(f"wrote {output / stem}.md and {stem}.json; results: {output / 'results'}")
+
+
+def _write_reports(
+    output: Path, table: "BenchmarkTable", results: "Mapping[str, Sequence[Result]]"
+) -> None:
+    from vidpred.evaluation.compare.comparison import compare
+    from vidpred.evaluation.report import write_report
+
+    for protocol, own in results.items():
+        folder = output / "results" / protocol
+        named = {str(folder / f"{r['method']['name']}.json"): r for r in own if r["rows"]}
+        path = output / f"{protocol}.html"
+        with counting("Pictures of clips") as progress:
+            write_report(path, compare(named), progress=progress)
+        say(f"wrote {path}")
+
+
+def _write_sweep(benchmark: "Benchmark", arguments: argparse.Namespace, output: Path) -> int:
+    from vidpred.benchmark.sweep import sweep_configuration, sweep_yaml
+    from vidpred.files import replacing
+
+    options = [f"--root={arguments.root}"] if arguments.root else []
+    for name in ("batches", "minutes", "batch_size", "validations"):
+        if (value := getattr(arguments, name)) is not None:
+            options.append(f"--{name.replace('_', '-')}={value}")
+    options += [f"--module={name}" for name in arguments.module]
+    configuration = sweep_configuration(benchmark, arguments.file, str(output), options)
+    if not configuration["parameters"]["trainings"]["values"]:
+        raise VidpredError(f"{benchmark.name} trains nothing; expected experiments to share out")
+    arguments.sweep.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(arguments.sweep) as temporary:
+        temporary.write_text(sweep_yaml(configuration), encoding="utf-8")
+    say(f"wrote {arguments.sweep}; next: wandb sweep {arguments.sweep}")
+    return 0
