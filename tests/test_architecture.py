@@ -82,8 +82,6 @@ WITHOUT_LIGHTNING = (
 
 
 MOST_LINES = 400
-STILL_LONGER = {"test_page_browser.py"}
-"""To be split."""
 SAME_IDEA = {
     "base": "what the classes of its package share",
     "adversarial": "the loss, and the task that trains by it",
@@ -156,7 +154,6 @@ def test_no_file_is_long(folder: str) -> None:
         for path in (PACKAGE.parent / folder).glob("**/*")
         if path.suffix in (".py", ".c", ".js", ".css", ".html", ".md")
         and "_build" not in path.parts
-        and path.name not in STILL_LONGER
     ]
     assert files
     lengths = {str(path): len(path.read_text(encoding="utf-8").splitlines()) for path in files}

@@ -48,7 +48,10 @@ WHOLE_FRAMES = {
 REFINERS = ("flow_refiner", "flow_refiner_finetuned")
 """Experiments of the two stages of the bundled model."""
 
-NETWORKS = ("convlstm", "dvf", "dyan", "phydnet", "predrnn", "simvp", "simvp_v2", "tau")
+NETWORKS = (
+    *("convlstm", "phydnet", "predrnn", "simvp", "simvp_v2", "tau"),
+    *("dmvfn", "dvf", "dyan", "edm"),
+)
 """Experiments of networks of other papers; each trains its `cpu` preset."""
 
 

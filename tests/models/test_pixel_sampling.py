@@ -11,6 +11,7 @@ from vidpred.models import VideoPixelNetwork, pixel_sampling
 from vidpred.models.causal_layers import RowsAboveConv
 from vidpred.models.pixel_decoder import PixelDecoder, PixelLayers
 from vidpred.models.pixel_sampling import draw_frame, draw_frame_uncached, exact
+from vidpred.ops.threads import one_thread
 
 
 def random_draw(
@@ -91,24 +92,27 @@ def test_a_longer_future_begins_with_the_shorter_one() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("layers", ["multiplicative", "row_lstm"])
 def test_the_cache_is_20_times_as_fast(layers: PixelLayers) -> None:
-    """One frame of 32 x 32 by the `cpu` preset; the uncached pass is taken in single precision."""
+    """One frame of 32 x 32 by the `cpu` preset; the uncached pass is taken in single precision.
+
+    In seconds of the processor, which others do not lengthen.
+    """
     decoder = VideoPixelNetwork.from_preset(
         "cpu", layers=layers, channels=1, distribution="bernoulli"
     ).decoder
     condition, uniform = torch.randn(1, 32, 32, 32), torch.rand(1, 1, 32, 32)
 
     def seconds(cached: bool) -> float:
-        began = time.perf_counter()
-        with torch.inference_mode():
+        began = time.process_time()
+        with one_thread(), torch.inference_mode():
             if cached:
                 draw_frame(decoder, condition, uniform)
             else:
                 decoder(uniform, condition)
-        return time.perf_counter() - began
+        return time.process_time() - began
 
     cached = min(seconds(cached=True) for _ in range(5))
     uncached = 1024 * min(seconds(cached=False) for _ in range(20))
-    assert uncached / cached > 20
+    assert uncached / cached > 20, (uncached, cached)
 
 
 def test_nothing_is_left_behind_in_the_network() -> None:

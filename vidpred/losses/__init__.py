@@ -9,6 +9,7 @@ from vidpred.losses.differential_divergence import (
 )
 from vidpred.losses.gradient_difference import GradientDifferenceLoss, gradient_difference_loss
 from vidpred.losses.gradient_penalty import r1_penalty
+from vidpred.losses.laplacian import LaplacianPyramidLoss, laplacian_pyramid_loss
 from vidpred.losses.log_mse import log_mse_loss
 from vidpred.losses.lp import LpLoss, lp_loss
 from vidpred.losses.multiscale import MultiScaleLoss, sum_over_scales
@@ -26,6 +27,7 @@ __all__ = [
     "DiscriminatorObjective",
     "GeneratorObjective",
     "GradientDifferenceLoss",
+    "LaplacianPyramidLoss",
     "LpLoss",
     "MultiScaleLoss",
     "Objective",
@@ -33,6 +35,7 @@ __all__ = [
     "PredictionObjective",
     "differential_divergence_loss",
     "gradient_difference_loss",
+    "laplacian_pyramid_loss",
     "log_mse_loss",
     "lp_loss",
     "r1_penalty",

@@ -8,9 +8,12 @@ from vidpred.models.clip_discriminator import ClipDiscriminator
 from vidpred.models.convlstm import ConvLSTM
 from vidpred.models.dcgan import DCGANDiscriminator, DCGANGenerator
 from vidpred.models.deep_voxel_flow import DeepVoxelFlow
+from vidpred.models.denoising import Denoising
 from vidpred.models.discriminator import DiscriminatorScale, MultiScaleDiscriminator
+from vidpred.models.dmvfn import DMVFN
 from vidpred.models.duplicate_aware import DuplicateAwareFlowExtrapolation
 from vidpred.models.dyan import DYAN
+from vidpred.models.edm import EDMPredictor
 from vidpred.models.flow_refiner import FlowRefiner
 from vidpred.models.likelihood import Likelihood
 from vidpred.models.minibatch_discrimination import MinibatchDiscrimination
@@ -21,6 +24,7 @@ from vidpred.models.phydnet import PhyDNet
 from vidpred.models.predictor import Condition, Predictor
 from vidpred.models.predrnn import PredRNN
 from vidpred.models.recurrent import Followed, RecurrentPredictor
+from vidpred.models.refining import Refining
 from vidpred.models.scale_predictor import ScalePredictor
 from vidpred.models.simvp import SimVP
 from vidpred.models.simvp_v2 import SimVPv2
@@ -35,6 +39,7 @@ if not TYPE_CHECKING:
 
 __all__ = [
     "BASELINES",
+    "DMVFN",
     "DYAN",
     "SVG",
     "TAU",
@@ -46,8 +51,10 @@ __all__ = [
     "DCGANDiscriminator",
     "DCGANGenerator",
     "DeepVoxelFlow",
+    "Denoising",
     "DiscriminatorScale",
     "DuplicateAwareFlowExtrapolation",
+    "EDMPredictor",
     "FlowRefiner",
     "Followed",
     "GeneratorScale",
@@ -63,6 +70,7 @@ __all__ = [
     "PredRNN",
     "Predictor",
     "RecurrentPredictor",
+    "Refining",
     "ScalePredictor",
     "SimVP",
     "SimVPv2",

@@ -2,6 +2,8 @@
 
 from vidpred.tasks.adversarial import AdversarialTask
 from vidpred.tasks.base import PredictionTask
+from vidpred.tasks.deep_supervision import DeepSupervisionTask
+from vidpred.tasks.diffusion import DiffusionTask
 from vidpred.tasks.divided_clips import Clips
 from vidpred.tasks.flow_refinement import FlowRefinementTask
 from vidpred.tasks.frame_sampling import (
@@ -20,6 +22,8 @@ from vidpred.tasks.variational import VariationalTask
 __all__ = [
     "AdversarialTask",
     "Clips",
+    "DeepSupervisionTask",
+    "DiffusionTask",
     "FlowRefinementTask",
     "FrameSampling",
     "LikelihoodTask",

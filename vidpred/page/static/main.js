@@ -43,6 +43,7 @@ const sending = new Map(); // by name, the part that has been sent
 
 async function take(files) {
   forgive();
+  try { await started(); } catch (problem) { complain(problem); return; }
   for (const file of files) {
     if (file.size > state.about.limits.upload_bytes) {
       complain(new Problem(`${file.name}: it has ${Math.ceil(file.size / 2 ** 20).toLocaleString("en")} MiB; expected at most ${Math.floor(state.about.limits.upload_bytes / 2 ** 20).toLocaleString("en")} MiB. Cut out the part to predict, or start vidpred serve with a larger --max-upload.`));
@@ -174,10 +175,15 @@ function news({ clips, predictions }, fresh) {
   render();
 }
 
-async function connect(fresh = false) {
+// The stored key is kept until there is another one: a page that is left loses its connection too,
+// and the page that is loaded next needs the key.
+let gone = false; // what the stored key names
+
+async function connect() {
   let key = null;
-  try { key = fresh ? null : sessionStorage.getItem(STORED); } catch { /* storage may be forbidden */ }
+  try { key = gone ? null : sessionStorage.getItem(STORED); } catch { /* storage may be forbidden */ }
   state.tab = key ? new Tab(key) : await Tab.open();
+  gone = false;
   try { sessionStorage.setItem(STORED, state.tab.key); } catch { /* ditto */ }
   let heard = false;
   state.tab.listen({
@@ -188,8 +194,9 @@ async function connect(fresh = false) {
       [state.clips, state.predictions, state.clip, state.prediction] = [[], [], null, null];
       pictures.clear();
       render();
+      [gone, starting] = [true, null];
       try {
-        await connect(true);
+        await started();
         if (had) complain(new Problem("This tab was away for too long, or the server was started again, so its clips were removed. Drop them again."));
       } catch (problem) { complain(problem); }
     },
@@ -296,16 +303,38 @@ new ResizeObserver(render).observe($("#main"));
 installTheme(render);
 installKeys({ show, chooseMoment, last: () => state.last.get(state.clip) ?? 0, index: () => state.index, frames, player, predict, cancel, shown, ready: () => clip()?.state === "ready" });
 
-try {
-  state.about = await askAbout();
-  controls.fill(state.about);
-  $("#version").textContent = state.about.version;
-  $("#drop-facts").textContent = `MP4, MOV, MKV, WebM, AVI, GIF and more, up to ${Math.floor(state.about.limits.upload_bytes / 2 ** 20).toLocaleString("en")} MiB and ${state.about.limits.frames.toLocaleString("en")} frames`;
-  $("#examples").hidden = !state.about.examples.length;
-  for (const name of state.about.examples) {
+// What clips are sent to comes after the page is drawn: whoever is quicker than the server waits for
+// it. After a failure, such as too many open tabs, the next clip tries again.
+let starting = null;
+function started() {
+  starting ??= start().catch((problem) => { starting = null; throw problem; });
+  return starting;
+}
+
+async function start() {
+  if (!state.about) fill(await askAbout());
+  await connect();
+}
+
+function fill(about) {
+  state.about = about;
+  controls.fill(about);
+  $("#version").textContent = about.version;
+  $("#drop-facts").textContent = `MP4, MOV, MKV, WebM, AVI, GIF and more, up to ${Math.floor(about.limits.upload_bytes / 2 ** 20).toLocaleString("en")} MiB and ${about.limits.frames.toLocaleString("en")} frames`;
+  $("#examples").hidden = !about.examples.length;
+  for (const name of about.examples) {
     const button = Object.assign(document.createElement("button"), { type: "button", className: "link", textContent: `Try ${name}` });
-    button.addEventListener("click", async () => { forgive(); try { choose(await state.tab.example(name)); } catch (problem) { complain(problem); } });
+    button.addEventListener("click", () => tryExample(name));
     $("#examples").append(" ", button);
   }
-  await connect();
-} catch (problem) { complain(problem); }
+}
+
+async function tryExample(name) {
+  forgive();
+  try {
+    await started();
+    choose(await state.tab.example(name));
+  } catch (problem) { complain(problem); }
+}
+
+started().catch(complain);

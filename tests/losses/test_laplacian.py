@@ -1,0 +1,67 @@
+"""The Laplacian pyramid loss: the authors' module, closed forms, refusals."""
+
+import pytest
+import torch
+from authors import checkout, importable
+
+from vidpred.losses import LaplacianPyramidLoss, laplacian_pyramid_loss
+
+
+def test_it_is_that_of_the_authors_of_dmvfn(monkeypatch: pytest.MonkeyPatch) -> None:
+    with importable(checkout("CVPR2023-DMVFN")) as load:
+        theirs = load("loss.loss")
+    monkeypatch.setattr(theirs, "device", torch.device("cpu"))
+    pred, target = torch.rand(2, 3, 64, 96), torch.rand(2, 3, 64, 96)
+    expected = theirs.LapLoss()(pred, target)
+    torch.testing.assert_close(laplacian_pyramid_loss(pred, target), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_single_level_is_the_difference_from_the_blurred_frame() -> None:
+    # One pixel of height 1, on the even grid and far from borders: blurred it is the outer product
+    # of b = [1, 4, 6, 4, 1] / 16 at the even places, and enlarged 4 times their blur.
+    pred, target = torch.zeros(1, 1, 16, 16), torch.zeros(1, 1, 16, 16)
+    pred[0, 0, 8, 8] = 1
+    b = torch.zeros(16)
+    b[6:11] = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
+    even = torch.zeros(16)
+    even[[6, 8, 10]] = b[[6, 8, 10]]
+    row = 2 * torch.conv1d(even.view(1, 1, -1), b[6:11].view(1, 1, -1), padding=2)[0, 0]
+    expected = (pred[0, 0] - torch.outer(row, row)).abs().mean()
+    torch.testing.assert_close(laplacian_pyramid_loss(pred, target, levels=1), expected)
+
+
+def test_levels_end_where_frames_are_too_small() -> None:
+    pred, target = torch.rand(1, 3, 16, 24), torch.rand(1, 3, 16, 24)
+    # 16 x 24, 8 x 12, 4 x 6; the next has 2 rows.
+    three, five = (laplacian_pyramid_loss(pred, target, levels) for levels in (3, 5))
+    assert torch.equal(three, five)
+    assert laplacian_pyramid_loss(pred, target, 2) < three
+
+
+def test_brightness_costs_nothing_and_the_gradient_reaches_every_pixel() -> None:
+    target = torch.rand(1, 1, 1, 16, 16)
+    assert laplacian_pyramid_loss(target + 0.2, target) < 1e-5
+    pred = torch.rand(1, 1, 1, 16, 16, requires_grad=True)
+    laplacian_pyramid_loss(pred, target).backward()
+    assert pred.grad is not None
+    assert (pred.grad != 0).all()
+
+
+def test_the_module_weighs_and_names_its_term() -> None:
+    loss = LaplacianPyramidLoss(levels=2, weight=0.5, name="bands")
+    assert loss.weights == {"bands": 0.5}
+    pred, target = torch.rand(1, 1, 3, 8, 8), torch.rand(1, 1, 3, 8, 8)
+    assert torch.equal(loss(pred, target)["bands"], laplacian_pyramid_loss(pred, target, 2))
+    assert loss([pred, pred], [target, target])["bands"].shape == (2,)
+    assert LaplacianPyramidLoss(weight=0.0)(pred, target) == {}
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected equal shapes"):
+        laplacian_pyramid_loss(torch.zeros(1, 8, 8), torch.zeros(1, 8, 10))
+    with pytest.raises(ValueError, match="frames have 7 x 8 pixels; expected even sides"):
+        laplacian_pyramid_loss(torch.zeros(1, 7, 8), torch.zeros(1, 7, 8))
+    with pytest.raises(ValueError, match="levels is 0"):
+        LaplacianPyramidLoss(levels=0)
+    with pytest.raises(ValueError, match="weight is -1"):
+        LaplacianPyramidLoss(weight=-1.0)

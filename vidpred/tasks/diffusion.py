@@ -1,0 +1,113 @@
+"""Training by denoising score matching: learn to take noise of any strength away."""
+
+import math
+
+import torch
+from jsonargparse.typing import PositiveFloat
+from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor
+
+from vidpred.batch import ClipBatch, Evaluation
+from vidpred.errors import SettingError
+from vidpred.losses import Objective
+from vidpred.models import Denoising, Predictor
+from vidpred.ops import normal_like
+from vidpred.tasks.base import PredictionTask, Stage
+from vidpred.tasks.builders import adam
+from vidpred.tasks.divided_clips import Clips, divided
+from vidpred.tasks.speed import Speed
+
+NOISE_MEDIAN = math.exp(-0.4) / 0.5
+"""Median noise level relative to the data's deviation; Alonso et al. 2024 (exp(-0.4) of 0.5)."""
+
+NOISE_SPREAD = 1.2
+"""Standard deviation of the logarithm of the noise level; Karras et al. 2022."""
+
+VALIDATION_SEED = 0
+"""Of the noise that validation and test take away, the same at every validation."""
+
+
+class DiffusionTask(PredictionTask):
+    """Trains a denoiser by weighted denoising score matching, the noise level log-normal.
+
+    Source: Karras et al. 2022 (arXiv 2206.00364): with y the data and n noise of level sigma, it
+    minimizes `w(sigma) |D(y + n, sigma) - y|^2`, where `w = (sigma^2 + sigma_data^2) / (sigma
+    sigma_data)^2` makes the loss of an untrained network 1 at every level. Logged as `denoising`,
+    for validation and test from noise of a fixed seed.
+
+    Args:
+        predictor: Denoises; see `vidpred.models.Denoising`.
+        noise_median: Median noise level of training, relative to the predictor's `sigma_data`.
+        noise_spread: Standard deviation of the logarithm of the noise level.
+        optimizer: Builds the optimizer from parameters; the default is Adam at 0.001.
+        lr_scheduler: Builds a learning-rate scheduler from the optimizer; it steps after every
+            step of the optimizer.
+        speed: How fast a step is computed; None is what suits the device.
+
+    Raises:
+        SettingError: When the predictor does not denoise.
+        ValueError: When a number is not above 0.
+
+    Example:
+        >>> import torch
+        >>> from vidpred.models import EDMPredictor
+        >>> task = DiffusionTask(EDMPredictor((4,), blocks=1, features=4, attention=False))
+        >>> frames = torch.zeros(2, 5, 3, 8, 8, dtype=torch.uint8)
+        >>> sorted(task.objective({"frames": frames}).terms)
+        ['denoising']
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        *,
+        noise_median: PositiveFloat = NOISE_MEDIAN,
+        noise_spread: PositiveFloat = NOISE_SPREAD,
+        optimizer: OptimizerCallable = adam,
+        lr_scheduler: LRSchedulerCallable | None = None,
+        speed: Speed | None = None,
+    ) -> None:
+        super().__init__(predictor, optimizer=optimizer, lr_scheduler=lr_scheduler, speed=speed)
+        if not isinstance(predictor, Denoising):
+            raise SettingError(
+                f"{type(predictor).__name__} has no methods signal and denoise; expected a "
+                "predictor that takes noise away, see vidpred.models.Denoising"
+            )
+        for name, value in (("noise_median", noise_median), ("noise_spread", noise_spread)):
+            if not 0 < value < math.inf:
+                raise ValueError(f"{name} is {value}; expected a finite number above 0")
+        self.noise_median = float(noise_median)
+        self.noise_spread = float(noise_spread)
+
+    def objective(self, batch: ClipBatch) -> Objective:
+        """Take away noise that was added to the next frames."""
+        return Objective(terms={"denoising": self._denoising(self.training_clips(batch), None)})
+
+    def evaluate(self, batch: ClipBatch, stage: Stage) -> Evaluation:
+        """Predict whole clips, and log how well the first frames are denoised."""
+        evaluation = super().evaluate(batch, stage)
+        generator = torch.Generator().manual_seed(VALIDATION_SEED)
+        clips = divided(self.predictor, batch)
+        nearest = clips._replace(target=clips.target[:, : self.predictor.output_frames])
+        self.log(
+            f"{stage}/denoising",
+            self._denoising(nearest, generator),
+            on_step=False,
+            on_epoch=True,
+            batch_size=len(clips.target),
+            sync_dist=True,
+        )
+        return evaluation
+
+    def _denoising(self, clips: Clips, generator: torch.Generator | None) -> Tensor:
+        denoiser = self.predictor
+        assert isinstance(denoiser, Denoising)
+        data = denoiser.sigma_data
+        signal = denoiser.signal(clips.context, clips.target)
+        draws = normal_like(signal.new_empty(len(signal)), generator)
+        sigma = data * self.noise_median * (self.noise_spread * draws).exp()
+        noisy = signal + sigma.view(-1, 1, 1, 1, 1) * normal_like(signal, generator)
+        # The losses are computed in float32 under any precision.
+        error = (denoiser.denoise(noisy, sigma, clips.context).float() - signal).square()
+        weight = (sigma.square() + data**2) / (sigma * data).square()
+        return (weight * error.flatten(1).mean(1)).mean()
