@@ -1,4 +1,4 @@
-# docker build -t vidpred . && docker run --rm -v "$PWD/runs:/work/runs" vidpred
+# docker build -t vidpred . && docker run --rm -v "$PWD/runs:/vidpred/runs" vidpred
 # runs `vidpred quickstart`: real AVI files, training on the CPU, scores and pictures in runs/.
 FROM python:3.11-slim
 
@@ -14,8 +14,8 @@ RUN pip install --no-cache-dir torch torchvision ${TORCH_INDEX:+--index-url ${TO
 COPY . /src
 RUN pip install --no-cache-dir /src && rm -rf /src
 
-RUN useradd --create-home user && mkdir -p /work/runs && chown -R user /work
+RUN useradd --create-home user && mkdir -p /vidpred/runs && chown -R user /vidpred
 USER user
-WORKDIR /work
+WORKDIR /vidpred
 ENTRYPOINT ["vidpred"]
 CMD ["quickstart"]

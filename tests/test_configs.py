@@ -45,6 +45,9 @@ WHOLE_FRAMES = {
 """Generative experiments on small whole frames, and the options that make them small here."""
 
 
+REFINERS = ("flow_refiner", "flow_refiner_finetuned")
+"""Experiments of the two stages of the bundled model."""
+
 NETWORKS = (
     *("convlstm", "phydnet", "predrnn", "simvp", "simvp_v2", "tau"),
     *("dmvfn", "dvf", "dyan", "edm"),
@@ -86,7 +89,7 @@ def require_results(run: Path) -> None:
 
 def test_there_is_an_experiment_for_every_row() -> None:
     names = {path.stem for path in (ROOT / "experiment").glob("*.yaml")}
-    others = {"quickstart", "small_for_videos", "flow_refiner"}
+    others = {"quickstart", "small_for_videos", *REFINERS}
     assert names == {*ROWS, *SECOND_STAGES, *NETWORKS, *WHOLE_FRAMES, *others}
 
 
@@ -111,8 +114,16 @@ def test_the_flow_refiner_trains(tmp_path: Path, long_toy_root: Path) -> None:
     arguments = ("-c", "experiment/flow_refiner.yaml", *small, "--model.lr_scheduler=null")
     assert fit_one_batch(tmp_path, long_toy_root, *arguments) == 0
     require_results(tmp_path / "run")
-    trained = vidpred.load(tmp_path / "run/checkpoints/last.ckpt").network
+    first = tmp_path / "run/checkpoints/last.ckpt"
+    trained = vidpred.load(first).network
     assert isinstance(trained, FlowRefiner)
+    arguments = ("-c", "experiment/flow_refiner_finetuned.yaml", "--data.eval_horizon=4")
+    arguments += (f"--model.predictor.init_args.path={first}", "--model.lr_scheduler=null")
+    assert fit_one_batch(tmp_path / "second", long_toy_root, *arguments) == 0
+    tuned = vidpred.load(tmp_path / "second/run/checkpoints/last.ckpt").network.state_dict()
+    moved = {name for name, was in trained.state_dict().items() if not was.equal(tuned[name])}
+    kept = {name for name in tuned if name.startswith(("clip.", "clip_logits."))}
+    assert moved == set(tuned) - kept
 
 
 @pytest.mark.parametrize("name", WHOLE_FRAMES)

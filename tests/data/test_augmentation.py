@@ -96,3 +96,48 @@ def test_what_cannot_be_done_is_refused() -> None:
         augmented(numbered()[..., :4], transpose=0.5)
     with pytest.raises(ValueError, match="clips have 4 frames; expected 12"):
         augmented(numbered(frames=4))
+
+
+def test_a_panned_clip_moves_evenly_by_whole_pixels_or_not_at_all() -> None:
+    picture = torch.arange(96 * 112).view(96, 112) % 251  # every shift looks different
+    clips = picture.to(torch.uint8).expand(64, 6, 3, 96, 112)
+    torch.manual_seed(0)
+    panned = ClipAugmentation(pan=3)(clips, 6, 4)
+    assert panned.shape == (64, 6, 3, 80, 96)  # 5 steps of 3 pixels, rounded up to 16
+    shifts = set()
+    for clip in panned[:, :, 0].int():
+        found = [
+            (dy, dx)
+            for dy in range(-3, 4)
+            for dx in range(-3, 4)
+            if all(
+                torch.equal(clip[t + 1, 3:-3, 3:-3], clip[t, 3 + dy : 77 + dy, 3 + dx : 93 + dx])
+                for t in range(5)
+            )
+        ]
+        assert len(found) == 1
+        shifts.add(found[0])
+    assert (0, 0) in shifts
+    assert len(shifts) > 10
+
+
+def test_frames_too_small_to_pan_are_refused() -> None:
+    with pytest.raises(ValueError, match="expected at least 64 rows and columns to pan by 4"):
+        augmented(numbered(size=32), pan=4)
+
+
+def test_a_patch_of_the_other_clip_flies_through_and_uncovers_what_was_behind() -> None:
+    clips = torch.zeros(2, 12, 3, 64, 64, dtype=torch.uint8)
+    clips[1] = 200
+    seen = 0
+    for seed in range(8):
+        torch.manual_seed(seed)
+        changed = ClipAugmentation(patch=1.0)(clips, 12, 4)
+        assert set(changed[0].unique().tolist()) <= {0, 200}
+        covered = (changed[0, :, 0] == 200).flatten(1).sum(1)
+        assert 0 < covered.max() <= torch.pi / 4 * 16**2 + 16  # an ellipse of a quarter at most
+        # Covered pixels differ between frames unless the patch is still.
+        moved = (changed[0, 1:, 0] != changed[0, :-1, 0]).any()
+        seen += int(moved)
+    assert seen >= 6
+    assert torch.equal(clips[0], torch.zeros_like(clips[0]))  # what was given is left alone

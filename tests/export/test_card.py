@@ -106,7 +106,23 @@ def test_columns_are_over_the_clips_that_all_have(
     assert rows["PSNR, dB; whole frame"] == ["**30.17**", "30.00"]
     assert rows["LPIPS, lower is better; whole frame"] == ["0.300", "**0.200**"]
     assert "wherever that is so for one column: 2 clips in every column" in card
-    assert "no better than copying the last frame in PSNR (moving area), LPIPS" in card
+    behind = "PSNR (moving area, as coded by Mathieu et al. 2016), LPIPS (whole frame)"
+    assert f"no better than copying the last frame in {behind}" in card
+
+
+def test_limits_are_those_of_the_kind_of_predictor(
+    saved: SavedPredictor, results: dict[str, Result]
+) -> None:
+    scores = [dict(score) for score in scores_of(saved, results)]
+    card = model_card(dataclasses.replace(saved, scores=scores), name="t.st", sha256="")
+    assert "frames ahead; predictions that are fed back drift and blur." in card
+    assert "It gives one future and no certainty" in card
+    frames = {**(saved.frames or {}), "direct": True, "stochastic": True}
+    direct = dataclasses.replace(saved, scores=scores, frames=frames)
+    card = model_card(direct, name="t.st", sha256="")
+    assert "fed back" not in card
+    assert "It gives one future" not in card
+    assert "`sample` draws single futures" in card
 
 
 def test_equal_scores_are_both_bold_and_one_column_alone_is_not(

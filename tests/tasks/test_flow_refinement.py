@@ -8,7 +8,7 @@ from worlds import trainer
 
 from vidpred.batch import ClipBatch
 from vidpred.losses import log_mse_loss
-from vidpred.models import FlowRefiner, OpticalFlowExtrapolation
+from vidpred.models import CopyLastFrame, FlowRefiner, OpticalFlowExtrapolation
 from vidpred.ops import to_unit
 from vidpred.tasks import FlowRefinementTask
 
@@ -45,17 +45,31 @@ def test_an_untrained_refiner_is_as_wrong_as_optical_flow() -> None:
 
 def test_steps_are_drawn_by_their_weights_and_clips_are_long_enough() -> None:
     task = FlowRefinementTask(refiner(), step_weights=WEIGHTS)
-    assert task.training_horizon == 3
-    batch = clips(1)
-    frames = to_unit(batch["frames"])
+    assert task.training_horizon == len(WEIGHTS)
+    frames = moving_texture((2.0, 1.0), num_frames=4 + len(WEIGHTS), height=64, width=64)
+    frames = (frames.expand(-1, 3, -1, -1) * 255).round().to(torch.uint8)[None]
+    true = to_unit(frames)[0, 4:]
     torch.manual_seed(0)
-    drawn = {
-        int((task.objective(batch).target[0, 0] - frames[0, 4:]).abs().flatten(1).sum(1).argmin())
-        for _ in range(12)
-    }
-    # Frames 5 and 6 are alike here, so that step 2, which is never drawn, is told by its absence.
-    assert drawn <= {0, 2} or drawn <= {0, 1}
-    assert 0 in drawn
+    drawn = [
+        int((task.objective({"frames": frames}).target[0, 0] - true).abs().mean((1, 2, 3)).argmin())  # type: ignore[typeddict-item]
+        for _ in range(16)
+    ]
+    # Frames differ, so each target is one of them: never the second, whose weight is 0.
+    assert set(drawn) == {0, 2}
+
+
+def test_the_clip_branch_is_kept_when_it_is_not_trained() -> None:
+    predictor = refiner()
+    task = FlowRefinementTask(predictor, step_weights=(1.0,), train_clip_branch=False)
+    task.objective({"frames": clips(1)["frames"][:, :5]}).loss.backward()  # type: ignore[typeddict-item, no-untyped-call]
+    branch = {*predictor.clip.parameters(), *predictor.clip_logits.parameters()}
+    assert all(parameter.grad is None for parameter in branch)
+    assert all(p.grad is not None for p in predictor.parameters() if p not in branch)
+
+
+def test_another_network_is_refused() -> None:
+    with pytest.raises(TypeError, match="predictor is a CopyLastFrame; expected a FlowRefiner"):
+        FlowRefinementTask(CopyLastFrame())
 
 
 def test_it_learns_what_optical_flow_gets_wrong() -> None:

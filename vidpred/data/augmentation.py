@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from jsonargparse.typing import ClosedUnitInterval, PositiveInt
+from jsonargparse.typing import ClosedUnitInterval, NonNegativeInt, PositiveInt
 from torch import Tensor
+
+from vidpred.data.synthetic_motion import add_flying_patch, pan
 
 
 class ClipAugmentation:
@@ -23,6 +25,10 @@ class ClipAugmentation:
         offset: And so much of full scale is added at most.
         cut: How often a scene cut is put into the context: the frames before it come from another
             clip of the batch.
+        patch: How often an ellipse of another clip of the batch flies through, evenly: it covers
+            what is behind it, and uncovers it.
+        pan: Most pixels a frame by which half the clips are panned, each way; 0 is off. Frames
+            become smaller by what that needs.
         frame_steps: Distances between the frames of a clip, one of them drawn for a batch; clips
             are loaded long enough for the largest.
 
@@ -40,6 +46,8 @@ class ClipAugmentation:
         gain: ClosedUnitInterval = 0.0,
         offset: ClosedUnitInterval = 0.0,
         cut: ClosedUnitInterval = 0.0,
+        patch: ClosedUnitInterval = 0.0,
+        pan: NonNegativeInt = 0,
         frame_steps: Sequence[PositiveInt] = (1,),
     ) -> None:
         shares = {
@@ -50,6 +58,7 @@ class ClipAugmentation:
             "gain": gain,
             "offset": offset,
             "cut": cut,
+            "patch": patch,
         }
         for name, share in shares.items():
             if not 0 <= share <= 1:
@@ -63,6 +72,8 @@ class ClipAugmentation:
         self.gain = float(gain)
         self.offset = float(offset)
         self.cut = float(cut)
+        self.patch = float(patch)
+        self.pan = int(pan)
         self.frame_steps = [int(step) for step in frame_steps]
 
     def describe(self) -> dict[str, Any]:
@@ -82,10 +93,11 @@ class ClipAugmentation:
             context_frames: Of them, those before the first target.
 
         Returns:
-            uint8, shape (B, frames, C, H, W).
+            uint8, shape (B, frames, C, H, W); smaller frames with `pan`.
 
         Raises:
-            ValueError: When clips are not square and may be transposed, or too short.
+            ValueError: When clips are not square and may be transposed, too short, or too small to
+                be panned.
         """
         if clips.shape[1] < self.frames_needed(frames):
             raise ValueError(
@@ -100,6 +112,11 @@ class ClipAugmentation:
         first = _below(clips.shape[1] - (frames - 1) * step)
         clips = clips[:, first : first + (frames - 1) * step + 1 : step]
         changed = torch.stack([self._changed(clip) for clip in clips])
+        for clip, other in zip(changed, changed.roll(1, dims=0).clone(), strict=True):
+            if len(changed) > 1 and _happens(self.patch):
+                add_flying_patch(clip, other[0])
+        if self.pan:
+            changed = pan(changed, self.pan)
         return self._with_cuts(changed, context_frames) if self.cut else changed
 
     def _changed(self, clip: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from vidpred.storage import SavedPredictor
 
 _NOTHING_KNOWN = "not known"
 _FEW = 3
-"""Measures that are named; of more, their number is given."""
+"""Measures that are named; of more, only the number is given."""
 
 
 def model_card(
@@ -151,6 +151,7 @@ def _skipped(score: Mapping[str, Any]) -> str:
 
 
 def _limits(saved: SavedPredictor) -> Iterator[str]:
+    frames = saved.frames or {}
     if not saved.scores:
         yield "No scores: nothing is known of its quality. `vidpred test` measures it."
     for score in saved.scores:
@@ -159,7 +160,7 @@ def _limits(saved: SavedPredictor) -> Iterator[str]:
         compared = {key: own for key, own in columns.items() if own.get("copy_last") is not None}
         if compared:
             behind = [
-                f"{metric_name(key)} ({area_name(describe_measure(key)['area'])})"
+                f"{metric_name(key)} ({_where(key)})"
                 for key, own in compared.items()
                 if not _is_better(own[THIS], own["copy_last"], key)
             ]
@@ -175,8 +176,22 @@ def _limits(saved: SavedPredictor) -> Iterator[str]:
             )
     if saved.scores:
         furthest = max(score["protocol"]["clips"]["horizon"] for score in saved.scores)
-        yield f"Not measured beyond {furthest} frames ahead; what is fed back drifts and blurs."
-    yield "It gives one future and no certainty; where several are likely, it shows their mean."
+        fed_back = "" if frames.get("direct") else "; predictions that are fed back drift and blur"
+        yield f"Not measured beyond {furthest} frames ahead{fed_back}."
+    if frames.get("stochastic"):
+        yield (
+            "Scores are of its point prediction. Where several futures are likely, that is not one "
+            "of them; `sample` draws single futures."
+        )
+    else:
+        yield "It gives one future and no certainty; where several are likely, it shows their mean."
+
+
+def _where(key: str) -> str:
+    """Name a measure's area, and its convention where that is not the standard one."""
+    about = describe_measure(key)
+    area, variant = area_name(about["area"]), about["variant"]
+    return area if variant == "standard" else f"{area}, {variant_name(variant)}"
 
 
 def _is_better(ours: float | None, theirs: float | None, key: str) -> bool:

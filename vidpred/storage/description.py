@@ -25,11 +25,13 @@ def describe_predictor(predictor: Predictor) -> dict[str, Any]:
 def describe_frames(predictor: Predictor) -> dict[str, Any]:
     """Say in plain values what frames a predictor takes and gives, and their range inside.
 
-    `direct` is there, and true, for one that predicts every frame from the known ones alone.
+    `direct` is there, and true, for one that predicts every frame from the known ones alone;
+    `stochastic` for one whose `sample` gives different futures.
     """
     direct = type(predictor).rollout_frames is not Predictor.rollout_frames
     return {
         **({"direct": True} if direct else {}),
+        **({"stochastic": True} if predictor.stochastic else {}),
         "layout": "(B, T, C, H, W)",
         "range": [0, 1],
         "network_range": [-1, 1] if isinstance(predictor, ScalePredictor) else [0, 1],

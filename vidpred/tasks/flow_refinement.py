@@ -10,7 +10,7 @@ from torch import Tensor
 from vidpred.batch import ClipBatch
 from vidpred.flow import MotionMask, OpticalFlowMask
 from vidpred.losses import PredictionObjective, log_mse_loss, lp_loss
-from vidpred.models import FlowRefiner
+from vidpred.models import FlowRefiner, Predictor
 from vidpred.models.flow_evidence import carry
 from vidpred.ops import frame_difference_mask
 from vidpred.tasks.base import PredictionTask
@@ -30,31 +30,40 @@ class FlowRefinementTask(PredictionTask):
     frames before the target, which no mask looks at.
 
     Args:
-        predictor: What is trained.
+        predictor: A `FlowRefiner`, new or trained (`vidpred.storage.trained_predictor`).
         step_weights: How often frame 1, 2, ... is drawn, relative to the others; as many as the
             frames that training clips have after the context.
-        log_mse_weight: Weight of each of the three logarithmic terms.
+        log_mse_weight: Weight of the logarithmic terms over the whole frame and over the pixels
+            that changed last.
+        fastest_weight: Weight of that over the fastest pixels.
         l1_weight: Weight of the mean absolute difference.
+        train_clip_branch: Whether the clip-level branch is trained too; False keeps what
+            `tools/fit_clip_branch.py` fitted to many more clips than a training sees.
         optimizer: Builds the optimizer from parameters; the default is Adam at 0.001.
         lr_scheduler: Builds a learning-rate scheduler from the optimizer; steps after every step of
             the optimizer.
         speed: How fast a step is computed; None is what suits the device.
 
     Raises:
+        TypeError: When the predictor is not a `FlowRefiner`.
         ValueError: When the step weights are empty, negative or all zero.
     """
 
     def __init__(
         self,
-        predictor: FlowRefiner,
+        predictor: Predictor,
         *,
         step_weights: Sequence[NonNegativeFloat] = STEP_WEIGHTS,
         log_mse_weight: NonNegativeFloat = 0.5,
+        fastest_weight: NonNegativeFloat = 0.5,
         l1_weight: NonNegativeFloat = 5.0,
+        train_clip_branch: bool = True,
         optimizer: OptimizerCallable = adam,
         lr_scheduler: LRSchedulerCallable | None = None,
         speed: Speed | None = None,
     ) -> None:
+        if not isinstance(predictor, FlowRefiner):
+            raise TypeError(f"predictor is a {type(predictor).__name__}; expected a FlowRefiner")
         super().__init__(predictor, optimizer=optimizer, lr_scheduler=lr_scheduler, speed=speed)
         if not step_weights or min(step_weights) < 0 or not any(step_weights):
             raise ValueError(
@@ -65,9 +74,11 @@ class FlowRefinementTask(PredictionTask):
         self.weights = {
             "log_mse_whole": float(log_mse_weight),
             "log_mse_moving": float(log_mse_weight),
-            "log_mse_fastest": float(log_mse_weight),
+            "log_mse_fastest": float(fastest_weight),
             "l1": float(l1_weight),
         }
+        for layers in (predictor.clip, predictor.clip_logits):
+            layers.requires_grad_(train_clip_branch)
         self._refiner = [predictor]  # typed; in a list, so that it is no second submodule
         self._fastest: MotionMask = OpticalFlowMask(predictor.estimator)
 
