@@ -155,7 +155,7 @@ def test_what_was_decoded_is_not_decoded_again(root: Path) -> None:
     assert phases == []
     videos(root)[0].touch()
     examine(root, full=True, progress=lambda phase, *_: phases.append(phase))
-    assert phases == ["Indexing videos", "Decoding whole videos"]
+    assert phases == ["Indexing videos", "Decoding whole videos", "Looking for repeated frames"]
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_real_clips_are_a_sound_part_of_ucf101(real_data: Path, tmp_path: Path) 
     assert diagnosis.layout == "UCF101"
     on_disk = len(list((real_data / "ucf101/UCF-101").glob("*/*.avi")))
     assert diagnosis.counts["videos"] == on_disk
-    assert set(found) == {"missing", "header"}  # the lists are the official ones
+    assert set(found) == {"missing", "header", "repeats"}  # the lists are the official ones
     # card.yaml: 371 pictures, the header counts 372
     lies = [item for item in found["header"].items if "v_Kayaking_g12_c03.avi" in item]
     assert lies == [

@@ -12,6 +12,7 @@ from vidpred.data.doctor import video_files as doctor_files
 from vidpred.data.doctor.decoding import Decoded, decode, decoding_findings
 from vidpred.data.doctor.disk import compare_with_disk
 from vidpred.data.doctor.findings import Diagnosis, Finding, PhaseProgress
+from vidpred.data.doctor.repeated_frames import repeated_frames
 from vidpred.data.doctor.split_lists import examine_lists, is_ucf101, read_lists
 from vidpred.data.index.records import IndexReport, Quarantined
 from vidpred.data.index.video_index import VideoIndex
@@ -85,6 +86,11 @@ def diagnose(
         workers=threads,
         progress=progress,
     )
+    sound = {
+        name: info
+        for name, info in whole.items()
+        if name not in decoded.damaged and name not in decoded.not_given
+    }
     findings += [
         *_folder_findings(index, report),
         *doctor_files.cannot_be_opened(known, states),
@@ -95,6 +101,7 @@ def diagnose(
         *doctor_files.odd_sizes(infos, fault=layout == "UCF101"),
         *doctor_files.duplicates(index, states, workers=threads, progress=progress),
         *doctor_files.lying_headers(whole),
+        *repeated_frames(index, sound, workers=threads, progress=progress),
         *_update_quarantine(index, before, cut | decoded.damaged, decoded),
     ]
     return Diagnosis(

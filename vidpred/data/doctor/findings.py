@@ -23,6 +23,7 @@ Kind = Literal[
     "odd_size",
     "duplicate",
     "header",
+    "repeats",
     "pictures",
     "released",
     "cache",

@@ -12,7 +12,7 @@ from vidpred.video import VideoInfo
 Source = Literal["index", "doctor", "training"]
 """Who says that a video is not to be used; "index": it cannot even be opened."""
 
-Mark = Literal["quarantine", "head", "decoded", "sha256"]
+Mark = Literal["quarantine", "head", "decoded", "repeats", "sha256"]
 """Kinds of things that are remembered about a file until it changes."""
 
 FACTS_VERSION = 3
