@@ -56,6 +56,21 @@ def give_weights(theirs: nn.Module, ours: nn.Module, renamed: Callable[[str], st
     )
 
 
+def take_weights(ours: nn.Module, theirs: nn.Module, renamed: Callable[[str], str]) -> None:
+    """Load the authors' state by a map from their names to ours; every name has to be used."""
+    state: dict[str, Tensor] = {renamed(k): v for k, v in theirs.state_dict().items()}
+    ours.load_state_dict(state)
+
+
+def randomize(network: nn.Module) -> None:
+    """Give every weight and statistic a value that no mistake of a name leaves unseen."""
+    generator = torch.Generator().manual_seed(1)
+    for tensor in [*network.parameters(), *network.buffers()]:
+        if tensor.is_floating_point():
+            noise = torch.randn(tensor.shape, generator=generator).to(tensor)
+            tensor.data.add_(0.02 * noise.abs())
+
+
 def fill(network: nn.Module) -> None:
     """Give every weight and statistic a value by a rule, so that results can be written down."""
     for k, (name, value) in enumerate(sorted(network.state_dict().items())):

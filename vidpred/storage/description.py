@@ -64,7 +64,8 @@ def build_predictor(
         raise CheckpointError(
             f"{name} cannot be built from what its config() gave "
             f"({type(error).__name__}: {error}); its config() has to give what its "
-            "from_config() takes, the constructor's arguments: write both, and train again"
+            "from_config() takes, the constructor's arguments: write both, and train again. If "
+            "it is a network of your own that shares this name, name its module (--module NAME)"
         ) from error
 
 
@@ -88,7 +89,8 @@ def build_trained(
         CheckpointError: When its class is in none of them, or the weights are not those of the
             network that was described.
     """
-    if _ours(str(description.get("class"))) is not None:
+    name = str(description.get("class"))
+    if _class_named(name, modules) is _ours(name):
         with torch.device("meta"):
             _require_fit(build_predictor(description), weights)
     predictor = build_predictor(description, modules=modules)
@@ -98,7 +100,8 @@ def build_trained(
 
 
 def _class_named(name: str, modules: Sequence[ModuleType]) -> type[Predictor]:
-    for cls in (_ours(name), *(getattr(module, name, None) for module in modules)):
+    """Find a class in the modules that the user named, then among ours: names may be shared."""
+    for cls in (*(getattr(module, name, None) for module in modules), _ours(name)):
         if isinstance(cls, type) and issubclass(cls, Predictor):
             return cls
     raise CheckpointError(
