@@ -57,7 +57,7 @@ def test_all_directions_are_drawn_equally_often() -> None:
 def test_clips_depend_on_the_seed_and_their_number_alone() -> None:
     found = []
     for workers in (0, 1):
-        data = module(num_workers=workers, batch_size=8, mixed_videos=8)
+        data = module(seed=0, num_workers=workers, batch_size=8, mixed_videos=8)
         train, val = (
             next(iter(loader())) for loader in (data.train_dataloader, data.val_dataloader)
         )

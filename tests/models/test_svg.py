@@ -187,6 +187,7 @@ def test_batch_norm_is_in_evaluation_mode_at_test(tmp_path: Path) -> None:
         torch.testing.assert_close(task.predictor.eval()(many, 2), loaded(many, 2))
 
 
+@pytest.mark.filterwarnings("ignore:health at batch")  # twelve batches teach the code nothing yet
 @pytest.mark.parametrize("prior", PRIORS)
 def test_it_is_certified_and_trains(prior: Prior, tmp_path: Path) -> None:
     task = VariationalTask(

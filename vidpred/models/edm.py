@@ -274,7 +274,7 @@ def noise_levels(count: int, lowest: float, highest: float) -> list[float]:
 
     Example:
         >>> [round(level, 3) for level in noise_levels(3, 0.002, 5.0)]
-        [5.0, 0.272, 0.002, 0.0]
+        [5.0, 0.283, 0.002, 0.0]
     """
     require_positive("count", count)
     first, last = highest ** (1 / RHO), lowest ** (1 / RHO)

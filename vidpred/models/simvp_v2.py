@@ -6,7 +6,6 @@ from typing import Any, Literal, get_args
 import torch
 from jsonargparse.typing import ClosedUnitInterval, PositiveInt
 from torch import Tensor, nn
-from torchvision.ops import StochasticDepth
 
 from vidpred.models.predictor import Condition, Predictor
 from vidpred.models.simvp import NORM_GROUPS, finished, require_spatial, strides
@@ -200,6 +199,9 @@ class AttentionBlock(nn.Module):
         expansion: int,
         drop_path: float = 0.0,
     ) -> None:
+        # Here and not above: torchvision takes seconds, which `vidpred predict` need not wait.
+        from torchvision.ops import StochasticDepth
+
         super().__init__()
         hidden = expansion * width
         self.norms = nn.ModuleList(nn.BatchNorm2d(width) for _ in range(2))
