@@ -75,7 +75,7 @@ def test_mistakes_end_with_status_2_before_anything_is_trained(
 def test_killed_at_any_point_it_resumes(tmp_path: Path, long_toy_root: Path) -> None:
     """Killed in the second training, and while rows are measured: as if nothing had been."""
     file = write(tmp_path / "small.yaml", long_toy_root, baselines=["copy_last"])
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole, killed = (tmp_path / name / "output" for name in ("whole", "killed"))
     # So that something is there when the kill comes.
     often = ["--", "--trainer.callbacks+=vidpred.callbacks.RunCheckpoints"]
     often += ["--trainer.callbacks.init_args.every_n_batches=2"]
