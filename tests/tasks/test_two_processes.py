@@ -64,4 +64,4 @@ def test_two_processes_learn_what_one_learns_from_the_batch_of_both(
         for ours, theirs in zip(result["curve"], alone["curve"], strict=True):
             assert ours.keys() == theirs.keys()
             for name, value in theirs.items():
-                assert ours[name] == pytest.approx(value, rel=1e-4, abs=1e-5), name
+                assert ours[name] == pytest.approx(value, rel=1e-3, abs=1e-5), name
