@@ -54,14 +54,14 @@ def test_two_processes_learn_what_one_learns_from_the_batch_of_both(
     for result in together:
         assert result["state"].keys() == alone["state"].keys()
         for name, value in alone["state"].items():
-            # Sums in another order put a ReLU on its other side now and then, up to a fifth of what
-            # a single bias learned. A gradient that is not averaged is half or twice of it.
+            # Sums in another order put a ReLU on its other side now and then, up to 1e-3 of what
+            # was learned. A gradient that is not averaged is half or twice of it.
             learned = (value - before[name]).norm()
             apart = (result["state"][name] - value).norm()
-            assert apart <= 0.25 * learned + 1e-6, f"{name}: {apart:.1e} of {learned:.1e}"
+            assert apart <= 1e-2 * learned + 1e-6, f"{name}: {apart:.1e} of {learned:.1e}"
     # What is logged is the mean over both, on each of them.
     for result in together:
         for ours, theirs in zip(result["curve"], alone["curve"], strict=True):
             assert ours.keys() == theirs.keys()
             for name, value in theirs.items():
-                assert ours[name] == pytest.approx(value, rel=1e-3, abs=1e-5), name
+                assert ours[name] == pytest.approx(value, rel=1e-4, abs=1e-5), name

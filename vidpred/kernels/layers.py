@@ -29,10 +29,11 @@ class _FastConvolution:
         """Convolve, and apply a ReLU where one follows."""
         layer = self.layer
         padding = int(layer.padding[0])
-        way = way_of(input, layer.weight, padding, self.native)
+        weight = layer.weight  # once: where it is parametrized, as by spectral norm, it is computed
+        way = way_of(input, weight, padding, self.native)
         if not torch.compiler.is_compiling():
             self.used = way
-        return convolved_by(way, input, layer.weight, layer.bias, padding, relu)
+        return convolved_by(way, input, weight, layer.bias, padding, relu)
 
     @property
     def way(self) -> Way:
