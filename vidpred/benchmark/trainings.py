@@ -208,6 +208,7 @@ def train_missing(
         if each not in missing:
             continue
         say(f"{number}/{len(wanted)} {each.name}: {benchmark.budget_of(each.row).words()}")
+        _drop_scores(output, each)
         status = _fit(commands[each.name], run_dir(output, each))
         if status in ENDED:
             return status
@@ -220,6 +221,12 @@ def train_missing(
             "The others are done: run the same command again, or leave these out with --rows"
         )
     return 0
+
+
+def _drop_scores(output: Path, training: Training) -> None:
+    """Remove the scores of weights that this training is about to replace."""
+    for result in output.glob(f"results/*/{training.name}.json"):
+        result.unlink(missing_ok=True)
 
 
 def _fit(command: Sequence[str], folder: Path) -> int:
