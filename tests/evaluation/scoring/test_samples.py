@@ -204,11 +204,24 @@ def test_a_predictor_of_one_future_is_refused_and_baselines_are_not(
     named = protocol({"count": 3})
     plain = Noisy()
     plain.stochastic = False
-    with pytest.raises(PredictionError, match=r"noisy: it gives one future .*quick draws 3"):
-        run(clips, tmp_path / "out", named, method(plain))
+    with pytest.raises(PredictionError, match=r"noisy: one future of a clip .*quick draws 3"):
+        run(clips, tmp_path / "out", named, method(plain), baselines(CPU, 3)[0])
     assert not (tmp_path / "out").exists()
     copied, _ = run(clips, tmp_path / "out", named, baselines(CPU, 3)[0], method())
     for row in copied["rows"]:
+        assert row["samples"]["count"] == 1
+        assert all(own == row["values"] for own in row["samples"]["values"].values())
+
+
+def test_a_predictor_of_one_future_is_scored_next_to_a_stochastic_one(
+    clips: ClipFolder, tmp_path: Path
+) -> None:
+    plain = Noisy()
+    plain.stochastic = False
+    alone = method(plain)
+    alone.description["name"] = "plain"
+    found, _ = run(clips, tmp_path / "out", protocol({"count": 3}), alone, method())
+    for row in found["rows"]:
         assert row["samples"]["count"] == 1
         assert all(own == row["values"] for own in row["samples"]["values"].values())
 

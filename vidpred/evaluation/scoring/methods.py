@@ -84,8 +84,7 @@ class ScoredMethod(ABC):
     def require(self, protocol: Protocol) -> None:
         """Refuse a protocol by which this method cannot be scored.
 
-        Baselines are not refused: their one future is best, mean and worst at once, and cells of
-        likelihoods are empty.
+        Baselines are not refused: cells of likelihoods are empty.
 
         Raises:
             PredictionError: Saying what the method lacks.
@@ -93,12 +92,6 @@ class ScoredMethod(ABC):
         if self.description["kind"] == "baseline":
             return
         name, first = self.description["name"], protocol.measures[0]
-        if protocol.samples is not None and not self.stochastic:
-            raise PredictionError(
-                f"{name}: it gives one future of a clip, and protocol {protocol.name} draws "
-                f"{protocol.samples.count}; expected a stochastic predictor (one with "
-                "stochastic = True), or a protocol without samples"
-            )
         if first.of_likelihood and not self.has_likelihood:
             raise PredictionError(
                 f"{name}: it has no likelihood, and protocol {protocol.name} ranks by "
@@ -320,6 +313,26 @@ def class_of(predictor: Predictor) -> dict[str, Any]:
         "arguments": predictor.config(),
         "parameters": sum(parameter.numel() for parameter in predictor.parameters()),
     }
+
+
+def require_stochastic(methods: Sequence[ScoredMethod], protocol: Protocol) -> None:
+    """Refuse a protocol that draws several futures when no predictor draws any.
+
+    The one future of the other predictors and of the baselines is best, mean and worst at once,
+    so that they are scored in one table with a stochastic one.
+
+    Raises:
+        PredictionError: Naming the predictors.
+    """
+    given = [each for each in methods if each.description["kind"] != "baseline"]
+    if protocol.samples is None or not given or any(each.stochastic for each in given):
+        return
+    names = ", ".join(str(each.description["name"]) for each in given)
+    raise PredictionError(
+        f"{names}: one future of a clip is all that is predicted, and protocol {protocol.name} "
+        f"draws {protocol.samples.count}; expected a stochastic predictor (one with stochastic = "
+        "True) among them, or a protocol without samples"
+    )
 
 
 def require_method_name(name: str) -> None:

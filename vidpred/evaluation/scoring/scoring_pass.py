@@ -19,7 +19,7 @@ from vidpred.evaluation.protocol import NamedProtocol, Protocol
 from vidpred.evaluation.results.result import Result
 from vidpred.evaluation.scoring.extras import Extras
 from vidpred.evaluation.scoring.gallery import Gallery
-from vidpred.evaluation.scoring.methods import ScoredMethod
+from vidpred.evaluation.scoring.methods import ScoredMethod, require_stochastic
 from vidpred.evaluation.scoring.result_writer import ResultWriter
 from vidpred.evaluation.scoring.rows import score_clips
 from vidpred.provenance import provenance
@@ -67,10 +67,11 @@ def evaluate(
         The results, in the order of the methods.
 
     Raises:
-        PredictionError: When a method cannot be scored by this protocol, such as one future where
-            several are to be drawn.
+        PredictionError: When a method cannot be scored by this protocol, or several futures are to
+            be drawn and no predictor draws any.
         ResultError: When a result of another measurement is there.
     """
+    require_stochastic(methods, protocol.protocol)
     for method in methods:
         method.require(protocol.protocol)
     origin = measured_by(device)
