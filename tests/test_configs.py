@@ -273,7 +273,17 @@ OF_OTHER_SETS = {"kth", "moving-mnist", "moving-mnist-canonical"}
 """Protocols whose clips no toy set holds: tests/data builds and reads them."""
 
 
-@pytest.mark.parametrize("name", sorted(set(available_protocols()) - OF_OTHER_SETS))
+LONG = {"clean-subset"}
+"""Protocols that are scored by the slow tests: all of the toy set's clips at full size."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in LONG else ())
+        for name in sorted(set(available_protocols()) - OF_OTHER_SETS)
+    ],
+)
 def test_protocols_score(name: str, tmp_path: Path, long_toy_root: Path) -> None:
     arguments = (f"--root={long_toy_root}", f"--output={tmp_path}", "--device=cpu")
     assert main(["test", f"--protocol={name}", *arguments]) == 0

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from encoded_videos import Kind, write
 
+pytestmark = pytest.mark.slow  # each starts a Python of its own
+
 LOGGER = """
 import sys
 from vidpred.loggers import ResilientWandbLogger

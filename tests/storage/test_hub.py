@@ -147,6 +147,7 @@ def test_a_repository_of_something_else(endpoint: str, exported: Path) -> None:
         (exported / "hidden").rename(weights)
 
 
+@pytest.mark.slow  # huggingface_hub tries again for a while
 def test_without_a_network_the_cache_serves(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     vidpred.load("hf://owner/name")
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nothing listens there

@@ -17,6 +17,8 @@ from encoded_videos import Kind, write
 from vidpred.data.doctor.diagnosing import diagnose
 from vidpred.data.index.video_index import VideoIndex
 
+pytestmark = pytest.mark.slow  # each starts a Python of its own
+
 LARGE = Kind("large.mkv", "ffv1", "bgr0", {"g": "4"})
 
 CHILD = """
