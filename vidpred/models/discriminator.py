@@ -11,6 +11,7 @@ from jsonargparse.typing import NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from vidpred.errors import SettingError
 from vidpred.models.clip_discriminator import ClipDiscriminator
 from vidpred.models.minibatch_discrimination import MinibatchDiscrimination
 from vidpred.ops.checks import require_frames, require_positive
@@ -212,6 +213,7 @@ class MultiScaleDiscriminator(ClipDiscriminator):
 
         Raises:
             ValueError: When scales, frames or patch size are not those of the network.
+            SettingError: When patches have another size than the network was built for.
         """
         require_frames("context", context)
         if len(candidates) != self.num_scales:
@@ -280,7 +282,7 @@ class MultiScaleDiscriminator(ClipDiscriminator):
     def _require_patch(self, context: Tensor) -> None:
         height, width = context.shape[-2:]
         if self.head == "fully_connected" and (height, width) != (self.patch_size,) * 2:
-            raise ValueError(
+            raise SettingError(
                 f"patches are {height} x {width} pixels; a fully connected discriminator built "
                 f"for patch_size {self.patch_size} takes no other. Build it with the new "
                 "patch_size, or with head='fully_convolutional'"
