@@ -1,5 +1,7 @@
 """The page without a pointer."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -16,6 +18,40 @@ def picture(server: Server, name: str) -> np.ndarray:
     """Read a frame (H, W, 3) of the latest prediction as it was written."""
     folder = max(server.root.glob("prediction-*"), key=lambda folder: folder.stat().st_ctime_ns)
     return cv2.cvtColor(cv2.imread(str(folder / name)), cv2.COLOR_BGR2RGB)
+
+
+LATE_NEWS = """
+const set = Object.getOwnPropertyDescriptor(EventSource.prototype, "onmessage").set;
+Object.defineProperty(EventSource.prototype, "onmessage", { set(heard) {
+  const ready = (event) => JSON.parse(event.data).clips.every((clip) => clip.state === "ready");
+  set.call(this, (event) => { if (ready(event)) heard(event); });
+}});
+"""
+"""A page that hears of a clip once it has been read, as it does of a clip that is read fast."""
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_the_focus_follows_to_the_clip(visit: Visit, late: bool) -> None:
+    """The server says twice that there is a clip: in its answer, and in its news."""
+    held: list[tuple[Any, Any]] = []
+
+    def prepare(page: Any) -> None:
+        if late:
+            page.add_init_script(LATE_NEWS)
+            page.route("**/examples/*", lambda route: held.append((route, route.fetch())))
+
+    page = visit(prepare=prepare)
+    page.get_by_role("button", name="Try toy").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#predict:visible")
+    assert bool(held) == late
+    until(page, "document.activeElement.id === 'reel'")
+    for route, answer in held:
+        route.fulfill(response=answer)
+    page.reload()
+    page.wait_for_selector("#predict:visible")
+    page.keyboard.press("Tab")
+    assert page.locator(":focus").inner_text() == "Skip to the page"
 
 
 def test_the_keyboard_alone_is_enough(visit: Visit, server: Server) -> None:

@@ -19,7 +19,8 @@ const state = {
   prediction: null, // key of the prediction that is shown; null shows the clip
   last: new Map(), // by clip, the last known frame
   index: 0, // frame shown: of the clip, or of the prediction with its known frames
-  future: 0, follow: false, arrived: false,
+  future: 0, follow: false,
+  arrived: false, // the clip was chosen, and not drawn yet
 };
 const pictures = new Pictures();
 
@@ -66,6 +67,7 @@ function choose(key) {
   state.clip = key;
   state.prediction = null;
   state.index = state.last.get(key) ?? 0;
+  state.arrived = true;
   player.pause();
   render();
 }
@@ -152,7 +154,6 @@ function news({ clips, predictions }, fresh) {
       if (!state.last.has(one.key)) state.last.set(one.key, Math.max(0, Math.min(Math.floor(one.frames / 2), one.frames - 1 - controls.horizon())));
       say(`${one.name}: ${plural(one.frames, "frame")}`);
       if (state.clip === one.key && !prediction()) { state.index = state.last.get(one.key); setSpeed(one.fps, 1); }
-      if (state.clip === one.key) state.arrived = true;
     }
   }
   for (const one of predictions) {
@@ -170,7 +171,10 @@ function news({ clips, predictions }, fresh) {
     }
   }
   if (state.clip && !clip()) state.clip = null;
-  if (!state.clip && state.clips.length) choose(state.clips.at(-1).key);
+  if (!state.clip && state.clips.length) {
+    choose(state.clips.at(-1).key);
+    if (fresh) state.arrived = false; // a page that was loaded again begins at its top
+  }
   if (state.prediction && !prediction()) { state.prediction = null; state.index = state.last.get(state.clip) ?? 0; }
   render();
 }
