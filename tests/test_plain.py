@@ -24,6 +24,12 @@ def test_only_what_differs_is_given_in_the_order_of_here() -> None:
     assert differences(here, here) == {}
 
 
+def test_what_is_null_is_as_good_as_absent() -> None:
+    there = {"seed": None, "logger": None, "trainer": {"limit": 5}}
+    here = {"seed": 3, "trainer": {"limit": None}, "new": None}
+    assert differences(there, here) == {"seed": (MISSING, 3), "trainer.limit": (5, MISSING)}
+
+
 class Checked(int):
     """A number class of a command line."""
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 MISSING = "unset"
-"""What a value that is on one side alone is compared with."""
+"""Given for a value that is null or absent, which means the same in a configuration."""
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -37,13 +37,16 @@ def differences(there: Any, here: Any) -> dict[str, tuple[Any, Any]]:
         here: Likewise; its order is that of the answer.
 
     Returns:
-        By path, the two values that differ; `MISSING` for one that is not on a side.
+        By path, the two values that differ; `MISSING` for one that is null or not on a side, which
+        are alike.
 
     Example:
         >>> differences({"clips": {"horizon": 2}}, {"clips": {"horizon": 8}, "seed": 1})
         {'clips.horizon': (2, 8), 'seed': ('unset', 1)}
     """
-    one, other = dict(leaves(there)), dict(leaves(here))
+    one, other = (
+        {path: value for path, value in leaves(side) if value is not None} for side in (there, here)
+    )
     pairs = {
         path: (one.get(path, MISSING), other.get(path, MISSING))
         for path in dict.fromkeys([*other, *one])
