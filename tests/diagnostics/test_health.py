@@ -4,19 +4,23 @@ import copy
 import csv
 import json
 import math
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from pytorch_lightning.cli import LightningArgumentParser
 from torch import Tensor, nn
 from torch.optim import SGD, Adam
 from wandb_file import find_run, read_records
 from worlds import loader, moving_squares, trainer
 
 from vidpred.callbacks import TrainingHealth
+from vidpred.diagnostics.advice import fitting, predictor_name
 from vidpred.diagnostics.signs import pulls, resemblance, verdicts
+from vidpred.diagnostics.symptoms import SYMPTOMS
 from vidpred.loggers import ResilientWandbLogger, RunCSVLogger
 from vidpred.losses import (
     AdversarialLoss,
@@ -24,7 +28,7 @@ from vidpred.losses import (
     GeneratorObjective,
     MultiScaleLoss,
 )
-from vidpred.models import MultiScaleDiscriminator, MultiScaleGenerator, ScalePredictor
+from vidpred.models import ConvLSTM, MultiScaleDiscriminator, MultiScaleGenerator, ScalePredictor
 from vidpred.models.discriminator import DiscriminatorScale
 from vidpred.models.multiscale import GeneratorScale
 from vidpred.ops import to_unit, unit_to_signed
@@ -136,7 +140,7 @@ def dead() -> ReconstructionTask:
         (drowning, 6, "adversarial term drowns", "of the gradient", "lower model.adv"),
         (dead, 6, "network dead", "network of scale_2 has had no gradient", "--ckpt-path"),
         (lambda: of_simple(Copying()), 6, "copies", "change by 0% of what", "motion_threshold"),
-        (lambda: of_simple(Collapsed()), 8, "collapse", "differ by 0% of", "lower model.adv"),
+        (lambda: of_simple(Collapsed()), 8, "collapse", "differ by 0% of", "lower model.optim"),
         (lambda: of_simple(Checkered(0.5)), 6, "roughness", "patterns or noise", "lower model."),
     ],
 )
@@ -171,6 +175,14 @@ class Drifting(Simple):
         return [context[:, -1:].roll(1, -1) + self.weight]
 
 
+class Cautious(Simple):
+    """Takes a twentieth of the step that is right."""
+
+    def forward_scales(self, context: Tensor) -> list[Tensor]:
+        last = context[:, -1:]
+        return [last + 0.05 * (last.roll(1, -1) - last) + self.weight]
+
+
 def drifting(count: int) -> list[dict[str, Any]]:
     pictures = torch.randint(0, 256, (count, 3, 16, 16), dtype=torch.uint8)
     return [{"frames": torch.stack([p.roll(t, -1) for t in range(5)])} for p in pictures]
@@ -182,6 +194,35 @@ def test_a_training_that_fares_well_is_left_alone(tmp_path: Path) -> None:
     assert health.signs is not None
     for name in ("motion_ratio", "diversity", "edge_strength"):
         assert health.signs.overall[name] == pytest.approx(1, abs=0.02)
+
+
+def test_small_steps_in_the_right_direction_are_no_copies(tmp_path: Path) -> None:
+    health = watched(of_simple(Cautious()), tmp_path, 6, drifting(24))
+    assert health.signs is not None
+    assert health.signs.overall["motion_ratio"] == pytest.approx(0.05, abs=0.01)
+    assert health.signs.overall["gain_over_copy"] == pytest.approx(1 - 0.95**2, abs=1e-4)
+    assert told(tmp_path) == []
+
+
+def test_advice_names_only_what_the_task_has() -> None:
+    simple = of_simple(Copying())
+    parser = LightningArgumentParser()
+    parser.add_lightning_class_args(type(simple), "model")
+    known = {name for name in vars(parser.get_defaults()["model"])}
+    for symptom in SYMPTOMS:
+        keys = re.findall(r"model\.(\w+)", fitting(symptom.advice, simple))
+        assert set(keys) <= known, symptom.name
+    copies = next(symptom.advice for symptom in SYMPTOMS if symptom.name == "copies")
+    assert fitting(copies, simple).startswith("train on patches that move")
+    assert "model.loss.init_args.gradient_difference_weight" in fitting(copies, simple)
+    plain = ReconstructionTask(ConvLSTM((4,), context_frames=2))
+    assert "loss" not in fitting(copies, plain)
+    assert "raise model.optimizer.init_args.lr" in fitting(copies, plain)
+    assert "raise model.adversarial_weight" in fitting(copies, two_scales())
+    assert "motion_threshold" not in fitting(copies, plain, data=object())
+    assert [predictor_name(task) for task in (plain, simple, two_scales())] == [
+        *("predictor", "generator", "generator")
+    ]
 
 
 def test_a_symptom_is_told_once_and_again_when_it_comes_back(tmp_path: Path) -> None:
@@ -303,12 +344,14 @@ def test_resemblance_is_1_for_the_truth_and_0_for_copies_and_for_a_collapse() ->
 
     assert of(target) == pytest.approx(dict.fromkeys(of(target), 1.0))
     assert of(context[:, -1:])["motion_ratio"] == 0
+    assert of(context[:, -1:])["gain_over_copy"] == 0
     assert of(target.mean(0, keepdim=True).expand_as(target))["diversity"] == pytest.approx(0)
     assert of(target / 2) == pytest.approx(
         {**of(target / 2), "diversity": 0.5, "edge_strength": 0.5}
     )
     half_way = (context[:, -1:] + target) / 2
     assert of(half_way)["motion_ratio"] == pytest.approx(0.5)
+    assert of(half_way)["gain_over_copy"] == pytest.approx(0.75)
 
 
 def test_pulls_have_the_norms_and_cosines_of_the_gradients() -> None:

@@ -74,6 +74,7 @@ def test_what_is_logged_by_default_is_about_thirty_charts() -> None:
     names += [f"train/lp_loss_scale_{2**k}" for k in range(4)]
     names += [f"train/health/margin_scale_{2**k}" for k in range(4)]
     names += [f"train/health/{name}" for name in ("motion_ratio", "diversity", "edge_strength")]
+    names += ["train/health/gain_over_copy"]
     names += ["train/health/gradient_cosine_lp_loss_adversarial_loss"]
     names += [f"val/health/{n}" for n in ("error_ratio", "brightness_drift", "color_drift")]
     assert len(names) > 120

@@ -10,6 +10,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from vidpred.batch import ClipBatch
+from vidpred.diagnostics.advice import fitting, predictor_name
 from vidpred.diagnostics.probing import (
     DiscriminatorTraining,
     ObjectiveTraining,
@@ -30,7 +31,7 @@ from vidpred.diagnostics.signs import (
     resemblance,
     verdicts,
 )
-from vidpred.diagnostics.symptoms import SYMPTOMS
+from vidpred.diagnostics.symptoms import SYMPTOMS, Symptom
 from vidpred.losses import AdversarialLoss, GeneratorObjective, PredictionObjective
 from vidpred.models import Predictor
 from vidpred.ops import to_unit
@@ -45,9 +46,9 @@ class TrainingHealth(Callback):
     scale in {scale_8, ..., scale_1}: `real_accuracy`, `fake_accuracy`, `margin` and `saturation` of
     the discriminator by scale (`vidpred.diagnostics.signs.verdicts`), `gradient_norm_<term>` by
     scale and `gradient_cosine_<term>_<term>` in the generator (`pulls`), `motion_ratio`,
-    `diversity` and `edge_strength` of the predictions (`resemblance`), `kl`, the divergence of
-    latent variables in nats a frame, and `draw_difference` of futures that are trained on
-    (`difference_of_draws`). What a task does not have is left out.
+    `gain_over_copy`, `diversity` and `edge_strength` of the predictions (`resemblance`), `kl`, the
+    divergence of latent variables in nats a frame, and `draw_difference` of futures that are
+    trained on (`difference_of_draws`). What a task does not have is left out.
 
     What is looked for is `vidpred.diagnostics.symptoms.SYMPTOMS`. A symptom that lasts is reported
     once: as a warning, as a line of `health.jsonl` in the run's folder (batch, symptom, text), and
@@ -107,7 +108,10 @@ class TrainingHealth(Callback):
         logged = _flat(self.signs)
         for logger in trainer.loggers:
             logger.log_metrics(logged, seen)
-        for name, text in self._diagnose(self.signs, seen):
+        for symptom, sentence, lasted in self._diagnose(self.signs, seen):
+            said = sentence.format(batches=lasted, network=predictor_name(pl_module))
+            advice = fitting(symptom.advice, pl_module, getattr(trainer, "datamodule", None))
+            name, text = symptom.name, "; ".join(filter(None, (said, advice)))
             self._report.add(trainer, Path(folder), seen, name, text)
 
     def state_dict(self) -> dict[str, Any]:
@@ -128,8 +132,11 @@ class TrainingHealth(Callback):
         self._checks = dict(state_dict["checks"])
         self._report.reported = [(batch, name, text) for batch, name, text in state_dict["told"]]
 
-    def _diagnose(self, signs: Signs, seen: int) -> list[tuple[str, str]]:
-        """Count how long each symptom lasts; give those that have just lasted long enough."""
+    def _diagnose(self, signs: Signs, seen: int) -> list[tuple[Symptom, str, int]]:
+        """Count how long each symptom lasts; give those that have just lasted long enough.
+
+        With the sentence of each, and the batches for which it has lasted.
+        """
         due = []
         for symptom in SYMPTOMS:
             sentence = symptom.shows(signs, self._edges)
@@ -141,9 +148,7 @@ class TrainingHealth(Callback):
                 self._since[symptom.name] = seen - self.every_n_batches
             self._checks[symptom.name] = self._checks.get(symptom.name, 0) + 1
             if self._checks[symptom.name] == self.patience * symptom.slowness:
-                lasted = seen - self._since[symptom.name]
-                text = f"{sentence.format(batches=lasted)}; {symptom.advice}"
-                due.append((symptom.name, text))
+                due.append((symptom, sentence, seen - self._since[symptom.name]))
         strength = signs.overall.get("edge_strength", math.nan)
         if math.isfinite(strength):
             self._edges = sorted([*self._edges, strength])[-3:]

@@ -128,6 +128,8 @@ def resemblance(objective: GeneratorObjective | PredictionObjective) -> dict[str
         the batch, as a standard deviation, divided by how much the true frames do; 0 when all are
         alike, NaN when the true ones are. `edge_strength`: mean absolute difference of neighboring
         pixels, divided by that of the truth; below 1 is blurry, above it sharper than the truth.
+        `gain_over_copy`: what predictions save of the squared error of the last input; 0 for a
+        copy, negative when worse, NaN when nothing changes.
     """
     last = objective.context[:, -1:].float()
     if isinstance(objective, GeneratorObjective):
@@ -143,6 +145,7 @@ def resemblance(objective: GeneratorObjective | PredictionObjective) -> dict[str
         "motion_ratio": ((pred - last).abs() * moving).sum() / (change * moving).sum(),
         "diversity": (pred.var(0, correction=0).sum() / target.var(0, correction=0).sum()).sqrt(),
         "edge_strength": torch.as_tensor(edges[0]) / torch.as_tensor(edges[1]),
+        "gain_over_copy": 1 - (pred - target).square().sum() / (last - target).square().sum(),
     }
 
 

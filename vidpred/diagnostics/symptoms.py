@@ -9,6 +9,9 @@ from vidpred.diagnostics.signs import Signs
 Past = Sequence[float]
 """`edge_strength` at the checks before, the three highest in rising order."""
 
+AHEAD = 0.05
+"""Of a copy's squared error, what predictions must save (0.2 dB) to be more than a copy."""
+
 Sentence = Callable[[Signs, Past], str | None]
 """Says what is wrong; None when it is not."""
 
@@ -19,8 +22,9 @@ class Symptom:
 
     Attributes:
         name: Short, for lists.
-        shows: Says it, with `{batches}` for how long it has lasted.
-        advice: Which option to change.
+        shows: Says it, with `{batches}` for how long it has lasted and `{network}` for what the
+            task calls its predictor.
+        advice: Which option to change: remedies, of which those are given whose keys the task has.
         slowness: So many times the patience: a young training shows some symptoms and outgrows
             them (with the paper's rates a discriminator is at chance for the first thousands of
             batches).
@@ -28,7 +32,7 @@ class Symptom:
 
     name: str
     shows: Sentence
-    advice: str
+    advice: tuple[str, ...]
     slowness: int = 1
 
 
@@ -111,9 +115,11 @@ def _copies(signs: Signs, past: Past) -> str | None:
     ratio = signs.overall.get("motion_ratio", math.nan)
     if not ratio < 0.1:  # NaN says nothing
         return None
+    if signs.overall.get("gain_over_copy", math.nan) > AHEAD:
+        return None  # what little changes is right
     return (
         f"predictions are the last input frame (they change by {ratio:.0%} of what the truth does, "
-        "for {batches} batches): the generator copies"
+        "for {batches} batches): the {network} copies"
     )
 
 
@@ -123,7 +129,7 @@ def _collapses(signs: Signs, past: Past) -> str | None:
         return None
     return (
         f"predictions are nearly the same for every clip (they differ by {diversity:.0%} of what "
-        "the true frames do, for {batches} batches): the generator has collapsed"
+        "the true frames do, for {batches} batches): the {network} has collapsed"
     )
 
 
@@ -144,7 +150,7 @@ def _roughens(signs: Signs, past: Past) -> str | None:
         return None
     return (
         f"predictions have {strength:.0%} of the edges of the truth for {{batches}} batches: the "
-        "generator draws patterns or noise"
+        "{network} draws patterns or noise"
     )
 
 
@@ -168,74 +174,101 @@ def _draws_are_alike(signs: Signs, past: Past) -> str | None:
     )
 
 
+RATES = ("model.generator_optimizer.init_args.lr", "model.optimizer.init_args.lr")
+"""Keys of the predictor's learning rate; a task has one of them."""
+
+SHARPER = (
+    "raise model.loss.init_args.gradient_difference_weight",
+    "raise model.adversarial_weight",
+)
+"""What pays for sharp predictions."""
+
 SYMPTOMS = (
     Symptom(
         "discriminator wins",
         _discriminator_wins,
-        "lower model.discriminator_optimizer.init_args.lr, or set model.instance_noise 0.1, "
-        "model.adversarial_loss.init_args.label_smoothing 0.1 or model.r1_weight 5",
+        (
+            "lower model.discriminator_optimizer.init_args.lr",
+            "set model.instance_noise 0.1, model.adversarial_loss.init_args.label_smoothing 0.1 or "
+            "model.r1_weight 5",
+        ),
     ),
     Symptom(
         "discriminator guesses",
         _discriminator_guesses,
-        "raise model.discriminator_optimizer.init_args.lr, or set model.discriminator_steps 2; "
-        "lower model.instance_noise and model.r1_weight if they are set",
+        (
+            "raise model.discriminator_optimizer.init_args.lr",
+            "set model.discriminator_steps 2; lower model.instance_noise and model.r1_weight if "
+            "they are set",
+        ),
         slowness=10,
     ),
     Symptom(
         "adversarial term faint",
         _adversarial_term_is_faint,
-        "raise model.adversarial_weight, or take vidpred.tasks.ReconstructionTask, which is faster",
+        (
+            "raise model.adversarial_weight",
+            "take vidpred.tasks.ReconstructionTask, which is faster",
+        ),
         slowness=10,
     ),
     Symptom(
         "adversarial term drowns",
         _adversarial_term_drowns,
-        "lower model.adversarial_weight, or raise model.loss.init_args.lp_weight",
+        ("lower model.adversarial_weight", "raise model.loss.init_args.lp_weight"),
     ),
     Symptom(
         "network dead",
         _network_is_dead,
-        "resume from an earlier checkpoint (--ckpt-path) with a lower "
-        "model.generator_optimizer.init_args.lr (model.optimizer of a ReconstructionTask)",
+        tuple(
+            f"resume from an earlier checkpoint (--ckpt-path) with a lower {rate}" for rate in RATES
+        ),
     ),
     Symptom(
         "copies",
         _copies,
-        "train on patches that move (raise data.motion_threshold), or raise "
-        "model.loss.init_args.gradient_difference_weight or model.adversarial_weight",
+        (
+            "train on patches that move (raise data.motion_threshold)",
+            *SHARPER,
+            *(f"raise {rate}" for rate in RATES),
+            "train longer",
+        ),
     ),
     Symptom(
         "collapse",
         _collapses,
-        "lower model.adversarial_weight or model.generator_optimizer.init_args.lr, or begin with "
-        "model.reconstruction_batches 5000; when it was so from the start, raise the rate",
+        (
+            "lower model.adversarial_weight",
+            *(f"lower {rate}; when it was so from the start, raise it" for rate in RATES),
+            "begin with model.reconstruction_batches 5000",
+        ),
         slowness=3,
     ),
     Symptom(
         "mode collapse",
         _draws_are_alike,
-        "set minibatch_kernels 32 in model.discriminator.init_args, or lower "
-        "model.loss.init_args.lp_weight; of a VariationalTask, lower model.beta. Where the past "
-        "decides the future, there is nothing to draw",
+        (
+            "set model.discriminator.init_args.minibatch_kernels 32",
+            "lower model.loss.init_args.lp_weight",
+            "lower model.beta",
+            "leave it so where the past decides the future: there is nothing to draw",
+        ),
         slowness=3,
     ),
-    Symptom(
-        "blur",
-        _blurs,
-        "raise model.loss.init_args.gradient_difference_weight or model.adversarial_weight, or "
-        "take model.loss.init_args.p 1",
-    ),
+    Symptom("blur", _blurs, (*SHARPER, "take model.loss.init_args.p 1")),
     Symptom(
         "roughness",
         _roughens,
-        "lower model.adversarial_weight or model.loss.init_args.gradient_difference_weight, or "
-        "the generator's rate",
+        (
+            "lower model.adversarial_weight",
+            "lower model.loss.init_args.gradient_difference_weight",
+            *(f"lower {rate}" for rate in RATES),
+        ),
     ),
     Symptom(
         "posterior collapse",
         _latents_are_empty,
-        "lower model.beta, or let it grow slowly (raise model.beta_warmup_batches)",
+        ("lower model.beta", "let it grow slowly (raise model.beta_warmup_batches)"),
     ),
 )
 """All that is looked for."""
