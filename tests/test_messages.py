@@ -172,7 +172,9 @@ def test_other_trees_of_ucf101_are_recognized(
         lambda: UCF101DataModule(tmp_path).setup("fit"),
         lambda: UCF101Videos().select(tmp_path),
     ):
-        with pytest.raises(DataError, match=f"{said}.*data/video_folder.yaml"):
+        with pytest.raises(
+            DataError, match=f"{said}.*video_folder.yaml to train, --protocol folder"
+        ):
             look()
     shutil.copytree(toy_root / "ucfTrainTestlist", tmp_path / "ucfTrainTestlist")
     with pytest.raises(DataError, match=said):

@@ -1,4 +1,4 @@
-"""Nested plain values: taken apart, compared, and made of Python's own numbers."""
+"""Plain values: nested ones taken apart and compared, numbers as Python has and words them."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -65,6 +65,16 @@ def python_number(value: Any) -> Any:
         if isinstance(value, kind):
             return kind(value)
     return value
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """Write a number and what it counts; the plural is the noun with s when it is not given.
+
+    Example:
+        >>> counted(1, "channel"), counted(3, "channel"), counted(2, "class", "classes")
+        ('1 channel', '3 channels', '2 classes')
+    """
+    return f"{count} {noun if count == 1 else plural or f'{noun}s'}"
 
 
 def without_nan(value: float) -> float | None:

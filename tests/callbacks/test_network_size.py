@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from vidpred.callbacks.network_size import network_size, readable, summary_lines
 from vidpred.kernels import accelerate
 from vidpred.models import MultiScaleGenerator, OpticalFlowExtrapolation, Predictor
+from vidpred.tasks import ReconstructionTask
 
 
 class OneConvolution(Predictor):
@@ -55,6 +56,11 @@ def test_lines_name_every_network() -> None:
     assert line == (
         "generator: OneConvolution, 92 parameters, 7.2 kFLOPs a predicted frame of 8 x 10"
     )
+
+
+def test_a_plain_network_of_a_task_is_no_generator() -> None:
+    task = ReconstructionTask(OneConvolution())
+    assert summary_lines(task, (8, 10))[0].startswith("predictor: OneConvolution, 92 parameters")
 
 
 def test_large_numbers_are_readable() -> None:

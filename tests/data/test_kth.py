@@ -75,7 +75,7 @@ def test_training_stays_inside_a_sequence(kth: Path) -> None:
     assert [int(clip["start"]) for clip in clips] == [1, 12]
     walking = kth / "walking" / "person19_walking_d2_uncomp.avi"
     assert read_clip(walking, 12, 6).shape[0] == clips[1]["frames"].shape[1]
-    assert "test: 2 videos, 1 classes (1 listed videos are not on the disk)" in data.summary()
+    assert "test: 2 videos, 1 class (1 listed videos are not on the disk)" in data.summary()
 
 
 def test_the_protocol_takes_the_test_people(kth: Path) -> None:

@@ -21,7 +21,7 @@ from vidpred.losses import (
     GeneratorObjective,
     MultiScaleLoss,
 )
-from vidpred.models import ScalePredictor
+from vidpred.models import ConvLSTM, ScalePredictor
 from vidpred.models.multiscale import SMALL_SCALES, MultiScaleGenerator
 from vidpred.ops import pyramid
 from vidpred.tasks import AdversarialTask, ReconstructionTask
@@ -307,6 +307,13 @@ def test_of_a_foreign_network_what_can_be_known_is_certified(
 
     told = refusal(ReconstructionTask(OneNetwork(), loss=Constant()))
     assert "lp_loss at scale_2 enters the generator's loss as a constant" in told
+
+
+def test_a_plain_network_is_named_predictor(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        certified(ReconstructionTask(ConvLSTM((4,), context_frames=4)))
+    assert "certified" in caplog.text
+    assert caplog.text.rstrip().endswith("lp_loss moves the predictor")
 
 
 def test_frozen_parameters_are_named(caplog: pytest.LogCaptureFixture) -> None:

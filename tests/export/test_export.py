@@ -21,6 +21,7 @@ from vidpred.cli.main import main
 from vidpred.errors import ExportError
 from vidpred.export import export
 from vidpred.export.parity import require_parity
+from vidpred.files import file_sha256
 from vidpred.models import CopyLastFrame, GeneratorScale, MultiScaleGenerator
 from vidpred.storage import SavedPredictor
 from vidpred.storage.description import describe_frames, describe_predictor
@@ -136,6 +137,18 @@ def test_safetensors_hold_the_weights_and_what_they_are(weights: Path, tmp_path:
     again = tmp_path / "again.safetensors"
     export(path, again)
     assert "Trained for **a test**." in again.with_suffix(".md").read_text()
+
+
+def test_each_file_of_a_name_has_its_card(weights: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "mine.safetensors", tmp_path / "mine.pt2"
+    assert export(weights, first).card == tmp_path / "mine.md"
+    assert export(weights, second).card == tmp_path / "mine.pt2.md"
+    for file, card in ((first, "mine.md"), (second, "mine.pt2.md")):
+        assert f"`{file.name}`:" in (tmp_path / card).read_text()
+        assert f"`{file_sha256(file)}`" in (tmp_path / card).read_text()
+    with pytest.raises(ExportError, match=r"mine\.safetensors: this file is there already"):
+        export(weights, first)
+    assert export(weights, first, overwrite=True).card == tmp_path / "mine.md"
 
 
 @pytest.mark.parametrize("name", ["there.onnx", "there.md"])

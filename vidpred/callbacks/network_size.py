@@ -9,6 +9,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from vidpred.diagnostics.advice import predictor_name
 from vidpred.kernels import restore
 from vidpred.models import Predictor
 
@@ -93,7 +94,7 @@ def summary_lines(task: nn.Module, size: tuple[int, int]) -> list[str]:
             continue
         said = f"{parameters:,} parameters"
         if isinstance(network, Predictor):
-            said = network_size(network, *size).words()
+            name, said = predictor_name(task), network_size(network, *size).words()
         lines.append(f"{name}: {type(network).__name__}, {said}")
     return lines
 

@@ -6,6 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vidpred.metrics.registry import metric_info, number
+from vidpred.plain import counted
 from vidpred.provenance import Provenance
 
 PREDICTORS = {"model": "model", "copy_last": "copy last"}
@@ -62,8 +63,9 @@ def quality_table(results: QualityResults) -> Table:
     """
     horizon = results["horizon"]
     frames = sorted({0, horizon - 1})
+    clips = counted(results["clips"], "clip")
     table = Table(
-        title=f"{results['stage']}: mean over {results['clips']} clips, higher is better",
+        title=f"{results['stage']}: mean over {clips}, higher is better",
         title_style="",
         caption=", ".join(f"{info.label} in {info.unit}" for info in METRICS if info.unit),
     )

@@ -35,7 +35,8 @@ def add_export_parser(
         "--output",
         metavar="FILE",
         type=Path,
-        help="file in .safetensors, .onnx or .pt2; the card has its name, in .md",
+        help="file in .safetensors, .onnx or .pt2; the card has its name, in .md (mine.md; "
+        "mine.onnx.md where mine.md is the card of mine.safetensors)",
     )
     parser.add_argument(
         "--hub-folder",

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -12,7 +13,7 @@ import pytorch_lightning as pl
 import yaml
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_only, rank_zero_warn
-from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.callbacks import LambdaCallback, ModelCheckpoint
 from pytorch_lightning.cli import (
     ArgsType,
     LightningArgumentParser,
@@ -151,6 +152,8 @@ class VidpredCLI(LightningCLI):
         try:
             super().instantiate_classes()
         except (ValueError, MisconfigurationException) as error:
+            if not _is_refusal(error):
+                raise
             raise VidpredError(str(error).strip()) from error
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
@@ -185,7 +188,7 @@ class VidpredCLI(LightningCLI):
             raise
 
     def before_fit(self) -> None:
-        """Say where the run will be; refuse other data than it had, before anything is written."""
+        """Refuse other data than the run had, before anything is written."""
         if isinstance(self.datamodule, ClipStreamDataModule):
             self.datamodule.follow(self.model)
             self.datamodule.accept_changes = self._get(self.config, "accept_changes")
@@ -197,7 +200,6 @@ class VidpredCLI(LightningCLI):
             say_changes(self._checkpoint, yaml.safe_load(self.parser.dump(self.config))["fit"])
         self._checkpoint = {}  # the trainer reads it again, at its own time
         self._keep_freed_memory()
-        rank_zero_info(f"this run's folder is {self.trainer.default_root_dir}")
 
     def _keep_freed_memory(self) -> None:
         """Set the allocator of this process, which the command owns and a task does not."""
@@ -236,6 +238,8 @@ class VidpredCLI(LightningCLI):
         if config["enable_model_summary"] is not False:
             given = [*given, NetworkSummary()]
             config["enable_model_summary"] = False  # Lightning's own
+        if self.subcommand == "fit":
+            given = [LambdaCallback(on_fit_start=_say_folder), *given]
         config["callbacks"] = given
 
     def _loggers(self, run_dir: Path) -> list[Logger]:
@@ -298,6 +302,11 @@ def run_cli(arguments: Sequence[str]) -> VidpredCLI | int:
     return run_cli(following)
 
 
+def _say_folder(trainer: pl.Trainer, task: pl.LightningModule) -> None:
+    """Say where the run is, once its data are found: a run that is refused leaves no folder."""
+    rank_zero_info(f"this run's folder is {trainer.default_root_dir}")
+
+
 _REPLACED = ("--ckpt_path", "--resume", "--run_dir")
 
 
@@ -332,6 +341,17 @@ def _arguments_to_recover(
         "lower rates"
     )
     return [*kept, "--run_dir", str(path.parent.parent), "--ckpt_path", str(path)]
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Say whether a check raised an error; what Python itself raises, as `int("")`, is a bug.
+
+    Constructors refuse settings by a plain ValueError, ours, torch's and a user's alike.
+    """
+    if isinstance(error, VidpredError | MisconfigurationException):
+        return True
+    line = traceback.extract_tb(error.__traceback__)[-1].line
+    return not line or line.startswith("raise ")  # without the source no one knows
 
 
 def _is_from_lightning(error: Exception) -> bool:

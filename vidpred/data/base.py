@@ -16,6 +16,7 @@ from vidpred.data.index.video_index import VideoIndex
 from vidpred.data.stream import describe_videos
 from vidpred.data.training_clips import TrainingClips
 from vidpred.errors import DataError, VideoError
+from vidpred.plain import counted
 from vidpred.video.conditions import conditions_path, has_conditions, read_conditions
 
 
@@ -80,8 +81,9 @@ class ClipDataModule(ClipStreamDataModule):
         """Count videos, classes and missing files of each split, a line each; needs `setup`."""
         lines = []
         for split, listing in self.listings.items():
-            classes = len({video.label for video in listing.videos})
-            line = f"{split}: {len(listing.videos)} videos, {classes} classes"
+            videos = counted(len(listing.videos), "video")
+            labels = {video.label for video in listing.videos}
+            line = f"{split}: {videos}, {counted(len(labels), 'class', 'classes')}"
             if listing.missing:
                 line += f" ({len(listing.missing)} listed videos are not on the disk)"
             lines.append(line)

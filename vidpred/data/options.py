@@ -8,6 +8,7 @@ from jsonargparse.typing import ClosedUnitInterval, NonNegativeInt, PositiveInt
 from vidpred.data.augmentation import ClipAugmentation
 from vidpred.data.patches import PATCH_MOTION_THRESHOLD
 from vidpred.errors import DataError, SettingError
+from vidpred.plain import counted
 from vidpred.ranges import require_annotated_ranges
 
 Color = Literal["rgb", "gray"]
@@ -137,7 +138,7 @@ class ClipOptions:
         wanted = getattr(predictor, "channels", None)
         if wanted is not None and wanted != self.channels:
             raise DataError(
-                f"data.color is {self.color}, frames of {self.channels} channels, and "
+                f"data.color is {self.color}, frames of {counted(self.channels, 'channel')}, and "
                 f"{type(predictor).__name__} takes {wanted}; expected the same: set data.color to "
                 f"{'gray' if wanted == 1 else 'rgb'}, or the network's channels to {self.channels}"
             )

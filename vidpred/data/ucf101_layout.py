@@ -11,8 +11,8 @@ LIST_DIR = "ucfTrainTestlist"
 _NAME = re.compile(r"v_[A-Za-z]+_g\d+_c\d+\.\w+")
 _SIDES = frozenset({"train", "test", "val", "valid", "validation"})
 _AS_IT_IS = (
-    "To use the folder as it is, split by the names of its videos: -c data/video_folder.yaml; "
-    "scores are then no numbers of UCF101"
+    "To use the folder as it is, split by the names of its videos: --data data/video_folder.yaml "
+    "to train, --protocol folder to test; scores are then no numbers of UCF101"
 )
 
 

@@ -141,8 +141,9 @@ class GradientCertificate(Callback):
 
     def _summary(self) -> str:
         moved = "; ".join(
-            f"{', '.join(dict.fromkeys(name for name, _ in paths))} move the {phase}"
+            f"{', '.join(terms)} move{'s' * (len(terms) == 1)} the {phase}"
             for phase, paths in self.paths.items()
+            for terms in [list(dict.fromkeys(name for name, _ in paths))]
         )
         by_scale = any(scale for paths in self.paths.values() for _, scale in paths)
         where = "at every scale " if by_scale else ""

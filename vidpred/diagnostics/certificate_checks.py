@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from vidpred.batch import ClipBatch
+from vidpred.diagnostics.advice import predictor_name
 from vidpred.diagnostics.gradient_paths import Path, coefficients, other_weights, paths, unreached
 from vidpred.diagnostics.probing import (
     DiscriminatorTraining,
@@ -130,7 +131,7 @@ def phases(task: ObjectiveTraining) -> list[Phase]:
     num_scales = getattr(task, "num_scales", getattr(predictor, "num_scales", 1))
     found = [
         Phase(
-            name=getattr(task, "predictor_key", "predictor"),
+            name=predictor_name(task),
             network=_trained(task),
             num_scales=num_scales,
             scales=isinstance(predictor, ScalePredictor),

@@ -39,8 +39,8 @@ def model_card(
     parameters = sum(weight.numel() for weight in saved.weights.values())
     parts = [
         f"# {Path(name).stem}",
-        f"`{name}`: {saved.description['class']} of vidpred, {parameters:,} weights. From "
-        f"{frames.get('context_frames')} past frames it predicts {_ahead(frames)}. Frames are "
+        f"{card_begins(name)} {saved.description['class']} of vidpred, {parameters:,} weights. "
+        f"From {frames.get('context_frames')} past frames it predicts {_ahead(frames)}. Frames are "
         f"RGB in [0, 1], {frames.get('layout')}, {_sizes(smallest_side)}. SHA-256 of the file: "
         f"`{sha256}`.",
         *([saved.notes.strip()] if saved.notes.strip() else []),
@@ -52,6 +52,11 @@ def model_card(
         "\n".join(f"- {limit}" for limit in _limits(saved)),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def card_begins(name: str) -> str:
+    """Give what names the file in its card."""
+    return f"`{name}`:"
 
 
 def _sizes(smallest_side: int | None) -> str:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vidpred.errors import ExportError
 from vidpred.evaluation.results.result import Result
-from vidpred.export.card import model_card
+from vidpred.export.card import card_begins, model_card
 from vidpred.export.graph import DYNAMIC, INPUT, OUTPUT, channels_of, record, smallest_side
 from vidpred.export.onnx_file import OnnxProgram, require_onnx, write_onnx
 from vidpred.export.parity import require_parity
@@ -82,7 +82,7 @@ def export(
     """
     output = Path(output)
     format = format_of(output, format)
-    card = output.with_suffix(".md")
+    card = card_path(output)
     _require_place((output, card), overwrite=overwrite)
     if format == "onnx":
         require_onnx()
@@ -114,6 +114,21 @@ def export(
             f"{output}: cannot be written ({error.strerror or error}); choose another place"
         ) from error
     return Export(output, card, parity, side)
+
+
+def card_path(output: Path) -> Path:
+    """Give the place of a file's card: its name in .md, or with .md added where that is taken.
+
+    `mine.onnx` next to `mine.safetensors`, whose card is `mine.md`, has the card `mine.onnx.md`.
+    """
+    card = output.with_suffix(".md")
+    others = [output.with_suffix(ending) for ending in ENDINGS.values() if ending != output.suffix]
+    try:
+        text = card.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return card
+    is_of_another = any(card_begins(other.name) in text for other in others)
+    return output.with_name(f"{output.name}.md") if is_of_another else card
 
 
 def format_of(output: Path, format: Format | None) -> Format:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from vidpred.ops.checks import require_frames, require_positive
 from vidpred.ops.padding import pad_to_multiple
+from vidpred.plain import counted
 
 Condition = Mapping[str, Tensor]
 """What a prediction is conditioned on besides past frames: by name, tensors (B, T, ...) with one
@@ -284,13 +285,14 @@ class Predictor(nn.Module, ABC):
             )
         if context.shape[1] < self.context_frames:
             raise ValueError(
-                f"context has {context.shape[1]} frames; "
+                f"context has {counted(context.shape[1], 'frame')}; "
                 f"expected at least {self.context_frames} (context_frames)"
             )
         if self.channels is not None and context.shape[2] != self.channels:
             raise ValueError(
-                f"context has {context.shape[2]} channels, shape {tuple(context.shape)}; "
-                f"{type(self).__name__} expects {self.channels}: (B, T, {self.channels}, H, W)"
+                f"context has {counted(context.shape[2], 'channel')}, shape "
+                f"{tuple(context.shape)}; {type(self).__name__} expects {self.channels}: "
+                f"(B, T, {self.channels}, H, W)"
             )
         window = pad_to_multiple(context[:, -self.context_frames :], self.size_multiple)
         return window, self._required(condition, context, horizon)

@@ -107,7 +107,8 @@ def _class_named(name: str, modules: Sequence[ModuleType]) -> type[Predictor]:
     raise CheckpointError(
         f"the checkpoint holds a {name}, which is none of this version's predictors. "
         "Name the module that has it (`vidpred test --module NAME`, "
-        "`load_predictor(path, modules=[...])`), or run `vidpred test` with its configuration"
+        "`vidpred.load(path, modules=[...])`); on the run's own data, its configuration names it "
+        "too: `vidpred validate -c RUN/config.yaml --ckpt-path FILE`"
     )
 
 

@@ -8,6 +8,7 @@ from vidpred.batch import TRUE_FRAMES, ClipBatch
 from vidpred.errors import SettingError
 from vidpred.models import Condition, Predictor
 from vidpred.ops import to_unit
+from vidpred.plain import counted
 
 
 class Clips(NamedTuple):
@@ -83,7 +84,7 @@ def require_channels(predictor: Predictor, frames: Tensor) -> None:
     channels, found = predictor.channels, frames.shape[2]
     if channels not in (None, found):
         raise SettingError(
-            f"clips have {found} channels, and {type(predictor).__name__} takes {channels}; "
-            f"expected the same: set data.color to {'gray' if channels == 1 else 'rgb'}, or the "
-            f"network's channels to {found}"
+            f"clips have {counted(found, 'channel')}, and {type(predictor).__name__} takes "
+            f"{channels}; expected the same: set data.color to "
+            f"{'gray' if channels == 1 else 'rgb'}, or the network's channels to {found}"
         )

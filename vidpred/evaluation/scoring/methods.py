@@ -18,6 +18,7 @@ from vidpred.evaluation.sources.clip_folder import ClipFolder
 from vidpred.evaluation.sources.frame_files import size_in_words
 from vidpred.kernels import describe
 from vidpred.models import BASELINES, Likelihood, Predictor, baseline
+from vidpred.plain import counted
 
 
 class ScoredMethod(ABC):
@@ -129,9 +130,9 @@ class PredictorMethod(ScoredMethod):
         found = 1 if color == "gray" else 3
         if wanted not in (None, found):
             raise PredictionError(
-                f"{self.description['name']}: it takes frames of {wanted} channels, and protocol "
-                f"{protocol.name} gives {found} (frames.color: {color}); expected the same: use a "
-                f"protocol with frames.color: {'gray' if wanted == 1 else 'rgb'}"
+                f"{self.description['name']}: it takes frames of {counted(wanted, 'channel')}, and "
+                f"protocol {protocol.name} gives {found} (frames.color: {color}); expected the "
+                f"same: use a protocol with frames.color: {'gray' if wanted == 1 else 'rgb'}"
             )
 
     @property

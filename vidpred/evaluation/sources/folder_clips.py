@@ -12,6 +12,7 @@ from vidpred.evaluation.clips import ClipSource, EvaluationClip, Loaded, Unit
 from vidpred.evaluation.fingerprints import content_digest, fingerprint_of
 from vidpred.evaluation.protocol import Protocol
 from vidpred.evaluation.sources.clip_folder import ClipFolder, pair_clips
+from vidpred.plain import counted
 
 _START = re.compile(r"^(?P<video>.+)\+(?P<start>\d+)$")
 
@@ -92,8 +93,8 @@ class FolderClips(ClipSource):
             )
         if channels != (3 if wanted.color == "rgb" else 1):
             raise PredictionError(
-                f"clip {name!r}: frames have {channels} channels; protocol {self.protocol.name} "
-                f"asks for {wanted.color}"
+                f"clip {name!r}: frames have {counted(channels, 'channel')}; protocol "
+                f"{self.protocol.name} asks for {wanted.color}"
             )
 
     def _mask(self, name: str, context: Tensor | None, target: Tensor) -> Tensor | None:
