@@ -145,6 +145,7 @@ def draw_picture(found: list[Chart], path: Path) -> None:
             panel.plot(steps, values, style, label=label, marker="." if len(points) < 30 else "")
         panel.set_title(chart.title, fontsize=10)
         panel.set_xlabel("training batches")
+        panel.xaxis.get_major_locator().set_params(integer=True)
         panel.grid(alpha=0.3)
         panel.legend(fontsize=8)
     for panel in list(drawing.axes)[len(found) :]:
