@@ -94,7 +94,7 @@ def test_a_loaded_predictor_reads_the_rows_of_a_video(video: Path) -> None:
     # Frame 9 is the last one known, and row t is 10 + t.
     assert [int(frame[0, 0, 0]) for frame in predictor(video, 3)] == [20, 21, 22]
     shown = predictor.show(video, 2)
-    torch.testing.assert_close(shown.future[:, 0, 0, 0] * 255, torch.tensor([20.0, 21.0]))
+    torch.testing.assert_close(shown.pred[:, 0, 0, 0] * 255, torch.tensor([20.0, 21.0]))
     with pytest.raises(VideoError, match=r"has 14 rows, and frame 14 was asked for"):
         predictor(video, 5)
     with pytest.raises(ValueError, match=r"of a video the arrays next to it are read"):
