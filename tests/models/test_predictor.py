@@ -77,7 +77,7 @@ def test_a_predictor_that_is_not_recursive_is_padded_and_cropped_too() -> None:
 def test_horizon_0_and_short_context_are_refused() -> None:
     with pytest.raises(ValueError, match="horizon is 0"):
         Brighten()(torch.zeros(1, 2, 1, 4, 4), 0)
-    with pytest.raises(ValueError, match="context has 1 frames; expected at least 2"):
+    with pytest.raises(ValueError, match="context has 1 frame; expected at least 2"):
         Brighten()(torch.zeros(1, 1, 1, 4, 4), 1)
     with pytest.raises(ValueError, match=r"expected \(B, T, C, H, W\)"):
         Brighten()(torch.zeros(2, 1, 4, 4), 1)

@@ -94,7 +94,9 @@ def summary_lines(task: nn.Module, size: tuple[int, int]) -> list[str]:
             continue
         said = f"{parameters:,} parameters"
         if isinstance(network, Predictor):
-            name, said = predictor_name(task), network_size(network, *size).words()
+            said = network_size(network, *size).words()
+        if network is getattr(task, "predictor", None):
+            name = predictor_name(task)
         lines.append(f"{name}: {type(network).__name__}, {said}")
     return lines
 
