@@ -188,28 +188,6 @@ def test_our_mistakes_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> N
         main(["quickstart"])
 
 
-def test_only_a_check_of_a_constructor_is_a_refusal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "faulty.py").write_text(
-        "from vidpred.models import CopyLastFrame\n\n"
-        "class Checked(CopyLastFrame):\n"
-        "    def __init__(self, width: int = 0):\n"
-        "        raise ValueError(\n"
-        "            f'width is {width}; expected 1'\n"
-        "        )\n\n"
-        "class Faulty(CopyLastFrame):\n"
-        "    def __init__(self):\n"
-        "        first, second = [1, 2, 3]\n"
-    )
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    assert main([*FIT, "--model.generator=faulty.Checked"]) == 2
-    assert "error: width is 0; expected 1" in capsys.readouterr().err
-    with pytest.raises(ValueError, match="too many values to unpack"):
-        main([*FIT, "--model.generator=faulty.Faulty"])
-
-
 def test_a_run_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "last.ckpt").write_bytes(b"weeks of work")

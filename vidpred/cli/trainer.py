@@ -2,7 +2,6 @@
 
 import logging
 import os
-import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -152,8 +151,6 @@ class VidpredCLI(LightningCLI):
         try:
             super().instantiate_classes()
         except (ValueError, MisconfigurationException) as error:
-            if not _is_refusal(error):
-                raise
             raise VidpredError(str(error).strip()) from error
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
@@ -341,17 +338,6 @@ def _arguments_to_recover(
         "lower rates"
     )
     return [*kept, "--run_dir", str(path.parent.parent), "--ckpt_path", str(path)]
-
-
-def _is_refusal(error: Exception) -> bool:
-    """Say whether a check raised an error; what Python itself raises, as `int("")`, is a bug.
-
-    Constructors refuse settings by a plain ValueError, ours, torch's and a user's alike.
-    """
-    if isinstance(error, VidpredError | MisconfigurationException):
-        return True
-    line = traceback.extract_tb(error.__traceback__)[-1].line
-    return not line or line.startswith("raise ")  # without the source no one knows
 
 
 def _is_from_lightning(error: Exception) -> bool:
