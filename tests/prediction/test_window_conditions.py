@@ -13,10 +13,11 @@ from vidpred.errors import PredictionError, VideoError
 from vidpred.models import Condition, Predictor
 from vidpred.prediction.pipeline import Ended, Predicted, predict_inputs
 from vidpred.prediction.rollout import Rollout
+from vidpred.prediction.video_predictor import VideoPredictor
 from vidpred.prediction.window_conditions import conditions_of, read_condition_option
 from vidpred.prediction.windows import At, Every, Input, Last, Place
 from vidpred.video import write_video
-from vidpred.video.conditions import write_conditions
+from vidpred.video.conditions import conditions_path, write_conditions
 
 
 class Dial(Predictor):
@@ -86,6 +87,21 @@ def test_given_rows_take_the_place_of_the_file(video: Path, tmp_path: Path) -> N
     assert rows.keys() == {"level"}
     assert rows["level"][3] == 3
     assert conditions_of(video, (), given) is None
+
+
+def test_a_loaded_predictor_reads_the_rows_of_a_video(video: Path) -> None:
+    predictor = VideoPredictor(Dial())
+    # Frame 9 is the last one known, and row t is 10 + t.
+    assert [int(frame[0, 0, 0]) for frame in predictor(video, 3)] == [20, 21, 22]
+    shown = predictor.show(video, 2)
+    torch.testing.assert_close(shown.pred[:, 0, 0, 0] * 255, torch.tensor([20.0, 21.0]))
+    with pytest.raises(VideoError, match=r"has 14 rows, and frame 14 was asked for"):
+        predictor(video, 5)
+    with pytest.raises(ValueError, match=r"of a video the arrays next to it are read"):
+        predictor(video, 3, condition={"level": torch.zeros(1, 5)})
+    conditions_path(video).unlink()
+    with pytest.raises(PredictionError, match=r"conditioned on level, and the video comes with f"):
+        predictor(video, 3)
 
 
 def test_missing_and_unreadable_conditions_are_named(video: Path, tmp_path: Path) -> None:

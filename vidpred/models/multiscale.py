@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self, cast, get_args
 
 import torch
 import torch.nn.functional as F
 from jsonargparse.typing import PositiveInt
 from torch import Tensor, nn
 
+from vidpred.models.predictor import Condition
 from vidpred.models.scale_predictor import ScalePredictor
 from vidpred.ops.checks import require_frames
 from vidpred.ops.pyramid import pyramid
@@ -61,6 +62,8 @@ PAPER_8TO8_SCALES = (
 
 Upsampling = Literal["nearest", "bilinear"]
 
+ResidualTo = Literal["guess", "last_frame"]
+
 GeneratorPreset = Literal["paper", "small", "single_scale", "single_scale_small", "paper_8to8"]
 
 GENERATOR_PRESETS: dict[GeneratorPreset, tuple[GeneratorScale, ...]] = {
@@ -79,6 +82,13 @@ class MultiScaleGenerator(ScalePredictor):
     enlarged guess u(Y) enters twice, as input channels and as a residual, and tanh comes after the
     addition. Fully convolutional with zero padding; no normalization.
 
+    A tanh of the guess cannot give the guess back: a copy of the last frame has to be learned as
+    the inverse of tanh, which grows without bound near black, white and full colors, so that
+    predictions get paler whenever they are fed back. `residual_to="last_frame"`, which is not the
+    paper's, predicts the change of the last known frame instead, without a tanh:
+    `D_k = u(D_{k-1}) + G_k([X_k, u(Y_{k-1})])`, `Y_k = x_k + D_k` with x_k the last frame of X_k.
+    Its last convolutions start at zero, so that untrained it is `CopyLastFrame`.
+
     Args:
         scales: One network a scale, coarsest first; each scale has twice the size of the one
             before.
@@ -86,6 +96,14 @@ class MultiScaleGenerator(ScalePredictor):
         output_frames: Frames that one step predicts, stacked on the channels.
         channels: Color channels of a frame, C.
         upsampling: How the coarser guess is enlarged; the paper's code uses nearest neighbors.
+        residual_to: What the networks correct: `guess`, as in the paper, or `last_frame`.
+
+    Example:
+        >>> import torch
+        >>> generator = MultiScaleGenerator.from_preset("small", residual_to="last_frame")
+        >>> context = torch.rand(1, 4, 3, 16, 16)
+        >>> bool(torch.allclose(generator(context, 2), context[:, -1:], atol=1e-6))  # untrained
+        True
     """
 
     channels: int
@@ -98,9 +116,12 @@ class MultiScaleGenerator(ScalePredictor):
         output_frames: PositiveInt = 1,
         channels: PositiveInt = 3,
         upsampling: Upsampling = "nearest",
+        residual_to: ResidualTo = "guess",
     ) -> None:
         if upsampling not in get_args(Upsampling):
             raise ValueError(f"upsampling is {upsampling!r}; expected nearest or bilinear")
+        if residual_to not in get_args(ResidualTo):
+            raise ValueError(f"residual_to is {residual_to!r}; expected guess or last_frame")
         super().__init__(
             num_scales=len(scales),
             context_frames=context_frames,
@@ -109,6 +130,7 @@ class MultiScaleGenerator(ScalePredictor):
         )
         self.scales = tuple(scales)
         self.upsampling = upsampling
+        self.residual_to = residual_to
         guess_channels = output_frames * channels
         self.networks = nn.ModuleList(
             same_size_network(
@@ -116,6 +138,11 @@ class MultiScaleGenerator(ScalePredictor):
             )
             for k, scale in enumerate(self.scales)
         )
+        if residual_to == "last_frame":
+            for network in self.networks:
+                last = cast(nn.Conv2d, cast(nn.Sequential, network)[-1])
+                nn.init.zeros_(last.weight)
+                nn.init.zeros_(cast(Tensor, last.bias))
 
     @property
     def receptive_radius(self) -> int:
@@ -137,6 +164,7 @@ class MultiScaleGenerator(ScalePredictor):
         channels: PositiveInt = 3,
         output_frames: PositiveInt | None = None,
         upsampling: Upsampling = "nearest",
+        residual_to: ResidualTo = "guess",
     ) -> "MultiScaleGenerator":
         """Build one of the published networks.
 
@@ -147,6 +175,7 @@ class MultiScaleGenerator(ScalePredictor):
             channels: Color channels of a frame.
             output_frames: Frames a step; None is the preset's own number, 1 (8 for `paper_8to8`).
             upsampling: How the coarser guess is enlarged.
+            residual_to: What the networks correct; `guess` is the paper's.
 
         Raises:
             ValueError: When no preset has this name.
@@ -162,10 +191,14 @@ class MultiScaleGenerator(ScalePredictor):
             output_frames=(8 if eight else 1) if output_frames is None else output_frames,
             channels=channels,
             upsampling=upsampling,
+            residual_to=residual_to,
         )
 
     def forward_scales(self, context: Tensor) -> list[Tensor]:
         """Predict one step at every scale; see `ScalePredictor.forward_scales`.
+
+        With `residual_to="last_frame"` values may leave [-1, 1], so that gradients reach what lies
+        outside; `step` cuts them.
 
         Raises:
             ValueError: When the context has another number of frames or channels than the network.
@@ -178,6 +211,7 @@ class MultiScaleGenerator(ScalePredictor):
             )
         frames_shape = (self.output_frames, self.channels)
         guesses: list[Tensor] = []
+        change: Tensor | None = None
         for past, network in zip(pyramid(context, self.num_scales), self.networks, strict=True):
             past = past.flatten(1, 2)
             # Under autocast the convolutions alone are in half precision: a guess keeps the digits
@@ -186,16 +220,32 @@ class MultiScaleGenerator(ScalePredictor):
                 enlarged = F.interpolate(
                     guesses[-1].flatten(1, 2), scale_factor=2, mode=self.upsampling
                 )
-                correction = network(torch.cat([past, enlarged], dim=1))
-                guess = torch.tanh(enlarged + correction.to(past.dtype))
+                correction = network(torch.cat([past, enlarged], dim=1)).to(past.dtype)
             else:
-                guess = torch.tanh(network(past).to(past.dtype))
+                enlarged, correction = None, network(past).to(past.dtype)
+            if self.residual_to == "last_frame":
+                if change is not None:
+                    correction = correction + F.interpolate(
+                        change, scale_factor=2, mode=self.upsampling
+                    )
+                change = correction
+                last = past[:, -self.channels :].repeat(1, self.output_frames, 1, 1)
+                guess = last + change
+            else:
+                guess = torch.tanh(correction if enlarged is None else enlarged + correction)
             guesses.append(torch.unflatten(guess, 1, frames_shape))
         return guesses
 
+    def step(self, context: Tensor, *, condition: Condition | None = None) -> Tensor:
+        """Predict the next `output_frames` frames at full size; see `Predictor.step`."""
+        return super().step(context).clamp(0, 1)
+
     def config(self) -> dict[str, Any]:
         """Give the constructor's arguments as plain values."""
+        # The key is left out where it says nothing new, so that files of 0.1 are of equal networks.
+        option = {} if self.residual_to == "guess" else {"residual_to": self.residual_to}
         return {
+            **option,
             "scales": [
                 {name: [int(v) for v in value] for name, value in asdict(scale).items()}
                 for scale in self.scales

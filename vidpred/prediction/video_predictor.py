@@ -1,6 +1,7 @@
 """A predictor that takes tensors, arrays and videos: what `vidpred.load` gives."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -16,6 +17,7 @@ from vidpred.ops import to_unit, unit_to_uint8
 from vidpred.ops.checks import require_positive
 from vidpred.prediction.rollout import Rollout
 from vidpred.prediction.shown import ShownPrediction
+from vidpred.prediction.window_conditions import condition_of_window, conditions_of
 from vidpred.prediction.windows import Input, Last, Window, windows
 
 Array = npt.NDArray[Any]
@@ -73,7 +75,8 @@ class VideoPredictor(Predictor):
                 (T, H, W, C) or (B, T, C, H, W), uint8 or floating point in [0, 1]; or the path of a
                 video or of a folder of frames, whose last frames are taken.
             horizon: Frames to predict, at least 1.
-            condition: As for `Predictor.forward`; with the path of a video it is refused.
+            condition: As for `Predictor.forward`; with the path of a video it is refused, for which
+                the arrays next to it are read, see `vidpred.video.conditions`.
 
         Returns:
             A tensor for a tensor, with gradients where they are on; for an array one of the same
@@ -84,7 +87,9 @@ class VideoPredictor(Predictor):
         Raises:
             TypeError: For frames of another type.
             ValueError: For frames of another shape or range.
-            vidpred.errors.VideoError: When a video cannot be read or has too few frames.
+            vidpred.errors.VideoError: When a video cannot be read, or has too few frames, or rows
+                of what the network is conditioned on.
+            vidpred.errors.PredictionError: When the video comes without these.
         """
         if isinstance(context, Tensor):
             pred: Tensor = super().__call__(context, horizon, condition=condition)
@@ -93,9 +98,9 @@ class VideoPredictor(Predictor):
             if condition is not None:
                 raise ValueError(
                     f"condition is given for {context}; expected frames as a tensor or an array "
-                    "with it, since a video holds frames alone"
+                    "with it: of a video the arrays next to it are read"
                 )
-            future = self._follow(self._read(context), horizon)
+            future = self._follow(self._read(context, horizon), horizon)
             return unit_to_uint8(future).permute(0, 2, 3, 1).cpu().numpy()
         with torch.inference_mode():
             future = super().__call__(self._to_tensor(context), horizon, condition=condition)
@@ -136,7 +141,7 @@ class VideoPredictor(Predictor):
             What a notebook shows as a picture and a video; `save` writes them.
         """
         if isinstance(context, str | Path):
-            window = self._read(context)
+            window = self._read(context, horizon)
             future = self._follow(window, horizon)
             known = self._to_tensor(np.stack(window.known))
         else:
@@ -167,22 +172,24 @@ class VideoPredictor(Predictor):
         """Give the network's arguments; see `Predictor.config`."""
         return self.network.config()
 
-    def _read(self, path: str | Path) -> Window:
+    def _read(self, path: str | Path, horizon: int) -> Window:
         if not isinstance(path, str | Path):
             raise TypeError(
                 f"context is a {type(path).__name__}; expected a tensor, a NumPy array, or the "
                 "path of a video"
             )
-        source = Input(expand_home(path))
+        require_positive("horizon", horizon)
+        place = expand_home(path)
+        source = Input(place, conditions=conditions_of(place, self.conditions, {}))
         for window in windows(source, Last(), self.context_frames):
             if isinstance(window, Exception):
                 raise window
-            return window
+            condition = condition_of_window(window, source, self.context_frames, horizon)
+            return replace(window, condition=condition)
         raise AssertionError("windows from the last frames gives one or raises")
 
     def _follow(self, window: Window, horizon: int) -> Tensor:
         """Give (horizon, 3, H, W) in [0, 1]."""
-        require_positive("horizon", horizon)
         device = next(self.parameters(), torch.empty(0)).device
         rollout = Rollout(self.network, device=device, max_memory=MAX_MEMORY, batch_size=1)
         # As `vidpred predict` computes it: on a CPU by fast kernels.

@@ -9,6 +9,7 @@ from vidpred.storage.saved import (
     trained_generator,
     trained_predictor,
 )
+from vidpred.storage.warm_start import residual_generator
 
 __all__ = [
     "SavedPredictor",
@@ -16,6 +17,7 @@ __all__ = [
     "load_predictor",
     "packaged_weights",
     "read_saved",
+    "residual_generator",
     "trained_generator",
     "trained_predictor",
 ]

@@ -2,15 +2,16 @@
 
 from collections.abc import Iterable
 
+import torch
 from jsonargparse.typing import PositiveInt
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
-from torch import nn
+from torch import Tensor, nn
 
 from vidpred.batch import ClipBatch
 from vidpred.errors import SettingError
 from vidpred.losses import LpLoss, MultiScaleLoss, Objective, PredictionLoss, PredictionObjective
-from vidpred.models import Predictor, ScalePredictor
+from vidpred.models import Condition, Predictor, ScalePredictor
 from vidpred.ops.checks import require_positive
 from vidpred.tasks.base import PredictionTask
 from vidpred.tasks.builders import Builders, sgd
@@ -25,6 +26,9 @@ class ReconstructionTask(NextFrameTask):
     Any other predictor is compared at full size, in [0, 1], over `horizon` frames, for which it
     feeds its own predictions back where one step does not reach, and learns through all of them.
 
+    `unrolled_steps` trains a predictor with scales on its own predictions too: each is fed back,
+    as it is when it is used, and every step is compared at every scale. It is not the paper's.
+
     The trainer's `accumulate_grad_batches` and `gradient_clip_val` apply.
 
     Args:
@@ -34,6 +38,8 @@ class ReconstructionTask(NextFrameTask):
             (`MultiScaleLoss`), or `LpLoss` for a predictor without scales.
         horizon: Frames to predict in training, at least 1; None is the predictor's
             `output_frames`. Predictors with scales are trained on those.
+        unrolled_steps: Steps of a predictor with scales that gradients go through, at least 1; 1
+            is the paper's. Other predictors take `horizon`.
         optimizer: Builds the optimizer from parameters; the default is the paper's SGD at 0.02.
         lr_scheduler: Builds a learning-rate scheduler from the optimizer; steps after every step of
             the optimizer.
@@ -60,6 +66,7 @@ class ReconstructionTask(NextFrameTask):
         generator: Predictor | None = None,
         loss: PredictionLoss | None = None,
         horizon: PositiveInt | None = None,
+        unrolled_steps: PositiveInt = 1,
         optimizer: OptimizerCallable = sgd,
         lr_scheduler: LRSchedulerCallable | None = None,
         speed: Speed | None = None,
@@ -83,7 +90,15 @@ class ReconstructionTask(NextFrameTask):
                     f"on the {network.output_frames} frames of one step; expected "
                     f"{network.output_frames} or none"
                 )
-        self.horizon = network.output_frames if horizon is None else int(horizon)
+        require_positive("unrolled_steps", unrolled_steps)
+        if unrolled_steps > 1 and not by_scale:
+            raise SettingError(
+                f"unrolled_steps is {unrolled_steps}, and {type(network).__name__} has no scales; "
+                f"expected horizon {unrolled_steps * network.output_frames} instead"
+            )
+        self.unrolled_steps = int(unrolled_steps)
+        one_step = network.output_frames if horizon is None else int(horizon)
+        self.horizon = one_step * self.unrolled_steps
         self._builders = Builders((optimizer, lr_scheduler))
 
     @property
@@ -105,6 +120,14 @@ class ReconstructionTask(NextFrameTask):
             target=target,
             pred=pred,
         )
+
+    def _predict_scales(self, context: Tensor, condition: Condition | None = None) -> list[Tensor]:
+        steps = [super()._predict_scales(context, condition)]
+        for _ in range(self.unrolled_steps - 1):
+            context = torch.cat([context, steps[-1][-1].clamp(-1, 1)], dim=1)
+            context = context[:, -self.generator.context_frames :]
+            steps.append(super()._predict_scales(context, condition))
+        return [torch.cat(scale, dim=1) for scale in zip(*steps, strict=True)]
 
     def trained_parameters(self) -> Iterable[nn.Parameter]:
         """Give those of the generator: a loss may have weights of its own, which are fixed."""
