@@ -7,8 +7,8 @@ discriminator without batch norm), the same with minibatch discrimination, a DCG
 Generators of the first three are the same. Of pasts that none has seen it then draws futures, and
 writes `results.json` (coverage, diversity, PSNR of the best of K futures, warnings of the health
 monitor, hardware) and `futures.png` into the output folder. What the best of K is compared with is
-the best point prediction that there is, the mean of the eight futures, which no network has to
-learn. It takes some minutes of a CPU.
+the point prediction of least squared error, the mean of the eight futures, which no network has
+to learn. It takes some minutes of a CPU.
 """
 
 import argparse
