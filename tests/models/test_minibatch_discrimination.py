@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from worlds import adversarial_task, moving_squares, small_networks
 
 from vidpred.models import DCGANDiscriminator, MinibatchDiscrimination, MultiScaleDiscriminator
@@ -103,3 +104,27 @@ def test_refusals_and_old_checkpoints() -> None:
     _, old = small_networks()
     assert "minibatch_kernels" not in old.config()
     assert not old.batch_dependent
+
+
+class Largest(TorchDispatchMode):
+    """Remembers the most values that a result of an operation has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.values = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, Tensor):
+            self.values = max(self.values, result.numel())
+        return result
+
+
+def test_memory_does_not_hold_the_differences_of_all_pairs() -> None:
+    """A mistake of public code: B x B x K x kernel_size differences, where B x B x K are needed."""
+    batch, kernels, size = 32, 5, 16
+    unit = layer(6, kernels=kernels, kernel_size=size)
+    features = torch.randn(batch, 6, requires_grad=True)
+    with Largest() as largest:
+        unit(features).sum().backward()
+    assert largest.values == batch * batch * kernels

@@ -6,13 +6,14 @@ import tempfile
 from pathlib import Path
 from typing import TypedDict
 
+import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
 from vidpred.errors import VideoError
 from vidpred.evaluation.compare.comparison import Comparison
-from vidpred.evaluation.results.clip_videos import clip_video
+from vidpred.evaluation.results.clip_videos import clip_video, futures_video
 from vidpred.evaluation.results.result import TRUTH
 from vidpred.ops import to_unit
 from vidpred.video import probe, read_clip, write_video
@@ -20,6 +21,9 @@ from vidpred.viz import comparison_strip, comparison_video
 
 _STRIP_WIDTH = 320
 """Pixels of a frame in a strip, at most: frames of UCF101 are shown as they were scored."""
+
+_FAN_WIDTH = 96
+"""Pixels of a frame in the picture of several futures, at most; there are many."""
 
 _VIDEO_WIDTH = 208
 _STRIP_CONTEXT = 2
@@ -33,6 +37,24 @@ _QUALITY = 95
 """JPEG, with the color of every pixel (4:4:4): PSNR above 40 dB to the frames that were scored."""
 
 
+class FanPicture(TypedDict):
+    """Some futures that a method drew of a clip, below each other.
+
+    Attributes:
+        method: Which.
+        picture: Data URI.
+        alt: What it shows.
+        width: Of the picture, pixels.
+        height: Of the picture, pixels.
+    """
+
+    method: str
+    picture: str
+    alt: str
+    width: int
+    height: int
+
+
 class ClipPictures(TypedDict):
     """What can be seen of a clip.
 
@@ -42,7 +64,8 @@ class ClipPictures(TypedDict):
         width: Of the picture, pixels.
         height: Of the picture, pixels.
         video: Data URI; empty when there is none.
-        size: Bytes of both, as they are in the page.
+        fans: Of methods that drew several futures.
+        size: Bytes of all, as they are in the page.
         absent: Why they are missing; empty when they are not.
     """
 
@@ -51,6 +74,7 @@ class ClipPictures(TypedDict):
     width: int
     height: int
     video: str
+    fans: list[FanPicture]
     size: int
     absent: str
 
@@ -63,6 +87,7 @@ def no_pictures(why: str) -> ClipPictures:
         "width": 0,
         "height": 0,
         "video": "",
+        "fans": [],
         "size": 0,
         "absent": why,
     }
@@ -98,6 +123,7 @@ def clip_pictures(comparison: Comparison, clip: str) -> ClipPictures:
     shown = {name: _at_most(pred, _VIDEO_WIDTH) for name, pred in preds.items()}
     video = _mp4(comparison_video(large[:past] if past else None, large[past:], shown))
     strip, width, height = _still(picture)
+    fans = _fans(comparison, clip, truth[past:])
     return {
         "strip": strip,
         "strip_alt": f"Frames of {clip}. First row: the truth, {min(past, _STRIP_CONTEXT)} known "
@@ -105,7 +131,8 @@ def clip_pictures(comparison: Comparison, clip: str) -> ClipPictures:
         "width": width,
         "height": height,
         "video": video,
-        "size": len(strip) + len(video),
+        "fans": fans,
+        "size": len(strip) + len(video) + sum(len(fan["picture"]) for fan in fans),
         "absent": "",
     }
 
@@ -131,6 +158,27 @@ def _frames(
         if len(pred) == horizon and pred.shape[1:] == truth.shape[1:]
     }
     return (truth, fitting) if fitting else None
+
+
+def _fans(comparison: Comparison, clip: str, target: Tensor) -> list[FanPicture]:
+    """Draw the futures that lie next to the result files, a picture a method."""
+    pictures: list[FanPicture] = []
+    for name, entrant in comparison["entrants"].items():
+        file = Path(entrant["file"])
+        video = futures_video(file.parent, clip, file.stem)
+        if video is None:
+            continue
+        frames = _whole(video)
+        if frames.shape[1:] != target.shape[1:] or len(frames) % len(target):
+            continue
+        futures = torch.split(_at_most(frames, _FAN_WIDTH), len(target))
+        rows = {f"future {k}": future for k, future in enumerate(futures, 1)}
+        picture, width, height = _still(comparison_strip(None, _at_most(target, _FAN_WIDTH), rows))
+        alt = f"Frames of {clip}. First row: the truth. Rows below: {len(rows)} futures of {name}."
+        pictures.append(
+            {"method": name, "picture": picture, "alt": alt, "width": width, "height": height}
+        )
+    return pictures
 
 
 def _whole(path: Path) -> Tensor:

@@ -7,6 +7,10 @@ import torch
 from torch import Tensor
 
 from vidpred.evaluation.samples import Reduction, Samples
+from vidpred.ops import unit_to_uint8
+
+FAN = 6
+"""Futures of a clip that are kept for pictures, at most."""
 
 Scores = dict[str, Tensor]
 """By measure, float64 on the CPU, shape (B, T); NaN where a clip has no score."""
@@ -23,6 +27,8 @@ class FutureScores:
         shown: The future that represents each clip in pictures: the first one, or the one that the
             reduction chooses.
         count: K, futures that were scored.
+        fan: The first futures of each clip, at most `FAN`, as uint8 on the CPU, shape
+            (k, B, T, C, H, W).
     """
 
     values: Scores
@@ -30,6 +36,7 @@ class FutureScores:
     first: Tensor
     shown: Tensor
     count: int
+    fan: Tensor
 
 
 def score_futures(
@@ -61,12 +68,12 @@ def score_futures(
         raise ValueError("a method gave no future; expected at least one of each clip")
     scores = measure(first)
     if samples is None:
-        return FutureScores(scores, None, first, first, 1)
+        return FutureScores(scores, None, first, first, 1, _levels(first)[None])
     by = None if samples.by is None else samples.by.key
     chooses = _Chooser(by, ranking, higher_is_better)
     sums = {key: score.clone() for key, score in scores.items()}
     best, worst = (_Extreme(scores, first, chooses, sign) for sign in (1, -1))
-    count = 1
+    count, fan = 1, [_levels(first)]
     for future in single:
         scores = measure(future)
         for key, score in scores.items():
@@ -74,13 +81,20 @@ def score_futures(
         best.add(scores, future)
         worst.add(scores, future)
         count += 1
+        if len(fan) < FAN:
+            fan.append(_levels(future))
     reduced: dict[Reduction, Scores] = {
         "mean": {key: total / count for key, total in sums.items()},
         "best_of_k": best.scores,
         "worst_of_k": worst.scores,
     }
     shown = {"mean": first, "best_of_k": best.shown, "worst_of_k": worst.shown}
-    return FutureScores(reduced[samples.reduce], reduced, first, shown[samples.reduce], count)
+    chosen = samples.reduce
+    return FutureScores(reduced[chosen], reduced, first, shown[chosen], count, torch.stack(fan))
+
+
+def _levels(future: Tensor) -> Tensor:
+    return unit_to_uint8(future.detach().cpu())
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import shutil
 from bisect import insort
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from vidpred.errors import VideoError
 from vidpred.evaluation.clips import EvaluationClip
 from vidpred.evaluation.protocol import Protocol
 from vidpred.evaluation.results.averages import mean
-from vidpred.evaluation.results.clip_videos import OLDER_SUFFIX, SUFFIX
+from vidpred.evaluation.results.clip_videos import FUTURES_FOLDER, OLDER_SUFFIX, SUFFIX
 from vidpred.evaluation.results.result import PICTURES_FOLDER, TRUTH, ClipRow
 from vidpred.evaluation.results.skipping import counted, rule_of
 from vidpred.evaluation.scoring.result_writer import ResultWriter
@@ -34,7 +35,8 @@ class Gallery:
     """Keeps truth (context and targets) and predictions of a few clips as videos.
 
     They are `best_and_worst/<clip>/truth.avi` and `best_and_worst/<clip>/<method>.avi`, lossless:
-    about a megabyte for eight frames of 240 x 320.
+    about a megabyte for eight frames of 240 x 320. Where a method draws several futures, the first
+    few of them are `best_and_worst/<clip>/futures/<method>.avi`, one after the other.
 
     For each method but the baselines (for these, when there is nothing else) the clips with the
     highest and the lowest gain over copying the last frame are kept; without that baseline, those
@@ -89,18 +91,24 @@ class Gallery:
         insort(best, (value, row["clip"]))
         del worst[self.keep :], best[: -self.keep]
 
-    def show(self, clip: EvaluationClip, preds: Mapping[str, Tensor]) -> None:
+    def show(
+        self,
+        clip: EvaluationClip,
+        preds: Mapping[str, Tensor],
+        fans: Mapping[str, Tensor] = MappingProxyType({}),
+    ) -> None:
         """Write a clip's videos when it is among the best or the worst, and drop what it displaces.
 
         Args:
             clip: A clip that was judged.
             preds: By method, predictions of shape (horizon, C, H, W) in [0, 1].
+            fans: By method that draws several, futures as uint8, shape (k, horizon, C, H, W).
         """
         kept = self._kept()
         if clip.name not in kept or not preds:
             return
         try:
-            self._write(clip, preds)
+            self._write(clip, preds, fans)
         except (OSError, VideoError) as error:
             if not self._warned:  # numbers matter more than pictures
                 self._warned = True
@@ -110,7 +118,9 @@ class Gallery:
                 if ours.parent.name not in kept:
                     shutil.rmtree(ours.parent, ignore_errors=True)
 
-    def _write(self, clip: EvaluationClip, preds: Mapping[str, Tensor]) -> None:
+    def _write(
+        self, clip: EvaluationClip, preds: Mapping[str, Tensor], fans: Mapping[str, Tensor]
+    ) -> None:
         place = self.folder / clip.name
         place.mkdir(parents=True, exist_ok=True)
         truth = [clip.target] if clip.context is None else [clip.context, clip.target]
@@ -118,6 +128,10 @@ class Gallery:
             frames = torch.cat([unit_to_uint8(part.cpu()) for part in parts])
             write_video(place / f"{name}{SUFFIX}", frames, fps=FPS, codec="ffv1")
             (place / f"{name}{OLDER_SUFFIX}").unlink(missing_ok=True)
+        for name, fan in fans.items():
+            video = place / FUTURES_FOLDER / f"{name}{SUFFIX}"
+            video.parent.mkdir(exist_ok=True)
+            write_video(video, fan.flatten(0, 1), fps=FPS, codec="ffv1")
 
     def _kept(self) -> set[str]:
         return {clip for ends in self._ends.values() for gains in ends for _, clip in gains}

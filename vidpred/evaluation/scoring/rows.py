@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,6 +16,23 @@ from vidpred.evaluation.scoring.futures import Scores, score_futures
 from vidpred.evaluation.scoring.methods import ScoredMethod
 
 
+class ScoredClips(NamedTuple):
+    """What a method scored on B clips.
+
+    Attributes:
+        rows: Of the result.
+        features: Of the video network.
+        shown: The future that represents each clip in pictures, shape (B, horizon, C, H, W) in
+            [0, 1].
+        fan: Its first few futures, uint8, shape (k, B, horizon, C, H, W); k is 1 where it has one.
+    """
+
+    rows: list[ClipRow]
+    features: Sequence[Features | None]
+    shown: Tensor
+    fan: Tensor
+
+
 def score_clips(
     clips: Sequence[EvaluationClip],
     method: ScoredMethod,
@@ -22,7 +40,7 @@ def score_clips(
     extras: Extras,
     device: torch.device,
     fingerprint: Callable[[str], str],
-) -> tuple[list[ClipRow], Sequence[Features | None], Tensor]:
+) -> ScoredClips:
     """Predict and score clips of one frame size.
 
     Args:
@@ -34,8 +52,7 @@ def score_clips(
         fingerprint: Of a clip's files.
 
     Returns:
-        Rows; features of the video network; and the future that represents each clip in pictures,
-        shape (B, horizon, C, H, W) in [0, 1].
+        Rows, and what pictures need.
 
     Raises:
         VidpredError: When a clip cannot be predicted.
@@ -85,7 +102,7 @@ def score_clips(
                 "count": found.count,
                 "values": {name: _plain(reduced, b) for name, reduced in found.reduced.items()},
             }
-    return rows, extras.features(clips, found.first), found.shown
+    return ScoredClips(rows, extras.features(clips, found.first), found.shown, found.fan)
 
 
 def _plain(scores: Scores, b: int) -> dict[str, list[float | None]]:

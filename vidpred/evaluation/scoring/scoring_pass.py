@@ -169,24 +169,28 @@ def _score(
                 if name not in writer.done:
                     writer.fail(name, str(error))
     preds: dict[str, dict[str, Tensor]] = {clip.name: {} for clip in clips}
+    fans: dict[str, dict[str, Tensor]] = {clip.name: {} for clip in clips}
     for method, writer in zip(methods, writers, strict=True):
         fresh = [clip for clip in clips if clip.name not in writer.done]
         if not fresh:
             continue
         try:
-            rows, features, shown = score_clips(
-                fresh, method, protocol, extras, device, writer.fingerprint
-            )
+            scored = score_clips(fresh, method, protocol, extras, device, writer.fingerprint)
         except (VidpredError, ValueError) as error:  # metrics refuse frames by ValueError
             for clip in fresh:
                 writer.fail(clip.name, _naming(clip, error))
             continue
-        for clip, row, seen, frames in zip(fresh, rows, features, shown, strict=True):
+        name = writer.method["name"]
+        for b, (clip, row, seen) in enumerate(
+            zip(fresh, scored.rows, scored.features, strict=True)
+        ):
             writer.append(row, seen)
-            gallery.judge(writer.method["name"], row)
-            preds[clip.name][writer.method["name"]] = frames
+            gallery.judge(name, row)
+            preds[clip.name][name] = scored.shown[b]
+            if len(scored.fan) > 1:
+                fans[clip.name][name] = scored.fan[:, b]
     for clip in clips:
-        gallery.show(clip, preds[clip.name])
+        gallery.show(clip, preds[clip.name], fans[clip.name])
 
 
 def _naming(clip: EvaluationClip, error: Exception) -> str:
