@@ -2,12 +2,14 @@
 
     python tools/bench_predict.py                                  # about ten minutes on two cores
     python tools/bench_predict.py --presets small --sizes 240x320 --batches 1
-    python tools/bench_predict.py --simvp SimVP --predrnn predrnn-pytorch --dmvfn CVPR2023-DMVFN
+    python tools/bench_predict.py --simvp SimVP --predrnn predrnn-pytorch --dmvfn CVPR2023-DMVFN \
+        --phydnet PhyDNet                                          # with checkouts of the authors
 
 Each way runs in a process of its own, as a user would run it, and they take turns, so that all meet
 the same disturbances. A turn is one rollout from 4 past frames; plain eager is `plain_port.py`. The
 matrix-product ceiling is the best of products that take turns with them. Weights are fresh: they
 change no time. "as `vidpred predict`" adds the border of repeated pixels, decoding and writing not.
+"NAME of vidpred" is the same network as a public one, with the kernels of the commands.
 """
 
 import argparse
@@ -27,6 +29,7 @@ from typing import Any, Self
 import torch
 from plain_port import Generator, pyramid
 from processor import describe_processor
+from public_predictors import OURS as SAME
 from public_predictors import PUBLIC
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
@@ -44,6 +47,7 @@ OURS = {
     "ours": "ours",
     "predict": "ours, as `vidpred predict`",
 }
+SAME_HERE = " of vidpred"
 MEMORY = 14 * 2**30
 """Of a process; what needs more is reported as such."""
 
@@ -53,7 +57,8 @@ class Job:
     """What one process predicts, and how.
 
     Attributes:
-        way: `plain`, `ours`, `predict` (ours as the command runs it), `ceiling`, or a public one.
+        way: `plain`, `ours`, `predict` (ours as the command runs it), `ceiling`, a public one, or
+            `NAME of vidpred`, the same network of this package.
         preset: Of our network.
         height: Rows of a frame.
         width: Columns.
@@ -115,7 +120,9 @@ def _table(job: Job, public: dict[str, Path], seconds: float, longest: float) ->
     with ExitStack() as stack:
         products = stack.enter_context(way("ceiling"))
         estimate = flops * min(products.turn() for _ in range(3))
-        wanted = {name: way(name, checkout) for name, checkout in public.items()}
+        wanted: dict[str, _Way] = {}
+        for name, checkout in public.items():
+            wanted |= {name: way(name, checkout), name + SAME_HERE: way(name + SAME_HERE)}
         if estimate > longest:
             print(f"| plain, ours | left out: {estimate:,.0f} s a turn by its products | | | |")
         else:
@@ -135,6 +142,9 @@ def _table(job: Job, public: dict[str, Path], seconds: float, longest: float) ->
             if name in OURS:
                 against = f"{statistics.median(ways['plain'].taken) / taken:.2f}"
                 share = f"{flops / taken / ceiling:.0%}"
+            elif name.endswith(SAME_HERE):
+                theirs = ways[name.removesuffix(SAME_HERE)].taken
+                against = f"{statistics.median(theirs) / taken:.2f} of its authors'"
             memory = f"{each.peak / 2**20:.0f}"
             label = OURS.get(name, name)
             print(f"| {label} | {frames / taken:.2f} | {against} | {share} | {memory} |")
@@ -193,7 +203,8 @@ def _serve(pipe: Connection, job: Job, threads: int) -> None:
     if device.type == "cpu":
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     try:
-        work = _WORK.get(job.way, _public)(job, device)
+        same = job.way.endswith(SAME_HERE)
+        work = _WORK.get(job.way, _same if same else _public)(job, device)
         while pipe.recv():
             with torch.inference_mode():
                 begun = time.perf_counter()
@@ -294,6 +305,23 @@ def _public(job: Job, device: torch.device) -> Work:
     def work() -> None:
         pred = predict(context, job.horizon)
         assert pred.shape == (job.batch, job.horizon, *context.shape[2:])
+
+    return work
+
+
+def _same(job: Job, device: torch.device) -> Work:
+    predictor = SAME[job.way.removesuffix(SAME_HERE)](job.horizon)
+    if device.type == "cpu":
+        keep_freed_memory()
+        accelerate(predictor)
+    predictor, context = predictor.eval().to(device), _context(job, device)
+    if predictor.channels == 1:
+        context = context.mean(2, keepdim=True)
+    frames = predictor.context_frames
+    seen = torch.cat([context] * -(-frames // CONTEXT), dim=1)[:, -frames:]
+
+    def work() -> None:
+        predictor(seen, job.horizon)
 
     return work
 

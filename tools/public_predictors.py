@@ -1,11 +1,13 @@
-"""Three public predictors from checkouts, to time ours against; nothing of them is kept here.
+"""Public predictors from checkouts, to time ours against; nothing of them is kept here.
 
     SimVP    https://github.com/A4Bio/SimVP
     PredRNN  https://github.com/thuml/predrnn-pytorch
     DMVFN    https://github.com/megvii-research/CVPR2023-DMVFN
+    PhyDNet  https://github.com/vincent-leguen/PhyDNet
 
 Each in the size that its own training script has, with fresh weights: these cost as much as trained
-ones, but for DMVFN, which chooses about half of its blocks by the frame.
+ones, but for DMVFN, which chooses about half of its blocks by the frame. `OURS` builds the same
+network of this package; tests hold it against the authors' module, output by output.
 """
 
 import sys
@@ -16,6 +18,9 @@ from types import SimpleNamespace
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from vidpred.models import DMVFN, PhyDNet, PredRNN, SimVP
+from vidpred.models.predictor import Predictor
 
 Rollout = Callable[[Tensor, int], Tensor]
 """Of past frames (B, 4, 3, H, W) in [0, 1] and a number of frames to predict."""
@@ -94,6 +99,30 @@ def dmvfn(checkout: Path, height: int, width: int, horizon: int, device: torch.d
     return predict
 
 
+def phydnet(checkout: Path, height: int, width: int, horizon: int, device: torch.device) -> Rollout:
+    """Recurrent, on gray frames: the mean of the colors, and the prediction in each of them."""
+    sys.path.insert(0, str(checkout))
+    from models import models  # type: ignore[import-not-found]
+
+    rows, columns = _up(height, 4), _up(width, 4)
+    size = (rows // 4, columns // 4)
+    physical = models.PhyCell(size, 64, [49], n_layers=1, kernel_size=(7, 7), device=device)
+    lstm = models.ConvLSTM(size, 64, [128, 128, 64], 3, kernel_size=(3, 3), device=device)
+    network = models.EncoderRNN(physical, lstm, device).eval().to(device)
+
+    def predict(context: Tensor, horizon: int) -> Tensor:
+        frames = _padded(context.mean(2, keepdim=True), rows, columns)
+        for t, frame in enumerate(frames[:, :-1].unbind(1)):
+            network(frame, t == 0)
+        frame, made = frames[:, -1], []
+        for _ in range(horizon):
+            frame = network(frame, False, False)[2]
+            made.append(frame[..., :height, :width])
+        return torch.stack(made, 1).expand(-1, -1, 3, -1, -1)
+
+    return predict
+
+
 def _up(length: int, multiple: int) -> int:
     return -(-length // multiple) * multiple
 
@@ -104,4 +133,12 @@ def _padded(frames: Tensor, rows: int, columns: int) -> Tensor:
     return padded.view(*frames.shape[:2], *padded.shape[1:])
 
 
-PUBLIC = {"simvp": simvp, "predrnn": predrnn, "dmvfn": dmvfn}
+PUBLIC = {"simvp": simvp, "predrnn": predrnn, "dmvfn": dmvfn, "phydnet": phydnet}
+
+OURS: dict[str, Callable[[int], Predictor]] = {
+    "simvp": lambda horizon: SimVP.from_preset("faithful", context_frames=horizon),
+    "predrnn": lambda _: PredRNN.from_preset("faithful", context_frames=4),
+    "dmvfn": lambda _: DMVFN.from_preset("faithful"),
+    "phydnet": lambda _: PhyDNet.from_preset("faithful", context_frames=4, channels=1),
+}
+"""By the name of the public one, the same network of this package for a horizon."""

@@ -12,6 +12,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from vidpred import kernels
 from vidpred.errors import VidpredError
+from vidpred.kernels import native
 from vidpred.models import MultiScaleDiscriminator, MultiScaleGenerator
 
 SINGLE = 1e-4
@@ -203,3 +204,18 @@ def test_without_a_compiler_nothing_native_is_described(monkeypatch: pytest.Monk
         assert kernels.describe(layer) == way
         layer(torch.zeros(1, layer.in_channels, 16, 16))
         assert kernels.describe(layer) == way
+
+
+@pytest.mark.skipif(not native.has_native_kernels(5), reason="no C compiler")
+def test_few_tiles_pay_only_where_a_gradient_is_wanted() -> None:
+    """The filters are transformed at each call; backward has as much work again to save."""
+    layer = nn.Conv2d(16, 32, 5, padding=2)
+    kernels.accelerate(layer)
+    few, enough = torch.rand(1, 16, 16, 16), torch.rand(2, 16, 16, 16)  # 16 and 32 tiles of 4 x 4
+    with torch.no_grad():
+        layer(few)
+        assert kernels.describe(layer) == "torch"
+        layer(enough)
+        assert kernels.describe(layer) == "winograd-native"
+    layer(few)
+    assert kernels.describe(layer) == "winograd-native"

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vidpred.kernels.filtering import TILE
 from vidpred.kernels.native import has_native_kernels
 from vidpred.kernels.winograd import winograd_conv2d
 
@@ -25,15 +26,18 @@ class _Least(NamedTuple):
         channels: Those in times those out, by kernel.
         on_a_side: The smaller number of the two.
         output: Rows and columns.
+        tiles: Of all frames of a batch, where no gradient is wanted: the filters, which are
+            transformed at each call, serve few products where there are fewer.
     """
 
     channels: dict[int, int]
     on_a_side: int
     output: int
+    tiles: int
 
 
-_NATIVE = _Least({3: 32 * 64, 5: 16 * 32, 7: 15 * 16}, on_a_side=12, output=4)
-_BY_MATRICES = _Least({3: 64 * 64, 5: 32 * 32, 7: 64 * 64}, on_a_side=16, output=8)
+_NATIVE = _Least({3: 32 * 64, 5: 16 * 32, 7: 15 * 16}, on_a_side=12, output=4, tiles=32)
+_BY_MATRICES = _Least({3: 64 * 64, 5: 32 * 32, 7: 64 * 64}, on_a_side=16, output=8, tiles=32)
 
 
 def conv2d(
@@ -94,30 +98,33 @@ def way_of(frames: Tensor, weight: Tensor, padding: int, native: bool) -> Way:
         or torch.compiler.is_compiling()
     ):
         return "torch"
-    output = min(frames.shape[-2:]) + 2 * padding - weight.shape[2] + 1
-    return _fastest(weight, output, native)
+    rows, columns = (side + 2 * padding - weight.shape[2] + 1 for side in frames.shape[-2:])
+    tiles = len(frames) * -(-rows // TILE) * -(-columns // TILE)
+    return _fastest(weight, min(rows, columns), tiles, native)
 
 
 def way_for(weight: Tensor, native: bool) -> Way:
     """Give the way in which `conv2d` convolves frames that are large enough, in float32."""
     if weight.device.type != "cpu" or weight.dtype != torch.float32:
         return "torch"
-    return _fastest(weight, max(_NATIVE.output, _BY_MATRICES.output), native)
+    output = max(_NATIVE.output, _BY_MATRICES.output)
+    return _fastest(weight, output, max(_NATIVE.tiles, _BY_MATRICES.tiles), native)
 
 
-def _fastest(weight: Tensor, output: int, native: bool) -> Way:
-    by_matrices = _has(weight, output, _BY_MATRICES)
-    pays = by_matrices or _has(weight, output, _NATIVE)
+def _fastest(weight: Tensor, output: int, tiles: int, native: bool) -> Way:
+    by_matrices = _has(weight, output, tiles, _BY_MATRICES)
+    pays = by_matrices or _has(weight, output, tiles, _NATIVE)
     if native and pays and has_native_kernels(weight.shape[2]):
         return "winograd-native"
     return "winograd" if by_matrices else "torch"
 
 
-def _has(weight: Tensor, output: int, least: _Least) -> bool:
+def _has(weight: Tensor, output: int, tiles: int, least: _Least) -> bool:
     after, before, kernel, _ = weight.shape
     return (
         kernel in least.channels
         and before * after >= least.channels[kernel]
         and min(before, after) >= least.on_a_side
         and output >= least.output
+        and (torch.is_grad_enabled() or tiles >= least.tiles)
     )
