@@ -77,7 +77,8 @@ def observe(frames: Tensor, estimator: FlowEstimator) -> Evidence:
     known = list(frames.float().unbind(1))
     last, older = known[-1], known[-2]
     flows = estimator(torch.cat([*known[1:], last]), torch.cat([*known[:-1], known[-3]]))
-    *between, long = flows.chunk(len(known))
+    # Not `chunk`, whose sizes a graph would fix.
+    *between, long = flows.unflatten(0, (len(known), -1)).unbind(0)
     back, before = between[-1], between[-2]
     carried = warp(before, back)  # the motion before, on the grid of the last frame
     foreseen = warp(before, before)  # the same, where it leads to by itself
