@@ -3,14 +3,11 @@
 Classical flow is no graph of tensor operations, so that whoever runs the graph estimates it.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
-from vidpred.flow import FlowEstimator
 from vidpred.models import FlowRefiner
-from vidpred.models.flow_evidence import carry, observe
+from vidpred.models.flow_evidence import carry, evidence_of
 from vidpred.ops.padding import repeat_edges
 
 FLOWS = "flows"
@@ -22,29 +19,6 @@ CONVENTION = (
     "then dy down, on the grid of the later frame: later(p) is found at p + flow(p) in the earlier"
 )
 """What the flows are; units and signs."""
-
-
-class GivenFlows(FlowEstimator):
-    """Gives flows that are known, in the order in which `observe` asks for them.
-
-    Args:
-        flows: Shape (B, T, 2, H, W).
-    """
-
-    def __init__(self, flows: Tensor) -> None:
-        self.flows = flows
-
-    def __call__(self, first: Tensor, second: Tensor) -> Tensor:
-        """Give the flows, shape (T * B, 2, H, W)."""
-        return self.estimate(first, second)
-
-    def estimate(self, first: Tensor, second: Tensor) -> Tensor:
-        """See `__call__`."""
-        return self.flows.transpose(0, 1).flatten(0, 1)
-
-    def describe(self) -> dict[str, Any]:
-        """Say that they were given."""
-        return {"name": "given"}
 
 
 class FlowsAsInput(nn.Module):
@@ -65,7 +39,7 @@ class FlowsAsInput(nn.Module):
         height, width = context.shape[-2:]
         window = repeat_edges(context, self.predictor.size_multiple)
         flows = repeat_edges(flows, self.predictor.size_multiple)
-        evidence = observe(window, GivenFlows(flows))
+        evidence = evidence_of(window, flows)
         frames = torch.stack(
             [
                 self.predictor.predict_whole(evidence, paths, k).clamp(0, 1)
@@ -93,4 +67,4 @@ def flows_of(predictor: FlowRefiner, context: Tensor) -> Tensor:
     first = torch.cat([window[:, 1:], window[:, -1:]], dim=1)
     second = torch.cat([window[:, :-1], window[:, -3:-2]], dim=1)
     flows = predictor.estimator(first.flatten(0, 1), second.flatten(0, 1))
-    return flows.unflatten(0, (batch, known))[..., :height, :width]
+    return torch.unflatten(flows, 0, (batch, known))[..., :height, :width]
