@@ -2,6 +2,7 @@
 
     python tools/bench_predict.py                                  # about ten minutes on two cores
     python tools/bench_predict.py --presets small --sizes 240x320 --batches 1
+    python tools/bench_predict.py --presets small --sizes 240x320 --others flow_refiner dmvfn_cpu
     python tools/bench_predict.py --simvp SimVP --predrnn predrnn-pytorch --dmvfn CVPR2023-DMVFN \
         --phydnet PhyDNet                                          # with checkouts of the authors
 
@@ -35,7 +36,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from vidpred.kernels import accelerate, keep_freed_memory
-from vidpred.models import MultiScaleGenerator
+from vidpred.models import DMVFN, FlowRefiner, MultiScaleGenerator, Predictor
 from vidpred.prediction.rollout import Rollout
 from vidpred.prediction.windows import Window
 from vidpred.provenance import provenance
@@ -48,6 +49,12 @@ OURS = {
     "predict": "ours, as `vidpred predict`",
 }
 SAME_HERE = " of vidpred"
+OTHERS: dict[str, Callable[[], Predictor]] = {
+    "flow_refiner": FlowRefiner,
+    "dmvfn_cpu": lambda: DMVFN.from_preset("cpu"),
+}
+"""Other predictors of ours, which any preset can be compared with: their flow included."""
+
 MEMORY = 14 * 2**30
 """Of a process; what needs more is reported as such."""
 
@@ -84,6 +91,7 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", default=["64x64", "240x320", "1080x1920"])
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 8])
     parser.add_argument("--horizon", type=int, default=8)
+    parser.add_argument("--others", nargs="*", default=[], choices=list(OTHERS))
     parser.add_argument("--seconds", type=float, default=20, help="for each row, at least 3 turns")
     parser.add_argument("--longest", type=float, default=30, help="seconds of a turn, at most")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -101,10 +109,12 @@ def main() -> None:
                 job = Job("", preset, height, width, batch, arguments.horizon, str(device))
                 # The public ones have no presets.
                 others = public if preset == arguments.presets[0] else {}
-                _table(job, others, arguments.seconds, arguments.longest)
+                _table(job, others, arguments.seconds, arguments.longest, arguments.others)
 
 
-def _table(job: Job, public: dict[str, Path], seconds: float, longest: float) -> None:
+def _table(
+    job: Job, public: dict[str, Path], seconds: float, longest: float, others: list[str]
+) -> None:
     frames = job.batch * job.horizon
     flops = _flops(job.preset) * job.height * job.width / 64**2 * frames
     print(
@@ -126,7 +136,7 @@ def _table(job: Job, public: dict[str, Path], seconds: float, longest: float) ->
         if estimate > longest:
             print(f"| plain, ours | left out: {estimate:,.0f} s a turn by its products | | | |")
         else:
-            wanted = {name: way(name) for name in OURS} | wanted
+            wanted = {name: way(name) for name in (*OURS, *others)} | wanted
         ways = {name: stack.enter_context(each) for name, each in wanted.items()}
         begun, turns = time.perf_counter(), 0
         while turns < 3 or time.perf_counter() - begun < seconds:
@@ -203,8 +213,7 @@ def _serve(pipe: Connection, job: Job, threads: int) -> None:
     if device.type == "cpu":
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     try:
-        same = job.way.endswith(SAME_HERE)
-        work = _WORK.get(job.way, _same if same else _public)(job, device)
+        work = _way_of(job)(job, device)
         while pipe.recv():
             with torch.inference_mode():
                 begun = time.perf_counter()
@@ -269,6 +278,16 @@ def _ours(job: Job, device: torch.device) -> Work:
     return work
 
 
+def _other(job: Job, device: torch.device) -> Work:
+    network = OTHERS[job.way]().eval().to(device)
+    context = _context(job, device)
+
+    def work() -> None:
+        network(context, job.horizon)
+
+    return work
+
+
 def _predict(job: Job, device: torch.device) -> Work:
     network, pixels = _network(job, device), (255 * _context(job, device)).byte().cpu().numpy()
     look = Look(job.height, job.width, Fraction(25))
@@ -324,6 +343,12 @@ def _same(job: Job, device: torch.device) -> Work:
         predictor(seen, job.horizon)
 
     return work
+
+
+def _way_of(job: Job) -> Callable[[Job, torch.device], Work]:
+    if job.way.endswith(SAME_HERE):
+        return _same
+    return _WORK.get(job.way, _other if job.way in OTHERS else _public)
 
 
 _WORK: dict[str, Callable[[Job, torch.device], Work]] = {

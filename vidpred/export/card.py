@@ -22,7 +22,12 @@ _FEW = 3
 
 
 def model_card(
-    saved: SavedPredictor, *, name: str, sha256: str, smallest_side: int | None = None
+    saved: SavedPredictor,
+    *,
+    name: str,
+    sha256: str,
+    smallest_side: int | None = None,
+    inputs: str | None = None,
 ) -> str:
     """Write the card of an exported file; it says nothing that the file itself does not hold.
 
@@ -31,6 +36,7 @@ def model_card(
         name: Of the file.
         sha256: Of the file.
         smallest_side: Least height and width of frames that the file takes; None takes any.
+        inputs: Convention of the flows that the file takes next to frames; None takes none.
 
     Returns:
         Markdown, ending in a newline.
@@ -43,6 +49,15 @@ def model_card(
         f"From {frames.get('context_frames')} past frames it predicts {_ahead(frames)}. Frames are "
         f"RGB in [0, 1], {frames.get('layout')}, {_sizes(smallest_side)}. SHA-256 of the file: "
         f"`{sha256}`.",
+        *(
+            [
+                "It holds the network alone: the flows between the known frames are an input, "
+                f"`flows`, (B, T, 2, H, W), to be estimated outside, as by OpenCV's DIS. {inputs}. "
+                "H and W that are no multiples of the network's differ near the border."
+            ]
+            if inputs
+            else []
+        ),
         *([saved.notes.strip()] if saved.notes.strip() else []),
         "## Training",
         _table(("", ""), list(_training(saved))),

@@ -11,13 +11,14 @@ from torch import Tensor
 from vidpred.errors import ExportError
 from vidpred.evaluation.results.result import Result
 from vidpred.export.card import card_begins, model_card
+from vidpred.export.flow_graph import CONVENTION, FLOWS
 from vidpred.export.graph import DYNAMIC, INPUT, OUTPUT, channels_of, record, smallest_side
 from vidpred.export.onnx_file import OnnxProgram, require_onnx, write_onnx
 from vidpred.export.parity import require_parity
 from vidpred.export.scores import merged, scores_of
 from vidpred.export.torch_file import TorchProgram, write_program
 from vidpred.files import file_sha256, replacing
-from vidpred.models import Predictor
+from vidpred.models import FlowRefiner, Predictor
 from vidpred.ops.checks import require_positive
 from vidpred.storage import SavedPredictor, read_saved
 from vidpred.storage.description import describe_frames
@@ -105,9 +106,16 @@ def export(
     try:
         with replacing(output) as file, replacing(card) as described:
             exported = _write(file, format, predictor, saved, steps, modules)
-            parity = require_parity(predictor, exported, steps)
+            parity = require_parity(predictor, exported, steps, program=format != "safetensors")
             side = None if format == "safetensors" else smallest_side(predictor)
-            text = model_card(saved, name=output.name, sha256=file_sha256(file), smallest_side=side)
+            flows = format != "safetensors" and isinstance(predictor, FlowRefiner)
+            text = model_card(
+                saved,
+                name=output.name,
+                sha256=file_sha256(file),
+                smallest_side=side,
+                inputs=CONVENTION if flows else None,
+            )
             described.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ExportError(
@@ -155,16 +163,17 @@ def _write(
     saved: SavedPredictor,
     horizon: int,
     modules: Sequence[ModuleType],
-) -> Callable[[Tensor], Tensor]:
+) -> Callable[..., Tensor]:
     """Write the file; gives the program that it holds, read back."""
     if format == "safetensors":
         write_saved(file, saved)
         again = read_saved(file).build(modules=modules)
         return lambda context: again(context, horizon)
     program = record(predictor, horizon)
-    header = {**header_of(saved), "graph": _describe_graph(predictor, horizon)}
+    graph = _describe_graph(predictor, horizon)
+    header = {**header_of(saved), "graph": graph}
     if format == "onnx":
-        write_onnx(file, program, header)
+        write_onnx(file, program, header, inputs=list(graph["input"]))
         return OnnxProgram(file)
     write_program(file, program, header)
     return TorchProgram(file)
@@ -173,8 +182,12 @@ def _write(
 def _describe_graph(predictor: Predictor, horizon: int) -> dict[str, Any]:
     free = [DYNAMIC.get(dim, "") for dim in range(5)]
     past, side = predictor.context_frames, smallest_side(predictor)
+    flows: dict[str, Any] = {}
+    if isinstance(predictor, FlowRefiner):
+        flows = {FLOWS: [free[0], past, 2, *free[3:]]}
     return {
-        "input": {INPUT: [free[0], past, channels_of(predictor), *free[3:]]},
+        "input": {INPUT: [free[0], past, channels_of(predictor), *free[3:]], **flows},
+        **({"flows": CONVENTION} if flows else {}),
         "output": {OUTPUT: [free[0], horizon, channels_of(predictor), *free[3:]]},
         "range": [0, 1],
         "dtype": "float32",

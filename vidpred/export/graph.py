@@ -5,7 +5,8 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from vidpred.errors import ExportError
-from vidpred.models import Predictor
+from vidpred.export.flow_graph import FLOWS, FlowsAsInput, flows_of
+from vidpred.models import FlowRefiner, Predictor
 from vidpred.ops.padding import repeat_edges
 
 INPUT, OUTPUT = "context", "frames"
@@ -14,7 +15,7 @@ INPUT, OUTPUT = "context", "frames"
 DYNAMIC = {0: "batch", 3: "height", 4: "width"}
 """Names of the dimensions that are free."""
 
-_TRACED = (2, 37, 53)
+_TRACED = (3, 37, 53)
 """Batch, H and W that the graph is recorded with; none is special to it."""
 
 
@@ -49,6 +50,18 @@ def smallest_side(predictor: Predictor) -> int:
     return predictor.size_multiple + 1
 
 
+def inputs_of(predictor: Predictor, context: Tensor) -> dict[str, Tensor]:
+    """Give what a predictor's graph takes, by name: the frames, and of `FlowRefiner` the flows.
+
+    Args:
+        predictor: What is recorded.
+        context: Frames, shape (B, T, C, H, W) in [0, 1].
+    """
+    if isinstance(predictor, FlowRefiner):
+        return {INPUT: context, FLOWS: flows_of(predictor, context)}
+    return {INPUT: context}
+
+
 def record(predictor: Predictor, horizon: int) -> ExportedProgram:
     """Record a predictor as a graph.
 
@@ -65,10 +78,21 @@ def record(predictor: Predictor, horizon: int) -> ExportedProgram:
         batch, predictor.context_frames, channels_of(predictor), max(height, side), max(width, side)
     )
     free = {0: Dim("batch", min=1), 3: Dim("height", min=side), 4: Dim("width", min=side)}
+    inputs = inputs_of(predictor, context)
+    flows = isinstance(predictor, FlowRefiner)
+    graph: nn.Module = _FixedHorizon(predictor, horizon)
+    if isinstance(predictor, FlowRefiner):
+        graph = FlowsAsInput(predictor, horizon)
     try:
-        return torch.export.export(
-            _FixedHorizon(predictor, horizon), (context,), dynamic_shapes={INPUT: free}
-        )
+        # The evidence of flows is computed without gradient; a graph that switches is no ONNX.
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not flows):
+            return torch.export.export(
+                graph,
+                tuple(inputs.values()),
+                dynamic_shapes={name: free for name in inputs},
+                # What depends on strides of odd sizes is checked when the graph runs.
+                prefer_deferred_runtime_asserts_over_guards=flows,
+            )
     except Exception as error:  # whatever the network's own code raises, and the recorder's
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise ExportError(

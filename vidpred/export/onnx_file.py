@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,20 +35,27 @@ def require_onnx() -> None:
         ) from error
 
 
-def write_onnx(path: Path, program: ExportedProgram, header: Mapping[str, Any]) -> None:
+def write_onnx(
+    path: Path,
+    program: ExportedProgram,
+    header: Mapping[str, Any],
+    *,
+    inputs: Sequence[str] = (INPUT,),
+) -> None:
     """Write a graph.
 
     Args:
         path: The file.
         program: See `vidpred.export.graph.record`.
         header: Plain values (JSON) that are stored with it.
+        inputs: Names of the graph's inputs.
     """
     import onnx
 
     # It prints which packages it found, and of every operator that it has several forms of.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     written = torch.onnx.export(
-        program, dynamo=True, input_names=[INPUT], output_names=[OUTPUT], verbose=False
+        program, dynamo=True, input_names=list(inputs), output_names=[OUTPUT], verbose=False
     )
     assert written is not None  # for mypy: None comes from the old exporter
     model = written.model_proto
@@ -76,7 +83,9 @@ class OnnxProgram:
 
         self._session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
-    def __call__(self, context: Tensor) -> Tensor:
-        """Predict from (B, T, C, H, W) in [0, 1]."""
-        (frames,) = self._session.run([OUTPUT], {INPUT: context.numpy()})
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        """Predict from (B, T, C, H, W) in [0, 1], and whatever else the graph takes."""
+        names = [value.name for value in self._session.get_inputs()]
+        given = {name: value.numpy() for name, value in zip(names, inputs, strict=True)}
+        (frames,) = self._session.run([OUTPUT], given)
         return torch.from_numpy(frames)

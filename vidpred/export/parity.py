@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from vidpred.errors import ExportError
-from vidpred.export.graph import channels_of
-from vidpred.models import Predictor
+from vidpred.export.graph import channels_of, inputs_of
+from vidpred.models import FlowRefiner, Predictor
 
 TOLERANCE = 1e-4
 """Largest difference of a pixel, full scale being 1: a fortieth of a gray level."""
@@ -17,7 +17,11 @@ SIZES = ((1, 48, 64), (3, 45, 31), (2, 23, 86))
 
 
 def require_parity(
-    predictor: Predictor, exported: Callable[[Tensor], Tensor], horizon: int
+    predictor: Predictor,
+    exported: Callable[..., Tensor],
+    horizon: int,
+    *,
+    program: bool = False,
 ) -> dict[str, float]:
     """Compare an exported program with the predictor on frames of noise.
 
@@ -25,6 +29,7 @@ def require_parity(
         predictor: In evaluation mode on the CPU.
         exported: The program, read back from its file.
         horizon: Frames that it predicts.
+        program: Whether it takes what the graph takes (`inputs_of`), not the frames alone.
 
     Returns:
         The largest difference by size, such as {"1 x 48 x 64": 6e-08}.
@@ -34,11 +39,18 @@ def require_parity(
     """
     generator = torch.Generator().manual_seed(0)
     frames, channels = predictor.context_frames, channels_of(predictor)
+    flows = program and isinstance(predictor, FlowRefiner)
     found: dict[str, float] = {}
     with torch.inference_mode():
-        for batch, height, width in SIZES:
+        for batch, *sides in SIZES:
+            # Flows are estimated on frames that are padded: only whole multiples show them all.
+            size = [side + -side % predictor.size_multiple if flows else side for side in sides]
+            height, width = size
             context = torch.rand(batch, frames, channels, height, width, generator=generator)
-            expected, got = predictor(context, horizon), exported(context)
+            expected = predictor(context, horizon)
+            got = (
+                exported(*inputs_of(predictor, context).values()) if program else exported(context)
+            )
             alike = got.shape == expected.shape
             difference = (got - expected).abs().max().item() if alike else float("nan")
             found[f"{batch} x {height} x {width}"] = difference

@@ -35,7 +35,7 @@ class TorchProgram:
     def __init__(self, path: Path) -> None:
         self._module = torch.export.load(path).module()
 
-    def __call__(self, context: Tensor) -> Tensor:
-        """Predict from (B, T, C, H, W) in [0, 1]."""
-        frames: Tensor = self._module(context)
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        """Predict from (B, T, C, H, W) in [0, 1], and whatever else the graph takes."""
+        frames: Tensor = self._module(*inputs)
         return frames

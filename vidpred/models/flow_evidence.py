@@ -75,9 +75,23 @@ def observe(frames: Tensor, estimator: FlowEstimator) -> Evidence:
         estimator: Of the flow; called once, with T pairs of frames a clip.
     """
     known = list(frames.float().unbind(1))
+    flows = estimator(torch.cat([*known[1:], known[-1]]), torch.cat([*known[:-1], known[-3]]))
+    # Not `chunk`, whose sizes a graph would fix.
+    return evidence_of(frames, torch.unflatten(flows, 0, (len(known), -1)).transpose(0, 1))
+
+
+@torch.no_grad()
+def evidence_of(frames: Tensor, flows: Tensor) -> Evidence:
+    """Do as `observe` from flows that are given.
+
+    Args:
+        frames: As for `observe`.
+        flows: Pixels, dx then dy, shape (B, T, 2, H, W): for t < T - 1 from frame t + 1 back to
+            frame t, the last one from the last frame to the one two before it.
+    """
+    known = list(frames.float().unbind(1))
     last, older = known[-1], known[-2]
-    flows = estimator(torch.cat([*known[1:], last]), torch.cat([*known[:-1], known[-3]]))
-    *between, long = flows.chunk(len(known))
+    *between, long = flows.unbind(1)
     back, before = between[-1], between[-2]
     carried = warp(before, back)  # the motion before, on the grid of the last frame
     foreseen = warp(before, before)  # the same, where it leads to by itself

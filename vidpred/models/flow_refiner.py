@@ -201,15 +201,20 @@ class FlowRefiner(Predictor):
         Returns:
             Shape (B, 3, H, W).
         """
-        clip = self._clip_features(evidence, k)
-        whole = Region.of(evidence.last)
         if torch.is_grad_enabled():
-            return self._blend(evidence, self.refine(evidence, paths, k, clip, whole), whole)
+            return self.predict_whole(evidence, paths, k)
+        clip = self._clip_features(evidence, k)
         pred = torch.empty_like(evidence.last)
         for part in regions(evidence.last, TILE, multiple=self.size_multiple, margin=self.margin):
             refined = self.refine(evidence, paths, k, clip, part.seen)
             pred[part.kept] = self._blend(evidence, refined, part.seen)[part.inner]
         return pred
+
+    def predict_whole(self, evidence: Evidence, paths: Tensor, k: int) -> Tensor:
+        """Do as `predict`, never part by part: no decision depends on the frame's size."""
+        whole = Region.of(evidence.last)
+        refined = self.refine(evidence, paths, k, self._clip_features(evidence, k), whole)
+        return self._blend(evidence, refined, whole)
 
     def sample(
         self,
@@ -264,7 +269,7 @@ class FlowRefiner(Predictor):
             to_older = paths[0] + warp_region(evidence.back, paths[0], region)
             seen = self._seen(evidence, paths, to_older, k, region)
         features = self.network(seen, clip)
-        batch, height, width = len(clip), *paths.shape[-2:]
+        batch, height, width = clip.shape[0], *paths.shape[-2:]
         moves = F.interpolate(
             self.flow_head(features).float(), scale_factor=2, mode="bilinear", align_corners=False
         ).view(batch, MOVED + 1, 3, height, width)
@@ -333,7 +338,9 @@ class FlowRefiner(Predictor):
         )
 
     def _clip_features(self, evidence: Evidence, k: int) -> Tensor:
-        steps = evidence.statistics.new_tensor([1 / k, k / 8]).expand(len(evidence.statistics), 2)
+        steps = evidence.statistics.new_tensor([1 / k, k / 8]).expand(
+            evidence.statistics.shape[0], 2
+        )
         features: Tensor = self.clip(torch.cat([evidence.statistics, steps], dim=1))
         return features
 
