@@ -108,15 +108,29 @@ def test_test_has_one_meaning(key: str, capsys: pytest.CaptureFixture[str]) -> N
     assert expected in capsys.readouterr().err
 
 
-def test_fit_alone_names_the_experiments_without_torch() -> None:
+def run_without_torch(*arguments: str) -> str:
+    """Give what a command that is refused says, having imported nothing heavy."""
     code = (
-        "import sys; from vidpred.cli.main import main; status = main(['fit']); "
+        f"import sys; from vidpred.cli.main import main; status = main({list(arguments)}); "
         "sys.exit(99 if 'torch' in sys.modules else status)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 2
-    assert "needs a configuration: vidpred fit -c FILE" in done.stderr
-    assert 'experiment/l2.yaml                         Row "l2" of Mathieu' in done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [["test"], ["data", "clips", "out", "--protocol", "quick"], ["probe", "gan.ckpt"]]
+)
+def test_a_missing_data_set_is_refused_without_torch(command: list[str]) -> None:
+    said = run_without_torch(*command, "--root=not/there")
+    assert "not/there: there is no such folder; expected the folder of a data set" in said
+
+
+def test_fit_alone_names_the_experiments_without_torch() -> None:
+    said = run_without_torch("fit")
+    assert "needs a configuration: vidpred fit -c FILE" in said
+    assert 'experiment/l2.yaml                         Row "l2" of Mathieu' in said
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,12 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from vidpred.errors import VidpredError
+from vidpred.files import require_folder
 
 if TYPE_CHECKING:
     import torch
@@ -126,6 +128,19 @@ def memory_amount(text: str) -> int:
     if amount == 0:
         raise argparse.ArgumentTypeError(f"{text!r}; expected an amount such as 4GiB or 800MiB")
     return amount
+
+
+def data_folder(text: str) -> Path:
+    """Read the root of a data set, which has to be there: refused before anything is imported.
+
+    Raises:
+        DataError: When it is not there, is a file, or the system does not give it.
+    """
+    return require_folder(
+        Path(text),
+        "the folder of a data set (`vidpred data prepare` fetches UCF101, `vidpred data toy` "
+        "writes a small one)",
+    )
 
 
 def add_device_option(parser: argparse.ArgumentParser) -> None:

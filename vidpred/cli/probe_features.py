@@ -8,6 +8,7 @@ from vidpred.cli.common import (
     add_device_option,
     add_module_option,
     at_least_zero,
+    data_folder,
     device_of,
     import_modules,
     say,
@@ -33,7 +34,10 @@ def add_probe_parser(
         "checkpoint", metavar="CHECKPOINT", type=Path, help="of adversarial training"
     )
     parser.add_argument(
-        "--root", type=Path, required=True, help="folder in UCF101's layout, such as data/ucf101"
+        "--root",
+        type=data_folder,
+        required=True,
+        help="folder in UCF101's layout, such as data/ucf101",
     )
     parser.add_argument("--split", type=int, choices=(1, 2, 3), default=1, help="official split")
     parser.add_argument("--list-dir", type=Path, help="folder of the lists, when elsewhere")

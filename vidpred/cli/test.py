@@ -3,7 +3,14 @@
 import argparse
 from pathlib import Path
 
-from vidpred.cli.common import HelpWithDefaults, add_module_option, device_of, import_modules, say
+from vidpred.cli.common import (
+    HelpWithDefaults,
+    add_module_option,
+    data_folder,
+    device_of,
+    import_modules,
+    say,
+)
 from vidpred.cli.scoring import add_scoring_options, publish, score
 
 
@@ -30,7 +37,10 @@ def add_test_parser(
         "`vidpred export`; or name of a bundled pretrained model",
     )
     parser.add_argument(
-        "--root", type=Path, required=True, help="folder of the data set, such as data/ucf101"
+        "--root",
+        type=data_folder,
+        required=True,
+        help="folder of the data set, such as data/ucf101",
     )
     parser.add_argument(
         "--output", type=Path, help="folder of the result files (default: results/PROTOCOL)"
