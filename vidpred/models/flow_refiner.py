@@ -293,6 +293,11 @@ class FlowRefiner(Predictor):
         radius: int = sum(6 * 2 ** (i + 1) for i in range(len(self.widths)))
         return -(-radius // self.size_multiple) * self.size_multiple
 
+    @property
+    def largest_region(self) -> int:
+        """See `Predictor.largest_region`."""
+        return TILE + 2 * self.margin
+
     def config(self) -> dict[str, Any]:
         """Give the constructor's arguments as plain values, the estimator by its description."""
         return {

@@ -90,6 +90,14 @@ class Predictor(nn.Module, ABC):
         """
         return None
 
+    @property
+    def largest_region(self) -> int | None:
+        """Rows and columns that the layers see together, at most; None is the whole frame.
+
+        Known to predictors that cut large frames by themselves, where no gradient is wanted.
+        """
+        return None
+
     @abstractmethod
     def step(self, context: Tensor, *, condition: Condition | None = None) -> Tensor:
         """Predict the next `output_frames` frames.

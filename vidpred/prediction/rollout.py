@@ -12,7 +12,7 @@ from torch import Tensor
 from vidpred.errors import PredictionError
 from vidpred.models import Predictor
 from vidpred.ops import to_unit
-from vidpred.prediction.memory import PROCESS_BYTES, bytes_a_pixel, in_words
+from vidpred.prediction.memory import PROCESS_BYTES, in_words, step_bytes
 from vidpred.prediction.tiles import tile_grid, tiled_step
 from vidpred.prediction.windows import Window
 from vidpred.video.clip import Pixels
@@ -64,7 +64,7 @@ class Rollout:
             and not predictor.conditions
         )
         self._dtype = next(predictor.parameters(), torch.empty(0)).dtype
-        self._pixel_bytes = bytes_a_pixel(predictor, channels, device, self._dtype)
+        self._pixel_bytes = step_bytes(predictor, channels, device, self._dtype)
         multiple, radius = predictor.size_multiple, predictor.receptive_radius
         narrow = BORDER if radius is None else min(BORDER, radius)
         # A multiple: the network's coarser grids lie as they do without a border.
@@ -73,7 +73,7 @@ class Rollout:
     def windows_at_once(self, height: int, width: int, horizon: int) -> int:
         """Count how many windows of that frame size fit into the memory together, at least 1."""
         planes = COLORS if self._color_by_color else 1
-        a_pixel = horizon * COLORS + self._pixel_bytes * planes
+        a_pixel = horizon * COLORS + self._pixel_bytes.together * planes
         one = self._frame_bytes(height, width) + a_pixel * height * width
         return max(1, min(self.batch_size, (self.max_memory - PROCESS_BYTES) // one))
 
@@ -132,7 +132,7 @@ class Rollout:
             width,
             multiple=self.predictor.size_multiple,
             radius=self.predictor.receptive_radius,
-            pixels=max(0, left) // (self._pixel_bytes * batch),
+            pixels=max(0, left) // (self._pixel_bytes.together * batch),
         )
         for done in range(0, horizon, self.predictor.output_frames):
             with torch.inference_mode():
@@ -173,7 +173,11 @@ class Rollout:
     def _whole_bytes(self, window: Tensor) -> int:
         """Bytes that a predictor takes that gives frame by frame what it sees whole."""
         batch, _, _, height, width = window.shape
-        return self._pixel_bytes * batch * height * width if self._frame_by_frame else 0
+        if not self._frame_by_frame:
+            return 0
+        pixels, side = height * width, self.predictor.largest_region
+        at_once = pixels if side is None else min(pixels, side**2)
+        return int(batch * (self._pixel_bytes.frames * pixels + self._pixel_bytes.layers * at_once))
 
     def _condition(self, windows: Sequence[Window]) -> dict[str, Tensor]:
         """Give what the windows are conditioned on, by name, shape (B, T, ...)."""
