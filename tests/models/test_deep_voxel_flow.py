@@ -118,9 +118,9 @@ def test_what_does_not_fit_is_refused(tiny: DeepVoxelFlow) -> None:
         DeepVoxelFlow.from_preset("huge")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"widths are \[4, 4\]; expected three"):
         DeepVoxelFlow((4, 4))
-    with pytest.raises(ValueError, match="context has 1 frames; expected at least 2"):
+    with pytest.raises(ValueError, match="context has 1 frame; expected at least 2"):
         tiny(torch.rand(1, 1, 3, 8, 8), 1)
-    with pytest.raises(ValueError, match="context has 1 channels"):
+    with pytest.raises(ValueError, match="context has 1 channel,"):
         tiny(torch.rand(1, 2, 1, 8, 8), 1)
 
 

@@ -177,5 +177,5 @@ def test_what_does_not_fit_is_refused(tiny: DMVFN) -> None:
         DMVFN((2,), (1,))
     with pytest.raises(ValueError, match="unknown preset 'huge'; expected one of faithful, cpu"):
         DMVFN.from_preset("huge")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="context has 1 channels"):
+    with pytest.raises(ValueError, match="context has 1 channel,"):
         tiny(torch.rand(1, 2, 1, 8, 8), 1)

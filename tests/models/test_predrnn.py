@@ -186,7 +186,7 @@ def test_it_is_rebuilt_from_its_config() -> None:
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="kernel is 4; expected an odd number"):
         tiny(kernel=4)
-    with pytest.raises(ValueError, match="context has 1 channels"):
+    with pytest.raises(ValueError, match="context has 1 channel,"):
         tiny()(torch.rand(1, 3, 1, 8, 8), 1)
     with pytest.raises(ValueError, match="context has 2 frames; expected at least 3"):
         tiny()(torch.rand(1, 2, 3, 8, 8), 1)

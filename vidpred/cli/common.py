@@ -130,14 +130,14 @@ def memory_amount(text: str) -> int:
     return amount
 
 
-def data_folder(text: str) -> Path:
-    """Read the root of a data set, which has to be there: refused before anything is imported.
+def require_data_folder(root: Path) -> None:
+    """Refuse the root of a data set that is not there, before anything heavy is imported.
 
     Raises:
         DataError: When it is not there, is a file, or the system does not give it.
     """
-    return require_folder(
-        Path(text),
+    require_folder(
+        root,
         "the folder of a data set (`vidpred data prepare` fetches UCF101, `vidpred data toy` "
         "writes a small one)",
     )

@@ -8,9 +8,9 @@ from vidpred.cli.common import (
     add_device_option,
     add_module_option,
     at_least_zero,
-    data_folder,
     device_of,
     import_modules,
+    require_data_folder,
     say,
 )
 from vidpred.errors import PredictionError
@@ -35,7 +35,7 @@ def add_probe_parser(
     )
     parser.add_argument(
         "--root",
-        type=data_folder,
+        type=Path,
         required=True,
         help="folder in UCF101's layout, such as data/ucf101",
     )
@@ -54,6 +54,7 @@ def run_probe(arguments: argparse.Namespace) -> int:
     Raises:
         VidpredError: When the checkpoint has no discriminator, or clips or classes are missing.
     """
+    require_data_folder(arguments.root)
     # Here and not above: these bring torch, and `--help` has to answer at once.
     from dataclasses import asdict
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vidpred.cli.common import HelpWithDefaults, at_least_zero, data_folder, say
+from vidpred.cli.common import HelpWithDefaults, at_least_zero, require_data_folder, say
 from vidpred.cli.progress import counting
 
 
@@ -21,7 +21,7 @@ def add_clips_parser(
     )
     parser.add_argument("output", metavar="FOLDER", type=Path, help="where clips go")
     parser.add_argument("--protocol", required=True, help="name of a protocol, or a YAML file")
-    parser.add_argument("--root", type=data_folder, required=True, help="folder of the data set")
+    parser.add_argument("--root", type=Path, required=True, help="folder of the data set")
     parser.add_argument(
         "--workers", type=at_least_zero, default=2, help="threads that read clips ahead"
     )
@@ -34,6 +34,7 @@ def write_clips(arguments: argparse.Namespace) -> int:
     Raises:
         VidpredError: When the data cannot be read or the folder not be written.
     """
+    require_data_folder(arguments.root)
     # Here and not above: these bring torch, and `--help` has to answer at once.
     import torch
 

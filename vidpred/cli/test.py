@@ -6,9 +6,9 @@ from pathlib import Path
 from vidpred.cli.common import (
     HelpWithDefaults,
     add_module_option,
-    data_folder,
     device_of,
     import_modules,
+    require_data_folder,
     say,
 )
 from vidpred.cli.scoring import add_scoring_options, publish, score
@@ -38,7 +38,7 @@ def add_test_parser(
     )
     parser.add_argument(
         "--root",
-        type=data_folder,
+        type=Path,
         required=True,
         help="folder of the data set, such as data/ucf101",
     )
@@ -59,6 +59,7 @@ def run_test(arguments: argparse.Namespace) -> int:
     Raises:
         VidpredError: When data or checkpoints cannot be read, or clips could not be scored.
     """
+    require_data_folder(arguments.root)
     # Here and not above: these bring torch, and `--help` has to answer at once.
     from vidpred.evaluation import load_protocol
     from vidpred.evaluation.scoring.checkpoint_methods import checkpoint_methods
