@@ -9,6 +9,7 @@ import pytest
 import torch
 from encoded_videos import KINDS
 from encoded_videos import write as encode
+from noisy_predictor import Noisy
 from PIL import Image
 from saved_predictors import save_predictor
 from torch import Tensor
@@ -17,7 +18,7 @@ import vidpred.storage
 from vidpred.cli.main import main
 from vidpred.errors import PredictionError
 from vidpred.models import Condition, CopyLastFrame, Predictor
-from vidpred.ops import normal_like, to_unit, unit_to_uint8
+from vidpred.ops import to_unit, unit_to_uint8
 from vidpred.prediction.drawn_futures import DrawnFutures
 from vidpred.prediction.outputs import FramesOutput
 from vidpred.prediction.rollout import Rollout
@@ -27,29 +28,6 @@ from vidpred.video.playing import Look, play
 
 CPU = torch.device("cpu")
 MEMORY = 2**31
-
-
-class Noisy(Predictor):
-    """Adds noise to the last frame; its mean is the last frame."""
-
-    def __init__(self, *, channels: int | None = None) -> None:
-        super().__init__(context_frames=2, channels=channels, stochastic=True)
-
-    def step(self, context: Tensor, *, condition: Condition | None = None) -> Tensor:
-        return context[:, -1:]
-
-    def sample_step(
-        self,
-        context: Tensor,
-        *,
-        generator: torch.Generator | None = None,
-        condition: Condition | None = None,
-    ) -> Tensor:
-        last = context[:, -1:]
-        return (last + 0.1 * normal_like(last, generator)).clamp(0, 1)
-
-    def config(self) -> dict[str, Any]:
-        return {}
 
 
 class Tinted(Predictor):

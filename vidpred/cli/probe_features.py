@@ -34,10 +34,7 @@ def add_probe_parser(
         "checkpoint", metavar="CHECKPOINT", type=Path, help="of adversarial training"
     )
     parser.add_argument(
-        "--root",
-        type=Path,
-        required=True,
-        help="folder in UCF101's layout, such as data/ucf101",
+        "--root", type=Path, required=True, help="folder in UCF101's layout, such as data/ucf101"
     )
     parser.add_argument("--split", type=int, choices=(1, 2, 3), default=1, help="official split")
     parser.add_argument("--list-dir", type=Path, help="folder of the lists, when elsewhere")

@@ -37,10 +37,7 @@ def add_test_parser(
         "`vidpred export`; or name of a bundled pretrained model",
     )
     parser.add_argument(
-        "--root",
-        type=Path,
-        required=True,
-        help="folder of the data set, such as data/ucf101",
+        "--root", type=Path, required=True, help="folder of the data set, such as data/ucf101"
     )
     parser.add_argument(
         "--output", type=Path, help="folder of the result files (default: results/PROTOCOL)"

@@ -3,11 +3,11 @@
 import base64
 import io
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from noisy_predictor import Noisy
 from PIL import Image
 from torch import Tensor
 
@@ -21,35 +21,11 @@ from vidpred.evaluation.scoring.futures import FAN
 from vidpred.evaluation.scoring.methods import PredictorMethod, baselines
 from vidpred.evaluation.sources.clip_folder import ClipFolder
 from vidpred.evaluation.sources.folder_clips import FolderClips
-from vidpred.models import Condition, Predictor
-from vidpred.ops import normal_like, to_unit
+from vidpred.ops import to_unit
 from vidpred.video import probe, read_clip
 from vidpred.viz import comparison_strip
 
 CPU = torch.device("cpu")
-
-
-class Noisy(Predictor):
-    """Repeats the last frame, every future with noise of its own."""
-
-    def __init__(self) -> None:
-        super().__init__(context_frames=2, stochastic=True)
-
-    def step(self, context: Tensor, *, condition: Condition | None = None) -> Tensor:
-        return context[:, -1:]
-
-    def sample_step(
-        self,
-        context: Tensor,
-        *,
-        generator: torch.Generator | None = None,
-        condition: Condition | None = None,
-    ) -> Tensor:
-        last = context[:, -1:]
-        return (last + 0.1 * normal_like(last, generator)).clamp(0, 1)
-
-    def config(self) -> dict[str, Any]:
-        return {}
 
 
 def protocol(count: int) -> NamedProtocol:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from noisy_predictor import Noisy
 from torch import Tensor
 
 from vidpred.errors import PredictionError, ProtocolError, ResultError
@@ -22,23 +23,20 @@ from vidpred.evaluation.sources.clip_folder import ClipFolder
 from vidpred.evaluation.sources.folder_clips import FolderClips
 from vidpred.metrics import psnr
 from vidpred.models import Condition, Predictor
-from vidpred.ops import normal_like, to_unit
+from vidpred.ops import to_unit
 
 CPU = torch.device("cpu")
 KEY = "psnr.standard.whole"
 MEASURES: list[dict[str, Any]] = [{"metric": "psnr"}, {"metric": "sharpness"}]
 
 
-class Noisy(Predictor):
-    """Repeats the last frame with noise; may stop after some draws."""
+class Counted(Noisy):
+    """Counts what it draws, and may stop after some draws."""
 
     def __init__(self, *, stop_after: int = 10**9) -> None:
-        super().__init__(context_frames=2, stochastic=True)
+        super().__init__()
         self.left = stop_after
         self.drawn = 0
-
-    def step(self, context: Tensor, *, condition: Condition | None = None) -> Tensor:
-        return context[:, -1:]
 
     def sample_step(
         self,
@@ -51,11 +49,7 @@ class Noisy(Predictor):
             raise KeyboardInterrupt
         self.left -= 1
         self.drawn += 1
-        last = context[:, -1:]
-        return (last + 0.1 * normal_like(last, generator)).clamp(0, 1)
-
-    def config(self) -> dict[str, Any]:
-        return {}
+        return super().sample_step(context, generator=generator, condition=condition)
 
 
 class Certain(Noisy):
@@ -70,7 +64,7 @@ class Certain(Noisy):
 
 
 def method(predictor: Predictor | None = None, name: str = "noisy") -> PredictorMethod:
-    predictor = predictor or Noisy()
+    predictor = predictor or Counted()
     details = {"class": type(predictor).__name__}
     return PredictorMethod(predictor, {"name": name, "kind": "model", "details": details}, CPU)
 
@@ -115,7 +109,7 @@ def test_each_reduction_is_that_of_draws_by_hand(clips: ClipFolder, tmp_path: Pa
         frames = to_unit(clips.read(row["clip"]))[None]
         drawn = [
             psnr(
-                Noisy().sample(frames[:, :3], 2, generator=samples.generator(row["clip"], k))[0],
+                Counted().sample(frames[:, :3], 2, generator=samples.generator(row["clip"], k))[0],
                 frames[:, 3:],
                 data_range=1.0,
             )[0]
@@ -178,8 +172,8 @@ def test_an_interrupted_evaluation_resumes_exactly(clips: ClipFolder, tmp_path: 
     named = protocol({"count": 4, "reduce": "best_of_k"})
     (whole,) = run(clips, tmp_path / "whole", named, method())
     with pytest.raises(KeyboardInterrupt):  # in the middle of the third clip's futures
-        run(clips, tmp_path / "parts", named, method(Noisy(stop_after=2 * 4 * 2 + 3)))
-    rest = Noisy()
+        run(clips, tmp_path / "parts", named, method(Counted(stop_after=2 * 4 * 2 + 3)))
+    rest = Counted()
     (resumed,) = run(clips, tmp_path / "parts", named, method(rest))
     assert rest.drawn == 2 * 4 * 2
     assert scores(resumed) == scores(whole)
@@ -189,7 +183,7 @@ def test_an_interrupted_evaluation_resumes_exactly(clips: ClipFolder, tmp_path: 
 def test_another_seed_is_another_measurement(
     clips: ClipFolder, tmp_path: Path, finished: bool
 ) -> None:
-    first = method() if finished else method(Noisy(stop_after=9))
+    first = method() if finished else method(Counted(stop_after=9))
     try:
         run(clips, tmp_path / "out", protocol({"count": 2, "seed": 0}), first)
     except KeyboardInterrupt:
@@ -202,7 +196,7 @@ def test_a_predictor_of_one_future_is_refused_and_baselines_are_not(
     clips: ClipFolder, tmp_path: Path
 ) -> None:
     named = protocol({"count": 3})
-    plain = Noisy()
+    plain = Counted()
     plain.stochastic = False
     with pytest.raises(PredictionError, match=r"noisy: one future of a clip .*quick draws 3"):
         run(clips, tmp_path / "out", named, method(plain), baselines(CPU, 3)[0])
@@ -216,7 +210,7 @@ def test_a_predictor_of_one_future_is_refused_and_baselines_are_not(
 def test_a_predictor_of_one_future_is_scored_next_to_a_stochastic_one(
     clips: ClipFolder, tmp_path: Path
 ) -> None:
-    plain = Noisy()
+    plain = Counted()
     plain.stochastic = False
     alone = method(plain)
     alone.description["name"] = "plain"
