@@ -6,19 +6,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from chromium import DESKTOP
 from page_site import Server
 
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 PATIENCE_MS = 60_000
 """Of each wait; a test has two minutes in all."""

@@ -1,44 +1,26 @@
 """The report in a real browser: what a reader sees, presses and hears."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import DESKTOP, chromium
 from synthetic_results import make_result, synthetic_results, write_results
 
 from vidpred.evaluation.compare.comparison import compare
 from vidpred.evaluation.report import write_report
 from vidpred.evaluation.results.gathering import read_results
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
-
 pytestmark = pytest.mark.slow  # a second or two each
 
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 360, "height": 780}
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("no chromium on the path")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

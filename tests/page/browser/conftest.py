@@ -1,18 +1,16 @@
 """One server and one browser for all that is tried in a browser; a test has tabs of its own."""
 
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from page_browser import ARGUMENTS, PATIENCE_MS, Visit, Visitor
+from chromium import chromium
+from page_browser import PATIENCE_MS, Visit, Visitor
 from page_site import Server
 
 from vidpred.page.limits import Limits
-
-CHROMIUM = shutil.which("chromium")
 
 
 @pytest.fixture(scope="package")
@@ -37,14 +35,11 @@ def server(
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("no chromium on the path")
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
-    sync_api.expect.set_options(timeout=PATIENCE_MS)
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with chromium() as browser:
+        from playwright.sync_api import expect
+
+        expect.set_options(timeout=PATIENCE_MS)
         yield browser
-        browser.close()
 
 
 @pytest.fixture
