@@ -348,7 +348,7 @@ class FlowRefiner(Predictor):
         weights = refined.logits.softmax(1)
         if corrected:
             weights = weights + self.rest[:, None, None]
-        *moved, still, older = weights.split(1, dim=1)
+        *moved, still, older = weights.unsqueeze(2).unbind(1)
         *starts, to_older = refined.starts.unbind(1)
         # One image at a time: all of them at once are slower to write and to add up.
         pred = torch.addcmul(refined.residual, evidence.last[..., *region.slices], still)
