@@ -32,6 +32,55 @@ def test_a_missing_data_set_is_refused_without_torch(command: list[str]) -> None
 
 
 @pytest.mark.parametrize(
+    "command",
+    [
+        ["predict", "a.mp4", "--model", "none.ckpt"],
+        ["export", "none.ckpt", "--output", "a.onnx"],
+        ["test", "best.ckpt=a.mp4", "mine=none.ckpt", "--root", "."],
+        ["probe", "none.ckpt", "--root", "."],
+    ],
+)
+def test_a_missing_checkpoint_is_refused_without_torch(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.mp4").touch()
+    assert "none.ckpt: no such checkpoint; expected a file of" in run_without_torch(*command)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["data", "doctor", "none"],
+        ["data", "index", "none"],
+        ["score", "--pred", "none", "--target", ".", "--protocol", "quick"],
+        ["score", "--pred", ".", "--target", "none", "--protocol", "quick"],
+    ],
+)
+def test_a_missing_folder_is_refused_without_torch(command: list[str]) -> None:
+    assert "none: there is no such folder; expected a folder" in run_without_torch(*command)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["none.mp4"], "none.mp4: there is no such file"),
+        (["none.mp4", "--output", "there.mp4"], "none.mp4: there is no such file"),
+        (["a.mp4", "--output", "there.mp4"], "there.mp4: exists and is kept; --overwrite replaces"),
+        (["a.mp4", "--output", "frame.png"], "frame.png: .png cannot be written; expected .mp4"),
+        (["none.mp4", "gone.mp4"], "2 of 2 inputs could not be predicted"),
+    ],
+)
+def test_what_cannot_be_predicted_is_refused_without_torch(
+    options: list[str], problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.mp4").touch()
+    Path("there.mp4").touch()
+    assert problem in run_without_torch("predict", *options)
+
+
+@pytest.mark.parametrize(
     ("options", "missing"),
     [
         ([], "data/ucf101: there is no such folder; expected the folder of UCF101"),
