@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from vidpred.cli.benchmark import measure_quality, train, write_outputs
 from vidpred.cli.common import HelpWithDefaults, say
+from vidpred.cli.refused_values import refusals
 from vidpred.cli.scoring import add_scoring_options, require_all_scored
 from vidpred.errors import VidpredError
 
@@ -110,14 +111,12 @@ def as_benchmark(arguments: argparse.Namespace) -> "Benchmark":
     for name in ("batches", "batch_size", "validations"):
         if getattr(arguments, name) < 1:
             raise VidpredError(f"--{name} is {getattr(arguments, name)}; expected at least 1")
-    try:
+    with refusals():
         budget = Budget(
             batches=arguments.batches,
             batch_size=arguments.batch_size,
             validations=arguments.validations,
         )
-    except ValueError as error:
-        raise VidpredError(str(error)) from error
     benchmark = load_benchmark("mathieu2016")
     rows = {row.name: row for row in benchmark.experiments}
     chosen = [_with_files(rows[name], arguments) for name in dict.fromkeys(arguments.rows)]

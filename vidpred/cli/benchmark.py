@@ -18,6 +18,7 @@ from vidpred.cli.common import (
     say,
 )
 from vidpred.cli.progress import counting
+from vidpred.cli.refused_values import refusals
 from vidpred.cli.scoring import add_scoring_options, require_all_scored, score
 from vidpred.errors import VidpredError
 
@@ -138,11 +139,9 @@ def overridden(benchmark: "Benchmark", arguments: argparse.Namespace) -> "Benchm
     if arguments.minutes is not None:
         budget |= {"minutes": arguments.minutes, "batches": None}
     changed: dict[str, Any] = {}
-    try:
-        if budget:
+    if budget:
+        with refusals(BenchmarkError):
             changed["budget"] = replace(benchmark.budget, **budget)
-    except ValueError as error:
-        raise BenchmarkError(str(error)) from error
     if arguments.seeds:
         changed["seeds"] = list(dict.fromkeys(arguments.seeds))
     if arguments.root:

@@ -8,6 +8,7 @@ from vidpred.cli.doctor import add_doctor_parser, add_index_parser
 from vidpred.cli.prepare import add_prepare_parser
 from vidpred.cli.progress import counting
 from vidpred.cli.protocol_clips import add_clips_parser
+from vidpred.cli.refused_values import refusals
 
 
 def add_data_parser(
@@ -54,20 +55,17 @@ def write_toy_set(arguments: argparse.Namespace) -> int:
     from vidpred.data.moving_shapes import write_moving_shapes
     from vidpred.errors import DataError
 
-    with counting("Rendering moving shapes") as progress:
-        try:
-            root = write_moving_shapes(
-                arguments.root,
-                num_groups=arguments.groups,
-                clips_per_group=arguments.clips_per_group,
-                num_frames=arguments.frames,
-                height=arguments.height,
-                width=arguments.width,
-                seed=arguments.seed,
-                overwrite=arguments.overwrite,
-                progress=progress,
-            )
-        except ValueError as error:  # an option out of range is the user's to mend, not ours
-            raise DataError(str(error)) from error
+    with counting("Rendering moving shapes") as progress, refusals(DataError):
+        root = write_moving_shapes(
+            arguments.root,
+            num_groups=arguments.groups,
+            clips_per_group=arguments.clips_per_group,
+            num_frames=arguments.frames,
+            height=arguments.height,
+            width=arguments.width,
+            seed=arguments.seed,
+            overwrite=arguments.overwrite,
+            progress=progress,
+        )
     print(root)
     return 0

@@ -7,6 +7,7 @@ from pathlib import Path
 from vidpred.cli.common import HelpWithDefaults, above_zero, at_least_zero, say
 from vidpred.cli.doctor import add_doctor_parser
 from vidpred.cli.progress import transferring
+from vidpred.cli.refused_values import refusals
 
 
 def add_prepare_parser(
@@ -91,30 +92,27 @@ def prepare(arguments: argparse.Namespace) -> int:
         "UCF101 (Soomro, Zamir and Shah, CRCV-TR-12-01, 2012): clips of videos that users "
         "uploaded, commonly described as for research use; their rights stay with them"
     )
-    with transferring() as progress:
-        try:
-            sources = [
-                custom_source(given, sha256=sha256)
-                if given
-                else replace(known, sha256=sha256 or known.sha256)
-                for given, sha256, known in (
-                    (arguments.videos, arguments.videos_sha256, standard),
-                    (arguments.lists, arguments.lists_sha256, OFFICIAL_LISTS),
-                )
-            ]
-            prepared = prepare_ucf101(
-                arguments.root,
-                videos=sources[0],
-                lists=sources[1],
-                max_unpacked_bytes=int(arguments.max_unpacked_gb * 1e9),
-                keep_archives=arguments.keep_archives,
-                retries=arguments.retries,
-                timeout=arguments.timeout,
-                progress=progress,
-                notice=say,
+    with transferring() as progress, refusals(DataError):
+        sources = [
+            custom_source(given, sha256=sha256)
+            if given
+            else replace(known, sha256=sha256 or known.sha256)
+            for given, sha256, known in (
+                (arguments.videos, arguments.videos_sha256, standard),
+                (arguments.lists, arguments.lists_sha256, OFFICIAL_LISTS),
             )
-        except ValueError as error:  # an option out of range is the user's to mend, not ours
-            raise DataError(str(error)) from error
+        ]
+        prepared = prepare_ucf101(
+            arguments.root,
+            videos=sources[0],
+            lists=sources[1],
+            max_unpacked_bytes=int(arguments.max_unpacked_gb * 1e9),
+            keep_archives=arguments.keep_archives,
+            retries=arguments.retries,
+            timeout=arguments.timeout,
+            progress=progress,
+            notice=say,
+        )
     for what, count in (("videos", prepared.videos), ("lists", prepared.lists)):
         if count is not None:
             say(f"{count:,} {what} unpacked")

@@ -24,6 +24,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from vidpred.callbacks import NetworkSummary, TrainingBar
 from vidpred.cli.common import look_for_modules_here, with_underscores
 from vidpred.cli.configuration_parser import explain, resolve_configurations
+from vidpred.cli.refused_values import refusals
 from vidpred.cli.run_loggers import TensorBoardOptions, WandbOptions, loggers_of
 from vidpred.data import ClipStreamDataModule, UCF101DataModule
 from vidpred.errors import TrainingDivergedError, VidpredError
@@ -148,10 +149,8 @@ class VidpredCLI(LightningCLI):
 
     def instantiate_classes(self) -> None:
         """Build data, model and trainer; what their constructors refuse is the user's to mend."""
-        try:
+        with refusals(VidpredError, MisconfigurationException):
             super().instantiate_classes()
-        except (ValueError, MisconfigurationException) as error:
-            raise VidpredError(str(error).strip()) from error
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Build the trainer with the run's folder, its loggers and safe checkpoint reading."""
