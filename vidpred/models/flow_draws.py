@@ -27,7 +27,7 @@ frames, and the best of 10 is better than the mean.
 
 
 @dataclass(frozen=True)
-class Draw:
+class DrawnFuture:
     """What one future decides, the same for all of its frames.
 
     Attributes:
@@ -39,7 +39,7 @@ class Draw:
     speed: Tensor
 
 
-def draw(like: Tensor, images: int, generator: torch.Generator | None) -> Draw:
+def draw(like: Tensor, images: int, generator: torch.Generator | None) -> DrawnFuture:
     """Draw the decisions of one future.
 
     Args:
@@ -50,7 +50,7 @@ def draw(like: Tensor, images: int, generator: torch.Generator | None) -> Draw:
     choice, choices = _parts(_gumbel, like, images, generator)
     speed, speeds = _parts(normal_like, like, 1, generator)
     factors = (CLIP_SPREAD * speed + AREA_SPREAD * speeds).exp()
-    return Draw(noise=NOISE * (choice + choices), speed=factors.unsqueeze(1))
+    return DrawnFuture(noise=NOISE * (choice + choices), speed=factors.unsqueeze(1))
 
 
 def _parts(
