@@ -26,6 +26,8 @@ from vidpred.cli import (
     test,
 )
 from vidpred.cli.common import with_dashes, with_underscores
+from vidpred.cli.configuration_parser import resolve_configurations
+from vidpred.cli.fit_refusals import require_data_of_fit, require_new_run
 from vidpred.errors import VidpredError
 from vidpred.resources import packaged_configurations
 
@@ -95,6 +97,9 @@ TRAINER_COMMANDS = {
 
 _CONFIGURING = ("-c", "--config", "--model", "--help_all")
 """Beginnings of options without one of which `vidpred fit` has nothing to train."""
+
+_SHOWING = ("--print_config", "--help_all")
+"""Options with which `vidpred fit` trains nothing, and needs no data."""
 
 SPLITS = {"val": "validate", "test": "test"}
 """What the trainer calls the scoring of a split."""
@@ -204,6 +209,10 @@ def _run_trainer_command(command: str, options: list[str]) -> int:
             "vidpred fit needs a configuration: vidpred fit -c FILE --data.root DIR, such as one "
             f"of the experiments of the package:\n{names}\nvidpred fit --help shows the options"
         )
+    options = resolve_configurations(options)
+    if command == "fit" and not any(option.startswith(_SHOWING) for option in options):
+        require_new_run(options)
+        require_data_of_fit(options)
     from vidpred.cli import trainer  # imports torch
 
     return trainer.run([command, *("--help" if a == "--help_all" else a for a in options)])

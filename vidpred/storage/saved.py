@@ -14,7 +14,7 @@ from vidpred.kernels.channels_last import to_channels_last
 from vidpred.models.named_baselines import BASELINES, baseline
 from vidpred.models.predictor import Predictor
 from vidpred.models.scale_predictor import ScalePredictor
-from vidpred.resources import packaged_weights
+from vidpred.resources import no_such_checkpoint, packaged_weights
 from vidpred.storage.checkpoint import CHECKPOINT_KEY, WEIGHTS_ENDING, read_checkpoint
 from vidpred.storage.description import build_trained, describe_frames
 from vidpred.storage.hub import fetch, is_address
@@ -200,10 +200,7 @@ def find_saved(path: str | Path, *, others: Iterable[str] = ()) -> Path:
         return file
     if str(path) in ours:
         return ours[str(path)]
-    raise CheckpointError(
-        f"{path}: no such checkpoint; expected a file of `vidpred fit` or `vidpred export`, such "
-        f"as runs/<name>/checkpoints/last.ckpt, or a name: {', '.join([*ours, *others])}"
-    )
+    raise no_such_checkpoint(path, others=others)
 
 
 def _from_weights(path: Path) -> SavedPredictor:

@@ -6,7 +6,11 @@ from vidpred.evaluation.compare.bootstrap import Interval
 from vidpred.evaluation.compare.common_clips import describe_measure
 from vidpred.evaluation.compare.comparison import Comparison
 from vidpred.evaluation.compare.measure_table import MeasureTable
-from vidpred.evaluation.compare.whole_frame import ruined, whole_frame_measure
+from vidpred.evaluation.compare.whole_frame import (
+    behind_in_whole_frame,
+    ruined,
+    whole_frame_measure,
+)
 from vidpred.metrics.registry import convention_name, metric_info
 
 AREA_NAMES = {"moving": "moving area", "whole": "whole frame"}
@@ -159,17 +163,20 @@ def _whole(comparison: Comparison, key: str) -> list[str]:
 
 
 def ruins(comparison: Comparison) -> list[str]:
-    """Warn of methods that are ahead in the moving area and ruin the whole frame."""
+    """Warn of methods that are ahead in the moving area and behind in the whole frame."""
     key = comparison["measure"]
     whole = whole_frame_measure(list(comparison["measures"]), key)
     if whole is None:
         return []
+    tables, baseline = comparison["measures"], comparison["baseline"]
+    badly = ruined(tables, key, baseline)
     sentences = []
-    for name in ruined(comparison["measures"], key, comparison["baseline"]):
+    for name in behind_in_whole_frame(tables, key, baseline):
         gains = (f"{metric_name(k)} {_signed_gain(comparison, k, name)}" for k in (key, whole))
         moving, frame = gains
+        verdict_of_frame = "ruins the whole frame" if name in badly else "harms what does not move"
         sentences.append(
-            f"{name} ruins the whole frame: in the moving area it is ahead of copying the last "
+            f"{name} {verdict_of_frame}: in the moving area it is ahead of copying the last "
             f"frame ({moving}), in the whole frame behind it ({frame})."
         )
     return sentences
