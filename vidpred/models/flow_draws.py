@@ -10,7 +10,7 @@ from torch import Tensor
 from vidpred.ops.random import normal_like, uniform_like
 
 COARSE = 64
-"""Pixels over which one drawn future keeps to one choice and speed."""
+"""Pixels over which one drawn future keeps to one choice."""
 
 NOISE = 0.25
 """Factor on the Gumbel noise of a drawn future's logits."""
@@ -18,12 +18,14 @@ NOISE = 0.25
 DECISION = 2.0
 """Factor on the logits of a drawn future: 1 blends as the mean does, above 5 chooses one image."""
 
-CLIP_SPREAD, AREA_SPREAD = 0.6, 0.5
-"""Standard deviations of the logarithm of a drawn future's speed, of the clip and of areas.
+SPEED_SPREAD = 0.6
+"""Standard deviation of the logarithm of the factor by which a drawn future moves faster."""
 
-They, `NOISE` and `DECISION` were chosen on validation clips: draws are as sharp as optical flow's
-frames, and the best of 10 is better than the mean.
-"""
+DRIFT = 0.3
+"""Standard deviation of what a drawn future moves further in x and in y, pixels per frame."""
+
+STILL = 1.0
+"""Pixels of displacement at which half of the drift is added; what stands still stays."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,25 @@ class DrawnFuture:
 
     Attributes:
         noise: Of the blend's logits, shape (B, images, H, W).
-        speed: Factor on all motion, shape (B, 1, 1, H, W).
+        speed: Factor on all motion, shape (B, 1, 1, 1, 1).
+        drift: What all that moves is sampled further away, pixels per frame, dx then dy, shape
+            (B, 1, 2, 1, 1).
     """
 
     noise: Tensor
     speed: Tensor
+    drift: Tensor
+
+    def move(self, starts: Tensor, k: int) -> Tensor:
+        """Say where this future samples frame k from, given where the mean does.
+
+        Args:
+            starts: Relative to where the pixels are, shape (B, N, 2, H, W), pixels.
+            k: Frames ahead, at least 1.
+        """
+        starts = starts * self.speed
+        distance = starts.norm(dim=2, keepdim=True)
+        return starts + k * self.drift * distance / (distance + STILL)
 
 
 def draw(like: Tensor, images: int, generator: torch.Generator | None) -> DrawnFuture:
@@ -48,9 +64,12 @@ def draw(like: Tensor, images: int, generator: torch.Generator | None) -> DrawnF
         generator: Of the draw; None is torch's own.
     """
     choice, choices = _parts(_gumbel, like, images, generator)
-    speed, speeds = _parts(normal_like, like, 1, generator)
-    factors = (CLIP_SPREAD * speed + AREA_SPREAD * speeds).exp()
-    return DrawnFuture(noise=NOISE * (choice + choices), speed=factors.unsqueeze(1))
+    speed, *drift = normal_like(like.new_empty(3, len(like)), generator)
+    return DrawnFuture(
+        noise=NOISE * (choice + choices),
+        speed=(SPEED_SPREAD * speed).exp().view(-1, 1, 1, 1, 1),
+        drift=DRIFT * torch.stack(drift, dim=1).view(-1, 1, 2, 1, 1),
+    )
 
 
 def _parts(

@@ -210,11 +210,12 @@ class FlowRefiner(Predictor):
         generator: torch.Generator | None = None,
         condition: Condition | None = None,
     ) -> Tensor:
-        """Draw single futures: each decides how fast the clip and its areas move.
+        """Draw single futures: each decides how fast the clip moves, and where it drifts.
 
-        A draw scales all motion by log-normal factors, one of the clip and one of each area of 64
-        pixels, the same for all frames; and it perturbs the logits of the blend by Gumbel noise in
-        the same way and sharpens them. See `vidpred.models.flow_draws` and `Predictor.sample`.
+        A draw scales all motion by a log-normal factor and adds a drift to what moves, both the
+        same for all frames; and it perturbs the logits of the blend by Gumbel noise, of the clip
+        and of areas of 64 pixels, and sharpens them. See `vidpred.models.flow_draws` and
+        `Predictor.sample`.
         """
         require_positive("num_samples", num_samples)
         window, _ = self._window(context, horizon, condition)
@@ -228,7 +229,7 @@ class FlowRefiner(Predictor):
             refined = self.refine(evidence, paths, k, self._clip_features(evidence, k), whole)
             for future, drawn in zip(futures, draws, strict=True):
                 one = Refinement(
-                    starts=refined.starts * drawn.speed,
+                    starts=drawn.move(refined.starts, k),
                     logits=(refined.logits + drawn.noise) * DECISION,
                     residual=refined.residual,
                 )
