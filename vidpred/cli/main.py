@@ -207,7 +207,7 @@ def _run_trainer_command(command: str, options: list[str]) -> int:
             "vidpred fit needs a configuration: vidpred fit -c FILE --data.root DIR, such as one "
             f"of the experiments of the package:\n{names}\nvidpred fit --help shows the options"
         )
-    # Here and not above, as `--help` has to answer at once: the first two bring yaml, the last torch.
+    # Here and not above, as `--help` has to answer at once: these bring yaml, and the last torch.
     from vidpred.cli.configuration_parser import resolve_configurations
     from vidpred.cli.fit_refusals import require_data_of_fit, require_new_run
 
