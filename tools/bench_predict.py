@@ -38,6 +38,7 @@ from public_predictors import PUBLIC
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from vidpred.flow import DISFlow
 from vidpred.kernels import accelerate, keep_freed_memory
 from vidpred.models import DMVFN, FlowRefiner, MultiScaleGenerator, Predictor
 from vidpred.prediction.rollout import Rollout
@@ -53,7 +54,7 @@ OURS = {
 }
 SAME_HERE = " of vidpred"
 OTHERS: dict[str, Callable[[], Predictor]] = {
-    "flow_refiner": FlowRefiner,
+    "flow_refiner": lambda: FlowRefiner(DISFlow("fine")),  # as the bundled one
     "dmvfn_cpu": lambda: DMVFN.from_preset("cpu"),
 }
 """Other predictors of ours, which any preset can be compared with: their flow included."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vidpred.data.moving_shapes import render_moving_shapes
 from vidpred.models import FlowRefiner, OpticalFlowExtrapolation, flow_refiner
-from vidpred.models.flow_evidence import carry
+from vidpred.models.flow_evidence import carry, halve
 from vidpred.ops import to_unit, warp
 from vidpred.storage import build_predictor
 from vidpred.storage.description import describe_predictor
@@ -128,6 +128,12 @@ def test_frames_ahead_do_not_depend_on_the_horizon(clip: Tensor) -> None:
     with torch.no_grad():
         assert torch.equal(refiner(clip, 2), refiner(clip, 5)[:, :2])
         assert torch.equal(refiner.step(clip), refiner(clip, 1))
+
+
+@pytest.mark.parametrize("size", [(2, 2), (6, 10), (240, 320)])
+def test_halving_averages_two_by_two_pixels(size: tuple[int, int]) -> None:
+    fields = 100 * torch.rand(2, 3, *size)
+    torch.testing.assert_close(halve(fields), torch.nn.functional.avg_pool2d(fields, 2))
 
 
 def test_gray_frames_give_gray_frames(clip: Tensor) -> None:
