@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
 
 _NOT_CHOSEN = ("pytorch_lightning.LightningDataModule", "vidpred.tasks.PredictionTask")
-"""Classes that stand in for those that a configuration names."""
+"""Classes in the place of which a configuration names one of its own."""
 
 _NO_HELP = (
     *("Does not validate against", "Subtypes: ", "Errors:", "Given value"),
