@@ -129,6 +129,15 @@ def test_a_run_that_is_there_is_refused_without_torch(tmp_path: Path) -> None:
     assert "holds the checkpoints of a run already; resume it (--resume auto)" in said
 
 
+def test_options_before_their_file_are_explained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--data.batch_size=2", "-c", "experiment/l2.yaml", f"--data.root={tmp_path}")
+    assert main(["fit", *options]) == 2
+    said = capsys.readouterr().err
+    assert "give the file of -c first, its class decides which options there are" in said
+
+
 def test_the_data_that_are_looked_for_are_those_of_the_package() -> None:
     for path, (option, _) in READ_FROM.items():
         data = getattr(vidpred.data, path.removeprefix("vidpred.data."))

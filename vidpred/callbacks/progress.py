@@ -174,7 +174,7 @@ def comparison_sentence(results: QualityResults) -> str:
     if model < copied:
         return (
             f"The model is worse than copying the last frame {where}: {numbers}. Train longer, or "
-            "look into health.jsonl and curves.html of the run's folder."
+            "look at curves.html of the run's folder and, where it warned, health.jsonl."
         )
     gain = f"{model - copied:.2f} dB better than copying the last frame"
     return f"The model is {gain} {where}: {numbers}."

@@ -26,8 +26,6 @@ from vidpred.cli import (
     test,
 )
 from vidpred.cli.common import with_dashes, with_underscores
-from vidpred.cli.configuration_parser import resolve_configurations
-from vidpred.cli.fit_refusals import require_data_of_fit, require_new_run
 from vidpred.errors import VidpredError
 from vidpred.resources import packaged_configurations
 
@@ -209,11 +207,15 @@ def _run_trainer_command(command: str, options: list[str]) -> int:
             "vidpred fit needs a configuration: vidpred fit -c FILE --data.root DIR, such as one "
             f"of the experiments of the package:\n{names}\nvidpred fit --help shows the options"
         )
+    # Here and not above, as `--help` has to answer at once: these bring yaml, and the last torch.
+    from vidpred.cli.configuration_parser import resolve_configurations
+    from vidpred.cli.fit_refusals import require_data_of_fit, require_new_run
+
     options = resolve_configurations(options)
     if command == "fit" and not any(option.startswith(_SHOWING) for option in options):
         require_new_run(options)
         require_data_of_fit(options)
-    from vidpred.cli import trainer  # imports torch
+    from vidpred.cli import trainer
 
     return trainer.run([command, *("--help" if a == "--help_all" else a for a in options)])
 

@@ -108,7 +108,12 @@ def verdict(comparison: Comparison, key: str | None = None) -> list[str]:
     ranked = [name for name in table["ranking"] if table["scores"][name]["mean"] is not None]
     what = f"{metric_name(key)} ({area_name(table['area'])})"
     if not ranked:
-        return [f"No clip counts for {what}, so nothing is ranked."]
+        whole = whole_frame_measure(list(comparison["measures"]), key)
+        rank_by = f" Whole frames: vidpred compare --measure {whole}." if whole else ""
+        empty = [f"t+{t}" for t, count in enumerate(table["clips"], 1) if not count]
+        if len(empty) < len(table["clips"]):
+            what += f" at {_and(empty)}" if empty else ""
+        return [f"No clip counts for {what}, so nothing is ranked.{rank_by}"]
     best, *others = ranked
     score = table["scores"][best]
     unit = f" {table['unit']}" if table["unit"] else ""
