@@ -55,7 +55,7 @@ class DrawnFuture:
             k: Frames ahead, at least 1.
         """
         starts = starts * self.speed
-        distance = starts.norm(dim=2, keepdim=True)
+        distance = torch.linalg.vector_norm(starts, dim=2, keepdim=True)
         return starts + k * self.drift * distance / (distance + STILL)
 
 
