@@ -56,7 +56,8 @@ class DrawnFuture:
         """
         starts = starts * self.speed
         distance = torch.linalg.vector_norm(starts, dim=2, keepdim=True)
-        return starts + k * self.drift * distance / (distance + STILL)
+        moved: Tensor = starts + k * self.drift * distance / (distance + STILL)
+        return moved
 
 
 def draw(like: Tensor, images: int, generator: torch.Generator | None) -> DrawnFuture:
