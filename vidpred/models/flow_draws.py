@@ -25,7 +25,7 @@ DRIFT = 0.3
 """Standard deviation of what a drawn future moves further in x and in y, pixels per frame."""
 
 STILL = 1.0
-"""Pixels of displacement at which half of the drift is added; what stands still stays.
+"""Pixels of displacement at which half of the drift is added; what is still stays.
 
 All of them were chosen on 22 validation clips: draws are as sharp as optical flow's frames, and the
 best of 10 is better than the mean. Without a limit at what is still, drifts blur the ground.
