@@ -24,6 +24,7 @@ autodoc_default_options = {"members": True, "show-inheritance": True}
 
 html_theme = "furo"
 html_title = f"vidpred {release}"
-html_static_path: list[str] = []
+html_static_path = ["_static"]
+html_js_files = ["accessible.js"]
 html_show_sourcelink = False
 templates_path: list[str] = []

@@ -45,8 +45,8 @@ WHOLE_FRAMES = {
 """Generative experiments on small whole frames, and the options that make them small here."""
 
 
-REFINERS = ("flow_refiner", "flow_refiner_finetuned")
-"""Experiments of the two stages of the bundled model."""
+REFINERS = ("flow_refiner", "flow_refiner_finetuned", "flow_refiner_adversarial")
+"""Experiments of the two stages of the bundled model, and of one that sharpens it."""
 
 NETWORKS = (
     *("convlstm", "phydnet", "predrnn", "simvp", "simvp_v2", "tau"),
@@ -125,6 +125,18 @@ def test_the_flow_refiner_trains(tmp_path: Path, long_toy_root: Path) -> None:
     moved = {name for name, was in trained.state_dict().items() if not was.equal(tuned[name])}
     kept = {name for name in tuned if name.startswith(("clip.", "clip_logits."))}
     assert moved == set(tuned) - kept
+
+
+def test_the_bundled_refiner_trains_against_a_discriminator(
+    tmp_path: Path, long_toy_root: Path
+) -> None:
+    small = ("--data.patch_size=32", "--model.discriminator.patch_size=32")
+    arguments = ("-c", "experiment/flow_refiner_adversarial.yaml", *small, "--data.eval_horizon=4")
+    assert fit_one_batch(tmp_path, long_toy_root, *arguments) == 0
+    require_results(tmp_path / "run")
+    bundled = vidpred.load("flow_refiner").network.state_dict()
+    tuned = vidpred.load(tmp_path / "run/checkpoints/last.ckpt").network.state_dict()
+    assert all(not bundled[name].equal(tuned[name]) for name in bundled)
 
 
 @pytest.mark.parametrize("name", WHOLE_FRAMES)

@@ -4,13 +4,16 @@
     python tools/bench_predict.py --presets small --sizes 240x320 --batches 1
     python tools/bench_predict.py --presets small --sizes 240x320 --others flow_refiner dmvfn_cpu
     python tools/bench_predict.py --simvp SimVP --predrnn predrnn-pytorch --dmvfn CVPR2023-DMVFN \
-        --phydnet PhyDNet                                          # with checkouts of the authors
+        --phydnet PhyDNet --simvp_v2 OpenSTL --tau OpenSTL --convlstm OpenSTL  # their checkouts
+    python tools/bench_predict.py --sizes 64x64 --batches 1 --presets small --authors_only \
+        --clock processor --simvp SimVP                            # on a machine that others use
 
 Each way runs in a process of its own, as a user would run it, and they take turns, so that all meet
 the same disturbances. A turn is one rollout from 4 past frames; plain eager is `plain_port.py`. The
 matrix-product ceiling is the best of products that take turns with them. Weights are fresh: they
 change no time. "as `vidpred predict`" adds the border of repeated pixels, decoding and writing not.
-"NAME of vidpred" is the same network as a public one, with the kernels of the commands.
+"NAME of vidpred" is the same network as a public one, with the kernels of the commands. Numbers are
+of the median turn by the clock, or of the least one in time of the processor, all threads added.
 """
 
 import argparse
@@ -25,7 +28,7 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
 
 import torch
 from plain_port import Generator, pyramid
@@ -35,6 +38,7 @@ from public_predictors import PUBLIC
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from vidpred.flow import DISFlow
 from vidpred.kernels import accelerate, keep_freed_memory
 from vidpred.models import DMVFN, FlowRefiner, MultiScaleGenerator, Predictor
 from vidpred.prediction.rollout import Rollout
@@ -50,10 +54,12 @@ OURS = {
 }
 SAME_HERE = " of vidpred"
 OTHERS: dict[str, Callable[[], Predictor]] = {
-    "flow_refiner": FlowRefiner,
+    "flow_refiner": lambda: FlowRefiner(DISFlow("fine")),  # as the bundled one
     "dmvfn_cpu": lambda: DMVFN.from_preset("cpu"),
 }
 """Other predictors of ours, which any preset can be compared with: their flow included."""
+
+Clock = Literal["wall", "processor"]
 
 MEMORY = 14 * 2**30
 """Of a process; what needs more is reported as such."""
@@ -73,6 +79,7 @@ class Job:
         horizon: Frames to predict.
         device: Where.
         checkout: Of a public predictor.
+        clock: `wall`, or `processor`, which others on the machine lengthen less.
     """
 
     way: str
@@ -83,6 +90,7 @@ class Job:
     horizon: int
     device: str
     checkout: Path | None = None
+    clock: Clock = "wall"
 
 
 def main() -> None:
@@ -95,6 +103,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20, help="for each row, at least 3 turns")
     parser.add_argument("--longest", type=float, default=30, help="seconds of a turn, at most")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--clock", choices=get_args(Clock), default="wall")
+    parser.add_argument("--authors_only", action="store_true", help="leave out our own network")
     for name in PUBLIC:
         parser.add_argument(f"--{name}", type=Path, help="checkout, see public_predictors.py")
     arguments = parser.parse_args()
@@ -102,18 +112,23 @@ def main() -> None:
     public = {name: path for name in PUBLIC if (path := getattr(arguments, name)) is not None}
     print(f"{datetime.now(UTC):%Y-%m-%d}, commit {provenance()['commit']}")
     print(f"{describe_processor(device)}, torch {torch.__version__}, horizon {arguments.horizon}")
+    print(f"{torch.get_num_threads()} threads, {arguments.clock} time")
+    own = () if arguments.authors_only else (*OURS, *arguments.others)
     for size in arguments.sizes:
         height, width = map(int, size.split("x"))
         for batch in arguments.batches:
             for preset in arguments.presets:
-                job = Job("", preset, height, width, batch, arguments.horizon, str(device))
+                job = Job(
+                    *("", preset, height, width, batch, arguments.horizon, str(device)),
+                    clock=arguments.clock,
+                )
                 # The public ones have no presets.
                 others = public if preset == arguments.presets[0] else {}
-                _table(job, others, arguments.seconds, arguments.longest, arguments.others)
+                _table(job, others, arguments.seconds, arguments.longest, own)
 
 
 def _table(
-    job: Job, public: dict[str, Path], seconds: float, longest: float, others: list[str]
+    job: Job, public: dict[str, Path], seconds: float, longest: float, own: tuple[str, ...]
 ) -> None:
     frames = job.batch * job.horizon
     flops = _flops(job.preset) * job.height * job.width / 64**2 * frames
@@ -133,10 +148,10 @@ def _table(
         wanted: dict[str, _Way] = {}
         for name, checkout in public.items():
             wanted |= {name: way(name, checkout), name + SAME_HERE: way(name + SAME_HERE)}
-        if estimate > longest:
+        if own and estimate > longest:
             print(f"| plain, ours | left out: {estimate:,.0f} s a turn by its products | | | |")
         else:
-            wanted = {name: way(name) for name in (*OURS, *others)} | wanted
+            wanted = {name: way(name) for name in own} | wanted
         ways = {name: stack.enter_context(each) for name, each in wanted.items()}
         begun, turns = time.perf_counter(), 0
         while turns < 3 or time.perf_counter() - begun < seconds:
@@ -144,17 +159,19 @@ def _table(
                 each.turn()
             turns += 1
         ceiling = 1 / min(products.taken)
+        typical: Callable[[list[float]], float]
+        typical = statistics.median if job.clock == "wall" else min
         for name, each in ways.items():
             if each.problem:
                 print(f"| {name} | {each.problem} | | | |")
                 continue
-            taken, against, share = statistics.median(each.taken), "", ""
+            taken, against, share = typical(each.taken), "", ""
             if name in OURS:
-                against = f"{statistics.median(ways['plain'].taken) / taken:.2f}"
+                against = f"{typical(ways['plain'].taken) / taken:.2f}"
                 share = f"{flops / taken / ceiling:.0%}"
             elif name.endswith(SAME_HERE):
                 theirs = ways[name.removesuffix(SAME_HERE)].taken
-                against = f"{statistics.median(theirs) / taken:.2f} of its authors'"
+                against = f"{typical(theirs) / taken:.2f} of its authors'"
             memory = f"{each.peak / 2**20:.0f}"
             label = OURS.get(name, name)
             print(f"| {label} | {frames / taken:.2f} | {against} | {share} | {memory} |")
@@ -212,15 +229,16 @@ def _serve(pipe: Connection, job: Job, threads: int) -> None:
     device = torch.device(job.device)
     if device.type == "cpu":
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    now = time.perf_counter if job.clock == "wall" else time.process_time
     try:
         work = _way_of(job)(job, device)
         while pipe.recv():
             with torch.inference_mode():
-                begun = time.perf_counter()
+                begun = now()
                 flops = work()
                 if device.type == "cuda":
                     torch.cuda.synchronize(device)
-                seconds = (time.perf_counter() - begun) / (flops or 1)
+                seconds = (now() - begun) / (flops or 1)
             pipe.send((seconds, _peak(device)))
     except Exception as error:  # of another's code, any
         lack = isinstance(error, MemoryError) or "memory" in str(error)

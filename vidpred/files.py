@@ -16,6 +16,9 @@ from vidpred.errors import DataError, is_system_error
 
 logger = logging.getLogger(__name__)
 
+PIPE = Path("-")
+"""What names the standard input in the place of a file."""
+
 _LONG = 120
 """Bytes of a name from which on it is not repeated; file systems take 143 to 255."""
 

@@ -128,7 +128,17 @@ def test_the_sentence_compares_the_first_frame() -> None:
     better = comparison_sentence(results(30.0, 28.5))
     assert better.startswith("The model is 1.50 dB better than copying the last frame")
     assert "28.00 dB against 30.00 dB" in comparison_sentence(results(28.0, 30.0))
+    assert "at a lower learning rate; see curves.html" in comparison_sentence(results(28.0, 30.0))
     assert "cannot be compared" in comparison_sentence(results(None, None))
+    resting: Any = {
+        name: {area: {"psnr": {"per_frame": [value]}} for area, value in areas.items()}
+        for name, areas in {
+            "model": {"whole": 25.8, "moving": None},
+            "copy_last": {"whole": 100.0, "moving": None},
+        }.items()
+    }
+    said = comparison_sentence({"scores": resting})  # type: ignore[typeddict-item] # all it reads
+    assert "Nothing moves in the validation clips, where a copy is right: check the data" in said
 
 
 def test_the_bar_shows_losses_and_psnr_in_place_of_a_version(tmp_path: Path) -> None:

@@ -16,6 +16,13 @@ from vidpred.storage.checkpoint import read_checkpoint
 FIT = ["fit", "-c", "experiment/l2.yaml", "--wandb.enabled=false"]
 
 
+@pytest.fixture
+def with_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A current folder with the data folder of `FIT`, so that a mistake is the only one."""
+    monkeypatch.chdir(tmp_path)
+    Path("data/ucf101").mkdir(parents=True)
+
+
 @pytest.mark.parametrize("command", [[], ["fit"], ["test"], ["quickstart"], ["data", "toy"]])
 def test_help_answers_at_once(command: list[str]) -> None:
     start = time.perf_counter()
@@ -51,14 +58,10 @@ def test_every_key_can_be_shown(capsys: pytest.CaptureFixture[str]) -> None:
         (["--ckpt_path=none.ckpt"], "none.ckpt: no such checkpoint"),
     ],
 )
+@pytest.mark.usefixtures("with_data")
 def test_mistakes_are_told_in_a_sentence(
-    arguments: list[str],
-    message: str,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     assert main([*FIT, *arguments]) == 2
     error = capsys.readouterr().err
     assert message in error
@@ -83,6 +86,7 @@ def test_what_lightning_refuses_is_told_in_a_sentence(
     assert "Traceback" not in error
 
 
+@pytest.mark.usefixtures("with_data")
 def test_keys_that_do_not_exist_in_a_file_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -108,31 +112,6 @@ def test_test_has_one_meaning(key: str, capsys: pytest.CaptureFixture[str]) -> N
     assert expected in capsys.readouterr().err
 
 
-def run_without_torch(*arguments: str) -> str:
-    """Give what a command that is refused says, having imported nothing heavy."""
-    code = (
-        f"import sys; from vidpred.cli.main import main; status = main({list(arguments)}); "
-        "sys.exit(99 if 'torch' in sys.modules else status)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 2
-    return done.stderr
-
-
-@pytest.mark.parametrize(
-    "command", [["test"], ["data", "clips", "out", "--protocol", "quick"], ["probe", "gan.ckpt"]]
-)
-def test_a_missing_data_set_is_refused_without_torch(command: list[str]) -> None:
-    said = run_without_torch(*command, "--root=not/there")
-    assert "not/there: there is no such folder; expected the folder of a data set" in said
-
-
-def test_fit_alone_names_the_experiments_without_torch() -> None:
-    said = run_without_torch("fit")
-    assert "needs a configuration: vidpred fit -c FILE" in said
-    assert 'experiment/l2.yaml                         Row "l2" of Mathieu' in said
-
-
 @pytest.mark.parametrize(
     ("arguments", "nearest"),
     [
@@ -146,6 +125,7 @@ def test_fit_alone_names_the_experiments_without_torch() -> None:
         (["-c", "experiment/adv_gld.yaml"], "experiment/adv_gdl.yaml"),
     ],
 )
+@pytest.mark.usefixtures("with_data")
 def test_an_unknown_key_names_the_nearest_known_one(
     arguments: list[str], nearest: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

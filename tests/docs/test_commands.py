@@ -64,6 +64,19 @@ def test_the_training_command_is_taken(
     assert main([*words, "--print-config"]) == 0, capsys.readouterr().err
 
 
+def test_no_page_recommends_a_deprecated_command() -> None:
+    """Its own help calls it so; a page may quote the command of an old commit as text."""
+    assert "deprecated" in _parser().format_help()
+    assert [c.id for c in COMMANDS if c.values[0][0] == "ablate"] == []
+
+
+def test_every_protocol_of_the_package_is_explained() -> None:
+    names = {path.stem for path in (packaged_configurations() / "protocol").glob("*.yaml")}
+    table = (ROOT / "docs/protocols.md").read_text(encoding="utf-8").partition("## ")[0]
+    rows = "".join(line.split("|")[1] for line in table.splitlines() if line.startswith("|"))
+    assert set(re.findall(r"`([\w-]+)`", rows)) == names
+
+
 def test_every_page_of_the_readme_s_commands_was_found() -> None:
     subcommands = {words[0] for words in command_lines(ROOT / "README.md")}
     assert {"quickstart", "predict", "fit", "test", "compare", "score", "data"} <= subcommands

@@ -65,6 +65,20 @@ def test_a_metric_of_one_s_own_is_averaged(here: Path) -> None:
     exec(compile(use, "own-metric.md", "exec"), {})  # with assertions of its own
 
 
+@pytest.mark.parametrize("protocol", ["quick", "clean-subset"])
+def test_predictions_of_another_program_are_scored(
+    protocol: str, here: Path, long_toy_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The page's program predicts as many frames as the protocol has: 4 or 8."""
+    (program,) = write_files("evaluate.md", here)
+    assert (
+        main(["data", "clips", "clips", f"--protocol={protocol}", f"--root={long_toy_root}"]) == 0
+    )
+    exec(compile(program, "evaluate.md", "exec"), {})
+    scored = ("--pred", "my_predictions", "--target", "clips", "--protocol", protocol)
+    assert main(["score", *scored]) == 0, capsys.readouterr().err
+
+
 def test_a_data_set_of_one_s_own_lists_its_splits(here: Path) -> None:
     write_files("own-data.md", here)
     people = here / "people"

@@ -19,10 +19,13 @@ PRESETS: tuple[DISPreset, ...] = ("ultrafast", "fast", "medium", "fine")
 
 @pytest.fixture
 def _two_threads() -> Iterator[None]:
-    before = cv2.getNumThreads()
+    """Of OpenCV for a pair, of torch for several pairs at the same time."""
+    before = cv2.getNumThreads(), torch.get_num_threads()
     cv2.setNumThreads(2)
+    torch.set_num_threads(2)
     yield
-    cv2.setNumThreads(before)
+    cv2.setNumThreads(before[0])
+    torch.set_num_threads(before[1])
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -1,6 +1,7 @@
 """`metrics.csv` of a run: one row a step, a tidy form, and charts with model and copy-last."""
 
 import csv
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,11 @@ from vidpred.loggers import RunCSVLogger
 from vidpred.loggers.curves import (
     TIDY_COLUMNS,
     charts,
-    draw_page,
     draw_picture,
     read_rows,
     write_tidy,
 )
+from vidpred.loggers.curves_page import draw_page
 
 LOGGED: list[tuple[dict[str, float], int]] = [
     ({"train/loss_g": 1.0, "train/lp_loss_scale_2": 0.5, "epoch": 0}, 50),
@@ -100,3 +101,39 @@ def test_the_picture_and_the_page_are_whole(tmp_path: Path) -> None:
     page = (tmp_path / "curves.html").read_text(encoding="utf-8")
     assert "PSNR, dB (whole frame, validation)" in page
     assert "cdn" not in page.split("plotly.js v")[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_the_page_is_whole_on_every_screen(tmp_path: Path, width: int, scheme: str) -> None:
+    """Charts do not overlap, nothing is off the side, axe finds nothing, nothing is fetched."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="axe-playwright-python holds axe-core"
+    )
+    if (chromium := shutil.which("chromium")) is None:
+        pytest.skip("no chromium on the path")
+    draw_page(charts(write(tmp_path)), tmp_path / "curves.html", "my <run>")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(
+            viewport={"width": width, "height": 800}, color_scheme=scheme, has_touch=width < 400
+        )
+        said: list[str] = []
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto((tmp_path / "curves.html").as_uri())
+        page.wait_for_selector("#chart-1 .main-svg")
+        assert page.title() == "my <run>: curves"
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        plots = [plot.bounding_box() for plot in page.locator(".plot").all()]
+        assert all(200 < plot["width"] < width for plot in plots)
+        columns = {round(plot["x"]) for plot in plots}
+        assert len(columns) == (2 if width == 1280 else 1)
+        assert page.locator("#chart-1").get_attribute("aria-label").startswith("PSNR, dB (whole")
+        assert axe.Axe().run(page).response["violations"] == []
+        assert said == []
+        assert len(asked) == 1
+        browser.close()

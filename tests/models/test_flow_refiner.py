@@ -10,7 +10,8 @@ from torch import Tensor
 
 from vidpred.data.moving_shapes import render_moving_shapes
 from vidpred.models import FlowRefiner, OpticalFlowExtrapolation, flow_refiner
-from vidpred.models.flow_evidence import carry
+from vidpred.models.flow_draws import DRIFT, SPEED_SPREAD, draw
+from vidpred.models.flow_evidence import carry, halve
 from vidpred.ops import to_unit, warp
 from vidpred.storage import build_predictor
 from vidpred.storage.description import describe_predictor
@@ -130,6 +131,12 @@ def test_frames_ahead_do_not_depend_on_the_horizon(clip: Tensor) -> None:
         assert torch.equal(refiner.step(clip), refiner(clip, 1))
 
 
+@pytest.mark.parametrize("size", [(2, 2), (6, 10), (240, 320)])
+def test_halving_averages_two_by_two_pixels(size: tuple[int, int]) -> None:
+    fields = 100 * torch.rand(2, 3, *size)
+    torch.testing.assert_close(halve(fields), torch.nn.functional.avg_pool2d(fields, 2))
+
+
 def test_gray_frames_give_gray_frames(clip: Tensor) -> None:
     refiner = trained_at_random()
     gray = clip.mean(2, keepdim=True)
@@ -170,6 +177,24 @@ def test_draws_differ_repeat_by_seed_and_keep_their_choice(clip: Tensor) -> None
     assert (futures[0] - futures[1]).abs().max() > 0.05
     with pytest.raises(ValueError, match="num_samples is 0"):
         refiner.sample(clip, 1, num_samples=0)
+
+
+def test_a_draw_is_faster_or_slower_and_drifts() -> None:
+    frames = torch.zeros(2000, 3, 2, 2)
+    drawn = draw(frames, 6, torch.Generator().manual_seed(0))
+    assert drawn.speed.log().std().item() == pytest.approx(SPEED_SPREAD, rel=0.1)
+    assert drawn.speed.log().mean().item() == pytest.approx(0, abs=0.1 * SPEED_SPREAD)
+    assert drawn.drift.std(0).flatten().tolist() == pytest.approx([DRIFT, DRIFT], rel=0.1)
+    far = torch.tensor([1e3, 0.0]).view(1, 1, 2, 1, 1).expand(2000, -1, -1, -1, -1)
+    moved = drawn.move(far, 4) - far * drawn.speed
+    torch.testing.assert_close(moved, 4 * drawn.drift, atol=1e-3, rtol=0.02)
+    assert drawn.move(torch.zeros_like(far), 4).abs().max() == 0
+
+
+def test_what_is_still_stays_in_every_draw() -> None:
+    frame = moving_texture((0.0, 0.0), num_frames=1).expand(4, 3, -1, -1)[None]
+    futures = FlowRefiner().sample(frame, 2, num_samples=3)
+    torch.testing.assert_close(futures, frame[:, :2].expand(3, -1, -1, -1, -1, -1))
 
 
 def test_it_is_built_again_from_its_configuration() -> None:

@@ -201,6 +201,13 @@ def test_names_are_found_and_files_come_first(
             vidpred.load(foreign)
 
 
+def test_a_folder_for_the_hub_is_loaded_from_the_disk_too(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    write_saved(tmp_path / "mine/model.safetensors", saved(tiny()))
+    assert find_saved(tmp_path / "mine") == tmp_path / "mine/model.safetensors"
+    assert type(load_predictor(tmp_path / "mine")) is type(tiny())
+
+
 def test_training_does_not_go_on_from_weights_alone(tmp_path: Path) -> None:
     write_saved(tmp_path / "tiny.safetensors", saved(tiny()))
     with pytest.raises(CheckpointError, match="no training can resume"):

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
+import yaml
 from pytorch_lightning.callbacks import Callback, EMAWeightAveraging
 from torch.optim import SGD, Adam, Optimizer
 from worlds import adversarial_task, fit, loader, moving_squares, small_networks, trainer
 
 import vidpred
 from vidpred.losses import AdversarialLoss, MultiScaleLoss
+from vidpred.resources import packaged_configurations
 from vidpred.storage import trained_generator
 from vidpred.tasks import AdversarialTask, ReconstructionTask
 
@@ -154,6 +156,32 @@ def test_the_average_is_what_is_evaluated_saved_and_loaded(tmp_path: Path) -> No
     loaded = vidpred.load(tmp_path / "average.ckpt")
     torch.testing.assert_close(flat(loaded), expected)
     assert not torch.allclose(states[-1], expected)
+
+
+def test_the_packaged_average_moves_with_the_weights(tmp_path: Path) -> None:
+    """A mistake of public code: an average that is never updated, and is what is tested."""
+    path = packaged_configurations() / "trainer" / "weight_average.yaml"
+    packaged = yaml.safe_load(path.read_text())
+    (average,) = packaged["trainer"]["callbacks+"]
+    decay = average["init_args"]["decay"]
+    task = adversarial_task(generator_optimizer=partial(SGD, lr=0.1))
+    states = [flat(task.generator)]
+
+    class Watch(Callback):
+        def on_train_batch_end(self, *args: Any) -> None:
+            states.append(flat(task.generator))
+
+    engine = trainer(callbacks=[EMAWeightAveraging(**average["init_args"]), Watch()])
+    engine.fit(task, loader(moving_squares(24), 8))
+    engine.save_checkpoint(tmp_path / "average.ckpt")
+    expected = states[1]
+    for state in states[2:]:
+        expected = decay * expected + (1 - decay) * state
+    loaded = flat(vidpred.load(tmp_path / "average.ckpt"))
+    torch.testing.assert_close(loaded, expected, rtol=0, atol=1e-8)
+    # It is neither where training began nor where it ended.
+    assert not torch.allclose(loaded, states[0], rtol=0, atol=1e-6)
+    assert not torch.allclose(loaded, states[-1], rtol=0, atol=1e-6)
 
 
 def test_adversarial_training_starts_from_a_reconstruction(tmp_path: Path) -> None:

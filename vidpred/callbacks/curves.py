@@ -13,11 +13,11 @@ from vidpred.loggers.curves import (
     PICTURE_FILE,
     TIDY_FILE,
     charts,
-    draw_page,
     draw_picture,
     read_rows,
     write_tidy,
 )
+from vidpred.loggers.curves_page import draw_page
 from vidpred.loggers.media import log_curves
 
 

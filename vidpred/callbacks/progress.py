@@ -172,9 +172,12 @@ def comparison_sentence(results: QualityResults) -> str:
     where = f"in PSNR of the first predicted frame ({AREA_NAMES[area]})"
     numbers = f"{model:.2f} dB against {copied:.2f} dB"
     if model < copied:
+        advice = "Train longer or at a lower learning rate"
+        if area == "whole" and "moving" in results["scores"]["model"]:
+            advice = "Nothing moves in the validation clips, where a copy is right: check the data"
         return (
-            f"The model is worse than copying the last frame {where}: {numbers}. Train longer, or "
-            "look into health.jsonl and curves.html of the run's folder."
+            f"The model is worse than copying the last frame {where}: {numbers}. {advice}; see "
+            "curves.html of the run's folder and, where it warned, health.jsonl."
         )
     gain = f"{model - copied:.2f} dB better than copying the last frame"
     return f"The model is {gain} {where}: {numbers}."

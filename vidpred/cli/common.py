@@ -12,7 +12,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from vidpred.errors import VidpredError
-from vidpred.files import require_folder
+from vidpred.files import expand_home, require_folder
+from vidpred.resources import no_such_checkpoint
 
 if TYPE_CHECKING:
     import torch
@@ -141,6 +142,21 @@ def require_data_folder(root: Path) -> None:
         "the folder of a data set (`vidpred data prepare` fetches UCF101, `vidpred data toy` "
         "writes a small one)",
     )
+
+
+def require_checkpoint_there(name: str | Path, *, others: Iterable[str] = ()) -> None:
+    """Refuse a checkpoint by path that is not there, before anything heavy is imported.
+
+    Args:
+        name: As given; names without an ending of such a file are left to the loader.
+        others: Names that the command takes as well, for the error.
+
+    Raises:
+        CheckpointError: When it is not there.
+    """
+    is_file = str(name).endswith((".ckpt", ".safetensors")) and "://" not in str(name)
+    if is_file and not os.path.lexists(expand_home(name)):
+        raise no_such_checkpoint(name, others=others)
 
 
 def add_device_option(parser: argparse.ArgumentParser) -> None:

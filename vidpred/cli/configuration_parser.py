@@ -14,6 +14,9 @@ from vidpred.resources import packaged_configurations
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
 
+_NOT_CHOSEN = ("pytorch_lightning.LightningDataModule", "vidpred.tasks.PredictionTask")
+"""Classes in the place of which a configuration names one of its own."""
+
 _NO_HELP = (
     *("Does not validate against", "Subtypes: ", "Errors:", "Given value"),
     "- Expected a <class 'NoneType'>",
@@ -36,6 +39,8 @@ def explain(message: str, parser: "ArgumentParser") -> str:
         if found := re.search(r"class_path '([\w.]+)'", line):
             built = found[1]
         hint = ""
+        if found and found[1] in _NOT_CHOSEN:
+            line += "; give the file of -c first, its class decides which options there are"
         if found := re.search(r"Option '([\w.]+)' is not accepted", line):
             hint = did_you_mean(found[1], _arguments_of(built))
         elif found := re.search(r"(?:unrecognized arguments: --|accept option ')([\w.]+)", line):

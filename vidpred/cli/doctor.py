@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from vidpred.cli.common import HelpWithDefaults, at_least_one, at_least_zero
 from vidpred.cli.progress import counting_phases
+from vidpred.files import expand_home, require_folder, write_json
 
 if TYPE_CHECKING:
     from vidpred.data.doctor.findings import Diagnosis, Finding
 
 SHOWN_ITEMS = 3
+VIDEOS = "a folder of videos"
 REQUIRES_ACTION = 2
 """Exit status when something has to be done about the data; 1 would be a mistake of ours."""
 
@@ -68,6 +70,7 @@ def build_index(arguments: argparse.Namespace) -> int:
     Raises:
         VidpredError: When the folder is not there.
     """
+    require_folder(expand_home(arguments.root), VIDEOS)
     # Here and not above: it brings torch, and `--help` has to answer at once.
     from vidpred.data.index.video_index import VideoIndex
     from vidpred.video.folders import frames_in_the_root
@@ -101,11 +104,11 @@ def examine(arguments: argparse.Namespace) -> int:
     Raises:
         VidpredError: When the folder is not there, or the JSON file cannot be written.
     """
+    require_folder(expand_home(arguments.root), VIDEOS)
     # Here and not above: these bring torch, and `--help` has to answer at once.
     from vidpred.data.doctor.diagnosing import diagnose
     from vidpred.data.index.video_index import VideoIndex
     from vidpred.errors import DataError
-    from vidpred.files import write_json
 
     with VideoIndex(arguments.root) as index:
         if arguments.release:

@@ -5,7 +5,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from vidpred.cli.common import add_module_option, at_least_one, import_modules
+from vidpred.cli.common import (
+    add_module_option,
+    at_least_one,
+    import_modules,
+    require_checkpoint_there,
+)
 
 FORMATS = ("safetensors", "onnx", "torch-export")
 
@@ -78,6 +83,7 @@ def run_export(arguments: argparse.Namespace) -> int:
     Raises:
         VidpredError: When the checkpoint cannot be loaded or exported, or a file exists already.
     """
+    require_checkpoint_there(arguments.checkpoint)
     # Here and not above: these bring torch, and `--help` has to answer at once.
     from vidpred.errors import ExportError
     from vidpred.evaluation.results.gathering import read_results

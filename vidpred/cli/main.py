@@ -96,6 +96,9 @@ TRAINER_COMMANDS = {
 _CONFIGURING = ("-c", "--config", "--model", "--help_all")
 """Beginnings of options without one of which `vidpred fit` has nothing to train."""
 
+_SHOWING = ("--print_config", "--help_all")
+"""Options with which `vidpred fit` trains nothing, and needs no data."""
+
 SPLITS = {"val": "validate", "test": "test"}
 """What the trainer calls the scoring of a split."""
 
@@ -204,7 +207,15 @@ def _run_trainer_command(command: str, options: list[str]) -> int:
             "vidpred fit needs a configuration: vidpred fit -c FILE --data.root DIR, such as one "
             f"of the experiments of the package:\n{names}\nvidpred fit --help shows the options"
         )
-    from vidpred.cli import trainer  # imports torch
+    # Here and not above, as `--help` has to answer at once: these bring yaml, and the last torch.
+    from vidpred.cli.configuration_parser import resolve_configurations
+    from vidpred.cli.fit_refusals import require_data_of_fit, require_new_run
+
+    options = resolve_configurations(options)
+    if command == "fit" and not any(option.startswith(_SHOWING) for option in options):
+        require_new_run(options)
+        require_data_of_fit(options)
+    from vidpred.cli import trainer
 
     return trainer.run([command, *("--help" if a == "--help_all" else a for a in options)])
 

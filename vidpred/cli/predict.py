@@ -5,17 +5,18 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidpred.cli.common import device_of, import_modules, say
+from vidpred.cli.common import device_of, import_modules, require_checkpoint_there, say
 from vidpred.cli.predict_options import add_predict_options, require_sense
 from vidpred.cli.progress import prediction_progress
-from vidpred.errors import PredictionError, VidpredError
+from vidpred.errors import PredictionError, VideoError, VidpredError
+from vidpred.files import PIPE
+from vidpred.prediction.naming import Format, future_paths, output_paths, require_free
 
 if TYPE_CHECKING:
     import torch
 
     from vidpred.models import Predictor
     from vidpred.prediction.frame_scores import Scores
-    from vidpred.prediction.naming import Format
     from vidpred.prediction.outputs import Output
     from vidpred.prediction.pipeline import Measure
     from vidpred.prediction.rollout import Rollout
@@ -66,22 +67,21 @@ def run_predict(arguments: argparse.Namespace) -> int:
     Raises:
         VidpredError: When an input could not be predicted; all others have been by then.
     """
-    # Here and not above: these bring torch, and `--help` has to answer at once.
-    from vidpred.prediction.naming import future_paths, output_paths, require_free
-
     inputs: list[Path] = arguments.inputs
     require_sense(arguments)
+    require_checkpoint_there(arguments.model)
     output = arguments.output or Path("futures" if len(inputs) > 1 else "future.mp4")
     paths, form = output_paths(inputs, output, arguments.format)
     problems: list[VidpredError] = []
     wanted: list[tuple[Path, Path]] = []
     for source, path in zip(inputs, paths, strict=True):
         try:
+            _require_there(source)
             futures = (arguments.samples or 1) if form == "npy" else 1
             for file in future_paths(path, futures):
                 require_free(file, form, overwrite=arguments.overwrite, inputs=inputs)
             wanted.append((source, path))
-        except PredictionError as error:
+        except (PredictionError, VideoError) as error:
             problems.append(error)
     if wanted:
         problems += _predict(arguments, wanted, form)
@@ -97,9 +97,20 @@ def run_predict(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _require_there(source: Path) -> None:
+    """Refuse an input that is not there, before torch is imported; the rest is found in reading."""
+    try:
+        there = source == PIPE or source.exists()
+    except OSError:
+        return  # the reader says what the system does
+    if not there:
+        raise VideoError(source, "there is no such file")
+
+
 def _predict(
-    arguments: argparse.Namespace, wanted: list[tuple[Path, Path]], form: "Format"
+    arguments: argparse.Namespace, wanted: list[tuple[Path, Path]], form: Format
 ) -> list[VidpredError]:
+    # Here and not above: these bring torch, and a refusal has to come at once.
     from vidpred.kernels import accelerate, enabled, keep_freed_memory
     from vidpred.prediction.pipeline import Predicted, predict_inputs
     from vidpred.prediction.window_conditions import conditions_of
@@ -197,8 +208,7 @@ def _measuring(inputs: int) -> "tuple[list[Scores], Measure]":
     return [Scores() for _ in range(inputs)], measure
 
 
-def _output(path: Path, form: "Format", several: bool, frames: int, futures: int) -> "Output":
-    from vidpred.prediction.naming import future_paths
+def _output(path: Path, form: Format, several: bool, frames: int, futures: int) -> "Output":
     from vidpred.prediction.outputs import ArrayOutput, FramesOutput, FutureOutputs, VideoOutput
 
     if form == "png":
@@ -212,7 +222,7 @@ def _output(path: Path, form: "Format", several: bool, frames: int, futures: int
     return VideoOutput(path)
 
 
-def _pictures(arguments: argparse.Namespace, form: "Format") -> "PredictionPictures":
+def _pictures(arguments: argparse.Namespace, form: Format) -> "PredictionPictures":
     """Say what is shown: of positions that overlap, a video shows each moment once."""
     from vidpred.prediction.writing import (
         BesideTruth,

@@ -10,6 +10,7 @@ from vidpred.cli.common import (
     at_least_zero,
     device_of,
     import_modules,
+    require_checkpoint_there,
     require_data_folder,
     say,
 )
@@ -52,6 +53,7 @@ def run_probe(arguments: argparse.Namespace) -> int:
         VidpredError: When the checkpoint has no discriminator, or clips or classes are missing.
     """
     require_data_folder(arguments.root)
+    require_checkpoint_there(arguments.checkpoint)
     # Here and not above: these bring torch, and `--help` has to answer at once.
     from dataclasses import asdict
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from vidpred.cli.common import HelpWithDefaults, device_of, say
 from vidpred.cli.scoring import add_scoring_options, publish, score
 from vidpred.errors import PredictionError
+from vidpred.files import expand_home, require_folder
 
 
 def add_score_parser(
@@ -56,6 +57,8 @@ def run_score(arguments: argparse.Namespace) -> int:
     Raises:
         VidpredError: When folders do not match, or clips could not be scored.
     """
+    for folder in (arguments.pred, arguments.target):
+        require_folder(expand_home(folder), "a folder with one entry for each clip")
     # Here and not above: these bring torch, and `--help` has to answer at once.
     from vidpred.evaluation import load_protocol
     from vidpred.evaluation.results.reading import of_another_list

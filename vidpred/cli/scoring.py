@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vidpred.cli.common import add_device_option, at_least_zero, say
 from vidpred.cli.progress import counting
 from vidpred.errors import VidpredError
+from vidpred.resources import packaged_configurations
 
 if TYPE_CHECKING:
     import torch
@@ -31,12 +32,13 @@ def add_scoring_options(
         protocol: Default protocol; None makes the option mandatory.
         required: Whether it does; otherwise the protocols are those of a file.
     """
+    folder = packaged_configurations() / "protocol"
+    protocols = sorted(path.stem for path in folder.glob("*.yaml"))
     parser.add_argument(
         "--protocol",
         default=protocol,
         required=required and protocol is None,
-        help="name of a protocol in the package (mathieu2016-ucf101, clean-ucf101, "
-        "mathieu2016-subset, clean-subset, quick, folder, kth, moving-mnist), or a YAML file",
+        help=f"name of a protocol in the package ({', '.join(protocols)}), or a YAML file",
     )
     add_device_option(parser)
     parser.add_argument(

@@ -8,6 +8,7 @@ from vidpred.cli.common import (
     add_module_option,
     device_of,
     import_modules,
+    require_checkpoint_there,
     require_data_folder,
     say,
 )
@@ -57,6 +58,8 @@ def run_test(arguments: argparse.Namespace) -> int:
         VidpredError: When data or checkpoints cannot be read, or clips could not be scored.
     """
     require_data_folder(arguments.root)
+    for checkpoint in arguments.checkpoints:
+        require_checkpoint_there(checkpoint.partition("=")[2] or checkpoint)
     # Here and not above: these bring torch, and `--help` has to answer at once.
     from vidpred.evaluation import load_protocol
     from vidpred.evaluation.scoring.checkpoint_methods import checkpoint_methods

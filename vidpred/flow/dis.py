@@ -1,5 +1,6 @@
 """Dense inverse search, the optical flow that needs neither weights nor a GPU."""
 
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 from typing import Any, Literal, get_args
 
@@ -18,6 +19,12 @@ MIN_SIDE = {"ultrafast": 96, "fast": 96, "medium": 48, "fine": 48}
 Below 91 (`ultrafast`, `fast`) and 46 (`medium`) pixels OpenCV 5.0 silently chooses other scales and
 patches from the width alone, refuses frames below 12, and crashes the process on low, wide frames
 such as 15 x 64. Smaller frames are padded to this by repeating their last row and column.
+"""
+
+AT_ONCE = 1280 * 720
+"""Pixels of a frame up to which pairs are searched at the same time, in torch's threads.
+
+OpenCV's own threads gain little on small frames; on large ones each search takes much memory.
 """
 
 
@@ -48,8 +55,14 @@ class DISFlow(FlowEstimator):
     def estimate(self, first: Tensor, second: Tensor) -> Tensor:
         """Estimate the flow; see `FlowEstimator.__call__`."""
         height, width = first.shape[-2:]
-        pairs = zip(self._pixels(first), self._pixels(second), strict=True)
-        flows = torch.stack([torch.from_numpy(self._calc(*pair)) for pair in pairs])
+        pairs = list(zip(self._pixels(first), self._pixels(second), strict=True))
+        threads = min(torch.get_num_threads(), len(pairs)) if height * width <= AT_ONCE else 1
+        if threads > 1:
+            with ThreadPoolExecutor(threads) as pool:  # OpenCV releases the lock of Python
+                found = list(pool.map(lambda pair: self._calc(*pair), pairs))
+        else:
+            found = [self._calc(*pair) for pair in pairs]
+        flows = torch.stack([torch.from_numpy(flow) for flow in found])
         return flows[:, :height, :width].permute(0, 3, 1, 2).contiguous().to(first.device)
 
     def describe(self) -> dict[str, Any]:

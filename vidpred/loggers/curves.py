@@ -5,12 +5,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vidpred.files import replacing
-
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure
 
 METRICS_FILE = "metrics.csv"
 TIDY_FILE = "metrics_tidy.csv"
@@ -152,43 +148,3 @@ def draw_picture(found: list[Chart], path: Path) -> None:
         panel.set_visible(False)
     with replacing(path) as partial:
         drawing.savefig(partial, format="png")
-
-
-def draw_page(found: list[Chart], path: Path, title: str) -> None:
-    """Write charts as one HTML page that needs no network, whole or not at all.
-
-    Args:
-        found: At least one.
-        path: Where to.
-        title: Of the page.
-
-    Raises:
-        OSError: When the file cannot be written.
-    """
-    page: str = _plot(found, title).to_html(include_plotlyjs=True, full_html=True)
-    with replacing(path) as partial:
-        partial.write_text(page, encoding="utf-8")
-
-
-def _plot(found: list[Chart], title: str) -> "Figure":
-    from plotly.graph_objects import Scatter
-    from plotly.subplots import make_subplots
-
-    columns = min(2, len(found))
-    rows = -(-len(found) // columns)
-    plot = make_subplots(rows=rows, cols=columns, subplot_titles=[chart.title for chart in found])
-    for number, chart in enumerate(found):
-        place = {"row": number // columns + 1, "col": number % columns + 1}
-        for label, points in chart.curves.items():
-            curve = Scatter(
-                x=[step for step, _ in points],
-                y=[value for _, value in points],
-                name=label,
-                mode="lines+markers",
-                line={"dash": "dash"} if label == "copy last" else {},
-                legendgroup=chart.title,
-                legendgrouptitle={"text": chart.title},
-            )
-            plot.add_trace(curve, **place)
-        plot.update_xaxes(title_text="training batches", **place)
-    return plot.update_layout(title=title, height=360 * rows + 120, template="plotly_white")

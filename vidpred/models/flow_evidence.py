@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from vidpred.flow import FlowEstimator
@@ -90,39 +89,36 @@ def evidence_of(frames: Tensor, flows: Tensor) -> Evidence:
             frame t, the last one from the last frame to the one two before it.
     """
     known = list(frames.float().unbind(1))
-    last, older = known[-1], known[-2]
     *between, long = flows.unbind(1)
+    statistics: list[Tensor] = []
+    for t, flow in enumerate(between):
+        pair = _look_at(known[t], known[t + 1], flow, between[t - 1] if t else None)
+        statistics.append(_describe(pair))
     back, before = between[-1], between[-2]
     carried = warp(before, back)  # the motion before, on the grid of the last frame
-    foreseen = warp(before, before)  # the same, where it leads to by itself
-    change = last - older
     cues = torch.cat(
         [
-            change,
-            _size(last - warp(older, back)),
-            _size(last - warp(older, foreseen)),
-            _length(back - foreseen),
-            _length(back),
+            known[-1] - known[-2],
+            pair.matched,
+            pair.hindsight,
+            _length(back - pair.foreseen),
+            pair.speed,
             _length(long - back - carried),
-            _size(change),
+            pair.change,
             *(flow / FLOW_UNIT for flow in between),
         ],
         dim=1,
     )
-    statistics = [
-        _describe_pair(known[t], known[t + 1], flow, between[t - 1] if t else None)
-        for t, flow in enumerate(between)
-    ]
     statistics += [
         _on_scale(_mean(_size(known[t] - (known[t - 1] + known[t + 1]) / 2)))[:, None]
         for t in range(1, len(known) - 1)
     ]
     return Evidence(
-        last=last,
-        older=older,
+        last=known[-1],
+        older=known[-2],
         back=back,
         velocities=torch.stack([back, long / 2, carried]),
-        cues=F.avg_pool2d(cues, 2),
+        cues=halve(cues),
         statistics=torch.cat(statistics, dim=1),
     )
 
@@ -139,29 +135,58 @@ def carry(evidence: Evidence, horizon: int) -> Iterator[Tensor]:
         to where they are, shape (HYPOTHESES, B, 2, H, W), pixels.
     """
     velocity = evidence.velocities.flatten(0, 1)
-    path = torch.zeros_like(velocity)
+    path = None
     for _ in range(horizon):
         velocity = warp(velocity, velocity)
-        path = velocity + warp(path, velocity)
+        path = velocity if path is None else velocity + warp(path, velocity)
         yield path.view(evidence.velocities.shape)
 
 
-def _describe_pair(before: Tensor, after: Tensor, flow: Tensor, previous: Tensor | None) -> Tensor:
-    """Give PAIR_STATISTICS numbers for each pair, on a logarithmic scale of about -1 to 2."""
-    change = _size(after - before)
-    speed = _length(flow)
-    matched = _size(after - warp(before, flow))
-    hindsight = matched
+def halve(fields: Tensor) -> Tensor:
+    """Average each 2 x 2 pixels of fields (B, N, H, W), H and W even."""
+    # Faster than pooling, and a part of a frame gives to the bit what the whole gives there.
+    upper, lower = fields[..., ::2, :], fields[..., 1::2, :]
+    return (upper[..., ::2] + upper[..., 1::2] + lower[..., ::2] + lower[..., 1::2]) / 4
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Two neighboring frames, on the grid of the second: fields (B, 1, H, W), a flow (B, 2, H, W).
+
+    Attributes:
+        change: Difference of the frames.
+        speed: Length of the flow.
+        matched: Difference that is left along the flow.
+        hindsight: Difference to what the motion before predicts; `matched` for the first pair.
+        foreseen: The motion before, where it leads to by itself; the flow for the first pair.
+    """
+
+    change: Tensor
+    speed: Tensor
+    matched: Tensor
+    hindsight: Tensor
+    foreseen: Tensor
+
+
+def _look_at(before: Tensor, after: Tensor, flow: Tensor, previous: Tensor | None) -> _Pair:
+    hindsight = matched = _size(after - warp(before, flow))
+    foreseen = flow
     if previous is not None:
-        hindsight = _size(after - warp(before, warp(previous, previous)))
+        foreseen = warp(previous, previous)
+        hindsight = _size(after - warp(before, foreseen))
+    return _Pair(_size(after - before), _length(flow), matched, hindsight, foreseen)
+
+
+def _describe(pair: _Pair) -> Tensor:
+    """Give PAIR_STATISTICS numbers for each pair, on a logarithmic scale of about -1 to 2."""
     numbers = [
-        *(_mean(change), _mean_of_most(change)),
-        *(_mean(speed), _mean_of_most(speed)),
-        *(_mean(hindsight), _mean_of_most(hindsight)),
-        _mean(matched),
+        *(_mean(pair.change), _mean_of_most(pair.change)),
+        *(_mean(pair.speed), _mean_of_most(pair.speed)),
+        *(_mean(pair.hindsight), _mean_of_most(pair.hindsight)),
+        _mean(pair.matched),
     ]
     # Coders leave what repeats exactly as it was.
-    same = (change < UNCHANGED).float().flatten(1).mean(1)
+    same = (pair.change < UNCHANGED).float().flatten(1).mean(1)
     return torch.stack([*(_on_scale(number) for number in numbers), same], dim=1)
 
 
@@ -170,7 +195,8 @@ def _on_scale(number: Tensor) -> Tensor:
 
 
 def _size(difference: Tensor) -> Tensor:
-    return difference.abs().mean(1, keepdim=True)
+    # In place: differences are made for this.
+    return difference.abs_().mean(1, keepdim=True)
 
 
 def _length(flow: Tensor) -> Tensor:
@@ -183,4 +209,5 @@ def _mean(field: Tensor) -> Tensor:
 
 def _mean_of_most(field: Tensor) -> Tensor:
     values = field.flatten(1)
-    return values.topk(max(1, values.shape[1] // _FASTEST), dim=1).values.mean(1)
+    count = max(1, values.shape[1] // _FASTEST)
+    return values.topk(count, dim=1, sorted=False).values.mean(1)

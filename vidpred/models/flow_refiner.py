@@ -1,6 +1,6 @@
 """Optical flow carried on and refined: sharp frames whose motion a network corrects."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, cast
 
@@ -10,11 +10,13 @@ from jsonargparse.typing import PositiveInt
 from torch import Tensor, nn
 
 from vidpred.flow import DISFlow, FlowEstimator, described_estimator
+from vidpred.models.flow_draws import DECISION, draw
 from vidpred.models.flow_evidence import (
     FLOW_UNIT,
     HYPOTHESES,
     Evidence,
     carry,
+    halve,
     num_cues,
     num_statistics,
     observe,
@@ -22,7 +24,6 @@ from vidpred.models.flow_evidence import (
 from vidpred.models.modulated_unet import ModulatedUNet
 from vidpred.models.predictor import Condition, Predictor
 from vidpred.ops.checks import require_positive
-from vidpred.ops.random import normal_like, uniform_like
 from vidpred.ops.regions import Region, regions
 from vidpred.ops.warp import warp_region
 
@@ -46,22 +47,6 @@ RESIDUAL = 0.1
 
 TILE = 512
 """Height and width, in pixels, above which frames are refined part by part without gradients."""
-
-COARSE = 64
-"""Pixels over which one drawn future keeps to one choice and speed; see `FlowRefiner.sample`."""
-
-NOISE = 0.25
-"""Factor on the Gumbel noise of a drawn future's logits."""
-
-DECISION = 2.0
-"""Factor on the logits of a drawn future: 1 blends as the mean does, above 5 chooses one image."""
-
-CLIP_SPREAD, AREA_SPREAD = 0.6, 0.5
-"""Standard deviations of the logarithm of a drawn future's speed, of the clip and of areas.
-
-They, `NOISE` and `DECISION` were chosen on validation clips: draws are as sharp as optical flow's
-frames, and the best of 10 is better than the mean.
-"""
 
 
 @dataclass(frozen=True)
@@ -225,29 +210,30 @@ class FlowRefiner(Predictor):
         generator: torch.Generator | None = None,
         condition: Condition | None = None,
     ) -> Tensor:
-        """Draw single futures: each decides how fast the clip and its areas move.
+        """Draw single futures: each decides how fast the clip moves, and where it drifts.
 
-        A draw scales all motion by log-normal factors, one of the clip and one of each area of
-        `COARSE` pixels, the same for all frames; and it perturbs the logits of the blend by Gumbel
-        noise in the same way and sharpens them. See `Predictor.sample`.
+        A draw scales all motion by a log-normal factor and adds a drift to what moves, both the
+        same for all frames; and it perturbs the logits of the blend by Gumbel noise, of the clip
+        and of areas of 64 pixels, and sharpens them. See `vidpred.models.flow_draws` and
+        `Predictor.sample`.
         """
         require_positive("num_samples", num_samples)
         window, _ = self._window(context, horizon, condition)
         height, width = context.shape[-2:]
         gray = window.shape[2] == 1
         evidence = self.observe(window)
-        draws = [self._draw(evidence.last, generator) for _ in range(num_samples)]
+        draws = [draw(evidence.last, BLENDED, generator) for _ in range(num_samples)]
         whole = Region.of(evidence.last)
         futures: list[list[Tensor]] = [[] for _ in draws]
         for k, paths in enumerate(carry(evidence, horizon), start=1):
             refined = self.refine(evidence, paths, k, self._clip_features(evidence, k), whole)
-            for future, (noise, speed) in zip(futures, draws, strict=True):
-                drawn = Refinement(
-                    starts=refined.starts * speed,
-                    logits=(refined.logits + noise) * DECISION,
+            for future, drawn in zip(futures, draws, strict=True):
+                one = Refinement(
+                    starts=drawn.move(refined.starts, k),
+                    logits=(refined.logits + drawn.noise) * DECISION,
                     residual=refined.residual,
                 )
-                frame = self._blend(evidence, drawn, whole, corrected=False).clamp(0, 1)
+                frame = self._blend(evidence, one, whole, corrected=False).clamp(0, 1)
                 frame = frame.to(context.dtype)
                 future.append(frame.mean(1, keepdim=True) if gray else frame)
         return torch.stack([torch.stack(frames, dim=1) for frames in futures])[..., :height, :width]
@@ -270,12 +256,15 @@ class FlowRefiner(Predictor):
             seen = self._seen(evidence, paths, to_older, k, region)
         features = self.network(seen, clip)
         batch, height, width = clip.shape[0], *paths.shape[-2:]
-        moves = F.interpolate(
-            self.flow_head(features).float(), scale_factor=2, mode="bilinear", align_corners=False
-        ).view(batch, MOVED + 1, 3, height, width)
+        # Planes from here on: whatever follows takes channels one by one.
+        moves, pixels = (
+            head(features).float().contiguous() for head in (self.flow_head, self.pixel_head)
+        )
+        moves = F.interpolate(moves, scale_factor=2, mode="bilinear", align_corners=False)
+        moves = moves.view(batch, MOVED + 1, 3, height, width)
         everywhere = self.clip_speed(clip).float()[:, :, None, None, None]
         speed = (moves[:, :, 2:] + everywhere).exp()
-        pixels = F.pixel_shuffle(self.pixel_head(features).float(), 2)
+        pixels = F.pixel_shuffle(pixels, 2)
         starts = torch.stack([*paths, paths[0] / 2, to_older], dim=1)
         return Refinement(
             starts=starts * speed + REACH * moves[:, :, :2],
@@ -327,7 +316,7 @@ class FlowRefiner(Predictor):
             warp_region(evidence.last, paths[2], region),
             evidence.last[..., *region.slices],
         ]
-        halved = F.avg_pool2d(paths.flatten(0, 1), 2)
+        halved = halve(paths.flatten(0, 1))
         halved = halved.view(HYPOTHESES, batch, 2, height // 2, width // 2)
         spread = (halved - halved[0]).square().sum(2).sqrt().amax(0)[:, None]
         return torch.cat(
@@ -357,40 +346,14 @@ class FlowRefiner(Predictor):
         *,
         corrected: bool = True,
     ) -> Tensor:
-        moved = [
-            warp_region(evidence.last if i < MOVED else evidence.older, start, region)
-            for i, start in enumerate(refined.starts.unbind(1))
-        ]
-        still = evidence.last[..., *region.slices]
-        images = torch.stack([*moved[:MOVED], still, moved[MOVED]], dim=1)
         weights = refined.logits.softmax(1)
         if corrected:
             weights = weights + self.rest[:, None, None]
-        return (images * weights.unsqueeze(2)).sum(1) + refined.residual
-
-    def _draw(self, like: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
-        """Draw one future: noise of the logits (B, BLENDED, H, W), and speeds (B, 1, 1, H, W)."""
-        choice, choices = _parts(_gumbel, like, BLENDED, generator)
-        speed, speeds = _parts(normal_like, like, 1, generator)
-        factors = (CLIP_SPREAD * speed + AREA_SPREAD * speeds).exp()
-        return NOISE * (choice + choices), factors.unsqueeze(1)
-
-
-def _parts(
-    draw: Callable[[Tensor, torch.Generator | None], Tensor],
-    like: Tensor,
-    channels: int,
-    generator: torch.Generator | None,
-) -> tuple[Tensor, Tensor]:
-    """Draw values of the whole clip (B, C, 1, 1), and smooth ones of its areas (B, C, H, W)."""
-    batch, _, height, width = like.shape
-    rows, columns = -(-height // COARSE) + 1, -(-width // COARSE) + 1
-    clip = draw(like.new_empty(batch, channels, 1, 1), generator)
-    coarse = draw(like.new_empty(batch, channels, rows, columns), generator)
-    areas = F.interpolate(coarse, size=(height, width), mode="bilinear", align_corners=True)
-    return clip, areas
-
-
-def _gumbel(like: Tensor, generator: torch.Generator | None) -> Tensor:
-    uniform = uniform_like(like, generator).clamp(1e-6, 1 - 1e-6)
-    return -(-uniform.log()).log()
+        *moved, still, older = weights.unsqueeze(2).unbind(1)
+        *starts, to_older = refined.starts.unbind(1)
+        # One image at a time: all of them at once are slower to write and to add up.
+        pred = torch.addcmul(refined.residual, evidence.last[..., *region.slices], still)
+        pred = torch.addcmul(pred, warp_region(evidence.older, to_older, region), older)
+        for weight, start in zip(moved, starts, strict=True):
+            pred = torch.addcmul(pred, warp_region(evidence.last, start, region), weight)
+        return pred

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from vidpred.errors import PredictionError
-from vidpred.video.pipe import PIPE
+from vidpred.files import PIPE
 
 Format = Literal["mp4", "webm", "gif", "png", "npy"]
 

@@ -106,7 +106,7 @@ def _class_named(name: str, modules: Sequence[ModuleType]) -> type[Predictor]:
             return cls
     raise CheckpointError(
         f"the checkpoint holds a {name}, which is none of this version's predictors. "
-        "Name the module that has it (`vidpred test --module NAME`, "
+        "Name the module that has it (`--module NAME`, in Python "
         "`vidpred.load(path, modules=[...])`); on the run's own data, its configuration names it "
         "too: `vidpred validate -c RUN/config.yaml --ckpt-path FILE`"
     )

@@ -14,10 +14,10 @@ from vidpred.kernels.channels_last import to_channels_last
 from vidpred.models.named_baselines import BASELINES, baseline
 from vidpred.models.predictor import Predictor
 from vidpred.models.scale_predictor import ScalePredictor
-from vidpred.resources import packaged_weights
+from vidpred.resources import no_such_checkpoint, packaged_weights
 from vidpred.storage.checkpoint import CHECKPOINT_KEY, WEIGHTS_ENDING, read_checkpoint
 from vidpred.storage.description import build_trained, describe_frames
-from vidpred.storage.hub import fetch, is_address
+from vidpred.storage.hub import WEIGHTS_NAME, fetch, is_address
 from vidpred.storage.safetensors import read_weights, write_weights
 
 _TASK_PREFIXES = ("predictor.", "generator.")
@@ -186,7 +186,8 @@ def find_saved(path: str | Path, *, others: Iterable[str] = ()) -> Path:
     A file of this name that is here comes before bundled weights.
 
     Args:
-        path: A path, or the name of a bundled pretrained model.
+        path: A path, also that of a folder with `model.safetensors`, or the name of a bundled
+            pretrained model.
         others: Names that the caller takes as well, for the error.
 
     Raises:
@@ -196,14 +197,13 @@ def find_saved(path: str | Path, *, others: Iterable[str] = ()) -> Path:
         return fetch(str(path))
     ours = packaged_weights()
     file = expand_home(path)
+    if (weights := file / WEIGHTS_NAME).is_file():  # a folder of `vidpred export --hub-folder`
+        return weights
     if file.is_file() or (file.exists() and str(path) not in ours):
         return file
     if str(path) in ours:
         return ours[str(path)]
-    raise CheckpointError(
-        f"{path}: no such checkpoint; expected a file of `vidpred fit` or `vidpred export`, such "
-        f"as runs/<name>/checkpoints/last.ckpt, or a name: {', '.join([*ours, *others])}"
-    )
+    raise no_such_checkpoint(path, others=others)
 
 
 def _from_weights(path: Path) -> SavedPredictor:

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 
 import av
 from av.codec.context import ThreadType
@@ -12,10 +11,8 @@ from av.container import InputContainer
 from av.error import FFmpegError
 
 from vidpred.errors import VideoError
+from vidpred.files import PIPE
 from vidpred.video.container import MAX_PIXELS, choose_stream, ffmpeg_errors
-
-PIPE = Path("-")
-"""What names the standard input in the place of a file."""
 
 
 @dataclass(frozen=True)

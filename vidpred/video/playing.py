@@ -20,13 +20,14 @@ from av.error import FFmpegError
 from av.video.frame import PictureType
 
 from vidpred.errors import VideoError
+from vidpred.files import PIPE
 from vidpred.video.clip import Pixels, RgbConverter
 from vidpred.video.container import demux, open_video
 from vidpred.video.folders import find_images, gaps
 from vidpred.video.images import read_image
 from vidpred.video.orientation import orientation_of
 from vidpred.video.packets import stores_display_times
-from vidpred.video.pipe import PIPE, RawVideo, open_pipe
+from vidpred.video.pipe import RawVideo, open_pipe
 from vidpred.video.probe import probe
 
 logger = logging.getLogger(__name__)

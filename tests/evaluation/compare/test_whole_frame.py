@@ -54,6 +54,28 @@ def test_who_is_not_behind_by_more_than_chance_is_not_named() -> None:
     assert ruins(compared(result("model", level(19), whole=level(28)))) == []
 
 
+def test_a_significant_loss_of_less_than_a_decibel_has_a_milder_word() -> None:
+    comparison = compared(*three(29.5))
+    assert ruined(comparison["measures"], PSNR, "copy_last") == []
+    (said,) = ruins(comparison)
+    assert said.startswith("model harms what does not move: in the moving area it is ahead of")
+    assert "ruin" not in markdown(comparison) + render(comparison)
+    assert ruined(compared(*three(28.75))["measures"], PSNR, "copy_last") == ["model"]
+
+
+def test_one_clip_has_no_interval_and_warns_of_nothing() -> None:
+    """A loss on one clip is no evidence, whatever its size."""
+    one = {"v0": [20.0, 20.0]}
+    methods = [
+        result("copy_last", one, kind="baseline", whole={"v0": [30.0, 30.0]}),
+        result("model", {"v0": [23.0, 23.0]}, whole={"v0": [20.0, 20.0]}),
+    ]
+    comparison = compared(*methods)
+    assert comparison["measures"][WHOLE]["scores"]["model"]["gain"] == -10
+    assert ruins(comparison) == []
+    assert "ruin" not in markdown(comparison) + render(comparison)
+
+
 def test_the_measure_of_the_whole_frame_has_the_same_convention_if_there_is_one() -> None:
     coded, masked = "psnr.mathieu_code.moving", "psnr.masked_mean.moving"
     keys = [coded, masked, "psnr.standard.whole", "psnr.mathieu_code.whole"]

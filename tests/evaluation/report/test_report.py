@@ -9,6 +9,7 @@ import pytest
 from synthetic_results import make_result, synthetic_results, write_results
 
 from vidpred.evaluation.compare.comparison import Comparison, compare
+from vidpred.evaluation.compare.wording import metric_name, verdict
 from vidpred.evaluation.report import write_report
 from vidpred.evaluation.report.appearance import appearances
 from vidpred.evaluation.report.clip_cards import clip_cards
@@ -198,3 +199,9 @@ def test_nothing_that_counts_makes_a_report() -> None:
         row["values"] = {key: [None, None] for key in row["values"]}
     page = render(compared([own]))
     assert "nothing is ranked" in page
+    for row in own["rows"]:
+        row["values"] = {key: [30.0, None] for key in row["values"]}
+    comparison = compared([own])
+    (said,) = verdict(comparison)
+    assert said.startswith(f"No clip counts for {metric_name(comparison['measure'])} (")
+    assert ") at t+2, so nothing is ranked." in said

@@ -186,6 +186,15 @@ def test_clips_are_shown_by_method(read: Any) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_serious_fault(read: Any, scheme: str) -> None:
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="axe-playwright-python holds axe-core"
+    )
+    found = axe.Axe().run(read(color_scheme=scheme)).response["violations"]
+    assert [each["id"] for each in found if each["impact"] in ("serious", "critical")] == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_shows_everything_without_sideways_scrolling(read: Any, scheme: str) -> None:
     page = read(viewport=PHONE, color_scheme=scheme, has_touch=True)
     page.locator("#clip-filter select").select_option(label="all methods")
@@ -223,11 +232,13 @@ def test_everything_has_a_text_alternative(read: Any) -> None:
         assert len(picture.get_attribute("alt")) > 20
     for video in page.locator("video").all():
         assert "truth and predictions" in video.get_attribute("aria-label")
+        assert video.get_attribute("poster").startswith("data:image/jpeg;base64,")
     figures = page.locator("figure")
     assert figures.count() == 3
     for figure in figures.all():
         plot = figure.locator(".plot")
-        assert plot.get_attribute("role") == "img"
+        assert plot.get_attribute("role") == "group"  # it holds buttons, which no picture may
+        assert plot.locator(".modebar-btn").count() == 4  # and none that sends data anywhere
         assert len(plot.get_attribute("aria-label")) > 40
         figure.locator("summary").click()
         assert figure.locator("table tbody tr").count() >= 4

@@ -18,6 +18,7 @@ from vidpred.evaluation.compare.comparison import compare
 from vidpred.evaluation.compare.markdown import markdown
 from vidpred.evaluation.protocol import NamedProtocol, build_protocol
 from vidpred.evaluation.report.page import render
+from vidpred.evaluation.samples import Samples
 from vidpred.evaluation.scoring.methods import PredictorMethod, ScoredMethod, baselines
 from vidpred.evaluation.sources.clip_folder import ClipFolder
 from vidpred.evaluation.sources.folder_clips import FolderClips
@@ -155,6 +156,16 @@ def test_scores_depend_on_neither_order_nor_batch_nor_count(
     assert best["mean"] is not None
     assert first["mean"] is not None
     assert best["mean"] > first["mean"]  # the first of three draws is the one of one
+
+
+def test_every_clip_and_every_future_has_a_seed_of_its_own() -> None:
+    seeds = {
+        samples.generator(clip, index).initial_seed()
+        for samples in (Samples(count=2), Samples(count=2, seed=1))
+        for clip in ("one", "two")
+        for index in range(2)
+    }
+    assert len(seeds) == 2**3
 
 
 def test_clips_of_a_batch_are_drawn_alone(clips: ClipFolder) -> None:

@@ -6,7 +6,11 @@ from vidpred.evaluation.compare.bootstrap import Interval
 from vidpred.evaluation.compare.common_clips import describe_measure
 from vidpred.evaluation.compare.comparison import Comparison
 from vidpred.evaluation.compare.measure_table import MeasureTable
-from vidpred.evaluation.compare.whole_frame import ruined, whole_frame_measure
+from vidpred.evaluation.compare.whole_frame import (
+    behind_in_whole_frame,
+    ruined,
+    whole_frame_measure,
+)
 from vidpred.metrics.registry import convention_name, metric_info
 
 AREA_NAMES = {"moving": "moving area", "whole": "whole frame"}
@@ -104,7 +108,12 @@ def verdict(comparison: Comparison, key: str | None = None) -> list[str]:
     ranked = [name for name in table["ranking"] if table["scores"][name]["mean"] is not None]
     what = f"{metric_name(key)} ({area_name(table['area'])})"
     if not ranked:
-        return [f"No clip counts for {what}, so nothing is ranked."]
+        whole = whole_frame_measure(list(comparison["measures"]), key)
+        rank_by = f" Whole frames: vidpred compare --measure {whole}." if whole else ""
+        empty = [f"t+{t}" for t, count in enumerate(table["clips"], 1) if not count]
+        if len(empty) < len(table["clips"]):
+            what += f" at {_and(empty)}" if empty else ""
+        return [f"No clip counts for {what}, so nothing is ranked.{rank_by}"]
     best, *others = ranked
     score = table["scores"][best]
     unit = f" {table['unit']}" if table["unit"] else ""
@@ -159,17 +168,20 @@ def _whole(comparison: Comparison, key: str) -> list[str]:
 
 
 def ruins(comparison: Comparison) -> list[str]:
-    """Warn of methods that are ahead in the moving area and ruin the whole frame."""
+    """Warn of methods that are ahead in the moving area and behind in the whole frame."""
     key = comparison["measure"]
     whole = whole_frame_measure(list(comparison["measures"]), key)
     if whole is None:
         return []
+    tables, baseline = comparison["measures"], comparison["baseline"]
+    badly = ruined(tables, key, baseline)
     sentences = []
-    for name in ruined(comparison["measures"], key, comparison["baseline"]):
+    for name in behind_in_whole_frame(tables, key, baseline):
         gains = (f"{metric_name(k)} {_signed_gain(comparison, k, name)}" for k in (key, whole))
         moving, frame = gains
+        verdict_of_frame = "ruins the whole frame" if name in badly else "harms what does not move"
         sentences.append(
-            f"{name} ruins the whole frame: in the moving area it is ahead of copying the last "
+            f"{name} {verdict_of_frame}: in the moving area it is ahead of copying the last "
             f"frame ({moving}), in the whole frame behind it ({frame})."
         )
     return sentences

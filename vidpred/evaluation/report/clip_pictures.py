@@ -33,6 +33,9 @@ _FPS = 5  # slower than life: a few frames are over before the eye has found the
 _LARGEST_PNG = 400_000
 """Bytes; larger strips are JPEG, else a page of twenty clips would have 100 MB."""
 
+_POSTER_QUALITY = 85
+"""JPEG, of what is shown only until the video plays, which is compressed as well."""
+
 _QUALITY = 95
 """JPEG, with the color of every pixel (4:4:4): PSNR above 40 dB to the frames that were scored."""
 
@@ -64,6 +67,7 @@ class ClipPictures(TypedDict):
         width: Of the picture, pixels.
         height: Of the picture, pixels.
         video: Data URI; empty when there is none.
+        poster: Data URI of the video's first predicted frame, for before it plays.
         fans: Of methods that drew several futures.
         size: Bytes of all, as they are in the page.
         absent: Why they are missing; empty when they are not.
@@ -74,6 +78,7 @@ class ClipPictures(TypedDict):
     width: int
     height: int
     video: str
+    poster: str
     fans: list[FanPicture]
     size: int
     absent: str
@@ -87,6 +92,7 @@ def no_pictures(why: str) -> ClipPictures:
         "width": 0,
         "height": 0,
         "video": "",
+        "poster": "",
         "fans": [],
         "size": 0,
         "absent": why,
@@ -121,7 +127,8 @@ def clip_pictures(comparison: Comparison, clip: str) -> ClipPictures:
     )
     large = _at_most(truth, _VIDEO_WIDTH)
     shown = {name: _at_most(pred, _VIDEO_WIDTH) for name, pred in preds.items()}
-    video = _mp4(comparison_video(large[:past] if past else None, large[past:], shown))
+    film = comparison_video(large[:past] if past else None, large[past:], shown)
+    video, poster = _mp4(film), _jpeg(film[-horizon])
     strip, width, height = _still(picture)
     fans = _fans(comparison, clip, truth[past:])
     return {
@@ -131,8 +138,9 @@ def clip_pictures(comparison: Comparison, clip: str) -> ClipPictures:
         "width": width,
         "height": height,
         "video": video,
+        "poster": poster,
         "fans": fans,
-        "size": len(strip) + len(video) + sum(len(fan["picture"]) for fan in fans),
+        "size": len(strip) + len(video) + len(poster) + sum(len(fan["picture"]) for fan in fans),
         "absent": "",
     }
 
@@ -203,6 +211,12 @@ def _still(picture: Tensor) -> tuple[str, int, int]:
         kind, stream = "image/jpeg", io.BytesIO()
         image.save(stream, "JPEG", quality=_QUALITY, subsampling=0)
     return _data_uri(kind, stream.getvalue()), image.width, image.height
+
+
+def _jpeg(picture: Tensor) -> str:
+    stream = io.BytesIO()
+    Image.fromarray(picture.permute(1, 2, 0).numpy()).save(stream, "JPEG", quality=_POSTER_QUALITY)
+    return _data_uri("image/jpeg", stream.getvalue())
 
 
 def _mp4(frames: Tensor) -> str:

@@ -64,7 +64,7 @@
   }
 
   // Plots ------------------------------------------------------------------------------------------
-  const settings = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d", "zoomIn2d", "zoomOut2d"], scrollZoom: false };
+  const settings = { responsive: true, displaylogo: false, modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]], scrollZoom: false };
   function layout(x, y) {
     const axis = {
       gridcolor: css("--line"), linecolor: css("--line"), zeroline: false, tickcolor: css("--line"), automargin: true,

@@ -1,0 +1,158 @@
+"""What is refused at once: nothing heavy is imported before the arguments are checked."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import vidpred.data
+from vidpred.cli.configuration_parser import resolve_configurations
+from vidpred.cli.fit_refusals import READ_FROM, require_data_of_fit
+from vidpred.cli.main import main
+
+
+def run_without_torch(*arguments: str) -> str:
+    """Give what a command that is refused says, having imported nothing heavy."""
+    code = (
+        f"import sys; from vidpred.cli.main import main; status = main({list(arguments)}); "
+        "sys.exit(99 if 'torch' in sys.modules else status)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [["test"], ["data", "clips", "out", "--protocol", "quick"], ["probe", "gan.ckpt"]]
+)
+def test_a_missing_data_set_is_refused_without_torch(command: list[str]) -> None:
+    said = run_without_torch(*command, "--root=not/there")
+    assert "not/there: there is no such folder; expected the folder of a data set" in said
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["predict", "a.mp4", "--model", "none.ckpt"],
+        ["export", "none.ckpt", "--output", "a.onnx"],
+        ["test", "best.ckpt=a.mp4", "mine=none.ckpt", "--root", "."],
+        ["probe", "none.ckpt", "--root", "."],
+    ],
+)
+def test_a_missing_checkpoint_is_refused_without_torch(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.mp4").touch()
+    assert "none.ckpt: no such checkpoint; expected a file of" in run_without_torch(*command)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["data", "doctor", "none"],
+        ["data", "index", "none"],
+        ["score", "--pred", "none", "--target", ".", "--protocol", "quick"],
+        ["score", "--pred", ".", "--target", "none", "--protocol", "quick"],
+    ],
+)
+def test_a_missing_folder_is_refused_without_torch(command: list[str]) -> None:
+    assert "none: there is no such folder; expected a folder" in run_without_torch(*command)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["none.mp4"], "none.mp4: there is no such file"),
+        (["none.mp4", "--output", "there.mp4"], "none.mp4: there is no such file"),
+        (["a.mp4", "--output", "there.mp4"], "there.mp4: exists and is kept; --overwrite replaces"),
+        (["a.mp4", "--output", "frame.png"], "frame.png: .png cannot be written; expected .mp4"),
+        (["none.mp4", "gone.mp4"], "2 of 2 inputs could not be predicted"),
+    ],
+)
+def test_what_cannot_be_predicted_is_refused_without_torch(
+    options: list[str], problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.mp4").touch()
+    Path("there.mp4").touch()
+    assert problem in run_without_torch("predict", *options)
+
+
+@pytest.mark.parametrize(
+    ("options", "missing"),
+    [
+        ([], "data/ucf101: there is no such folder; expected the folder of UCF101"),
+        (["--data.root", "nowhere"], "nowhere: there is no such folder"),
+        (["--data.init_args.root=nowhere"], "nowhere: there is no such folder"),
+        (["--data", "data/video_folder.yaml"], "data/videos: there is no such folder; expected a"),
+        (["--data=data/moving_mnist.yaml", "--data.digits=nowhere"], "by --data.digits FOLDER"),
+        (["--data", "KTHDataModule", "--data.root", "a.txt"], "a.txt: it is a file; expected the"),
+        (["-c", "mine.yaml"], "of/mine: there is no such folder"),
+    ],
+)
+def test_missing_data_of_a_training_are_refused_without_torch(
+    options: list[str], missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.txt").touch()
+    Path("mine.yaml").write_text("data: {init_args: {root: of/mine}}\n")
+    assert missing in run_without_torch("fit", "-c", "experiment/l2.yaml", *options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["-c", "experiment/l2.yaml", "--data.root", "."],
+        ["-c", "experiment/quickstart.yaml"],
+        ["-c", "experiment/l2.yaml", "--data", "my_data.PeopleDataModule", "--data.root=none"],
+        ["-c", "broken.yaml"],
+        ["-c", "list.yaml", "--data={bad", "--data.root"],
+    ],
+)
+def test_data_that_are_there_rendered_or_unknown_are_left_to_the_command(
+    options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("broken.yaml").write_bytes(b"data: [\xff")
+    Path("list.yaml").write_text("- data\n")
+    require_data_of_fit(resolve_configurations([o for o in options if o != "broken.yaml"]))
+    require_data_of_fit(["-c", "broken.yaml"])
+
+
+def test_a_run_that_is_there_is_refused_without_torch(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints/last.ckpt").touch()
+    fit = ("fit", "-c", "experiment/l2.yaml", f"--data.root={tmp_path}")
+    said = run_without_torch(*fit, f"--run-dir={tmp_path}")
+    assert "holds the checkpoints of a run already; resume it (--resume auto)" in said
+
+
+def test_options_before_their_file_are_explained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--data.batch_size=2", "-c", "experiment/l2.yaml", f"--data.root={tmp_path}")
+    assert main(["fit", *options]) == 2
+    said = capsys.readouterr().err
+    assert "give the file of -c first, its class decides which options there are" in said
+
+
+def test_the_data_that_are_looked_for_are_those_of_the_package() -> None:
+    for path, (option, _) in READ_FROM.items():
+        data = getattr(vidpred.data, path.removeprefix("vidpred.data."))
+        assert option in data.__dataclass_fields__
+
+
+def test_a_configuration_is_shown_without_its_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["fit", "-c", "experiment/l2.yaml", "--print-config"]) == 0
+    assert "root: data/ucf101" in capsys.readouterr().out
+
+
+def test_fit_alone_names_the_experiments_without_torch() -> None:
+    said = run_without_torch("fit")
+    assert "needs a configuration: vidpred fit -c FILE" in said
+    assert 'experiment/l2.yaml                         Row "l2" of Mathieu' in said
