@@ -30,7 +30,11 @@ FULL_WIDTH = {
     "adv_gdl": "model/paper_adversarial.yaml",
 }
 
-SECOND_STAGES = {"adv_gdl_finetuned": "adv_gdl", "small_for_videos_finetuned": "small_for_videos"}
+SECOND_STAGES = {
+    "adv_gdl_finetuned": "adv_gdl",
+    "small_for_videos_finetuned": "small_for_videos",
+    "small_unrolled": "small_for_videos",
+}
 """Experiments that go on with the generator of another, by name."""
 
 WHOLE_FRAMES = {
@@ -101,6 +105,7 @@ def test_experiments_train(name: str, tmp_path: Path, toy_root: Path) -> None:
     require_results(tmp_path / "run")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_networks_train(name: str, tmp_path: Path, toy_root: Path) -> None:
     # The toy world's clips are of 8 frames.
@@ -139,6 +144,7 @@ def test_the_bundled_refiner_trains_against_a_discriminator(
     assert all(not bundled[name].equal(tuned[name]) for name in bundled)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WHOLE_FRAMES)
 def test_experiments_on_whole_frames_train(name: str, tmp_path: Path, long_toy_root: Path) -> None:
     small = ("--data.resize=[16,16]", "--data.eval_horizon=2", *WHOLE_FRAMES[name])
@@ -147,6 +153,7 @@ def test_experiments_on_whole_frames_train(name: str, tmp_path: Path, long_toy_r
     require_results(tmp_path / "run")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SECOND_STAGES)
 def test_fine_tuning_goes_on_with_the_generator_of_another_run(
     name: str, tmp_path: Path, toy_root: Path
@@ -162,7 +169,8 @@ def test_fine_tuning_goes_on_with_the_generator_of_another_run(
         rates = [f"--model.{part}_optimizer.lr=0" for part in ("generator", "discriminator")]
         rates.append("--model.discriminator.patch_size=32")
     else:
-        rates = ["--model.lr_scheduler.init_args.max_lr=0"]
+        # The toy world's clips are of 8 frames.
+        rates = ["--model.lr_scheduler.init_args.max_lr=0", "--data.eval_horizon=4"]
     assert fit_one_batch(tmp_path, toy_root, *files, *rates) == 0
     require_results(tmp_path / "run")
     old, new = (
