@@ -97,6 +97,7 @@ def test_there_is_an_experiment_for_every_row() -> None:
     assert names == {*ROWS, *SECOND_STAGES, *NETWORKS, *WHOLE_FRAMES, *others}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*ROWS, "quickstart", "small_for_videos"])
 def test_experiments_train(name: str, tmp_path: Path, toy_root: Path) -> None:
     # The toy world's frames are smaller than the patches of some.
@@ -114,6 +115,7 @@ def test_networks_train(name: str, tmp_path: Path, toy_root: Path) -> None:
     require_results(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_the_flow_refiner_trains(tmp_path: Path, long_toy_root: Path) -> None:
     small = ("--data.patch_size=32", "--model.predictor.widths=[4,8]", "--data.eval_horizon=4")
     arguments = ("-c", "experiment/flow_refiner.yaml", *small, "--model.lr_scheduler=null")
@@ -132,6 +134,7 @@ def test_the_flow_refiner_trains(tmp_path: Path, long_toy_root: Path) -> None:
     assert moved == set(tuned) - kept
 
 
+@pytest.mark.slow
 def test_the_bundled_refiner_trains_against_a_discriminator(
     tmp_path: Path, long_toy_root: Path
 ) -> None:
@@ -223,6 +226,7 @@ def test_the_sweep_is_that_of_the_benchmark(tmp_path: Path) -> None:
     assert (parsed.trainings, parsed.train_only) == (["adv-seed3"], True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", available_benchmarks())
 def test_rows_of_benchmarks_are_configurations_that_fit_takes(name: str) -> None:
     """Every key of every row: a parse each, without the data and without a training."""
@@ -252,6 +256,7 @@ DATA = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DATA)
 def test_data_files_train(name: str, tmp_path: Path, toy_root: Path) -> None:
     shapes = {"num_groups": 3, "clips_per_group": 1, "num_frames": 8, "height": 48, "width": 64}

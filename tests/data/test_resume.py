@@ -38,6 +38,7 @@ class Recorder(pl.Callback):
         trainer.save_checkpoint(Path(trainer.default_root_dir) / "cut.ckpt", weights_only=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("broken_off_at", [2, 5, 6, 8])
 def test_samples_go_on_where_they_were(

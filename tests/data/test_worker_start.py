@@ -30,6 +30,7 @@ print(worker.exitcode)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not hasattr(signal, "sigwaitinfo"), reason="this system does not tell who sent a signal"
 )

@@ -65,6 +65,7 @@ def test_a_metric_of_one_s_own_is_averaged(here: Path) -> None:
     exec(compile(use, "own-metric.md", "exec"), {})  # with assertions of its own
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["quick", "clean-subset"])
 def test_predictions_of_another_program_are_scored(
     protocol: str, here: Path, long_toy_root: Path, capsys: pytest.CaptureFixture[str]

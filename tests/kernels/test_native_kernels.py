@@ -49,6 +49,7 @@ def test_a_library_is_compiled_once_and_for_its_numbers(cache: Path, source: Pat
     assert compile_c(source, {"ANSWER": "42"}).answer() == 43
 
 
+@pytest.mark.slow
 def test_a_damaged_library_is_made_again(cache: Path, source: Path) -> None:
     compiled = "from sys import argv; from pathlib import Path; from vidpred.kernels.compiler "
     compiled += "import compile_c; print(compile_c(Path(argv[1]), {'ANSWER': '42'}).answer())"

@@ -97,6 +97,7 @@ def test_ssim_equals_scikit_image_and_torchmetrics(name: str) -> None:
     ssim_equals(*FRAMES[name], data_range=255.0 if name == "8 bits" else 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
 def test_ssim_equals_them_on_real_frames(real_data: Path, channels: int) -> None:
     ssim_equals(*real_frames(real_data, channels), data_range=1.0)
