@@ -3,6 +3,7 @@
 import dis
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
 
 from vidpred.errors import VidpredError
 
@@ -13,7 +14,8 @@ def refusals(kind: type[VidpredError] = VidpredError, *others: type[Exception]) 
 
     A `ValueError` that a `raise` statement raised is a refusal: somebody wrote its message for
     whoever gave the value. One that an operation raised (`zip(strict=True)`, unpacking, `int`) is
-    a bug, and passes with its own traceback, out of whatever a library wrapped it in.
+    a bug, and passes with its own traceback. jsonargparse wraps both in a `ValueError` of its own,
+    with an account of types and values; what it wrapped decides.
 
     Args:
         kind: What to raise.
@@ -33,35 +35,31 @@ def refusals(kind: type[VidpredError] = VidpredError, *others: type[Exception]) 
     except Exception as error:
         if not isinstance(error, (ValueError, *others)):
             raise
-        cause = _first_cause(error)
-        if isinstance(cause, VidpredError):
-            raise cause from error
-        if not _is_raised_by_statement(cause):
-            raise cause from None
-        # What a parser refuses by itself needs its own account of the place.
-        said = error if _module_of(cause).partition(".")[0] == "jsonargparse" else cause
-        raise kind(str(said).strip()) from error
+        cause: BaseException = error
+        while _is_of_parser(cause) and cause.__cause__ is not None:
+            cause = cause.__cause__
+        if isinstance(cause, VidpredError) or not _is_raised_by_statement(cause):
+            raise cause from cause.__cause__  # without the parser's exception around it
+        # What the parser refuses by itself needs its account of the place.
+        raise kind(str(error if _is_of_parser(cause) else cause).strip()) from error
 
 
-def _first_cause(error: BaseException) -> BaseException:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error
+def _is_of_parser(error: BaseException) -> bool:
+    trace = _origin(error)
+    module = "" if trace is None else str(trace.tb_frame.f_globals.get("__name__"))
+    return module.partition(".")[0] == "jsonargparse"
 
 
 def _is_raised_by_statement(error: BaseException) -> bool:
-    trace = error.__traceback__
+    trace = _origin(error)
     if trace is None:
         return False
-    while trace.tb_next is not None:
-        trace = trace.tb_next
-    operation = trace.tb_frame.f_code.co_code[trace.tb_lasti]
-    return dis.opname[operation] in ("RAISE_VARARGS", "RERAISE")
+    return dis.opname[trace.tb_frame.f_code.co_code[trace.tb_lasti]] == "RAISE_VARARGS"
 
 
-def _module_of(error: BaseException) -> str:
-    """Name the module whose code raised."""
+def _origin(error: BaseException) -> TracebackType | None:
+    """Give the place where an exception was raised."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    return "" if trace is None else str(trace.tb_frame.f_globals.get("__name__"))
+    return trace
