@@ -125,12 +125,8 @@ def test_killed_at_any_point_it_resumes(tmp_path: Path, long_toy_root: Path) -> 
 
 
 @pytest.mark.slow
-def test_the_packaged_smoke_benchmark_takes_less_than_two_minutes(tmp_path: Path) -> None:
-    """As a user calls it, on a core of its own.
-
-    Measured is time of the processor, of which a busy machine takes up to twice as much: others
-    share caches and cores.
-    """
+def test_the_packaged_smoke_benchmark_takes_minutes(tmp_path: Path) -> None:
+    """As a user calls it: at most four minutes of the processor, of which it took 141 to 211 s."""
     before = os.times()
     done = subprocess.run(
         [sys.executable, "-m", "vidpred", "benchmark", "smoke"],
@@ -150,7 +146,7 @@ def test_the_packaged_smoke_benchmark_takes_less_than_two_minutes(tmp_path: Path
         getattr(after, part) - getattr(before, part)
         for part in ("children_user", "children_system")
     )
-    assert seconds < 2 * 120, f"{seconds:.0f} s"
+    assert seconds < 240, f"{seconds:.0f} s"
 
 
 @pytest.mark.slow
