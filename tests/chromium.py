@@ -22,7 +22,7 @@ DESKTOP = {"width": 1280, "height": 900}
 
 @contextmanager
 def chromium() -> Iterator[Any]:
-    """Give a browser of Playwright's synchronous interface."""
+    """Give a browser of Playwright's synchronous interface; a process can have one at a time."""
     path = shutil.which("chromium")
     if path is None:
         pytest.skip("no chromium on the path")

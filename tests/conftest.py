@@ -2,10 +2,13 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from chromium import chromium
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Processes of several threads each would fight over the cores, and be ten times as slow.
@@ -26,6 +29,13 @@ def real_data() -> Path:
     if not (root / "ucf101" / "UCF-101").is_dir():
         pytest.skip("no real videos here; set VIDPRED_DATA to a folder with ucf101/ and other/")
     return root
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A browser for all tests of a process, which Playwright allows one; contexts are their own."""
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture(autouse=True)

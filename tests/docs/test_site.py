@@ -3,10 +3,10 @@
 import importlib.util
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from test_architecture import ALLOWED, FOUNDATION
@@ -30,7 +30,9 @@ MARGINAL_WORDS = re.compile(
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_the_site_builds_strictly_and_without_a_network(tmp_path: Path) -> None:
+def test_the_site_builds_strictly_and_without_a_network(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     absent = [name for name in BUILDERS if importlib.util.find_spec(name) is None]
     if absent:
         pytest.skip(f"{', '.join(absent)} not installed: pip install -e '.[docs]'")
@@ -48,28 +50,24 @@ def test_the_site_builds_strictly_and_without_a_network(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     for page in (tmp_path / "html").glob("**/*.html"):
         assert not REMOTE.search(page.read_text(encoding="utf-8")), page
-    _require_accessible(tmp_path / "html/index.html", tmp_path / "html/benchmark.html")
     assert "MultiScaleGenerator" in (tmp_path / "html/api/models.html").read_text(encoding="utf-8")
+    # Last: without a browser this skips, which hides none of the above.
+    browser = request.getfixturevalue("browser")
+    _require_accessible(browser, tmp_path / "html/index.html", tmp_path / "html/benchmark.html")
 
 
-def _require_accessible(*pages: Path) -> None:
-    """Ask axe for serious faults on a phone, where there are a browser and axe."""
-    chromium = shutil.which("chromium")
-    modules = ("playwright", "axe_playwright_python")
-    if chromium is None or any(importlib.util.find_spec(name) is None for name in modules):
-        return
-    from axe_playwright_python.sync_playwright import Axe
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        view = browser.new_page(viewport={"width": 390, "height": 800})
+def _require_accessible(browser: Any, *pages: Path) -> None:
+    """Ask axe for serious faults on a phone."""
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="axe-playwright-python holds axe-core"
+    )
+    with browser.new_context(viewport={"width": 390, "height": 800}) as context:
+        view = context.new_page()
         for page in pages:
             view.goto(page.as_uri())
             assert view.evaluate("document.documentElement.scrollWidth") <= 390
-            found = Axe().run(view).response["violations"]
+            found = axe.Axe().run(view).response["violations"]
             assert [v["id"] for v in found if v["impact"] in ("serious", "critical")] == []
-        browser.close()
 
 
 def test_the_picture_shows_the_arrows_of_the_architecture() -> None:

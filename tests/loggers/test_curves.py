@@ -1,8 +1,8 @@
 """`metrics.csv` of a run: one row a step, a tidy form, and charts with model and copy-last."""
 
 import csv
-import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -105,20 +105,18 @@ def test_the_picture_and_the_page_are_whole(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_the_page_is_whole_on_every_screen(tmp_path: Path, width: int, scheme: str) -> None:
+def test_the_page_is_whole_on_every_screen(
+    tmp_path: Path, browser: Any, width: int, scheme: str
+) -> None:
     """Charts do not overlap, nothing is off the side, axe finds nothing, nothing is fetched."""
-    api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
     axe = pytest.importorskip(
         "axe_playwright_python.sync_playwright", reason="axe-playwright-python holds axe-core"
     )
-    if (chromium := shutil.which("chromium")) is None:
-        pytest.skip("no chromium on the path")
     draw_page(charts(write(tmp_path)), tmp_path / "curves.html", "my <run>")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page(
-            viewport={"width": width, "height": 800}, color_scheme=scheme, has_touch=width < 400
-        )
+    with browser.new_context(
+        viewport={"width": width, "height": 800}, color_scheme=scheme, has_touch=width < 400
+    ) as context:
+        page = context.new_page()
         said: list[str] = []
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
@@ -136,4 +134,3 @@ def test_the_page_is_whole_on_every_screen(tmp_path: Path, width: int, scheme: s
         assert axe.Axe().run(page).response["violations"] == []
         assert said == []
         assert len(asked) == 1
-        browser.close()

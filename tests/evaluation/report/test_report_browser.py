@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import DESKTOP, chromium
+from chromium import DESKTOP
 from synthetic_results import make_result, synthetic_results, write_results
 
 from vidpred.evaluation.compare.comparison import compare
@@ -15,12 +15,6 @@ from vidpred.evaluation.results.gathering import read_results
 pytestmark = pytest.mark.slow  # a second or two each
 
 PHONE = {"width": 360, "height": 780}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""One server and one browser for all that is tried in a browser; a test has tabs of its own."""
+"""One server for all that is tried in a browser; a test has tabs of its own."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -6,21 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import chromium
 from page_browser import PATIENCE_MS, Visit, Visitor
 from page_site import Server
 
 from vidpred.page.limits import Limits
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def limits() -> Limits:
     # A page that is loaded again on a busy machine takes seconds to listen again; until tabs of
     # earlier tests count as closed, they count.
     return Limits(upload_bytes=2 * 2**20, grace_seconds=5.0, tabs=16)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def server(
     tmp_path_factory: pytest.TempPathFactory, toy_clip: Path, limits: Limits
 ) -> Iterator[Server]:
@@ -33,18 +32,12 @@ def server(
     server.close()
 
 
-@pytest.fixture(scope="package")
-def browser() -> Iterator[Any]:
-    with chromium() as browser:
-        from playwright.sync_api import expect
-
-        expect.set_options(timeout=PATIENCE_MS)
-        yield browser
-
-
 @pytest.fixture
 def visit(browser: Any, server: Server) -> Iterator[Visit]:
     """Open the page; all of it is closed at the end, after a failure too."""
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=PATIENCE_MS)
     visitors: list[Visitor] = []
 
     def start(
