@@ -9,7 +9,7 @@ import torch
 
 from vidpred.data.digits_world import digit_places
 from vidpred.data.entropy_floor import entropy_floor, gray_nats, place_nats
-from vidpred.data.moving_mnist import DigitSequences
+from vidpred.data.mnist_sequences import DigitSequences
 from vidpred.errors import SettingError
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from vidpred.data import KTHDataModule, VideoFolderDataModule
-from vidpred.data.kth import PEOPLE, read_sequence_list
+from vidpred.data.kth_sequences import PEOPLE, read_sequence_list
 from vidpred.errors import DataError, PredictionError
 from vidpred.evaluation.clips import EvaluationClip
 from vidpred.evaluation.protocol import build_protocol, load_protocol

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from vidpred.data import MovingMNISTDataModule
-from vidpred.data.moving_mnist import split_sequences
+from vidpred.data.mnist_sequences import split_sequences
 from vidpred.errors import DataError, SettingError
 from vidpred.evaluation.clips import EvaluationClip
 from vidpred.evaluation.protocol import Protocol, build_protocol, load_protocol

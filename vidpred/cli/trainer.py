@@ -21,6 +21,7 @@ from pytorch_lightning.cli import (
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from vidpred import data
 from vidpred.callbacks import NetworkSummary, TrainingBar
 from vidpred.cli.common import look_for_modules_here, with_underscores
 from vidpred.cli.configuration_parser import explain, resolve_configurations
@@ -72,6 +73,8 @@ class VidpredCLI(LightningCLI):
             enter: Enters what is left when the command is over, such as the run's lock.
         """
         self._enter = enter
+        for name in data.__all__:  # now: `class_path` knows the short names of classes in memory
+            getattr(data, name)
         folder = packaged_configurations() / "trainer"
         training = [str(folder / "default.yaml")]
         scoring = [*training, str(folder / "scoring.yaml")]

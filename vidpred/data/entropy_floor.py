@@ -20,7 +20,8 @@ from torch.special import entr
 
 from vidpred.data.digits_world import SPEED, digit_places
 from vidpred.data.mnist_digits import SIDE
-from vidpred.data.moving_mnist import DigitSequences, in_color
+from vidpred.data.mnist_sequences import DigitSequences
+from vidpred.data.moving_mnist import in_color
 from vidpred.errors import SettingError
 from vidpred.ops.range import to_unit
 

@@ -1,30 +1,7 @@
 """Protocols, scoring, comparing, the report."""
 
-from vidpred.evaluation.digit_sequences import MovingMNISTFile, MovingMNISTVideos
-from vidpred.evaluation.protocol import Protocol, available_protocols, load_protocol
-from vidpred.evaluation.results.reading import read_result
-from vidpred.evaluation.results.result import Result
-from vidpred.evaluation.scoring.scoring_pass import evaluate
-from vidpred.evaluation.selection import (
-    FolderVideos,
-    HeldOutVideos,
-    KTHVideos,
-    UCF101Videos,
-    VideoSelection,
-)
+import lazy_loader
 
-__all__ = [
-    "FolderVideos",
-    "HeldOutVideos",
-    "KTHVideos",
-    "MovingMNISTFile",
-    "MovingMNISTVideos",
-    "Protocol",
-    "Result",
-    "UCF101Videos",
-    "VideoSelection",
-    "available_protocols",
-    "evaluate",
-    "load_protocol",
-    "read_result",
-]
+# What is public is listed in __init__.pyi and imported when it is first used: some of it needs
+# Lightning or torchmetrics, which take seconds that commands such as `compare` have no use for.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -12,7 +12,7 @@ from torch import Tensor
 from vidpred.data.catalog import Listing, Video
 from vidpred.data.digits_world import Bounce
 from vidpred.data.mnist_digits import DigitSplit, find_digits
-from vidpred.data.moving_mnist import (
+from vidpred.data.mnist_sequences import (
     DigitSequences,
     open_sequence_file,
     read_sequence,

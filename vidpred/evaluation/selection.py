@@ -9,10 +9,9 @@ from jsonargparse.typing import OpenUnitInterval, PositiveInt
 from torch import Tensor
 
 from vidpred.data.catalog import Listing, Video, evenly_spaced
-from vidpred.data.kth import PEOPLE, PersonSplit, list_people
+from vidpred.data.kth_sequences import PEOPLE, PersonSplit, list_people
 from vidpred.data.ucf101_layout import LIST_DIR, VIDEO_DIR, explain_layout
 from vidpred.data.ucf101_lists import locate, read_list
-from vidpred.data.video_folder import VideoFolderDataModule, find_videos
 from vidpred.errors import DataError
 from vidpred.files import require_folder
 from vidpred.ops.checks import require_positive
@@ -156,6 +155,9 @@ class HeldOutVideos(VideoSelection):
         if self.test_list is not None:
             below = root / self.test_list
             path = below if below.is_file() else Path(self.test_list).expanduser()
+        # Imported here: a data module needs Lightning, which takes seconds.
+        from vidpred.data.video_folder import VideoFolderDataModule
+
         data = VideoFolderDataModule(
             root,
             val_fraction=self.val_fraction,
@@ -188,6 +190,8 @@ class FolderVideos(VideoSelection):
         Raises:
             DataError: When the folder is not there or holds none.
         """
+        from vidpred.data.video_folder import find_videos  # here: it needs Lightning
+
         names = find_videos(require_folder(root, "a folder of videos"))
         if not names:
             raise DataError(no_videos(root))

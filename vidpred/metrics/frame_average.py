@@ -1,13 +1,17 @@
 """Averages over clips that keep time."""
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 
 from vidpred.metrics.inputs import require_variant
+from vidpred.metrics.ms_ssim import ms_ssim
+from vidpred.metrics.psnr import PSNRVariant, psnr
+from vidpred.metrics.sharpness import SharpnessVariant, sharpness
+from vidpred.metrics.ssim import SSIMVariant, ssim
 from vidpred.ops.checks import require_positive
 
 
@@ -122,3 +126,51 @@ class FrameAverage(Metric):
         """
         with self.sync_context(dist_sync_fn=self.dist_sync_fn):
             return self.count.clone()
+
+
+class PSNR(FrameAverage):
+    """Mean over clips of `psnr`, per frame: the mean of the dB, not the dB of the mean.
+
+    See `FrameAverage` for the arguments; `variant` is a convention of `psnr`.
+    """
+
+    function = staticmethod(psnr)
+    variants = get_args(PSNRVariant)
+
+
+class SSIM(FrameAverage):
+    """Mean over clips of `ssim`, per frame.
+
+    See `FrameAverage` for the arguments; `variant` is a convention of `ssim`.
+    """
+
+    function = staticmethod(ssim)
+    variants = get_args(SSIMVariant)
+
+
+class MSSSIM(FrameAverage):
+    """Mean over clips of `ms_ssim`, per frame.
+
+    Args:
+        data_range: Full scale of the frames.
+        horizon: See `FrameAverage`.
+    """
+
+    variants = ("standard",)
+
+    def __init__(self, *, data_range: float, horizon: int | None = None) -> None:
+        super().__init__(data_range=data_range, horizon=horizon)
+
+    def scores(self, pred: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Give `ms_ssim` per clip and frame, shape (B, T); see `FrameAverage.scores`."""
+        return ms_ssim(pred, target, data_range=self.data_range, mask=mask)
+
+
+class Sharpness(FrameAverage):
+    """Mean over clips of `sharpness`, per frame: the mean of the dB, not the dB of the mean.
+
+    See `FrameAverage` for the arguments; `variant` is a convention of `sharpness`.
+    """
+
+    function = staticmethod(sharpness)
+    variants = get_args(SharpnessVariant)

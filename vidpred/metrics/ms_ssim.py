@@ -2,9 +2,7 @@
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
-from vidpred.metrics.frame_average import FrameAverage
 from vidpred.metrics.inputs import checked_frames, refuse_mask
 
 MINIMUM_SIZE = 176
@@ -37,6 +35,9 @@ def ms_ssim(
         ValueError: For frames that are too small, for a mask, and for input that cannot be scored;
             see `vidpred.metrics.inputs.checked_frames`.
     """
+    # Imported here, as it takes seconds that most commands have no use for.
+    from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
+
     refuse_mask("MS-SSIM", mask)
     pred, target = checked_frames(
         pred, target, data_range=data_range, mask=None, minimum=MINIMUM_SIZE
@@ -52,21 +53,3 @@ def ms_ssim(
             reduction="none",
         )
     return similarity.to(dtype).reshape(pred.shape[:2])
-
-
-class MSSSIM(FrameAverage):
-    """Mean over clips of `ms_ssim`, per frame.
-
-    Args:
-        data_range: Full scale of the frames.
-        horizon: See `FrameAverage`.
-    """
-
-    variants = ("standard",)
-
-    def __init__(self, *, data_range: float, horizon: int | None = None) -> None:
-        super().__init__(data_range=data_range, horizon=horizon)
-
-    def scores(self, pred: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Give `ms_ssim` per clip and frame, shape (B, T); see `FrameAverage.scores`."""
-        return ms_ssim(pred, target, data_range=self.data_range, mask=mask)

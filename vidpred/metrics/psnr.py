@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from vidpred.metrics import mathieu
-from vidpred.metrics.frame_average import FrameAverage
 from vidpred.metrics.inputs import (
     DB_CAP,
     checked_frames,
@@ -83,13 +82,3 @@ def _wrapped_squares(pred: Tensor, target: Tensor, data_range: float) -> Tensor:
     )
     difference = a - b
     return (difference * difference).to(pred.dtype) / 255**2
-
-
-class PSNR(FrameAverage):
-    """Mean over clips of `psnr`, per frame: the mean of the dB, not the dB of the mean.
-
-    See `FrameAverage` for the arguments; `variant` is a convention of `psnr`.
-    """
-
-    function = staticmethod(psnr)
-    variants = get_args(PSNRVariant)

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from vidpred.metrics import mathieu
-from vidpred.metrics.frame_average import FrameAverage
 from vidpred.metrics.inputs import (
     DB_CAP,
     checked_frames,
@@ -86,13 +85,3 @@ def _standard(pred: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
     directions = zip(spatial_gradients(pred), spatial_gradients(target), either, strict=True)
     total = sum(mean_per_frame((a - b).abs(), where) for a, b, where in directions)
     return (-10 * torch.log10(torch.as_tensor(total))).clamp(max=DB_CAP)
-
-
-class Sharpness(FrameAverage):
-    """Mean over clips of `sharpness`, per frame: the mean of the dB, not the dB of the mean.
-
-    See `FrameAverage` for the arguments; `variant` is a convention of `sharpness`.
-    """
-
-    function = staticmethod(sharpness)
-    variants = get_args(SharpnessVariant)

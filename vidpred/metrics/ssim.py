@@ -9,7 +9,6 @@ from kornia.color import rgb_to_grayscale
 from torch import Tensor
 
 from vidpred.metrics import mathieu
-from vidpred.metrics.frame_average import FrameAverage
 from vidpred.metrics.inputs import (
     checked_frames,
     mean_per_frame,
@@ -176,13 +175,3 @@ def _blur(frames: Tensor) -> Tensor:
             blurred.add_(frames.narrow(dim, k, size), alpha=weight / sum(weights))
         frames = blurred
     return frames
-
-
-class SSIM(FrameAverage):
-    """Mean over clips of `ssim`, per frame.
-
-    See `FrameAverage` for the arguments; `variant` is a convention of `ssim`.
-    """
-
-    function = staticmethod(ssim)
-    variants = get_args(SSIMVariant)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from kornia.color import rgb_to_grayscale
 from torch import Tensor
-from torchvision.transforms.v2 import functional as TF
 
 from vidpred.ops.range import to_unit, unit_to_uint8
 
@@ -58,6 +57,8 @@ def resize_frames(frames: Tensor, size: Sequence[int]) -> Tensor:
     wanted = [int(length) for length in size]
     if list(frames.shape[-2:]) == wanted:
         return frames
+    from torchvision.transforms.v2 import functional as TF  # here: it takes seconds
+
     resized: Tensor = TF.resize(frames, wanted, antialias=True)
     return resized.clamp(0, 1)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import torch
 from torch import Tensor
@@ -10,7 +10,10 @@ from torch import Tensor
 from vidpred.errors import PredictionError
 from vidpred.evaluation.clips import EvaluationClip
 from vidpred.evaluation.measures import DATA_RANGE
-from vidpred.metrics import FVDNetwork, LPIPSNetwork, frechet_distance, lpips
+from vidpred.metrics import frechet_distance
+
+if TYPE_CHECKING:
+    from vidpred.metrics import FVDNetwork, LPIPSNetwork
 
 
 class Features(TypedDict):
@@ -35,8 +38,8 @@ class Extras:
         fvd_context: Whether it sees the known frames before the predicted and the true ones.
     """
 
-    lpips: LPIPSNetwork | None = None
-    fvd: FVDNetwork | None = None
+    lpips: "LPIPSNetwork | None" = None
+    fvd: "FVDNetwork | None" = None
     fvd_context: bool = False
 
     @property
@@ -65,6 +68,8 @@ class Extras:
         """
         if self.lpips is None:
             return {}
+        from vidpred.metrics import lpips  # here: torchvision's networks take seconds
+
         value = lpips(pred, target, data_range=DATA_RANGE, network=self.lpips)
         return {self.keys[0]: value.detach().cpu().double()}
 

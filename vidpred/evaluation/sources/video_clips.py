@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 
 from torch import Tensor
-from torchvision.transforms.v2 import functional as TF
 
 from vidpred.data.catalog import Video
 from vidpred.errors import AccessError, DataError, VideoError
@@ -168,6 +167,8 @@ def _fit(frames: Tensor, size: list[int], wanted: FrameFormat) -> Tensor:
                 f"frames of {height} x {width} cannot be cropped to {size[0]} x {size[1]}; "
                 "use fit: resize, or larger videos"
             )
+        from torchvision.transforms.v2 import functional as TF  # here: it takes seconds
+
         cropped: Tensor = TF.center_crop(frames, size)
         return cropped
     return resize_frames(frames, size)
