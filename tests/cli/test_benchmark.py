@@ -126,7 +126,7 @@ def test_killed_at_any_point_it_resumes(tmp_path: Path, long_toy_root: Path) -> 
 
 @pytest.mark.slow
 def test_the_packaged_smoke_benchmark_takes_minutes(tmp_path: Path) -> None:
-    """As a user calls it: at most four minutes of the processor, of which it took 141 to 211 s."""
+    """As a user calls it: at most three minutes of the processor, of which it took 109 to 117 s."""
     before = os.times()
     done = subprocess.run(
         [sys.executable, "-m", "vidpred", "benchmark", "smoke"],
@@ -140,13 +140,13 @@ def test_the_packaged_smoke_benchmark_takes_minutes(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     output = tmp_path / "runs" / "benchmark" / "smoke"
     rows = json.loads((output / "benchmark.json").read_text())["rows"]
-    assert {"copy_last", "small", "l2", "convlstm", "adv_gdl"} <= rows.keys()
+    assert {"copy_last", "small", "convlstm", "adv_gdl"} <= rows.keys()
     assert (output / "quick.html").is_file()
     seconds = sum(
         getattr(after, part) - getattr(before, part)
         for part in ("children_user", "children_system")
     )
-    assert seconds < 240, f"{seconds:.0f} s"
+    assert seconds < 180, f"{seconds:.0f} s"
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Benchmarks: rows trained on equal budgets, scored in one pass, with what each costs."""
 
-from vidpred.benchmark.benchmark_file import available_benchmarks, load_benchmark
-from vidpred.benchmark.specification import Benchmark, Budget, Experiment
+import lazy_loader
 
-__all__ = ["Benchmark", "Budget", "Experiment", "available_benchmarks", "load_benchmark"]
+# What is public is listed in __init__.pyi and imported when it is first used: the processes that
+# measure costs need none of it.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

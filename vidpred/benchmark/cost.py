@@ -5,10 +5,12 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from vidpred.benchmark.specification import CostSettings
 from vidpred.files import write_json
+
+if TYPE_CHECKING:
+    from vidpred.benchmark.specification import CostSettings
 
 
 class MeasuredOn(TypedDict):
@@ -100,7 +102,7 @@ class CostRequest(TypedDict):
     threads: int
 
 
-def measure_cost(request: CostRequest, settings: CostSettings, kept: Path) -> Costing:
+def measure_cost(request: CostRequest, settings: "CostSettings", kept: Path) -> Costing:
     """Measure a row in a process of its own, or read what was measured before.
 
     Args:
@@ -119,7 +121,7 @@ def measure_cost(request: CostRequest, settings: CostSettings, kept: Path) -> Co
     return answer
 
 
-def _measured(request: CostRequest, settings: CostSettings) -> tuple[Cost | None, str]:
+def _measured(request: CostRequest, settings: "CostSettings") -> tuple[Cost | None, str]:
     try:
         done = subprocess.run(
             [sys.executable, "-m", "vidpred.benchmark.cost_process"],
