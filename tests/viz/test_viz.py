@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from vidpred.viz import side_by_side, strip
-from vidpred.viz.canvas import DIFFERENCE_GAIN, PREDICTED, READABLE_SIDE
+from vidpred.viz.canvas import BACKGROUND, PREDICTED, READABLE_SIDE
+from vidpred.viz.signed_difference import DIFFERENCE_GAIN, TOO_BRIGHT
 
 
 def levels(*values: float, channels: int = 3, height: int = 120, width: int = 130) -> Tensor:
@@ -22,6 +23,21 @@ def contains(picture: Tensor, value: float, area: int) -> bool:
     return int((picture == level).all(dim=0).sum()) >= area
 
 
+def gray(value: float) -> list[int]:
+    """The color of a flat frame."""
+    return [round(value * 255)] * 3
+
+
+def where(picture: Tensor, color: list[int]) -> Tensor:
+    """Rows and columns of the pixels of a color."""
+    wanted = torch.tensor(color, dtype=torch.uint8).view(3, 1, 1)
+    return (picture == wanted).all(dim=-3).nonzero()
+
+
+DIFFERENT = [round(0.05 * DIFFERENCE_GAIN * part) for part in TOO_BRIGHT]
+"""The color of what is too bright by 0.05."""
+
+
 def test_a_strip_shows_every_frame_once_in_its_place() -> None:
     context, target, pred = levels(0.1, 0.2), levels(0.3, 0.4), levels(0.35, 0.45)
     picture = strip(context, target, pred)
@@ -31,20 +47,25 @@ def test_a_strip_shows_every_frame_once_in_its_place() -> None:
     for value in (0.1, 0.3, 0.4, 0.35, 0.45):
         assert contains(picture, value, area)
     assert not contains(picture, 0.1, area + 1)
-    # The last known frame stands in the first row and twice under "copy last".
+    # The last known frame is among the known ones, and twice at "copy last".
     assert contains(picture, 0.2, 3 * area)
-    assert contains(picture, 0.05 * DIFFERENCE_GAIN, 2 * area)
-    # Time runs to the right, rows downwards: truth, prediction, copy, difference.
-    rows = [
-        int((picture == round(value * 255)).all(dim=0).nonzero()[:, 0].float().mean())
-        for value in (0.3, 0.35, 0.05 * DIFFERENCE_GAIN)
-    ]
+    assert len(where(picture, DIFFERENT)) >= 2 * area
+    # Rows of what follows run downwards: truth, prediction, copy, difference.
+    rows = [where(picture, color)[:, 0].float().mean() for color in (gray(0.3), gray(0.35))]
+    rows.append(where(picture, DIFFERENT)[:, 0].float().mean())
     assert rows == sorted(rows)
-    columns = [
-        int((picture == round(value * 255)).all(dim=0).nonzero()[:, 1].float().mean())
-        for value in (0.1, 0.3, 0.4)
-    ]
+    # Time runs to the right, what is known first, which itself runs downwards.
+    columns = [where(picture, gray(value))[:, 1].float().mean() for value in (0.1, 0.3, 0.4)]
     assert columns == sorted(columns)
+    assert where(picture, gray(0.1))[:, 0].max() < where(picture, gray(0.2))[:, 0].max()
+
+
+def test_a_strip_has_no_empty_part() -> None:
+    """The known frames fill the height of the rows: no more than their labels is empty."""
+    frames = levels(0.5, 0.6, 0.7, 0.8, height=240, width=320)
+    picture = strip(frames, frames, frames + 0.1)
+    empty = len(where(picture, list(BACKGROUND)))
+    assert empty < 0.25 * picture.shape[1] * picture.shape[2]
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -83,8 +104,9 @@ def test_a_video_marks_where_the_prediction_begins() -> None:
     area = 120 * 130
     assert contains(video[1], 0.2, 2 * area)  # known: shown in both panels
     assert contains(video[1], 0.0, area)  # and no difference
-    for value in (0.3, 0.35, 0.05 * DIFFERENCE_GAIN):
+    for value in (0.3, 0.35):
         assert contains(video[2], value, area)
+    assert len(where(video[2], DIFFERENT)) >= area
 
 
 def test_values_outside_the_range_and_half_precision_are_shown() -> None:

@@ -10,17 +10,15 @@ from torch import Tensor
 
 from vidpred.ops import unit_to_uint8
 from vidpred.ops.checks import require_same_shape
+from vidpred.viz.signed_difference import DIFFERENCE_GAIN, signed_difference
 
 READABLE_SIDE = 112
 """Frames whose shorter side is below this many pixels are enlarged by a whole factor."""
 
-DIFFERENCE_GAIN = 3
-"""Differences are multiplied by this before they are shown, and the picture says so."""
-
-BACKGROUND = (250, 250, 250)
-INK = (38, 38, 38)
-PALE_INK = (128, 128, 128)
-PREDICTED = (214, 96, 32)  # marks what is predicted, in labels and frames of all pictures
+BACKGROUND = (32, 32, 34)  # as of players: on light pages a card, and no glare on dark ones
+INK = (236, 236, 236)
+PALE_INK = (165, 165, 165)
+PREDICTED = (240, 130, 62)  # marks what is predicted, in labels and frames of all pictures
 
 
 class CanvasClip(NamedTuple):
@@ -30,7 +28,7 @@ class CanvasClip(NamedTuple):
         context: uint8, shape (T, 3, H, W).
         target: uint8, shape (horizon, 3, H, W).
         pred: Same shape.
-        difference: Amplified absolute difference of prediction and target, same shape.
+        difference: `signed_difference` of prediction and target on black, same shape.
     """
 
     context: Tensor
@@ -55,7 +53,8 @@ def prepared_clip(context: Tensor, target: Tensor, pred: Tensor) -> CanvasClip:
     """
     require_same_shape(pred, target)
     require_clips("target", context, target)
-    difference = (pred.detach().float() - target.detach().float()).abs() * DIFFERENCE_GAIN
+    color = signed_difference(pred, target).float() / 255
+    difference = color[..., :3, :, :] * color[..., 3:, :, :]
     return CanvasClip(*(shown_frames(frames) for frames in (context, target, pred, difference)))
 
 

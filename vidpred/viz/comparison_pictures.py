@@ -1,11 +1,10 @@
 """One clip as several methods predict it: a picture and a video."""
 
 import math
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 
 import torch
-from PIL import ImageDraw, ImageFont
+from PIL import ImageDraw
 from torch import Tensor
 
 from vidpred.viz.canvas import (
@@ -21,21 +20,18 @@ from vidpred.viz.canvas import (
     text_size,
     to_tensor,
 )
+from vidpred.viz.clip_rows import Row, clip_rows, fitting_line
 
-_GAP = 4  # between frames of a strip
-_NOW = 14  # between the last known frame and the first future one
-_MARGIN = 10
 _PANEL_GAP = 12  # between panels of a video
 _BORDER = 3
-_LETTERS = 70  # letters that would fit across a strip
-_LONGEST_NAME = 1.6  # of a frame's width; longer names are cut
 
 
 def comparison_strip(context: Tensor | None, target: Tensor, preds: Mapping[str, Tensor]) -> Tensor:
     """Show the truth and below it what each method predicts.
 
-    The first row is the truth (context, then targets), each further row a method. Columns carry
-    frame numbers around t, the last known frame; what is predicted has a colored border.
+    On the left the context, time going down; on the right the first row is the truth, each further
+    row a method. Frames are numbered from t, the last known one; what is predicted has a colored
+    border.
 
     Args:
         context: Past frames, shape (T, C, H, W) in [0, 1], T at least 1, C 1 or 3; None when they
@@ -50,34 +46,8 @@ def comparison_strip(context: Tensor | None, target: Tensor, preds: Mapping[str,
         ValueError: For no method, or shapes that do not fit together.
     """
     past, future, shown = _prepared(context, target, preds)
-    height, width = future.shape[-2:]
-    # A strip is about as wide as all its frames, and shown narrower: letters grow with it.
-    size = max(text_size(future), (len(past) + len(future)) * width // _LETTERS)
-    small, large = font(size), font(size + size // 6)
-    names = {name: _fitting(name, large, _LONGEST_NAME * width) for name in shown}
-    labels = max(int(large.getlength(text)) for text in (*names.values(), "truth")) + 2 * _MARGIN
-    header = 2 * size
-    lefts = [labels + k * (width + _GAP) for k in range(len(past))]
-    start = labels + len(past) * (width + _GAP) - _GAP + _NOW
-    lefts += [start + k * (width + _GAP) for k in range(len(future))]
-    tops = [header + row * (height + _GAP) for row in range(1 + len(shown))]
-    canvas = blank(tops[-1] + height + _MARGIN, lefts[-1] + width + _MARGIN)
-    draw = ImageDraw.Draw(canvas)
-
-    for k, left in enumerate(lefts):
-        offset = k - len(past) + 1
-        place = (left + width / 2, header / 2)
-        draw.text(place, moment(offset), PREDICTED if offset > 0 else PALE_INK, small, "mm")
-    draw.text((labels - _MARGIN, tops[0] + height / 2), "truth", INK, large, "rm")
-    for left, frame in zip(lefts, torch.cat((past, future)), strict=True):
-        paste(canvas, frame, left, tops[0])
-    # Names of methods are next to their frames, under the context.
-    for (name, frames), top in zip(shown.items(), tops[1:], strict=True):
-        draw.text((start - _NOW, top + height / 2), names[name], PREDICTED, large, "rm")
-        for left, frame in zip(lefts[len(past) :], frames, strict=True):
-            paste(canvas, frame, left, top)
-            outline(canvas, left, top, frame, PREDICTED, by=_GAP // 2)
-    return to_tensor(canvas)
+    methods = [Row(name, frames, predicted=True) for name, frames in shown.items()]
+    return clip_rows(past, [Row("truth", future), *methods])
 
 
 def comparison_video(context: Tensor | None, target: Tensor, preds: Mapping[str, Tensor]) -> Tensor:
@@ -145,7 +115,7 @@ def _video_frame(panels: Sequence[tuple[str, Tensor]], *, offset: int) -> Tensor
         paste(canvas, panel, left, top)
         if marked:
             outline(canvas, left, top, panel, PREDICTED, by=_BORDER)
-        text = _fitting(name, small, width)
+        text = fitting_line(name, small, width)
         color = PREDICTED if marked else INK
         draw.text((left + width / 2, top - label / 2), text, color, small, "mm")
     draw.text(
@@ -166,14 +136,3 @@ def _columns(panels: int, height: int, width: int) -> int:
         return abs(math.log(columns * width / (rows * height) * 9 / 16)), rows * columns - panels
 
     return min(range(1, panels + 1), key=lambda c: (shape(c)[1] * 0.15 + shape(c)[0], c))
-
-
-def _fitting(text: str, letters: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
-    """Cut a name that is wider than its place."""
-    if letters.getlength(text) <= width:
-        return text
-    # The longest beginning that fits, found without measuring all of them.
-    fitting = bisect_right(
-        range(len(text)), width, key=lambda end: letters.getlength(text[:end] + "...")
-    )
-    return text[: max(0, fitting - 1)] + "..."

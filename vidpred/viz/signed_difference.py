@@ -4,7 +4,9 @@ import torch
 from torch import Tensor
 
 from vidpred.ops.checks import require_same_shape
-from vidpred.viz.canvas import DIFFERENCE_GAIN
+
+DIFFERENCE_GAIN = 3
+"""Differences are multiplied by this before they are shown, and the picture says so."""
 
 TOO_DARK = (43, 123, 214)  # blue
 TOO_BRIGHT = (222, 59, 69)  # red
