@@ -62,12 +62,14 @@ def test_mistakes_end_with_status_2_before_anything_is_trained(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    data = tmp_path / "data" / "ucf101"
+    data.mkdir(parents=True)
     monkeypatch.setattr(
         "vidpred.benchmark.trainings.subprocess.run", lambda *_, **__: pytest.fail("trains")
     )
     assert main(["benchmark", "mathieu2016", *options]) == 2
     assert said in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
+    assert [*tmp_path.rglob("*")] == [data.parent, data]
 
 
 @pytest.mark.slow

@@ -81,6 +81,24 @@ def test_what_cannot_be_predicted_is_refused_without_torch(
 
 
 @pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["predictors"], "data/ucf101: no such folder, which protocol clean-ucf101 reads"),
+        (["predictors", "--root", "none"], "none: no such folder, which protocol"),
+        (["predictor"], "there is no benchmark 'predictor' (did you mean predictors?); expected"),
+        (["none.yaml"], "none.yaml: cannot be read as YAML"),
+        (["mine.yaml"], "of/mine: no such folder, which protocol quick reads"),
+    ],
+)
+def test_a_benchmark_without_data_is_refused_without_torch(
+    options: list[str], problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text("protocols: [{protocol: quick, root: of/mine}]\n")
+    assert problem in run_without_torch("benchmark", *options)
+
+
+@pytest.mark.parametrize(
     ("options", "missing"),
     [
         ([], "data/ucf101: there is no such folder; expected the folder of UCF101"),

@@ -8,9 +8,9 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jsonargparse import ArgumentParser
 
+from vidpred.benchmark.packaged import YAML_ENDINGS, benchmark_path, read_benchmark
 from vidpred.benchmark.specification import Benchmark, Experiment
 from vidpred.errors import BenchmarkError, VidpredError, did_you_mean
 from vidpred.evaluation.protocol import available_protocols, load_protocol
@@ -19,14 +19,8 @@ from vidpred.models import BASELINES
 from vidpred.resources import packaged_configurations
 from vidpred.storage.saved import find_saved
 
-YAML_ENDINGS = (".yaml", ".yml")
 SHORT_FORMS = {"experiments": "experiment", "protocols": "protocol"}
 """Lists whose entries may be a text alone: the value of this key."""
-
-
-def available_benchmarks() -> list[str]:
-    """Give the names of the benchmarks in the package."""
-    return sorted(path.stem for path in (packaged_configurations() / "benchmark").glob("*.yaml"))
 
 
 def load_benchmark(name: str | Path) -> Benchmark:
@@ -42,35 +36,12 @@ def load_benchmark(name: str | Path) -> Benchmark:
         >>> load_benchmark("smoke").name
         'smoke'
     """
-    path = _path_of(name)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise BenchmarkError(f"{path}: cannot be read as YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise BenchmarkError(
-            f"{path}: holds no benchmark; expected keys name, protocols, budget, experiments, ..."
-        )
+    path = benchmark_path(name)
+    content = read_benchmark(path)
     try:
         return build_benchmark(content)
     except (ValueError, VidpredError) as error:
         raise BenchmarkError(f"{path}: {error}") from error
-
-
-def _path_of(name: str | Path) -> Path:
-    path = Path(name)
-    if path.suffix.lower() in YAML_ENDINGS:
-        packaged = packaged_configurations() / str(name).removeprefix("configs/")
-        if not path.is_file() and packaged.is_file():
-            return packaged
-        return path
-    packaged = packaged_configurations() / "benchmark" / f"{name}.yaml"
-    if not packaged.is_file():
-        raise BenchmarkError(
-            f"there is no benchmark {str(name)!r}{did_you_mean(str(name), available_benchmarks())};"
-            f" expected the path of a YAML file or one of {', '.join(available_benchmarks())}"
-        )
-    return packaged
 
 
 def build_benchmark(content: Mapping[str, Any]) -> Benchmark:

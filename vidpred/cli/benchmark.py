@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vidpred.cli.benchmark_refusals import ROOT, require_data
 from vidpred.cli.common import (
     HelpWithDefaults,
     above_zero,
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from vidpred.benchmark.table import BenchmarkTable
     from vidpred.benchmark.trainings import Training
     from vidpred.evaluation import Result
-
-ROOT = "data/ucf101"
-"""Folder of the data set where neither the benchmark nor the command line names one."""
 
 
 def add_benchmark_parser(
@@ -93,6 +91,8 @@ def run_benchmark(arguments: argparse.Namespace) -> int:
     Raises:
         VidpredError: When the benchmark is not right, or a training or the scoring failed.
     """
+    if arguments.sweep is None:
+        require_data(arguments.file, arguments.root)
     from vidpred.benchmark import load_benchmark
     from vidpred.benchmark.table import benchmark_table, table_markdown
 
@@ -101,7 +101,6 @@ def run_benchmark(arguments: argparse.Namespace) -> int:
     if arguments.sweep is not None:
         return _write_sweep(benchmark, arguments, output)
     wanted = _wanted(benchmark, arguments)
-    _require_roots(benchmark)
     if not arguments.score_only and (status := train(benchmark, wanted, arguments, output)):
         return status
     if arguments.train_only:
@@ -163,20 +162,6 @@ def overridden(benchmark: "Benchmark", arguments: argparse.Namespace) -> "Benchm
     benchmark = replace(benchmark, **changed)
     check_benchmark(benchmark)
     return benchmark
-
-
-def _require_roots(benchmark: "Benchmark") -> None:
-    """Refuse a folder that is not there, but for that of data that a training renders."""
-    from vidpred.errors import BenchmarkError
-
-    for scored in benchmark.protocols:
-        root = Path(root_of(benchmark, scored)).expanduser()
-        rendered = scored.root is None and benchmark.data.file is not None
-        if not root.is_dir() and not rendered:
-            raise BenchmarkError(
-                f"{root}: no such folder, which protocol {scored.protocol} reads; expected the "
-                "folder of the data set: --root DIR"
-            )
 
 
 def train(

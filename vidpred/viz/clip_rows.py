@@ -29,7 +29,7 @@ _LONGEST_NAME = 1.6  # of a frame's width; longer names are cut
 Letters = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
-class Row(NamedTuple):
+class FrameRow(NamedTuple):
     """Future frames with a name.
 
     Attributes:
@@ -43,7 +43,7 @@ class Row(NamedTuple):
     predicted: bool = False
 
 
-def clip_rows(context: Tensor, rows: Sequence[Row]) -> Tensor:
+def clip_rows(context: Tensor, rows: Sequence[FrameRow]) -> Tensor:
     """Draw the known frames in columns as high as the rows, and the rows next to them.
 
     Args:

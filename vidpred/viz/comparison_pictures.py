@@ -20,7 +20,7 @@ from vidpred.viz.canvas import (
     text_size,
     to_tensor,
 )
-from vidpred.viz.clip_rows import Row, clip_rows, fitting_line
+from vidpred.viz.clip_rows import FrameRow, clip_rows, fitting_line
 
 _PANEL_GAP = 12  # between panels of a video
 _BORDER = 3
@@ -46,8 +46,8 @@ def comparison_strip(context: Tensor | None, target: Tensor, preds: Mapping[str,
         ValueError: For no method, or shapes that do not fit together.
     """
     past, future, shown = _prepared(context, target, preds)
-    methods = [Row(name, frames, predicted=True) for name, frames in shown.items()]
-    return clip_rows(past, [Row("truth", future), *methods])
+    methods = [FrameRow(name, frames, predicted=True) for name, frames in shown.items()]
+    return clip_rows(past, [FrameRow("truth", future), *methods])
 
 
 def comparison_video(context: Tensor | None, target: Tensor, preds: Mapping[str, Tensor]) -> Tensor:

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from vidpred.viz.canvas import DIFFERENCE_NAME, prepared_clip
-from vidpred.viz.clip_rows import Row, clip_rows
+from vidpred.viz.clip_rows import FrameRow, clip_rows
 
 
 def strip(context: Tensor, target: Tensor, pred: Tensor) -> Tensor:
@@ -30,9 +30,9 @@ def strip(context: Tensor, target: Tensor, pred: Tensor) -> Tensor:
     return clip_rows(
         clip.context,
         [
-            Row("truth", clip.target),
-            Row("prediction", clip.pred, predicted=True),
-            Row("copy last", clip.context[-1:].expand_as(clip.target)),
-            Row(f"{DIFFERENCE_NAME}\nred: too bright\nblue: too dark", clip.difference),
+            FrameRow("truth", clip.target),
+            FrameRow("prediction", clip.pred, predicted=True),
+            FrameRow("copy last", clip.context[-1:].expand_as(clip.target)),
+            FrameRow(f"{DIFFERENCE_NAME}\nred: too bright\nblue: too dark", clip.difference),
         ],
     )
