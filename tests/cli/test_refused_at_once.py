@@ -156,6 +156,35 @@ def test_options_before_their_file_are_explained(
     assert "give the file of -c first, its class decides which options there are" in said
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("los", "{class_path: vidpred.losses.LpLoss, init_args: {p: 1}}", "(did you mean loss?)"),
+        (
+            "loss",
+            "{class_path: my_losess.Mine}",
+            "(did you mean my_losses?); expected a module of the current folder",
+        ),
+    ],
+)
+def test_a_wrong_loss_in_a_file_is_refused_with_what_is_meant(
+    key: str,
+    value: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_losses.py").touch()
+    (tmp_path / "mine.yaml").write_text(
+        "model:\n  class_path: vidpred.tasks.ReconstructionTask\n  init_args:\n    "
+        f"{key}: {value}\n"
+    )
+    assert main(["fit", "-c", "experiment/l2.yaml", "-c", "mine.yaml", "--data.root=."]) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_the_data_that_are_looked_for_are_those_of_the_package() -> None:
     for path, (option, _) in READ_FROM.items():
         data = getattr(vidpred.data, path.removeprefix("vidpred.data."))

@@ -42,11 +42,16 @@ def explain(message: str, parser: "ArgumentParser") -> str:
         if found and found[1] in _NOT_CHOSEN:
             line += "; give the file of -c first, its class decides which options there are"
         if found := re.search(r"Option '([\w.]+)' is not accepted", line):
-            hint = did_you_mean(found[1], _arguments_of(built))
+            known = _arguments_of(built)
+            # `los.init_args.epsilon`: the first key may be the wrong one.
+            hint = did_you_mean(found[1], known) or did_you_mean(found[1].split(".")[0], known)
         elif found := re.search(r"(?:unrecognized arguments: --|accept option ')([\w.]+)", line):
             hint = did_you_mean(found[1], _keys_of(parser, found[1]))
         elif found := re.search(r"module '([\w.]+)' has no attribute '(\w+)'", line):
             hint = did_you_mean(found[2], dir(importlib.import_module(found[1])))
+        elif found := re.search(r"No module named '([\w.]+)'", line):
+            hint = did_you_mean(found[1], [path.stem for path in Path.cwd().glob("*.py")])
+            hint += "; expected a module of the current folder or an installed one"
         lines.append(line + hint)
     return "\n".join(lines)
 
