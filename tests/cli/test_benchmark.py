@@ -52,6 +52,7 @@ def write(path: Path, root: Path, **changed: Any) -> Path:
         (["--batches", "10"], "cannot be shared evenly by 4 validations"),
         (["--root", "/no/such/folder"], "/no/such/folder"),
         (["--root=.", "--", "--data.batch_sice=3"], "row single_scale_l2"),
+        (["--root=.", "--module=my_netwrks"], "--module my_netwrks"),
     ],
 )
 def test_mistakes_end_with_status_2_before_anything_is_trained(
@@ -70,6 +71,29 @@ def test_mistakes_end_with_status_2_before_anything_is_trained(
     assert main(["benchmark", "mathieu2016", *options]) == 2
     assert said in capsys.readouterr().err
     assert [*tmp_path.rglob("*")] == [data.parent, data]
+
+
+def test_a_network_of_one_s_own_needs_its_module_before_anything_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    # The class itself is one that can be built; what counts is where it is.
+    (tmp_path / "nets_of_mine.py").write_text("from vidpred.models import SimVP as Mine\n")
+    options = {"model.predictor.class_path": "nets_of_mine.Mine", **SMALL["options"]}
+    rows = [{"experiment": "simvp", "options": options}]
+    file = write(tmp_path / "mine.yaml", tmp_path, experiments=rows, claims=[])
+    trained: list[object] = []
+    monkeypatch.setattr(
+        "vidpred.benchmark.trainings._fit", lambda *_: trained.append(_) or -signal.SIGINT
+    )
+    assert main(["benchmark", str(file)]) == 2
+    assert "expected --module nets_of_mine" in capsys.readouterr().err
+    assert not trained
+    for given in ("--module=nets_of_mine", "--train-only"):
+        main(["benchmark", str(file), given])
+        assert trained
+        trained.clear()
 
 
 @pytest.mark.slow

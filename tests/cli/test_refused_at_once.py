@@ -86,7 +86,7 @@ def test_what_cannot_be_predicted_is_refused_without_torch(
         (["predictors"], "data/ucf101: no such folder, which protocol clean-ucf101 reads"),
         (["predictors", "--root", "none"], "none: no such folder, which protocol"),
         (["predictor"], "there is no benchmark 'predictor' (did you mean predictors?); expected"),
-        (["none.yaml"], "none.yaml: cannot be read as YAML"),
+        (["none.yaml"], "none.yaml: there is no such file"),
         (["mine.yaml"], "of/mine: no such folder, which protocol quick reads"),
     ],
 )

@@ -23,13 +23,18 @@ def benchmark_path(name: str | Path) -> Path:
         name: One of `available_benchmarks`, or the path of a YAML file.
 
     Raises:
-        BenchmarkError: When the package has none of this name.
+        BenchmarkError: When the package has none of this name, or the file is not there.
     """
     path = Path(name)
     if path.suffix.lower() in YAML_ENDINGS:
         packaged = packaged_configurations() / str(name).removeprefix("configs/")
         if not path.is_file() and packaged.is_file():
             return packaged
+        if not path.is_file():
+            raise BenchmarkError(
+                f"{path}: there is no such file; expected the path of a YAML file or one of "
+                f"{', '.join(available_benchmarks())}"
+            )
         return path
     packaged = packaged_configurations() / "benchmark" / f"{name}.yaml"
     if not packaged.is_file():

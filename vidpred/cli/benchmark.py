@@ -5,6 +5,7 @@ import contextlib
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +102,7 @@ def run_benchmark(arguments: argparse.Namespace) -> int:
     if arguments.sweep is not None:
         return _write_sweep(benchmark, arguments, output)
     wanted = _wanted(benchmark, arguments)
+    import_modules(arguments.module)  # scoring needs them, hours later: a wrong name is refused now
     if not arguments.score_only and (status := train(benchmark, wanted, arguments, output)):
         return status
     if arguments.train_only:
@@ -178,17 +180,42 @@ def train(
         wanted,
         output,
         extra=arguments.fit_options,
-        check=check_configuration,
+        check=partial(
+            check_configuration, modules=None if arguments.train_only else arguments.module
+        ),
         say=say,
     )
 
 
-def check_configuration(command: Sequence[str]) -> None:
-    """Refuse unknown keys and wrong values of a training, without training."""
+def check_configuration(command: Sequence[str], modules: Sequence[str] | None = None) -> None:
+    """Refuse unknown keys and wrong values of a training, without training.
+
+    Args:
+        command: Arguments of `vidpred fit`.
+        modules: Names of the modules of `--module`, one of which has to have the network where it
+            is not of vidpred; None does not look, since nothing is scored.
+
+    Raises:
+        VidpredError: For what is wrong.
+    """
+    import yaml
+
     from vidpred.cli.trainer import run_cli
 
-    with contextlib.redirect_stdout(io.StringIO()):
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown):
         run_cli([*command, "--print_config"])
+    task = yaml.safe_load(shown.getvalue())["model"].get("init_args", {})
+    if modules is None:
+        return
+    known = {"vidpred", *(name.partition(".")[0] for name in modules)}
+    for key in ("predictor", "generator"):
+        path = (task.get(key) or {}).get("class_path", "vidpred")
+        if path.partition(".")[0] not in known:
+            raise VidpredError(
+                f"its network is {path}, which is not of vidpred, and scoring needs its module; "
+                f"expected --module {path.rpartition('.')[0]}"
+            )
 
 
 def _wanted(benchmark: "Benchmark", arguments: argparse.Namespace) -> "list[Training]":

@@ -187,6 +187,11 @@ def load_protocol(name: str | Path) -> NamedProtocol:
 def _path_of(name: str | Path) -> Path:
     path = Path(name)
     if path.suffix.lower() in (".yaml", ".yml"):
+        if not path.is_file():
+            raise ProtocolError(
+                f"{path}: there is no such file; expected the path of a YAML file or one of "
+                f"{', '.join(available_protocols())}"
+            )
         return path
     path = packaged_configurations() / "protocol" / f"{name}.yaml"
     if not path.is_file():
