@@ -60,9 +60,15 @@ def test_what_a_page_defines_is_trained(
     assert (here / "run/checkpoints/last.ckpt").is_file()
 
 
-def test_a_metric_of_one_s_own_is_averaged(here: Path) -> None:
-    (use,) = write_files("own-metric.md", here)
+def test_a_metric_of_one_s_own_is_averaged(
+    here: Path, long_toy_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use, on_predictions = write_files("own-metric.md", here)
     exec(compile(use, "own-metric.md", "exec"), {})  # with assertions of its own
+    video = min(long_toy_root.rglob("*.avi"))
+    on_predictions = on_predictions.replace("my.mp4", str(video))
+    exec(compile(on_predictions, "own-metric.md", "exec"), {})
+    assert "dtype=torch.float64" in capsys.readouterr().out
 
 
 @pytest.mark.slow

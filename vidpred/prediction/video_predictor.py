@@ -86,7 +86,8 @@ class VideoPredictor(Predictor):
 
         Raises:
             TypeError: For frames of another type.
-            ValueError: For frames of another shape or range.
+            ValueError: For frames of another shape; for arrays of another range. The values of a
+                tensor are not checked, since that would wait for the device.
             vidpred.errors.VideoError: When a video cannot be read, or has too few frames, or rows
                 of what the network is conditioned on.
             vidpred.errors.PredictionError: When the video comes without these.
