@@ -10,7 +10,7 @@ import yaml
 import vidpred
 from vidpred.benchmark import available_benchmarks, load_benchmark
 from vidpred.benchmark.trainings import fit_command, trainings
-from vidpred.cli.benchmark import check_configuration
+from vidpred.cli.benchmark_refusals import check_configuration
 from vidpred.cli.main import _parser, main
 from vidpred.evaluation import available_protocols, read_result
 from vidpred.models import FlowRefiner

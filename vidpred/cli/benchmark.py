@@ -1,15 +1,13 @@
 """`vidpred benchmark`: rows trained on equal budgets, scored in one pass, with what they cost."""
 
 import argparse
-import contextlib
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vidpred.cli.benchmark_refusals import ROOT, require_data
+from vidpred.cli.benchmark_refusals import ROOT, check_configuration, require_data
 from vidpred.cli.common import (
     HelpWithDefaults,
     above_zero,
@@ -185,37 +183,6 @@ def train(
         ),
         say=say,
     )
-
-
-def check_configuration(command: Sequence[str], modules: Sequence[str] | None = None) -> None:
-    """Refuse unknown keys and wrong values of a training, without training.
-
-    Args:
-        command: Arguments of `vidpred fit`.
-        modules: Names of the modules of `--module`, one of which has to have the network where it
-            is not of vidpred; None does not look, since nothing is scored.
-
-    Raises:
-        VidpredError: For what is wrong.
-    """
-    import yaml
-
-    from vidpred.cli.trainer import run_cli
-
-    shown = io.StringIO()
-    with contextlib.redirect_stdout(shown):
-        run_cli([*command, "--print_config"])
-    task = yaml.safe_load(shown.getvalue())["model"].get("init_args", {})
-    if modules is None:
-        return
-    known = {"vidpred", *(name.partition(".")[0] for name in modules)}
-    for key in ("predictor", "generator"):
-        path = (task.get(key) or {}).get("class_path", "vidpred")
-        if path.partition(".")[0] not in known:
-            raise VidpredError(
-                f"its network is {path}, which is not of vidpred, and scoring needs its module; "
-                f"expected --module {path.rpartition('.')[0]}"
-            )
 
 
 def _wanted(benchmark: "Benchmark", arguments: argparse.Namespace) -> "list[Training]":

@@ -1,11 +1,15 @@
-"""What a benchmark is refused for before torch is imported: its file, and where its data are."""
+"""What a benchmark is refused for before anything is trained, or even imported."""
 
-from collections.abc import Iterator, Mapping
+import contextlib
+import io
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from vidpred.benchmark.packaged import benchmark_path, read_benchmark
-from vidpred.errors import BenchmarkError
+from vidpred.errors import BenchmarkError, VidpredError
 from vidpred.files import expand_home
 
 ROOT = "data/ucf101"
@@ -30,6 +34,35 @@ def require_data(name: str | Path, root: str | None) -> None:
             raise BenchmarkError(
                 f"{folder}: no such folder, which protocol {protocol} reads; expected the "
                 "folder of the data set: --root DIR"
+            )
+
+
+def check_configuration(command: Sequence[str], modules: Sequence[str] | None = None) -> None:
+    """Refuse unknown keys and wrong values of a training, without training.
+
+    Args:
+        command: Arguments of `vidpred fit`.
+        modules: Names of the modules of `--module`, one of which has to have the network where it
+            is not of vidpred; None does not look, since nothing is scored.
+
+    Raises:
+        VidpredError: For what is wrong.
+    """
+    from vidpred.cli.trainer import run_cli
+
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown):
+        run_cli([*command, "--print_config"])
+    task = yaml.safe_load(shown.getvalue())["model"].get("init_args", {})
+    if modules is None:
+        return
+    known = {"vidpred", *(name.partition(".")[0] for name in modules)}
+    for key in ("predictor", "generator"):
+        path = (task.get(key) or {}).get("class_path", "vidpred")
+        if path.partition(".")[0] not in known:
+            raise VidpredError(
+                f"its network is {path}, which is not of vidpred, and scoring needs its module; "
+                f"expected --module {path.rpartition('.')[0]}"
             )
 
 
