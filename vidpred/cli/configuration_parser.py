@@ -47,7 +47,9 @@ def explain(message: str, parser: "ArgumentParser") -> str:
             hint = did_you_mean(found[1], known) or did_you_mean(found[1].split(".")[0], known)
         elif found := re.search(r"(?:unrecognized arguments: --|accept option ')([\w.]+)", line):
             hint = did_you_mean(found[1], _keys_of(parser, found[1]))
-        elif found := re.search(r"module '([\w.]+)' has no attribute '(\w+)'", line):
+        elif found := re.search(  # as Python says it, and lazy_loader
+            r"module '([\w.]+)' has no attribute '(\w+)'", line
+        ) or re.search(r"No ([\w.]+) attribute (\w+)", line):
             hint = did_you_mean(found[2], dir(importlib.import_module(found[1])))
         elif found := re.search(r"No module named '([\w.]+)'", line):
             hint = did_you_mean(found[1], [path.stem for path in Path.cwd().glob("*.py")])

@@ -26,7 +26,7 @@ from vidpred.cli import (
     test,
 )
 from vidpred.cli.common import with_dashes, with_underscores
-from vidpred.errors import VidpredError
+from vidpred.errors import VidpredError, did_you_mean
 from vidpred.resources import packaged_configurations
 
 # Nothing above imports torch: `--help` has to answer at once.
@@ -151,12 +151,20 @@ class _Parser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override] # argparse's own overloads say no more
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> tuple[Any, list[str]]:
-        """Parse, whatever the spelling; commands with `fit_options` take what follows `--`."""
+        """Parse, whatever the spelling; commands with `fit_options` take what follows `--`.
+
+        What a command does not know it refuses itself: its usage helps, the whole program's does
+        not.
+        """
         own, given = None if args is None else with_dashes(args), None
         if own is not None and "--" in own and self.get_default("fit_options") is not None:
             end = own.index("--")
             own, given = own[:end], own[end + 1 :]
         parsed, left = super().parse_known_args(own, namespace)
+        if left:
+            name = left[0].partition("=")[0]
+            near = did_you_mean(name, self._option_string_actions)
+            self.error(f"unrecognized arguments: {shlex.join(left)}{near}")
         if given is not None:
             parsed.fit_options = given
         return parsed, left
