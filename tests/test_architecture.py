@@ -259,6 +259,17 @@ def test_the_command_line_imports_no_torch_before_it_is_needed() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_scores_are_compared_and_measured_without_lightning() -> None:
+    """Lightning and torchmetrics take longer than all else that these commands import."""
+    code = (
+        "import sys, vidpred.benchmark.cost_process, vidpred.evaluation.report, "
+        "vidpred.evaluation.scoring.scoring_pass; "
+        "sys.exit(str({'pytorch_lightning', 'torchmetrics', 'torchvision'} & {*sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.strip() == "set()"
+
+
 def test_nothing_happens_at_import(tmp_path: Path) -> None:
     code = "import vidpred.cli.trainer, vidpred.data, vidpred.evaluation.report, vidpred.tasks"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
