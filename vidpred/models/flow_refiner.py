@@ -136,13 +136,16 @@ class FlowRefiner(Predictor):
         for head in (self.flow_head, self.pixel_head, self.clip_logits, self.clip_speed):
             nn.init.zeros_(head.weight)
             nn.init.zeros_(cast(Tensor, head.bias))
-        prior = torch.zeros(BLENDED)
+        # On the CPU first: without memory, as `load` builds it, softmax would import torch._dynamo.
+        prior = torch.zeros(BLENDED, device="cpu")
         prior[0] = PRIOR
-        self.register_buffer("prior", prior, persistent=False)
-        self.prior: Tensor
         # What the prior leaves to the others, so that without training nothing is blended.
-        rest = F.one_hot(torch.tensor(0), BLENDED) - prior.softmax(0)
-        self.register_buffer("rest", rest, persistent=False)
+        rest = -prior.softmax(0)
+        rest[0] += 1
+        device = torch.get_default_device()
+        self.register_buffer("prior", prior.to(device), persistent=False)
+        self.prior: Tensor
+        self.register_buffer("rest", rest.to(device), persistent=False)
         self.rest: Tensor
 
     def step(self, context: Tensor, *, condition: Condition | None = None) -> Tensor:
