@@ -249,6 +249,7 @@ def test_a_run_needs_a_folder_that_can_be_written(
     assert "choose another folder with --run-dir" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_latest_checkpoint_is_found_or_refused(
     tmp_path: Path, toy_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -139,6 +139,7 @@ def test_an_error_in_a_worker_arrives_as_it_was_raised(
     assert caught.value.path == videos["test"][0].path
 
 
+@pytest.mark.slow
 def test_no_epoch_and_no_process_repeats_a_draw(videos: dict[Split, list[Video]]) -> None:
     """Two processes and three epochs of five batches, of blocks of four."""
     data = Given(videos, batch_size=2, mixed_videos=4, clips_per_video=1, patches_per_clip=2)

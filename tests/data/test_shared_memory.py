@@ -24,6 +24,7 @@ except DataError as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit of file sizes on Windows")
 @pytest.mark.parametrize("stage", ["fit", pytest.param("validate", marks=pytest.mark.slow)])
 def test_no_room_in_shared_memory_ends_the_loop_with_the_reason(toy_root: Path, stage: str) -> None:

@@ -365,6 +365,7 @@ class CountsThreads(AdversarialTask):
         return super().generator_objective(frames)
 
 
+@pytest.mark.slow
 def test_it_computes_in_one_thread_and_gives_the_others_back() -> None:
     before = torch.get_num_threads()
     task = of(CountsThreads)

@@ -72,6 +72,7 @@ assert not {"torch", "vidpred"} & set(present)
 """
 
 
+@pytest.mark.slow
 def test_onnx_runs_where_vidpred_is_not(exported: Path, weights: Path, tmp_path: Path) -> None:
     sizes = ((1, 40, 60), (2, 33, 47), (3, 19, 128))
     contexts = [torch.rand(batch, 3, 3, height, width) for batch, height, width in sizes]

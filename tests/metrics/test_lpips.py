@@ -69,6 +69,7 @@ def reference(backbone: LPIPSBackbone, pred: Tensor, target: Tensor) -> float:
     return distance
 
 
+@pytest.mark.slow
 @BACKBONES
 def test_equals_its_own_words_for_each_clip_and_frame(
     backbone: LPIPSBackbone, weights: dict[LPIPSBackbone, Path]

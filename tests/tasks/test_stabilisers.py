@@ -198,6 +198,7 @@ def test_adversarial_training_starts_from_a_reconstruction(tmp_path: Path) -> No
     assert not torch.equal(flat(generator), flat(first.generator))
 
 
+@pytest.mark.slow
 def test_spectral_norm_divides_by_the_largest_singular_value() -> None:
     _, discriminator = small_networks(spectral_norm=True)
     task = AdversarialTask(small_networks()[0], discriminator)

@@ -247,6 +247,7 @@ def test_official_numbers_are_those_of_the_card() -> None:
         assert train + test == OFFICIAL_VIDEOS
 
 
+@pytest.mark.slow
 def test_real_clips_are_a_sound_part_of_ucf101(real_data: Path, tmp_path: Path) -> None:
     with VideoIndex(real_data / "ucf101", cache=tmp_path) as index:
         diagnosis = diagnose(index, sample=5)

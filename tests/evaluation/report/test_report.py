@@ -136,6 +136,7 @@ def test_damaged_and_odd_pictures_do_not_stop_the_report(tmp_path: Path) -> None
     assert cards[pastless]["pictures"]["video"]
 
 
+@pytest.mark.slow
 def test_pictures_keep_to_their_room(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     comparison = compare(read_results([home]), resamples=10)
     whole = clip_cards(comparison)

@@ -38,6 +38,7 @@ def networks(tmp_path: Path) -> tuple[Path, Path]:
     return alexnet, script
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("context", [False, True])
 def test_they_are_those_of_the_metrics(
     networks: tuple[Path, Path], context: bool, toy_root: Path, tmp_path: Path
