@@ -270,6 +270,7 @@ def test_scores_are_compared_and_measured_without_lightning() -> None:
     assert done.stderr.strip() == "set()"
 
 
+@pytest.mark.slow
 def test_nothing_happens_at_import(tmp_path: Path) -> None:
     code = "import vidpred.cli.trainer, vidpred.data, vidpred.evaluation.report, vidpred.tasks"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)

@@ -302,6 +302,7 @@ LONG = {"clean-subset"}
 """Protocols that are scored by the slow tests: all of the toy set's clips at full size."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

@@ -88,6 +88,7 @@ def test_onnx_runs_where_vidpred_is_not(exported: Path, weights: Path, tmp_path:
             torch.testing.assert_close(frames, predictor(context, 2), atol=1e-4, rtol=0)
 
 
+@pytest.mark.slow
 def test_onnx_says_what_it_takes(exported: Path) -> None:
     session = onnxruntime.InferenceSession(exported, providers=["CPUExecutionProvider"])
     (taken,), (given,) = session.get_inputs(), session.get_outputs()

@@ -32,6 +32,7 @@ def faults(first: str) -> int:
     return int(done.stdout)
 
 
+@pytest.mark.slow
 def test_memory_is_kept() -> None:
     plain, kept = faults(""), faults("assert keep_freed_memory()")
     # A page may be 4 KiB or, where the system makes them, 2 MiB.
