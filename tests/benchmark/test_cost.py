@@ -69,7 +69,7 @@ def test_multiply_adds_are_those_of_the_convolutions(root: Path) -> None:
     cost = measured(request(root, {"saved": "small"}))
     assert cost["parameters"] == 223_644
     assert cost["multiply_adds"] == by_hand(load_predictor("small"))
-    assert 0 < cost["own_memory"] <= cost["peak_memory"]
+    assert 0 <= cost["own_memory"] <= cost["peak_memory"]  # tests before this one leave room
 
 
 @pytest.mark.slow
@@ -78,6 +78,7 @@ def test_a_process_of_its_own_answers_once(root: Path, tmp_path: Path) -> None:
     asked = request(root, {"baseline": "linear"})
     first = measure_cost(asked, CostSettings(), kept)
     assert first["cost"] is not None
+    assert 0 < first["cost"]["own_memory"] < first["cost"]["peak_memory"]
     assert measure_cost(asked, CostSettings(), kept) == first  # read, not measured again
     other = measure_cost(request(root, {"baseline": "linear"}, threads=2), CostSettings(), kept)
     assert other["cost"] is not None
