@@ -88,6 +88,7 @@ def test_what_cannot_be_predicted_is_refused_without_torch(
         (["predictor"], "there is no benchmark 'predictor' (did you mean predictors?); expected"),
         (["none.yaml"], "none.yaml: there is no such file"),
         (["mine.yaml"], "of/mine: no such folder, which protocol quick reads"),
+        (["mine.yaml", "--protocol=kth"], "data/ucf101: no such folder, which protocol kth reads"),
     ],
 )
 def test_a_benchmark_without_data_is_refused_without_torch(

@@ -91,7 +91,7 @@ def run_benchmark(arguments: argparse.Namespace) -> int:
         VidpredError: When the benchmark is not right, or a training or the scoring failed.
     """
     if arguments.sweep is None:
-        require_data(arguments.file, arguments.root)
+        require_data(arguments.file, root=arguments.root, protocol=arguments.protocol)
     from vidpred.benchmark import load_benchmark
     from vidpred.benchmark.table import benchmark_table, table_markdown
 

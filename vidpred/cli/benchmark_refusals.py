@@ -16,7 +16,7 @@ ROOT = "data/ucf101"
 """Folder of the data set where neither the benchmark nor the command line names one."""
 
 
-def require_data(name: str | Path, root: str | None) -> None:
+def require_data(name: str | Path, *, root: str | None, protocol: str | None) -> None:
     """Refuse folders that are not there, but for that of data that a training renders.
 
     Values of a wrong type are left to `load_benchmark`, which names them.
@@ -24,15 +24,19 @@ def require_data(name: str | Path, root: str | None) -> None:
     Args:
         name: Of the benchmark, or the path of its file.
         root: What the command line says in place of the file's folders.
+        protocol: What it says in place of the file's protocols and their folders.
 
     Raises:
         BenchmarkError: When there is no such benchmark, or it has no data.
         DataError: When the user of a folder below ~ has none.
     """
-    for protocol, folder in _folders(read_benchmark(benchmark_path(name)), root):
+    content = read_benchmark(benchmark_path(name))
+    if protocol is not None:
+        content["protocols"] = [protocol]
+    for reader, folder in _folders(content, root):
         if not expand_home(folder).is_dir():
             raise BenchmarkError(
-                f"{folder}: no such folder, which protocol {protocol} reads; expected the "
+                f"{folder}: no such folder, which protocol {reader} reads; expected the "
                 "folder of the data set: --root DIR"
             )
 
@@ -53,9 +57,9 @@ def check_configuration(command: Sequence[str], modules: Sequence[str] | None = 
     shown = io.StringIO()
     with contextlib.redirect_stdout(shown):
         run_cli([*command, "--print_config"])
-    task = yaml.safe_load(shown.getvalue())["model"].get("init_args", {})
     if modules is None:
         return
+    task = yaml.safe_load(shown.getvalue())["model"].get("init_args", {})
     known = {"vidpred", *(name.partition(".")[0] for name in modules)}
     for key in ("predictor", "generator"):
         path = (task.get(key) or {}).get("class_path", "vidpred")
