@@ -78,7 +78,7 @@ def test_a_process_of_its_own_answers_once(root: Path, tmp_path: Path) -> None:
     asked = request(root, {"baseline": "linear"})
     first = measure_cost(asked, CostSettings(), kept)
     assert first["cost"] is not None
-    assert 0 < first["cost"]["own_memory"] < first["cost"]["peak_memory"]
+    assert 0 < first["cost"]["own_memory"] < 2**25  # what counts operations is none of the row's
     assert measure_cost(asked, CostSettings(), kept) == first  # read, not measured again
     other = measure_cost(request(root, {"baseline": "linear"}, threads=2), CostSettings(), kept)
     assert other["cost"] is not None

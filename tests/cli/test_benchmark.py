@@ -151,8 +151,8 @@ def test_killed_at_any_point_it_resumes(tmp_path: Path, long_toy_root: Path) -> 
 
 
 @pytest.mark.slow
-def test_the_packaged_smoke_benchmark_takes_minutes(tmp_path: Path) -> None:
-    """As a user calls it: at most three minutes of the processor, of which it took 109 to 117 s."""
+def test_the_packaged_smoke_benchmark_takes_less_than_two_minutes(tmp_path: Path) -> None:
+    """As a user calls it: by itself it takes 72 s; other tests next to it make it take longer."""
     before = os.times()
     done = subprocess.run(
         [sys.executable, "-m", "vidpred", "benchmark", "smoke"],
@@ -166,13 +166,13 @@ def test_the_packaged_smoke_benchmark_takes_minutes(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     output = tmp_path / "runs" / "benchmark" / "smoke"
     rows = json.loads((output / "benchmark.json").read_text())["rows"]
-    assert {"copy_last", "small", "convlstm", "adv_gdl"} <= rows.keys()
+    assert {"copy_last", "optical_flow", "convlstm", "adv_gdl"} <= rows.keys()
     assert (output / "quick.html").is_file()
     seconds = sum(
         getattr(after, part) - getattr(before, part)
         for part in ("children_user", "children_system")
     )
-    assert seconds < 180, f"{seconds:.0f} s"
+    assert seconds < 120, f"{seconds:.0f} s of the processor"
 
 
 @pytest.mark.slow

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vidpred.cli.benchmark_refusals import ROOT, check_configuration, require_data
 from vidpred.cli.common import (
     HelpWithDefaults,
     above_zero,
@@ -90,6 +89,9 @@ def run_benchmark(arguments: argparse.Namespace) -> int:
     Raises:
         VidpredError: When the benchmark is not right, or a training or the scoring failed.
     """
+    # Here and not above, as elsewhere in this file: `--help` of every command has to answer at once.
+    from vidpred.cli.benchmark_refusals import require_data
+
     if arguments.sweep is None:
         require_data(arguments.file, root=arguments.root, protocol=arguments.protocol)
     from vidpred.benchmark import load_benchmark
@@ -172,6 +174,7 @@ def train(
 ) -> int:
     """Train what is missing; gives 0, or the exit status of a training that a signal ended."""
     from vidpred.benchmark.trainings import train_missing
+    from vidpred.cli.benchmark_refusals import check_configuration
 
     return train_missing(
         benchmark,
@@ -281,6 +284,8 @@ def rows_of(
 
 def root_of(benchmark: "Benchmark", scored: "ScoredBy") -> str:
     """Give the folder of a protocol's videos."""
+    from vidpred.cli.benchmark_refusals import ROOT
+
     return scored.root or benchmark.data.root or ROOT
 
 
