@@ -259,6 +259,7 @@ def test_the_command_line_imports_no_torch_before_it_is_needed() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.slow
 def test_scores_are_compared_and_measured_without_lightning() -> None:
     """Lightning and torchmetrics take longer than all else that these commands import."""
     code = (

@@ -182,6 +182,7 @@ def test_fine_tuning_goes_on_with_the_generator_of_another_run(
     assert all(torch.equal(old[name], new[name]) for name in old)
 
 
+@pytest.mark.slow
 def test_a_weight_average_joins_the_callbacks(tmp_path: Path, toy_root: Path) -> None:
     files = ("-c", "experiment/adv_gdl.yaml", "-c", "trainer/weight_average.yaml")
     assert fit_one_batch(tmp_path, toy_root, *files) == 0
@@ -189,6 +190,7 @@ def test_a_weight_average_joins_the_callbacks(tmp_path: Path, toy_root: Path) ->
     assert "averaging_state" in read_checkpoint(tmp_path / "run/checkpoints/last.ckpt")
 
 
+@pytest.mark.slow
 def test_recovery_joins_the_callbacks(tmp_path: Path, toy_root: Path) -> None:
     files = ("-c", "experiment/l2.yaml", "-c", "trainer/recovery.yaml")
     assert fit_one_batch(tmp_path, toy_root, *files) == 0
@@ -203,6 +205,7 @@ def test_adam_takes_the_place_of_sgd(tmp_path: Path, toy_root: Path) -> None:
     assert configuration.count("class_path: torch.optim.Adam") == 1
 
 
+@pytest.mark.slow
 def test_adam_serves_rows_without_a_discriminator_too(tmp_path: Path, toy_root: Path) -> None:
     files = ("-c", "experiment/gdl_l1.yaml", "-c", "model/adam.yaml")
     assert fit_one_batch(tmp_path, toy_root, *files) == 0

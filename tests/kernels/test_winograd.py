@@ -161,6 +161,7 @@ def test_first_and_second_derivatives_by_differences(relu: bool) -> None:
     assert gradgradcheck(convolved, inputs)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_without_gradients_it_holds_little_more_than_its_output() -> None:
     code = """
