@@ -89,7 +89,7 @@ def run_benchmark(arguments: argparse.Namespace) -> int:
     Raises:
         VidpredError: When the benchmark is not right, or a training or the scoring failed.
     """
-    # Here and not above, as elsewhere in this file: `--help` of every command has to answer at once.
+    # Here and not above, as elsewhere in this file: `--help` has to answer at once.
     from vidpred.cli.benchmark_refusals import require_data
 
     if arguments.sweep is None:
