@@ -191,7 +191,7 @@ class FlowRefiner(Predictor):
         """
         if torch.is_grad_enabled():
             return self.predict_whole(evidence, paths, k)
-        clip = self._clip_features(evidence, k)
+        clip = self.clip_features(evidence, k)
         pred = torch.empty_like(evidence.last)
         for part in regions(evidence.last, TILE, multiple=self.size_multiple, margin=self.margin):
             refined = self.refine(evidence, paths, k, clip, part.seen)
@@ -201,7 +201,7 @@ class FlowRefiner(Predictor):
     def predict_whole(self, evidence: Evidence, paths: Tensor, k: int) -> Tensor:
         """Do as `predict`, never part by part: no decision depends on the frame's size."""
         whole = Region.of(evidence.last)
-        refined = self.refine(evidence, paths, k, self._clip_features(evidence, k), whole)
+        refined = self.refine(evidence, paths, k, self.clip_features(evidence, k), whole)
         return self._blend(evidence, refined, whole)
 
     def sample(
@@ -229,7 +229,7 @@ class FlowRefiner(Predictor):
         whole = Region.of(evidence.last)
         futures: list[list[Tensor]] = [[] for _ in draws]
         for k, paths in enumerate(carry(evidence, horizon), start=1):
-            refined = self.refine(evidence, paths, k, self._clip_features(evidence, k), whole)
+            refined = self.refine(evidence, paths, k, self.clip_features(evidence, k), whole)
             for future, drawn in zip(futures, draws, strict=True):
                 one = Refinement(
                     starts=drawn.move(refined.starts, k),
@@ -276,6 +276,14 @@ class FlowRefiner(Predictor):
             + self.prior[:, None, None],
             residual=RESIDUAL * torch.tanh(pixels[:, BLENDED:]),
         )
+
+    def clip_features(self, evidence: Evidence, k: int) -> Tensor:
+        """Run the clip-level branch for frame k, up to its heads; shape (B, hidden)."""
+        steps = evidence.statistics.new_tensor([1 / k, k / 8]).expand(
+            evidence.statistics.shape[0], 2
+        )
+        features: Tensor = self.clip(torch.cat([evidence.statistics, steps], dim=1))
+        return features
 
     @property
     def margin(self) -> int:
@@ -333,13 +341,6 @@ class FlowRefiner(Predictor):
             ],
             dim=1,
         )
-
-    def _clip_features(self, evidence: Evidence, k: int) -> Tensor:
-        steps = evidence.statistics.new_tensor([1 / k, k / 8]).expand(
-            evidence.statistics.shape[0], 2
-        )
-        features: Tensor = self.clip(torch.cat([evidence.statistics, steps], dim=1))
-        return features
 
     def _blend(
         self,
