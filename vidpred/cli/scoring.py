@@ -100,7 +100,10 @@ def score(
 ) -> "list[Result]":
     """Score methods as the command line says, with progress."""
     from vidpred.evaluation import evaluate
+    from vidpred.kernels import enabled, keep_freed_memory
 
+    if enabled(default=True):
+        keep_freed_memory()
     with counting("Scoring clips") as progress:
         return evaluate(
             protocol,
