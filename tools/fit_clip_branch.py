@@ -130,11 +130,17 @@ def blend_errors(weights: Tensor, products: Tensor) -> Tensor:
     return torch.einsum("nki,nkaij,nkj->nka", weights, products, weights).clamp(min=0)
 
 
+def noisy_inputs(statistics: Tensor, steps: Sequence[int]) -> Tensor:
+    """Give what the branch sees for some steps, shape (N, len(steps), M + 2), with NOISE."""
+    k = torch.tensor(steps, dtype=torch.float32)
+    ahead = torch.stack([1 / k, k / 8], dim=1).expand(len(statistics), -1, -1)
+    noisy = statistics + NOISE * torch.randn_like(statistics)
+    return torch.cat([noisy[:, None].expand(-1, len(steps), -1), ahead], dim=2)
+
+
 def fit(refiner: FlowRefiner, statistics: Tensor, products: Tensor, seed: int) -> None:
     """Fit the branch to the mean PSNR of blends, in all three areas."""
     torch.manual_seed(seed)
-    steps = torch.tensor(STEPS, dtype=torch.float32)
-    ahead = torch.stack([1 / steps, steps / 8], dim=1)
     layers = nn.ModuleList([refiner.clip, refiner.clip_logits])
     optimizer = torch.optim.AdamW(layers.parameters(), 2e-3, weight_decay=1e-2)
     batches = max(1, len(statistics) // BATCH)
@@ -145,15 +151,7 @@ def fit(refiner: FlowRefiner, statistics: Tensor, products: Tensor, seed: int) -
     filled = products.nan_to_num(1.0)
     for _ in range(EPOCHS):
         for chosen in torch.randperm(len(statistics)).split(BATCH)[:batches]:
-            noisy = statistics[chosen] + NOISE * torch.randn_like(statistics[chosen])
-            seen = torch.cat(
-                [
-                    noisy[:, None].expand(-1, len(STEPS), -1),
-                    ahead.expand(len(chosen), -1, -1),
-                ],
-                dim=2,
-            )
-            features = F.dropout(refiner.clip(seen), DROPOUT)
+            features = F.dropout(refiner.clip(noisy_inputs(statistics[chosen], STEPS)), DROPOUT)
             weights = (refiner.clip_logits(features) + refiner.prior).softmax(-1) + refiner.rest
             logs = (blend_errors(weights, filled[chosen]) + FLOOR).log()
             loss = (logs * known[chosen]).sum() / known[chosen].sum()

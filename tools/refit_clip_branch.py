@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from fit_clip_branch import CONTEXT, clips_of
+from fit_clip_branch import CONTEXT, clips_of, noisy_inputs
 from torch import Tensor, nn
 
 from vidpred.data import UCF101DataModule
@@ -45,9 +45,6 @@ FEWEST = 50
 EPOCHS = 12
 BATCH = 64
 RATE = 1e-3
-NOISE = 0.05
-"""Standard deviation of what is added to the statistics in training."""
-
 HELD = 1.0
 """Weight of the squared change of the logits on clips as they are."""
 
@@ -162,8 +159,6 @@ def fit(refiner: FlowRefiner, clips: Described, seed: int) -> None:
     torch.manual_seed(seed)
     branch = nn.ModuleList([refiner.clip, refiner.clip_logits, refiner.clip_speed])
     before = copy.deepcopy(branch).requires_grad_(False)
-    steps = torch.tensor(STEPS, dtype=torch.float32)
-    ahead = torch.stack([1 / steps, steps / 8], dim=1)
     batches = max(1, len(clips.panned) // BATCH)
     optimizer = torch.optim.AdamW(branch.parameters(), RATE, weight_decay=1e-3)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
@@ -172,14 +167,7 @@ def fit(refiner: FlowRefiner, clips: Described, seed: int) -> None:
     for _ in range(EPOCHS):
         for chosen in torch.randperm(len(clips.panned)).split(BATCH)[:batches]:
             some = clips.of(chosen)
-            noisy = some.statistics + NOISE * torch.randn_like(some.statistics)
-            seen = torch.cat(
-                [
-                    noisy[:, None].expand(-1, len(STEPS), -1),
-                    ahead.expand(len(chosen), -1, -1),
-                ],
-                dim=2,
-            )
+            seen = noisy_inputs(some.statistics, STEPS)
             logits, held = (heads[1](heads[0](seen)) for heads in (branch, before))
             speed, speed_held = (heads[2](heads[0](seen)) for heads in (branch, before))
             loss = SPEED_HELD * F.mse_loss(speed, speed_held)

@@ -151,7 +151,7 @@ def test_killed_at_any_point_it_resumes(tmp_path: Path, long_toy_root: Path) -> 
 
 
 @pytest.mark.slow
-def test_the_packaged_smoke_benchmark_takes_less_than_two_minutes(tmp_path: Path) -> None:
+def test_the_packaged_smoke_benchmark_takes_minutes(tmp_path: Path) -> None:
     """As a user calls it: 76 to 94 s of the processor by itself, longer next to other tests."""
     before = os.times()
     done = subprocess.run(
