@@ -1,9 +1,21 @@
 """What comes with the package: configurations and bundled pretrained models."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from vidpred.errors import CheckpointError
+import yaml
+
+from vidpred.errors import (
+    BenchmarkError,
+    CheckpointError,
+    ProtocolError,
+    VidpredError,
+    did_you_mean,
+)
+
+YAML_ENDINGS = (".yaml", ".yml")
 
 
 def packaged_configurations() -> Path:
@@ -11,6 +23,71 @@ def packaged_configurations() -> Path:
     package = Path(__file__).parent
     inside = package / "configs"
     return inside if inside.is_dir() else package.parent / "configs"
+
+
+@dataclass(frozen=True)
+class ConfigurationFolder:
+    """One kind of YAML files: those of the package have names, users' own have paths.
+
+    Attributes:
+        kind: What a file is; the folder of the package has the same name.
+        keys: The first keys of a file, for a message.
+        error: What is raised for a mistake.
+    """
+
+    kind: str
+    keys: str
+    error: type[VidpredError]
+
+    def names(self) -> list[str]:
+        """Give the names of those in the package."""
+        return sorted(path.stem for path in (packaged_configurations() / self.kind).glob("*.yaml"))
+
+    def path(self, name: str | Path) -> Path:
+        """Find a file.
+
+        Args:
+            name: One of `names`, or the path of a YAML file; a path below `configs` that is not
+                there is looked for in the package as well.
+
+        Raises:
+            VidpredError: Of class `error`, when there is none.
+        """
+        path = Path(name)
+        if path.suffix.lower() not in YAML_ENDINGS:
+            packaged = packaged_configurations() / self.kind / f"{name}.yaml"
+            missing = f"there is no {self.kind} {str(name)!r}"
+        else:
+            packaged = packaged_configurations() / str(name).removeprefix("configs/")
+            missing = f"{path}: there is no such file"
+            if path.is_file():
+                return path
+        if packaged.is_file():
+            return packaged
+        raise self.error(
+            f"{missing}{did_you_mean(path.stem, self.names())}; expected the path of a YAML file "
+            f"or one of {', '.join(self.names())}"
+        )
+
+    def read(self, path: Path) -> dict[str, Any]:
+        """Read the keys and values of a file, which are not checked.
+
+        Raises:
+            VidpredError: Of class `error`, when it cannot be read or holds something else.
+        """
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise self.error(f"{path}: cannot be read as YAML: {error}") from error
+        if not isinstance(content, dict):
+            raise self.error(f"{path}: holds no {self.kind}; expected keys {self.keys}, ...")
+        return content
+
+
+PROTOCOLS = ConfigurationFolder("protocol", "name, videos, clips", ProtocolError)
+BENCHMARKS = ConfigurationFolder(
+    "benchmark", "name, protocols, budget, experiments", BenchmarkError
+)
 
 
 def packaged_weights() -> dict[str, Path]:

@@ -151,31 +151,6 @@ def test_killed_at_any_point_it_resumes(tmp_path: Path, long_toy_root: Path) -> 
 
 
 @pytest.mark.slow
-def test_the_packaged_smoke_benchmark_takes_minutes(tmp_path: Path) -> None:
-    """As a user calls it: 76 to 94 s of the processor by itself, longer next to other tests."""
-    before = os.times()
-    done = subprocess.run(
-        [sys.executable, "-m", "vidpred", "benchmark", "smoke"],
-        capture_output=True,
-        text=True,
-        env=ENVIRONMENT,
-        check=False,
-        cwd=tmp_path,
-    )
-    after = os.times()
-    assert done.returncode == 0, done.stderr
-    output = tmp_path / "runs" / "benchmark" / "smoke"
-    rows = json.loads((output / "benchmark.json").read_text())["rows"]
-    assert {"copy_last", "optical_flow", "convlstm", "adv_gdl"} <= rows.keys()
-    assert (output / "quick.html").is_file()
-    seconds = sum(
-        getattr(after, part) - getattr(before, part)
-        for part in ("children_user", "children_system")
-    )
-    assert seconds < 180, f"{seconds:.0f} s of the processor"
-
-
-@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_budget_of_time_ends_a_training_and_is_not_begun_again(
     tmp_path: Path, long_toy_root: Path

@@ -53,12 +53,18 @@ def test_two_processes_learn_what_one_learns_from_the_batch_of_both(
     together = in_two_processes(kind, tmp_path)
     for result in together:
         assert result["state"].keys() == alone["state"].keys()
-        for name, value in alone["state"].items():
-            # Sums in another order put a ReLU on its other side now and then, up to 1e-3 of what
-            # was learned. A gradient that is not averaged is half or twice of it.
-            learned = (value - before[name]).norm()
-            apart = (result["state"][name] - value).norm()
-            assert apart <= 1e-2 * learned + 1e-6, f"{name}: {apart:.1e} of {learned:.1e}"
+        # Sums in another order put a ReLU on its other side now and then: up to 1e-3 of all that was
+        # learned, up to 5e-2 of a layer that learned little. A gradient that is not averaged is
+        # half or twice of it.
+        learned = torch.stack(
+            [(value - before[name]).norm() for name, value in alone["state"].items()]
+        )
+        apart = torch.stack(
+            [(result["state"][name] - value).norm() for name, value in alone["state"].items()]
+        )
+        assert apart.norm() <= 1e-2 * learned.norm()
+        for name, by, of in zip(before, apart, learned, strict=True):
+            assert by <= 0.1 * of + 1e-6, f"{name}: {by:.1e} of {of:.1e}"
     # What is logged is the mean over both, on each of them.
     for result in together:
         for ours, theirs in zip(result["curve"], alone["curve"], strict=True):

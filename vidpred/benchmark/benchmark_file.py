@@ -10,17 +10,21 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from vidpred.benchmark.packaged import YAML_ENDINGS, benchmark_path, read_benchmark
 from vidpred.benchmark.specification import Benchmark, Experiment
 from vidpred.errors import BenchmarkError, VidpredError, did_you_mean
 from vidpred.evaluation.protocol import available_protocols, load_protocol
 from vidpred.metrics.registry import METRICS
 from vidpred.models import BASELINES
-from vidpred.resources import packaged_configurations
+from vidpred.resources import BENCHMARKS, YAML_ENDINGS, packaged_configurations
 from vidpred.storage.saved import find_saved
 
 SHORT_FORMS = {"experiments": "experiment", "protocols": "protocol"}
 """Lists whose entries may be a text alone: the value of this key."""
+
+
+def available_benchmarks() -> list[str]:
+    """Give the names of the benchmarks in the package."""
+    return BENCHMARKS.names()
 
 
 def load_benchmark(name: str | Path) -> Benchmark:
@@ -36,8 +40,8 @@ def load_benchmark(name: str | Path) -> Benchmark:
         >>> load_benchmark("smoke").name
         'smoke'
     """
-    path = benchmark_path(name)
-    content = read_benchmark(path)
+    path = BENCHMARKS.path(name)
+    content = BENCHMARKS.read(path)
     try:
         return build_benchmark(content)
     except (ValueError, VidpredError) as error:

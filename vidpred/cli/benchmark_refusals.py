@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from vidpred.benchmark.packaged import benchmark_path, read_benchmark
 from vidpred.errors import BenchmarkError, VidpredError
 from vidpred.files import expand_home
+from vidpred.resources import BENCHMARKS
 
 ROOT = "data/ucf101"
 """Folder of the data set where neither the benchmark nor the command line names one."""
@@ -30,7 +30,7 @@ def require_data(name: str | Path, *, root: str | None, protocol: str | None) ->
         BenchmarkError: When there is no such benchmark, or it has no data.
         DataError: When the user of a folder below ~ has none.
     """
-    content = read_benchmark(benchmark_path(name))
+    content = BENCHMARKS.read(BENCHMARKS.path(name))
     if protocol is not None:
         content["protocols"] = [protocol]
     for reader, folder in _folders(content, root):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vidpred.cli.common import add_device_option, at_least_zero, say
 from vidpred.cli.progress import counting
 from vidpred.errors import VidpredError
-from vidpred.resources import packaged_configurations
+from vidpred.resources import PROTOCOLS
 
 if TYPE_CHECKING:
     import torch
@@ -32,13 +32,11 @@ def add_scoring_options(
         protocol: Default protocol; None makes the option mandatory.
         required: Whether it does; otherwise the protocols are those of a file.
     """
-    folder = packaged_configurations() / "protocol"
-    protocols = sorted(path.stem for path in folder.glob("*.yaml"))
     parser.add_argument(
         "--protocol",
         default=protocol,
         required=required and protocol is None,
-        help=f"name of a protocol in the package ({', '.join(protocols)}), or a YAML file",
+        help=f"name of a protocol in the package ({', '.join(PROTOCOLS.names())}), or a YAML file",
     )
     add_device_option(parser)
     parser.add_argument(

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from jsonargparse import ArgumentParser
 from jsonargparse.typing import PositiveInt
 
@@ -18,7 +17,7 @@ from vidpred.evaluation.samples import Samples
 from vidpred.evaluation.selection import VideoSelection
 from vidpred.flow import MotionMask
 from vidpred.ops.checks import require_positive
-from vidpred.resources import packaged_configurations
+from vidpred.resources import PROTOCOLS
 
 NOT_DECIDING = ("name", "description")
 """Fields that change no number, and so not the digest."""
@@ -165,7 +164,7 @@ class NamedProtocol:
 
 def available_protocols() -> list[str]:
     """Give the names of the protocols in the package."""
-    return sorted(path.stem for path in (packaged_configurations() / "protocol").glob("*.yaml"))
+    return PROTOCOLS.names()
 
 
 def load_protocol(name: str | Path) -> NamedProtocol:
@@ -177,43 +176,20 @@ def load_protocol(name: str | Path) -> NamedProtocol:
     Raises:
         ProtocolError: When there is none, or its content is not a protocol.
     """
-    path = _path_of(name)
+    path = PROTOCOLS.path(name)
     try:
         return build_protocol(_read(path))
     except (ValueError, TypeError) as error:
         raise ProtocolError(f"{path}: {error}") from error
 
 
-def _path_of(name: str | Path) -> Path:
-    path = Path(name)
-    if path.suffix.lower() in (".yaml", ".yml"):
-        if not path.is_file():
-            raise ProtocolError(
-                f"{path}: there is no such file; expected the path of a YAML file or one of "
-                f"{', '.join(available_protocols())}"
-            )
-        return path
-    path = packaged_configurations() / "protocol" / f"{name}.yaml"
-    if not path.is_file():
-        raise ProtocolError(
-            f"there is no protocol {str(name)!r}; expected the path of a YAML file or one of "
-            f"{', '.join(available_protocols())}"
-        )
-    return path
-
-
 def _read(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     """Read a protocol's keys, and those that it has not from the protocol that `base` names."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ProtocolError(f"{path}: cannot be read as YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise ProtocolError(f"{path}: holds no protocol; expected keys name, videos, clips, ...")
+    content = PROTOCOLS.read(path)
     base = content.pop("base", None)
     if base is None:
         return content
-    below = _path_of(str(base))
+    below = PROTOCOLS.path(str(base))
     if below in (path, *above):
         raise ProtocolError(f"{path}: base {base!r} leads back to itself; name another protocol")
     whole = _on_top(content, _read(below, (path, *above)))

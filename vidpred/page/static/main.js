@@ -110,8 +110,12 @@ async function predict() {
   player.pause();
   try {
     const key = await state.tab.predict({ ...question, clip: clip().key, last: state.last.get(clip().key) });
+    // A quick one is over before the answer to the question is here.
+    if (explained.has(key)) return;
+    unfinished.add(key);
     open(key, { follow: true });
     say("Predicting");
+    if (prediction()) advance(prediction());
     if (matchMedia("(max-width: 60rem)").matches) $("#desk").scrollIntoView({ behavior: calm.matches ? "auto" : "smooth" });
   } catch (problem) { complain(problem); }
 }
@@ -126,6 +130,19 @@ function open(key, { follow = false } = {}) {
   render();
 }
 
+// Shows what has been predicted so far, and plays it when it is whole.
+function advance(one) {
+  if (state.follow && one.known) {
+    state.future = Math.min(one.samples - 1, Math.floor(Math.max(0, one.done - 1) / one.horizon));
+    state.index = one.known - 1 + Math.max(0, one.done - state.future * one.horizon);
+  }
+  if (one.state !== "done" || !unfinished.delete(one.key)) return;
+  say(`${plural(one.horizon, "frame")} predicted in ${seconds(one.seconds)}`);
+  state.future = 0;
+  if (state.follow && !calm.matches) { state.index = 0; player.play(); }
+  state.follow = false;
+}
+
 async function cancel() {
   const running = state.predictions.find((one) => one.state === "waiting" || one.state === "predicting");
   if (!running) return false;
@@ -136,12 +153,12 @@ async function cancel() {
 
 // News from the server -----------------------------------------------------------------------------
 const explained = new Set(); // keys of what has failed, of which the reader knows
+const unfinished = new Set(); // keys of predictions of which the reader does not know that they are whole
 
 // `fresh` says what a page that was loaded again held before.
 function news({ clips, predictions }, fresh) {
   $("#offline").hidden = true;
   const before = new Map(state.clips.map((one) => [one.key, one.state]));
-  const earlier = new Map(state.predictions.map((one) => [one.key, one]));
   for (const one of [...clips, ...predictions]) {
     if (one.state !== "failed" || explained.has(one.key)) continue;
     explained.add(one.key);
@@ -157,18 +174,8 @@ function news({ clips, predictions }, fresh) {
     }
   }
   for (const one of predictions) {
-    const was = earlier.get(one.key);
-    if (one.key !== state.prediction) continue;
-    if (state.follow && one.known) {
-      state.future = Math.min(one.samples - 1, Math.floor(Math.max(0, one.done - 1) / one.horizon));
-      state.index = one.known - 1 + Math.max(0, one.done - state.future * one.horizon);
-    }
-    if (one.state === "done" && was && was.state !== "done") {
-      say(`${plural(one.horizon, "frame")} predicted in ${seconds(one.seconds)}`);
-      state.future = 0;
-      if (state.follow && !calm.matches) { state.index = 0; player.play(); }
-      state.follow = false;
-    }
+    if (one.state !== "done") unfinished.add(one.key);
+    if (one.key === state.prediction) advance(one);
   }
   if (state.clip && !clip()) state.clip = null;
   if (!state.clip && state.clips.length) {
