@@ -254,9 +254,18 @@
     const free = rows.filter((row) => row.costs[axis] === 0);
     const said = (score) => `<b>${shown(score.mean, measure)}</b> ${measure.unit}${score.interval ? ` [${score.interval.map((v) => shown(v, measure)).join(", ")}]` : ""}`;
     const placed = placing(document.getElementById("rows-plot"), costing.map((row) => ({ name: row.name, x: { mean: Math.log(row.costs[axis]) }, y: row.scores[key] })));
+    // Lines that are closer than a label is high share the label of the highest.
+    const means = rows.map((row) => row.scores[key].mean);
+    const close = 0.06 * (Math.max(...means) - Math.min(...means));
+    const labels = new Map();
+    let top;
+    for (const row of [...free].sort((one, two) => two.scores[key].mean - one.scores[key].mean)) {
+      if (top && top.scores[key].mean - row.scores[key].mean < close) labels.get(top.name).push(escaped(row.name));
+      else labels.set((top = row).name, [escaped(row.name)]);
+    }
     const lines = free.map((row) => ({
       x: costing.length ? [0.8 * Math.min(...costing.map((r) => r.costs[axis])), 1.25 * Math.max(...costing.map((r) => r.costs[axis]))] : [1, 2],
-      y: [row.scores[key].mean, row.scores[key].mean], mode: "lines+text", name: escaped(row.name), text: ["", escaped(row.name)], textposition: "top left", textfont: { color: color(row), size: 12 },
+      y: [row.scores[key].mean, row.scores[key].mean], mode: "lines+text", name: escaped(row.name), text: ["", (labels.get(row.name) ?? []).join(", ")], textposition: "top left", textfont: { color: color(row), size: 12 },
       line: { color: color(row), dash: row.dash, width: 1.75 }, hovertemplate: `<b>${escaped(row.name)}</b>, no ${name}<br>${measure.name} ${said(row.scores[key])}<extra></extra>`,
     }));
     const marks = costing.map((row) => {
