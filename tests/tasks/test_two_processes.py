@@ -53,9 +53,9 @@ def test_two_processes_learn_what_one_learns_from_the_batch_of_both(
     together = in_two_processes(kind, tmp_path)
     for result in together:
         assert result["state"].keys() == alone["state"].keys()
-        # Sums in another order put a ReLU on its other side now and then: up to 1e-3 of all that was
-        # learned, up to 5e-2 of a layer that learned little. A gradient that is not averaged is
-        # half or twice of it.
+        # Sums in another order put a ReLU on its other side now and then: up to 1e-3 of all that
+        # was learned, up to 5e-2 of a layer that learned little. A gradient that is not averaged
+        # is half or twice of it.
         learned = torch.stack(
             [(value - before[name]).norm() for name, value in alone["state"].items()]
         )
