@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
@@ -17,7 +17,7 @@ from worlds import loader, trainer
 from vidpred.callbacks import DivergenceGuard, DivergenceRecovery
 from vidpred.cli.main import main
 from vidpred.errors import TrainingDivergedError
-from vidpred.models import MultiScaleGenerator
+from vidpred.models import MultiScaleGenerator, Predictor
 from vidpred.models.multiscale import GeneratorScale
 from vidpred.storage.checkpoint import read_checkpoint
 from vidpred.tasks import ReconstructionTask
@@ -100,6 +100,35 @@ def test_an_explosion_without_nan_stops_the_training(tmp_path: Path) -> None:
     assert error.batch == error.well_before + 2
     assert all(torch.isfinite(weight).all() for weight in training.parameters())
     assert (tmp_path / "checkpoints" / "diverged_batch.pt").exists()
+
+
+class OneFactor(Predictor):
+    """A network without scales that learns one number: the next frame is the last one times it."""
+
+    def __init__(self) -> None:
+        super().__init__(context_frames=4)
+        self.factor = nn.Parameter(torch.tensor(0.9))
+
+    def step(self, context: Tensor, *, condition: Any = None) -> Tensor:
+        return (self.factor * context[:, -1:]).sigmoid()
+
+    def config(self) -> dict[str, Any]:
+        return {}
+
+
+def test_a_loss_without_scales_is_watched_too(tmp_path: Path) -> None:
+    training = ReconstructionTask(
+        OneFactor(), optimizer=partial(SGD, lr=0.01), lr_scheduler=jumping
+    )
+    with pytest.raises(TrainingDivergedError, match="times as large as usual") as diverged:
+        fit(training, tmp_path, DivergenceGuard())
+    assert diverged.value.terms == "lp_loss"
+
+
+def test_only_the_terms_that_are_named_are_watched(tmp_path: Path) -> None:
+    training = task(lr_scheduler=jumping)
+    fit(training, tmp_path, DivergenceGuard(watched=["mine"]))
+    assert training.batches_seen == 30
 
 
 def test_explosions_may_be_allowed(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A training that leaves all measure is stopped, and what it was shown is kept."""
 
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -27,17 +28,28 @@ MEDIAN_OF = 50
 FEWEST = 5
 """Values without which nothing is usual yet."""
 
-WATCHED = ("train/lp_loss_scale_1", "train/gradient_difference_loss_scale_1")
-"""Losses against the truth at full size. Those of the two networks against each other may grow a
-hundredfold when one of them wins, and fall again."""
+WATCHED = (
+    "lp_loss",
+    "gradient_difference_loss",
+    "laplacian_pyramid_loss",
+    "l1",
+    "denoising",
+    "nats_per_frame",
+)
+"""Terms that compare predictions with the truth.
+
+Those of two networks against each other may grow a hundredfold when one of them wins, and fall
+again; so may the KL divergence of a latent that is used for the first time.
+"""
 
 
 class DivergenceGuard(Callback):
     """Stop a training whose losses explode, and keep the batch at which a training diverged.
 
     At NaN or infinity the task stops itself. A prediction that is bounded, as tanh bounds it, can
-    be lost without either: so the logged losses against the true frames are compared with their
-    running median, every `log_every_n_steps` batches of the trainer, when they are read anyway.
+    be lost without either: so the logged losses against the true frames, of several scales that of
+    the full size, are compared with their running median, every `log_every_n_steps` batches of the
+    trainer, when they are read anyway.
 
     The batch goes to `checkpoints/diverged_batch.pt` in the run's folder, next to `diverged.ckpt`:
     `torch.load(path, weights_only=True)` gives `batch` (its number), `terms`, `problem` and the
@@ -47,19 +59,26 @@ class DivergenceGuard(Callback):
     Args:
         explosion_factor: A loss this many times its running median has exploded; None never stops.
         patience: Logged values in a row that are so.
+        watched: Names of the terms that are compared; give those of your own loss. Terms that a
+            task does not have are left out, and so are values while their median is not above 0.
 
     Raises:
         TrainingDivergedError: When a loss has exploded.
     """
 
     def __init__(
-        self, *, explosion_factor: PositiveFloat | None = 10.0, patience: PositiveInt = 3
+        self,
+        *,
+        explosion_factor: PositiveFloat | None = 10.0,
+        patience: PositiveInt = 3,
+        watched: Sequence[str] = WATCHED,
     ) -> None:
         if explosion_factor is not None and not explosion_factor > 1:
             raise ValueError(f"explosion_factor is {explosion_factor}; expected above 1, or null")
         require_positive("patience", patience)
         self.explosion_factor = explosion_factor
         self.patience = int(patience)
+        self.watched = tuple(watched)
         self._batches: deque[tuple[int, Any]] = deque(maxlen=KEPT_BATCHES)
         self._usual: dict[str, list[float]] = {}
         self._above: dict[str, int] = {}
@@ -91,9 +110,10 @@ class DivergenceGuard(Callback):
             return
         logged = trainer.callback_metrics
         seen = _number(pl_module)
+        names = [f"train/{term}{scale}" for term in self.watched for scale in ("_scale_1", "")]
         times = {
             name.removeprefix("train/"): self._times_usual(name, float(logged[name]))
-            for name in WATCHED
+            for name in names
             if name in logged
         }
         if not any(self._above.values()):
@@ -135,7 +155,7 @@ class DivergenceGuard(Callback):
         """Take in a value, and count how long it has been too large; 0 while nothing is usual."""
         usual = self._usual.setdefault(name, [])
         middle = median(usual) if len(usual) >= FEWEST else 0.0
-        times = value / middle if middle else 0.0
+        times = value / middle if middle > 0 else 0.0
         if self.explosion_factor is not None and times > self.explosion_factor:
             self._above[name] = self._above.get(name, 0) + 1
         else:
