@@ -11,15 +11,22 @@ from torch import Tensor
 
 from vidpred.callbacks import PredictionHealth
 from vidpred.callbacks.prediction_health import PredictionSigns, _signs, _sums, symptoms
+from vidpred.models import FlowRefiner, MultiScaleGenerator, SimVP
+from vidpred.tasks import FlowRefinementTask, ReconstructionTask
 
 
 def evaluation(pred: Tensor, target: Tensor, last: Tensor) -> Any:
     return {"context": last, "target": target, "pred": pred}
 
 
-def named(**signs: float) -> list[str]:
+def said(task: Any = None, **signs: float) -> dict[str, str]:
     plain = {"error_ratio": 0.5, "brightness_drift": 0.0, "color_drift": 0.0}
-    return [name for name, text in symptoms(PredictionSigns(**{**plain, **signs})).items() if text]
+    found = symptoms(PredictionSigns(**{**plain, **signs}), task)
+    return {name: text for name, text in found.items() if text}
+
+
+def named(**signs: float) -> list[str]:
+    return list(said(**signs))
 
 
 def test_each_symptom_has_its_sign() -> None:
@@ -28,6 +35,19 @@ def test_each_symptom_has_its_sign() -> None:
     assert named(brightness_drift=-0.03) == ["brightness drifts"]
     assert named(color_drift=0.03) == ["colors drift"]
     assert named(brightness_drift=0.019, color_drift=-0.019) == []
+
+
+def test_only_options_are_named_that_the_task_has() -> None:
+    by_scale = ReconstructionTask(MultiScaleGenerator.from_preset("small"))
+    (text,) = said(by_scale, color_drift=0.03).values()
+    assert text.endswith(
+        "; lower the learning rate, or raise model.unrolled_steps so that training unrolls several "
+        "steps"
+    )
+    (text,) = said(ReconstructionTask(SimVP(context_frames=4)), brightness_drift=0.03).values()
+    assert "model.horizon" in text
+    (text,) = said(FlowRefinementTask(FlowRefiner()), brightness_drift=0.03).values()
+    assert text.endswith("; lower the learning rate")
 
 
 def test_signs_counted_by_hand() -> None:

@@ -11,7 +11,9 @@ from torch import Tensor
 
 from vidpred.batch import Evaluation
 from vidpred.callbacks.base import EvaluationWatcher, Stage
+from vidpred.diagnostics.advice import fitting
 from vidpred.diagnostics.reporting import WarningReport
+from vidpred.models import ScalePredictor
 
 DRIFT = 0.02
 """Of full scale, about 5 of 255 levels: a shift of a whole clip that the eye notices."""
@@ -38,7 +40,7 @@ class PredictionHealth(EvaluationWatcher):
 
     It looks at the predictions alone, so it serves any task. The numbers of `PredictionSigns` are
     logged under `val/health/`. A symptom of `patience` validations in a row is reported once, as
-    `vidpred.diagnostics.TrainingHealth` reports; when it has gone and returns, again. Of several
+    `vidpred.callbacks.TrainingHealth` reports; when it has gone and returns, again. Of several
     processes the first one looks at its own clips.
 
     Args:
@@ -79,7 +81,7 @@ class PredictionHealth(EvaluationWatcher):
         seen: int = getattr(pl_module, "batches_seen", trainer.global_step)
         for logger in trainer.loggers:
             logger.log_metrics({f"val/health/{k}": v for k, v in signs._asdict().items()}, seen)
-        for name, text in self._due(signs):
+        for name, text in self._due(signs, pl_module, getattr(trainer, "datamodule", None)):
             self._report.add(trainer, Path(folder), seen, name, text)
 
     def state_dict(self) -> dict[str, Any]:
@@ -93,9 +95,9 @@ class PredictionHealth(EvaluationWatcher):
             (batch, name, text) for batch, name, text in state_dict["reported"]
         ]
 
-    def _due(self, signs: PredictionSigns) -> list[tuple[str, str]]:
+    def _due(self, signs: PredictionSigns, task: Any, data: Any) -> list[tuple[str, str]]:
         due = []
-        for name, text in symptoms(signs).items():
+        for name, text in symptoms(signs, task, data).items():
             if text is None:
                 self._lasted.pop(name, None)
                 continue
@@ -105,38 +107,50 @@ class PredictionHealth(EvaluationWatcher):
         return due
 
 
-def symptoms(signs: PredictionSigns) -> dict[str, str | None]:
+def symptoms(signs: PredictionSigns, task: Any, data: Any = None) -> dict[str, str | None]:
     """Say by symptom what is wrong and which option to change; None where nothing is.
 
+    Args:
+        signs: Of a validation.
+        task: What is trained: only its options are named.
+        data: Its data module; None when it is not known.
+
     Example:
-        >>> found = symptoms(PredictionSigns(1.5, brightness_drift=0.0, color_drift=0.0))
+        >>> from vidpred.models import MultiScaleGenerator
+        >>> from vidpred.tasks import ReconstructionTask
+        >>> task = ReconstructionTask(MultiScaleGenerator.from_preset("small"))
+        >>> found = symptoms(PredictionSigns(1.5, brightness_drift=0.0, color_drift=0.0), task)
         >>> [name for name, text in found.items() if text]
         ['worse than copying']
     """
     brightness, color = signs.brightness_drift, signs.color_drift
-    return {
+    by_scale = isinstance(getattr(task, "predictor", None), ScalePredictor)
+    unrolled = "model.unrolled_steps" if by_scale else "model.horizon"
+    slower = "lower the learning rate"
+    longer = f"raise {unrolled} so that training unrolls several steps"
+    found = {
         "worse than copying": (
-            "predictions were worse than copying the last frame "
-            f"({signs.error_ratio:.2f} times its "
-            "squared error at the first frame); train longer, lower the learning rate, or check "
-            "that data.motion_threshold leaves patches that move"
-            if signs.error_ratio > 1
-            else None
+            signs.error_ratio > 1,
+            f"predictions were worse than copying the last frame ({signs.error_ratio:.2f} times "
+            "its squared error at the first frame)",
+            ["train longer", slower, "check that data.motion_threshold leaves patches that move"],
         ),
         "brightness drifts": (
+            abs(brightness) > DRIFT,
             f"predictions were {'brighter' if brightness > 0 else 'darker'} than the truth by "
-            f"{abs(brightness):.1%} of full scale at the last frame; lower the learning rate, or "
-            "raise data.horizon so that training unrolls several steps"
-            if abs(brightness) > DRIFT
-            else None
+            f"{abs(brightness):.1%} of full scale at the last frame",
+            [slower, longer],
         ),
         "colors drift": (
+            abs(color) > DRIFT,
             f"one color of the predictions was off by {abs(color):.1%} of full scale at the last "
-            "frame, beyond what all colors share; lower the learning rate or "
-            "model.adversarial_weight, or raise data.horizon so that training unrolls several steps"
-            if abs(color) > DRIFT
-            else None
+            "frame, beyond what all colors share",
+            [slower, "lower model.adversarial_weight", longer],
         ),
+    }
+    return {
+        name: f"{text}; {fitting(advice, task, data)}" if there else None
+        for name, (there, text, advice) in found.items()
     }
 
 
