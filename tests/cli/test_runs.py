@@ -73,6 +73,8 @@ def test_ctrl_c_leaves_a_checkpoint_from_which_training_goes_on(
     assert f"--ckpt-path {saved}" in told
     seen = read_checkpoint(saved)["vidpred"]["batches_seen"]
     assert seen >= 10
+    assert (run / "curves.html").is_file()
+    assert (run / "metrics_tidy.csv").is_file()
 
     epochs = seen // 10 + 2
     resume = adversarial(toy_root, run, "--wandb.enabled=false", f"--trainer.max_epochs={epochs}")

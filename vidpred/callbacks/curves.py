@@ -55,7 +55,7 @@ class Curves(Callback):
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
         """Write all three of a training that was interrupted."""
-        if isinstance(exception, KeyboardInterrupt):
+        if isinstance(exception, KeyboardInterrupt | SystemExit):  # the latter by a signal
             self._write(trainer, whole=True)
 
     def _write(self, trainer: Trainer, *, whole: bool) -> None:
