@@ -46,7 +46,7 @@ def test_missing_checkpoints_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["serve", "--model", f"mine={tmp_path / 'no.ckpt'}"]) == 2
-    assert "no such file; expected a checkpoint" in capsys.readouterr().err
+    assert "no.ckpt: no such checkpoint; expected a file of" in capsys.readouterr().err
     (tmp_path / "there.ckpt").touch()
     twice = [f"--model=mine={tmp_path / 'there.ckpt'}"] * 2
     assert main(["serve", *twice]) == 2

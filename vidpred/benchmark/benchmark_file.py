@@ -16,7 +16,7 @@ from vidpred.evaluation.protocol import available_protocols, load_protocol
 from vidpred.metrics.registry import METRICS
 from vidpred.models import BASELINES
 from vidpred.resources import BENCHMARKS, YAML_ENDINGS, packaged_configurations
-from vidpred.storage.saved import find_saved
+from vidpred.storage.saved import find_saved, named_checkpoint
 
 SHORT_FORMS = {"experiments": "experiment", "protocols": "protocol"}
 """Lists whose entries may be a text alone: the value of this key."""
@@ -86,7 +86,7 @@ def check_benchmark(benchmark: Benchmark) -> None:
     for name in benchmark.baselines:
         _require_one_of("baseline", name, BASELINES)
     for model in benchmark.models:
-        find_saved(model.partition("=")[2] or model)
+        find_saved(named_checkpoint(model)[1])
     for row in benchmark.experiments:
         for file in (experiment_file(row), *row.files):
             _require_configuration(file)
@@ -113,25 +113,9 @@ def row_names(benchmark: Benchmark) -> Iterator[str]:
     """Yield the names of all rows: baselines, models, experiments."""
     yield from benchmark.baselines
     for model in benchmark.models:
-        yield model_name(model)
+        yield named_checkpoint(model)[0]
     for row in benchmark.experiments:
         yield row.name
-
-
-def model_name(model: str) -> str:
-    """Name the row of an entry of `models`, as `vidpred test` does.
-
-    Example:
-        >>> model_name("small"), model_name("mine=runs/a/checkpoints/best.ckpt")
-        ('small', 'mine')
-        >>> model_name("runs/a/checkpoints/best.ckpt")
-        'a'
-    """
-    name, named, _ = model.partition("=")
-    if named:
-        return name
-    path = Path(model)
-    return path.parents[1].name if path.parent.name == "checkpoints" else path.stem
 
 
 def experiment_file(row: Experiment) -> str:

@@ -5,7 +5,6 @@ from pathlib import Path
 from statistics import mean
 from typing import Any, Literal, TypedDict
 
-from vidpred.benchmark.benchmark_file import model_name
 from vidpred.benchmark.cost import Cost, Costing, MeasuredOn
 from vidpred.benchmark.specification import Benchmark, Experiment
 from vidpred.benchmark.trainings import Training, trained
@@ -14,6 +13,7 @@ from vidpred.evaluation.compare.pooled_rows import pooled_rows, pooled_rows_mark
 from vidpred.evaluation.results.result import Result
 from vidpred.plain import python_number
 from vidpred.provenance import provenance
+from vidpred.storage.saved import named_checkpoint
 
 FORMAT = "vidpred benchmark 1"
 """First entry of the JSON file; a change of the layout changes the number."""
@@ -106,7 +106,7 @@ def benchmark_table(
     for name in dict.fromkeys(row for own in results.values() for row in own):
         row = experiments.get(name)
         kind: Literal["baseline", "model", "trained"] = "trained" if row else "model"
-        if row is None and name not in {model_name(model) for model in benchmark.models}:
+        if row is None and name not in {named_checkpoint(model)[0] for model in benchmark.models}:
             kind = "baseline"
         costing = costs.get(name)
         rows[name] = {

@@ -298,16 +298,14 @@ def _costs(
 ) -> "dict[str, Costing]":
     import torch
 
-    from vidpred.benchmark.benchmark_file import model_name
     from vidpred.benchmark.cost import measure_cost
     from vidpred.benchmark.trainings import checkpoint_of
-    from vidpred.storage.saved import find_saved
+    from vidpred.storage.saved import find_saved, named_checkpoint
 
     if benchmark.cost is None:
         return {}
-    saved = {
-        model_name(each): find_saved(each.partition("=")[2] or each) for each in (benchmark.models)
-    }
+    models = (named_checkpoint(each) for each in benchmark.models)
+    saved = {name: find_saved(checkpoint) for name, checkpoint in models}
     for training in reversed(done):  # the first seed stays
         saved[training.row.name] = checkpoint_of(output, training)
     scored, found = benchmark.protocols[0], {}

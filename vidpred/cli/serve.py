@@ -22,6 +22,8 @@ from vidpred.cli.common import (
     say,
 )
 from vidpred.errors import VidpredError
+from vidpred.files import expand_home
+from vidpred.resources import no_such_checkpoint, packaged_weights
 
 if TYPE_CHECKING:
     import socket
@@ -171,16 +173,14 @@ def _require_packages() -> None:
 
 
 def _own_models(named: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Give files by name, and refuse what is missing before anything heavy is loaded."""
+    """Give checkpoints by name, and refuse a missing file before anything heavy is loaded."""
     own: dict[str, str] = {}
     for name, file in named:
         if name in own:
             raise VidpredError(f"--model {name}={file}: {name} is given twice; choose two names")
-        if not Path(file).expanduser().is_file():
-            raise VidpredError(
-                f"--model {name}={file}: no such file; expected a checkpoint of `vidpred fit` or a "
-                "safetensors file of `vidpred export`"
-            )
+        here = expand_home(file).exists() or file in packaged_weights()
+        if not here and "://" not in file:
+            raise no_such_checkpoint(file)
         own[name] = file
     return own
 

@@ -17,7 +17,7 @@ from vidpred.models.scale_predictor import ScalePredictor
 from vidpred.resources import no_such_checkpoint, packaged_weights
 from vidpred.storage.checkpoint import CHECKPOINT_KEY, WEIGHTS_ENDING, read_checkpoint
 from vidpred.storage.description import build_trained, describe_frames
-from vidpred.storage.hub import WEIGHTS_NAME, fetch, is_address
+from vidpred.storage.hub import WEIGHTS_NAME, fetch, is_address, split_address
 from vidpred.storage.safetensors import read_weights, write_weights
 
 _TASK_PREFIXES = ("predictor.", "generator.")
@@ -204,6 +204,37 @@ def find_saved(path: str | Path, *, others: Iterable[str] = ()) -> Path:
     if str(path) in ours:
         return ours[str(path)]
     raise no_such_checkpoint(path, others=others)
+
+
+def named_checkpoint(argument: str) -> tuple[str, str]:
+    """Split `NAME=CHECKPOINT`; the default name is the run's, the repository's or the file's.
+
+    Args:
+        argument: What `find_saved` takes, with a name and `=` in front or without.
+
+    Returns:
+        The name, and what `find_saved` takes.
+
+    Raises:
+        CheckpointError: For an address that is none.
+
+    Example:
+        >>> named_checkpoint("mine=runs/a/checkpoints/best.ckpt")
+        ('mine', 'runs/a/checkpoints/best.ckpt')
+        >>> named_checkpoint("runs/a/checkpoints/best.ckpt")[0], named_checkpoint("small")[0]
+        ('a', 'small')
+        >>> named_checkpoint("hf://owner/name@v1.0")[0]
+        'name'
+    """
+    name, given, checkpoint = argument.partition("=")
+    if given and not Path(argument).exists():
+        return name, checkpoint
+    if is_address(argument):
+        return split_address(argument)[0].rpartition("/")[2], argument
+    path = expand_home(argument).absolute()
+    if path.parent.name == "checkpoints":
+        return path.parent.parent.name or path.stem, argument
+    return path.name if path.is_dir() else path.stem, argument
 
 
 def _from_weights(path: Path) -> SavedPredictor:

@@ -14,7 +14,7 @@ from vidpred.evaluation.scoring.methods import (
 )
 from vidpred.files import file_sha256
 from vidpred.kernels import accelerate
-from vidpred.storage.saved import find_saved, read_saved
+from vidpred.storage.saved import find_saved, named_checkpoint, read_saved
 
 
 def checkpoint_methods(
@@ -28,7 +28,7 @@ def checkpoint_methods(
 
     Args:
         arguments: Each a path, the name of a bundled pretrained model, or `NAME=` and one of
-            these; the name otherwise is that of the run's folder or of the weights.
+            these; see `vidpred.storage.saved.named_checkpoint`.
         device: Where predictors run.
         taken: Names that others have.
         modules: Where classes of networks may be, next to `vidpred.models`.
@@ -38,25 +38,15 @@ def checkpoint_methods(
     """
     methods: list[PredictorMethod] = []
     for argument in arguments:
-        name, path = _named(argument)
+        name, checkpoint = named_checkpoint(argument)
         require_method_name(name)
         if name in taken:
             raise CheckpointError(
-                f"two methods are named {name!r}; name them on the command line: NAME={path}"
+                f"two methods are named {name!r}; name them on the command line: NAME={checkpoint}"
             )
         taken = taken | {name}
-        methods.append(_method(name, path, device, modules))
+        methods.append(_method(name, find_saved(checkpoint), device, modules))
     return methods
-
-
-def _named(argument: str) -> tuple[str, Path]:
-    name, separator, rest = argument.partition("=")
-    if separator and not Path(argument).exists():
-        return name, find_saved(rest)
-    path = find_saved(argument)
-    folder = path.absolute().parent
-    run = folder.parent.name if folder.name == "checkpoints" else path.stem
-    return run or path.stem, path
 
 
 def _method(
