@@ -12,7 +12,7 @@ from vidpred.evaluation.results.result import Result
 from vidpred.export import model_card
 from vidpred.export.scores import THIS, scores_of
 from vidpred.files import file_sha256
-from vidpred.models import GeneratorScale, MultiScaleGenerator
+from vidpred.models import DCGANGenerator, GeneratorScale, MultiScaleGenerator
 from vidpred.storage import SavedPredictor
 from vidpred.storage.description import describe_frames, describe_predictor
 from vidpred.storage.saved import write_saved
@@ -108,6 +108,15 @@ def test_columns_are_over_the_clips_that_all_have(
     assert "wherever that is so for one column: 2 clips in every column" in card
     behind = "PSNR (moving area, as coded by Mathieu et al. 2016), LPIPS (whole frame)"
     assert f"no better than copying the last frame in {behind}" in card
+
+
+def test_frames_are_those_that_the_predictor_takes(saved: SavedPredictor) -> None:
+    assert "Frames are RGB in [0, 1], (B, T, C, H, W), of any size. SHA-256" in model_card(
+        saved, name="t.st", sha256=""
+    )
+    gray = describe_frames(DCGANGenerator(image_size=32, channels=1))
+    card = model_card(dataclasses.replace(saved, frames=gray), name="t.st", sha256="")
+    assert "Frames are gray in [0, 1], (B, T, C, H, W), of 32 x 32 pixels. SHA-256" in card
 
 
 def test_limits_are_those_of_the_kind_of_predictor(

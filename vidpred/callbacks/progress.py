@@ -14,8 +14,7 @@ from rich.console import Console
 
 from vidpred.callbacks.frame_quality import FrameQuality
 from vidpred.callbacks.quality_results import QualityResults, quality_table
-
-AREA_NAMES = {"moving": "moving area", "whole": "whole frame"}
+from vidpred.metrics.registry import AREA_NAMES
 
 
 class TrainingProgress(Callback):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from vidpred.evaluation.compare.common_clips import describe_measure
+from vidpred.evaluation.compare.markdown import markdown_table
 from vidpred.evaluation.compare.wording import (
     area_name,
     clips_by_frame,
@@ -47,8 +48,8 @@ def model_card(
         f"# {Path(name).stem}",
         f"{card_begins(name)} {saved.description['class']} of vidpred, {parameters:,} weights. "
         f"From {frames.get('context_frames')} past frames it predicts {_ahead(frames)}. Frames are "
-        f"RGB in [0, 1], {frames.get('layout')}, {_sizes(smallest_side)}. SHA-256 of the file: "
-        f"`{sha256}`.",
+        f"{_colors(frames)} in [0, 1], {frames.get('layout')}, {_sizes(frames, smallest_side)}. "
+        f"SHA-256 of the file: `{sha256}`.",
         *(
             [
                 "It holds the network alone: the flows between the known frames are an input, "
@@ -60,7 +61,7 @@ def model_card(
         ),
         *([saved.notes.strip()] if saved.notes.strip() else []),
         "## Training",
-        _table(("", ""), list(_training(saved))),
+        markdown_table(("", ""), list(_training(saved))),
         *(["## Scores"] if saved.scores else []),
         *(_score(score) for score in saved.scores),
         "## Limits",
@@ -74,7 +75,14 @@ def card_begins(name: str) -> str:
     return f"`{name}`:"
 
 
-def _sizes(smallest_side: int | None) -> str:
+def _colors(frames: Mapping[str, Any]) -> str:
+    channels = frames.get("channels", 3)
+    return {1: "gray", 3: "RGB"}.get(channels, f"of {channels} channels")
+
+
+def _sizes(frames: Mapping[str, Any], smallest_side: int | None) -> str:
+    if side := frames.get("image_size"):
+        return f"of {side} x {side} pixels"
     if smallest_side is None:
         return "of any size"
     return f"of any size from {smallest_side} x {smallest_side} pixels on"
@@ -120,7 +128,7 @@ def _score(score: Mapping[str, Any]) -> str:
             f"`{score['protocol_digest'][:10]}`; measured with {by}, "
             f"{str(measured.get('date', ''))[:10]}.",
             *([_skipped(score)] if protocol["skip"] else []),
-            _table(("measure", "of", "this", *names), rows),
+            markdown_table(("measure", "of", "this", *names), rows),
             *(["**Bold** is the best of a line."] if names else []),
         )
     )
@@ -224,8 +232,3 @@ def _ahead(frames: Mapping[str, Any]) -> str:
     if frames.get("direct"):
         return "any number of future ones, each directly from those"
     return f"the next {frames.get('output_frames')}, and more by taking its predictions for frames"
-
-
-def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    lines = [heads, ("---",) * len(heads), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -105,6 +105,10 @@ def function_of(name: str) -> Callable[..., Tensor]:
     return function
 
 
+AREA_NAMES = {"moving": "moving area", "whole": "whole frame"}
+"""Areas that are measured, in words."""
+
+
 def number(value: float | None, name: str, *, missing: str = "-") -> str:
     """Write a value of a metric with its decimals.
 

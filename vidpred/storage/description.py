@@ -26,12 +26,15 @@ def describe_frames(predictor: Predictor) -> dict[str, Any]:
     """Say in plain values what frames a predictor takes and gives, and their range inside.
 
     `direct` is there, and true, for one that predicts every frame from the known ones alone;
-    `stochastic` for one whose `sample` gives different futures.
+    `stochastic` for one whose `sample` gives different futures; `channels` where frames are not
+    RGB, and `image_size` where H and W can only be this.
     """
     direct = type(predictor).rollout_frames is not Predictor.rollout_frames
     return {
         **({"direct": True} if direct else {}),
         **({"stochastic": True} if predictor.stochastic else {}),
+        **({"channels": predictor.channels} if predictor.channels not in (None, 3) else {}),
+        **({"image_size": size} if (size := getattr(predictor, "image_size", None)) else {}),
         "layout": "(B, T, C, H, W)",
         "range": [0, 1],
         "network_range": [-1, 1] if isinstance(predictor, ScalePredictor) else [0, 1],

@@ -11,9 +11,7 @@ from vidpred.evaluation.compare.whole_frame import (
     ruined,
     whole_frame_measure,
 )
-from vidpred.metrics.registry import convention_name, metric_info
-
-AREA_NAMES = {"moving": "moving area", "whole": "whole frame"}
+from vidpred.metrics.registry import AREA_NAMES, convention_name, metric_info
 
 _SPELLED_OUT = 4  # counts of frames; more are given by their range
 
@@ -135,7 +133,7 @@ def verdict(comparison: Comparison, key: str | None = None) -> list[str]:
             "videos (95 %)."
         )
     else:
-        sentences.append("Every other method is behind it by more than chance (95 %).")
+        sentences.append("Every other method is significantly worse (95 %).")
     return [*sentences, *_against_copying(comparison, table, ranked), *_whole(comparison, key)]
 
 
