@@ -19,7 +19,11 @@ from worlds import loader, moving_squares, trainer
 
 from vidpred.callbacks import TrainingHealth
 from vidpred.diagnostics.advice import fitting, predictor_name
-from vidpred.diagnostics.signs import pulls, resemblance, verdicts
+from vidpred.diagnostics.signs import (
+    discriminator_statistics,
+    gradient_norms_and_cosines,
+    resemblance,
+)
 from vidpred.diagnostics.symptoms import SYMPTOMS
 from vidpred.loggers import ResilientWandbLogger, RunCSVLogger
 from vidpred.losses import (
@@ -315,15 +319,18 @@ def test_verdicts_have_the_values_that_their_names_say() -> None:
         real_logits=[torch.tensor([[5.0], [-1.0], [0.5], [0.5]]), torch.full((4, 1), 9.0)],
         fake_logits=[torch.tensor([[-5.0], [-0.9], [4.0], [-4.5]]), torch.full((4, 1), -9.0)],
     )
-    found = verdicts(objective, AdversarialLoss())
+    found = discriminator_statistics(objective, AdversarialLoss())
     assert found["real_accuracy"].tolist() == [0.75, 1]
     assert found["fake_accuracy"].tolist() == [0.75, 1]
     assert found["margin"].tolist() == pytest.approx([5 / 4 + 6.4 / 4, 18])
     # Cross-entropy's slope is sigmoid(-|logit|) for a right verdict: below 0.01 beyond 4.595.
     assert found["saturation"].tolist() == [0.25, 1]
     # At hinge, beyond the margin of 1; least squares judges by the middle of its labels.
-    assert verdicts(objective, AdversarialLoss("hinge"))["saturation"].tolist() == [3 / 8, 1]
-    least_squares = verdicts(objective, AdversarialLoss("least_squares"))
+    assert discriminator_statistics(objective, AdversarialLoss("hinge"))["saturation"].tolist() == [
+        3 / 8,
+        1,
+    ]
+    least_squares = discriminator_statistics(objective, AdversarialLoss("least_squares"))
     assert least_squares["real_accuracy"].tolist() == [0.25, 1]
 
 
@@ -369,7 +376,7 @@ def test_pulls_have_the_norms_and_cosines_of_the_gradients() -> None:
         targets=[],
         preds=[],
     )
-    found = pulls(objective, [[weight], []])
+    found = gradient_norms_and_cosines(objective, [[weight], []])
     assert found["gradient_norm_one"][0].item() == pytest.approx(2 * 10**0.5)
     assert found["gradient_norm_one"][1].isnan()
     assert found["gradient_norm_other"][0].item() == pytest.approx(10**0.5)

@@ -32,7 +32,7 @@ def add_data_parser(
         "--groups", type=at_least_one, default=8, help="scenes of each of the four classes"
     )
     toy.add_argument("--clips-per-group", type=at_least_one, default=2, help="clips of each scene")
-    toy.add_argument("--seed", type=int, default=0, help="of the world")
+    toy.add_argument("--seed", type=int, default=0, help="of the data")
     toy.add_argument(
         "--overwrite",
         action="store_true",

@@ -110,8 +110,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments after the program's name; None takes those of the process.
 
     Returns:
-        Exit status: 0, 2 for what the user can mend, 130 after Ctrl-C. Any other exception is a bug
-        of ours and leaves with its traceback, which Python makes status 1.
+        Exit status: 0; 2 for what the user can mend; 128 + the number of a signal, such as 130
+        after Ctrl-C, or 141 when the reader of the output is gone; 1 when `vidpred quickstart` does
+        not beat copying the last frame. Any other exception is a bug of ours and leaves with its
+        traceback, which Python makes status 1.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     _print_any_name()

@@ -336,7 +336,7 @@ def _arguments_to_recover(
             continue
         kept.append(argument)
     rank_zero_warn(
-        f"{error.problem} at batch {error.batch}: {error.terms}. Going back to {path}, and on at "
+        f"{error.problem} at batch {error.batch}: {error.terms}. Resuming from {path} at "
         "lower rates"
     )
     return [*kept, "--run_dir", str(path.parent.parent), "--ckpt_path", str(path)]

@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from vidpred.batch import ClipBatch
 from vidpred.data.catalog import ClipSample, require_same_conditions
-from vidpred.data.shared_memory import room
+from vidpred.data.shared_memory import shared_tensor
 from vidpred.errors import DataError, SettingError, VidpredError
 
 
@@ -173,7 +173,7 @@ class Block:
 
     def _fill(self, tensors: dict[str, Tensor], name: str, found: Tensor, places: Tensor) -> None:
         if name not in tensors:
-            tensors[name] = room((len(self._wanted), *found.shape[1:]), found.dtype)
+            tensors[name] = shared_tensor((len(self._wanted), *found.shape[1:]), found.dtype)
         tensors[name].index_copy_(0, places, found)
 
 

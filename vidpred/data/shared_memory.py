@@ -1,4 +1,4 @@
-"""Memory for what leaves a loader's worker."""
+"""Shared memory for the output of a loader's worker."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from torch.utils.data import get_worker_info
 from vidpred.errors import DataError
 
 
-def room(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+def shared_tensor(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
     """Give a tensor to be filled, in a worker in memory that the loading process shares.
 
     Else torch would copy what a worker hands over, in a thread of its queue whose errors are
@@ -44,8 +44,8 @@ def joined(tensors: Sequence[Tensor]) -> Tensor:
     """Join tensors along their first axis in such memory.
 
     Raises:
-        DataError: As `room`.
+        DataError: As `shared_tensor`.
     """
     first = tensors[0]
-    whole = room((sum(map(len, tensors)), *first.shape[1:]), first.dtype)
+    whole = shared_tensor((sum(map(len, tensors)), *first.shape[1:]), first.dtype)
     return torch.cat(list(tensors), out=whole)

@@ -331,7 +331,7 @@ def _judge_zeros(
     for name, scales in dead.items():
         found.still.append(
             f"{name} does not move the {phase.name} at {', '.join(scales)} with the present "
-            "weights, though it is wired rightly: a verdict is saturated, or all of a layer dead"
+            "weights, though it is wired rightly: an output is saturated, or all of a layer dead"
         )
 
 

@@ -129,7 +129,7 @@ def unreached(objective: Objective, named: Mapping[str, nn.Parameter]) -> list[s
 
 @contextmanager
 def other_weights(*modules: nn.Module) -> Iterator[None]:
-    """Lend networks fresh random weights under which no layer is dead and no verdict is sure."""
+    """Lend networks fresh random weights: no layer is dead, and no output is saturated."""
     parameters = [parameter for module in modules for parameter in trainable(module)]
     kept = [parameter.data for parameter in parameters]
     generator = torch.Generator().manual_seed(0)

@@ -26,10 +26,10 @@ from vidpred.diagnostics.reporting import WarningReport
 from vidpred.diagnostics.signs import (
     Signs,
     difference_of_draws,
-    pulls,
+    discriminator_statistics,
+    gradient_norms_and_cosines,
     read_signs,
     resemblance,
-    verdicts,
 )
 from vidpred.diagnostics.symptoms import SYMPTOMS, Symptom
 from vidpred.losses import AdversarialLoss, GeneratorObjective, PredictionObjective
@@ -44,8 +44,9 @@ class TrainingHealth(Callback):
     Before every n-th batch, on some of its clips, which neither network has trained on yet. In
     between nothing is computed and no host waits for a device. Logged under `train/health/`, with
     scale in {scale_8, ..., scale_1}: `real_accuracy`, `fake_accuracy`, `margin` and `saturation` of
-    the discriminator by scale (`vidpred.diagnostics.signs.verdicts`), `gradient_norm_<term>` by
-    scale and `gradient_cosine_<term>_<term>` in the generator (`pulls`), `motion_ratio`,
+    the discriminator by scale (`vidpred.diagnostics.signs.discriminator_statistics`),
+    `gradient_norm_<term>` by scale and `gradient_cosine_<term>_<term>` in the generator
+    (`vidpred.diagnostics.signs.gradient_norms_and_cosines`), `motion_ratio`,
     `gain_over_copy`, `diversity` and `edge_strength` of the predictions (`resemblance`), `kl`, the
     divergence of latent variables in nats a frame, and `draw_difference` of futures that are
     trained on (`difference_of_draws`). What a task does not have is left out.
@@ -96,7 +97,7 @@ class TrainingHealth(Callback):
         if not isinstance(pl_module, ObjectiveTraining) or not has_frames(batch):
             return
         seen = pl_module.batches_seen
-        # A checkpoint may be written right after a check, and be gone on from.
+        # A checkpoint may be written right after a check, and be resumed from.
         if not seen or seen % self.every_n_batches or seen == self._checked_at:
             return
         self._checked_at = seen
@@ -162,9 +163,11 @@ def _measure(task: ObjectiveTraining, clips: ClipBatch) -> Signs:
     if isinstance(task, DiscriminatorTraining):
         loss = getattr(task, "adversarial_loss", None)
         if isinstance(loss, AdversarialLoss) and getattr(task, "adversarial", True):
-            found.append(verdicts(discriminator_objective(task, clips), loss))
+            found.append(discriminator_statistics(discriminator_objective(task, clips), loss))
     objective = task.objective(clips)
-    found.append(pulls(objective, [trainable(network) for network in networks]))
+    found.append(
+        gradient_norms_and_cosines(objective, [trainable(network) for network in networks])
+    )
     if isinstance(objective, GeneratorObjective | PredictionObjective):
         found.append(resemblance(objective))
     if "kl" in objective.terms:

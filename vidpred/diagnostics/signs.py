@@ -18,7 +18,7 @@ from vidpred.ops import spatial_gradients
 from vidpred.ops.motion import MOTION_THRESHOLD
 
 INDIFFERENT = 0.01
-"""A verdict is saturated when a change of its logit changes the loss by less than this."""
+"""An output is saturated when a change of its logit changes the loss by less than this."""
 
 
 class Signs(NamedTuple):
@@ -52,13 +52,15 @@ def read_signs(*found: Mapping[str, Tensor]) -> Signs:
     return Signs(by_scale, overall)
 
 
-def verdicts(objective: DiscriminatorObjective, loss: AdversarialLoss) -> dict[str, Tensor]:
+def discriminator_statistics(
+    objective: DiscriminatorObjective, loss: AdversarialLoss
+) -> dict[str, Tensor]:
     """See how well the discriminator separates, and how sure it is.
 
     Returns:
         Each of shape (S,): `real_accuracy` and `fake_accuracy`, the shares of true frames and of
         predictions that it takes for what they are, in [0, 1]; `margin`, how much higher the mean
-        logit of true frames is; `saturation`, the share of verdicts that could be surer without
+        logit of true frames is; `saturation`, the share of outputs that could be surer without
         changing its loss (`INDIFFERENT`), in [0, 1].
     """
     found: dict[str, list[Tensor]] = {}
@@ -82,7 +84,9 @@ def _slopes(loss: Callable[[Tensor], Tensor], logits: Tensor) -> Tensor:
     return gradient.flatten() * logits.numel()  # the loss is a mean
 
 
-def pulls(objective: Objective, parts: Sequence[Sequence[nn.Parameter]]) -> dict[str, Tensor]:
+def gradient_norms_and_cosines(
+    objective: Objective, parts: Sequence[Sequence[nn.Parameter]]
+) -> dict[str, Tensor]:
     """Compare how the terms of the generator's loss pull at its weights.
 
     Args:

@@ -1,4 +1,4 @@
-"""What goes wrong in adversarial training, how it shows, and what to change."""
+"""What goes wrong in training, how it shows, and what to change."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -46,7 +46,7 @@ def _discriminator_wins(signs: Signs, past: Past) -> str | None:
         return None
     return (
         f"the discriminator is right on every clip (accuracy {worst:.2f} or more at all scales for "
-        "{batches} batches) and its verdicts are saturated: the generator learns nothing from it"
+        "{batches} batches) and its outputs are saturated: the generator learns nothing from it"
     )
 
 

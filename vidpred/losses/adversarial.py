@@ -87,7 +87,7 @@ class AdversarialLoss(nn.Module):
         return 0.5 if self.kind == "least_squares" else 0.0
 
     def score(self, logits: Tensor) -> Tensor:
-        """Give the discriminator's mean verdict: a probability for the cross-entropy kinds.
+        """Give the discriminator's mean output: a probability for the cross-entropy kinds.
 
         For `least_squares` (real is 1, fake 0) and `hinge` (real above 1, fake below -1) it is the
         mean logit.

@@ -12,7 +12,7 @@ from vidpred.ops.gradients import spatial_gradients
 
 
 def gradient_difference_loss(pred: Tensor, target: Tensor, alpha: float = 1.0) -> Tensor:
-    """Penalise edges that are sharper or softer than the true ones.
+    """Penalize edges that are sharper or softer than the true ones.
 
     Source: Mathieu et al. 2016, gradient difference loss:
     `||Y[i,j] - Y[i-1,j]| - |P[i,j] - P[i-1,j]||^alpha`, and the same along j. The paper sums over

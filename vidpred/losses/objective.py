@@ -86,7 +86,7 @@ class GeneratorObjective(Objective):
 
     Attributes:
         context: Past frames, shape (B, context_frames, C, H, W) in [-1, 1].
-        targets: True next frames, S tensors (B, output_frames, C, h, w) in [-1, 1].
+        targets: True next frames, S tensors (B, T, C, h, w), T the training horizon, in [-1, 1].
         preds: Predictions, of the same shapes and range.
     """
 
@@ -100,8 +100,8 @@ class DiscriminatorObjective(Objective):
     """What a discriminator minimizes.
 
     Attributes:
-        real_logits: Verdicts on true frames, S tensors (B, P).
-        fake_logits: Verdicts on predictions, S tensors (B, P).
+        real_logits: Outputs for true frames, S tensors (B, P).
+        fake_logits: Outputs for predictions, S tensors (B, P).
     """
 
     real_logits: Sequence[Tensor]

@@ -1,4 +1,4 @@
-"""The contract of networks that judge whether frames follow the known ones."""
+"""The contract of discriminators, which score whether frames follow the known ones."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence

@@ -90,7 +90,7 @@ DISCRIMINATOR_PRESETS: dict[DiscriminatorPreset, tuple[DiscriminatorScale, ...]]
 
 
 class MultiScaleDiscriminator(ClipDiscriminator):
-    """Judges at every scale whether a candidate follows the real past frames; it sees both.
+    """Scores at every scale whether a candidate follows the real past frames; it sees both.
 
     Args:
         scales: One network a scale, coarsest first, as many as the generator has.
@@ -200,7 +200,7 @@ class MultiScaleDiscriminator(ClipDiscriminator):
         )
 
     def forward(self, context: Tensor, candidates: Sequence[Tensor]) -> list[Tensor]:
-        """Judge one candidate a scale.
+        """Score one candidate a scale.
 
         Args:
             context: Real past frames at full size, shape (B, context_frames, C, H, W) in [-1, 1].

@@ -23,7 +23,8 @@ class Predictor(nn.Module, ABC):
     predicts all frames directly overrides `rollout`, one that gives different futures also defines
     `sample_step` (or overrides `sample`).
 
-    The last five attributes are arguments of this class, or class attributes of a subclass.
+    The attributes are arguments of this class; the last three may be class attributes of a subclass
+    instead.
 
     Attributes:
         context_frames: Past frames that a prediction needs.

@@ -109,7 +109,7 @@ class Rollout:
         # One by one, so that large frames are not held in two forms.
         known = (self._known(windows, k) for k in range(self.context_frames))
         following = steps(known, height, width, horizon)
-        for frame in _told(following):
+        for frame in _explained(following):
             if self._color_by_color:
                 frame = frame.reshape(-1, COLORS, height, width)
             if gray.any():
@@ -221,7 +221,7 @@ def _gray(frame: Tensor) -> Tensor:
     return (frame * weights).sum(dim=1, keepdim=True).expand_as(frame)
 
 
-def _told(frames: Iterator[Tensor]) -> Iterator[Tensor]:
+def _explained(frames: Iterator[Tensor]) -> Iterator[Tensor]:
     """Turn a lack of memory, for which PyTorch has several errors, into a sentence."""
     try:
         yield from frames
@@ -229,5 +229,5 @@ def _told(frames: Iterator[Tensor]) -> Iterator[Tensor]:
         if not isinstance(error, MemoryError) and "memory" not in str(error):
             raise
         raise PredictionError(
-            "there is not as much memory as --max-memory allows; lower it, or --batch_size"
+            "there is not as much memory as --max-memory allows; lower it"
         ) from error

@@ -92,7 +92,7 @@ class RunCheckpoints(Checkpoint):
 
 
 def saved_checkpoints(folder: Path) -> list[Path]:
-    """Give the checkpoints of a run that can be gone on from, the latest first.
+    """Give the checkpoints of a run to resume from, the latest first.
 
     By the time when they were written: after going back to an earlier one, the latest has not the
     highest number. Of two names of one file the general one comes first.

@@ -1,4 +1,4 @@
-"""A training that diverged goes back to where it was well, and on at lower rates."""
+"""A training that diverged resumes from where it was well, at lower rates."""
 
 import json
 from pathlib import Path
@@ -49,7 +49,7 @@ class DivergenceRecovery(Callback):
     """After a divergence, let the run resume from its last good checkpoint at lower rates.
 
     Good is a checkpoint from before the divergence whose weights are all finite. The latest is
-    taken that has not been gone on from yet, then the earliest. Where none has been written there
+    taken that has not been resumed from yet, then the earliest. Where none has been written there
     is `checkpoints/start.ckpt`, which this writes before the first batch. The rates of both
     optimizers are multiplied by `rate_factor` at each retry. What happened is in
     `recovery.json` in the run's folder, and holds for later resumes too; delete the file to have

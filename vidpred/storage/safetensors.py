@@ -1,4 +1,4 @@
-"""Weights alone, in safetensors, with all that is needed to use and to judge them in the header."""
+"""Weights alone, in safetensors, with what is needed to use and assess them in the header."""
 
 import json
 import struct
@@ -53,7 +53,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         The weights by name, and the header.
 
     Raises:
-        CheckpointError: When the file is missing, damaged, made up to harm, or not ours.
+        CheckpointError: When the file is missing, damaged, malicious, or not ours.
     """
     try:
         _require_header(path)

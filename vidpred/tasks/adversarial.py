@@ -198,7 +198,7 @@ class AdversarialTask(NextFrameTask):
 
     @property
     def training_horizon(self) -> int:
-        """Frames after the context that a training clip needs: those that are judged."""
+        """Frames after the context that a training clip needs: what the discriminator sees."""
         return self.discriminator.output_frames
 
     @property
@@ -214,10 +214,10 @@ class AdversarialTask(NextFrameTask):
         losses: dict[str, Tensor] = {}
         by_scale: dict[str, Tensor] = {}
         for draw in draws if self.adversarial else []:
-            judged = self._discriminator_phase(draw)
+            outcome = self._discriminator_phase(draw)
             if self._logs_now:
-                losses["loss_d"] = judged.loss
-                by_scale |= {**judged.terms, **self._scores(judged)}
+                losses["loss_d"] = outcome.loss
+                by_scale |= {**outcome.terms, **self._scores(outcome)}
         predicted = self._generator_phase(generator_draw)
         self.batches_seen += 1
         if self._logs_now:
@@ -255,7 +255,7 @@ class AdversarialTask(NextFrameTask):
         asked = [real, self._noisy(preds)]
         if self.mismatched_pairs:
             asked.append(self._noisy(self._strangers(targets)))
-        real_logits, fake_logits, *stranger_logits = self._judge(context, asked)
+        real_logits, fake_logits, *stranger_logits = self._discriminate(context, asked)
         terms = {
             "real_loss": torch.stack([self.adversarial_loss.real_loss(k) for k in real_logits]),
             "fake_loss": torch.stack([self.adversarial_loss.fake_loss(k) for k in fake_logits]),
@@ -285,10 +285,10 @@ class AdversarialTask(NextFrameTask):
         objective = super().generator_objective(frames, condition)
         if not self.adversarial:
             return objective
-        (logits,) = self._judge(objective.context, [self._noisy(objective.preds)])
-        verdict = torch.stack([self.adversarial_loss.generator_loss(k) for k in logits])
+        (logits,) = self._discriminate(objective.context, [self._noisy(objective.preds)])
+        adversarial = torch.stack([self.adversarial_loss.generator_loss(k) for k in logits])
         return GeneratorObjective(
-            terms={**objective.terms, "adversarial_loss": verdict},
+            terms={**objective.terms, "adversarial_loss": adversarial},
             weights={**objective.weights, "adversarial_loss": self.adversarial_weight},
             scale_weights=objective.scale_weights,
             context=objective.context,
@@ -328,7 +328,9 @@ class AdversarialTask(NextFrameTask):
         (pred,) = self.generator.sample(past, self.training_horizon, condition=condition)
         return pyramid(unit_to_signed(pred.float()), self.num_scales)
 
-    def _judge(self, context: Tensor, asked: Sequence[Sequence[Tensor]]) -> list[list[Tensor]]:
+    def _discriminate(
+        self, context: Tensor, asked: Sequence[Sequence[Tensor]]
+    ) -> list[list[Tensor]]:
         """Ask about several candidates for the same past, in one call: larger batches are faster.
 
         Args:
@@ -341,12 +343,12 @@ class AdversarialTask(NextFrameTask):
         if self.r1_weight:
             # The second derivative is of the real frames alone, and compiled networks have none.
             return [self.discriminator(context, candidates) for candidates in asked]
-        judge = self._compiled_discriminator or self.discriminator
+        discriminate = self._compiled_discriminator or self.discriminator
         if self.discriminator.batch_dependent:
             # Statistics of both together would give away which is which.
-            return [judge(context, candidates) for candidates in asked]
+            return [discriminate(context, candidates) for candidates in asked]
         together = [torch.cat(scale) for scale in zip(*asked, strict=True)]
-        logits = judge(context.repeat(len(asked), 1, 1, 1, 1), together)
+        logits = discriminate(context.repeat(len(asked), 1, 1, 1, 1), together)
         return [list(part) for part in zip(*(k.chunk(len(asked)) for k in logits), strict=True)]
 
     def _strangers(self, targets: Sequence[Tensor]) -> list[Tensor]:

@@ -196,11 +196,11 @@ class PredictionTask(pl.LightningModule, ABC):
         return self._speed
 
     def validation_step(self, batch: ClipBatch, batch_idx: int) -> Evaluation:
-        """Predict every frame after the context, recursively, for callbacks to measure and show."""
+        """Predict every frame after the context, for callbacks to measure and show."""
         return self.evaluate(batch, "val")
 
     def test_step(self, batch: ClipBatch, batch_idx: int) -> Evaluation:
-        """Predict every frame after the context, recursively, for callbacks to measure and show."""
+        """Predict every frame after the context, for callbacks to measure and show."""
         return self.evaluate(batch, "test")
 
     def evaluate(self, batch: ClipBatch, stage: Stage) -> Evaluation:

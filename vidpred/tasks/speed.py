@@ -26,7 +26,7 @@ class Speed:
 
     Attributes:
         channels_last: Keep weights and feature maps with the channels innermost, as tensor cores
-            and oneDNN want them. None: yes.
+            and oneDNN want them. None: on CPU and CUDA.
         compile: `torch.compile` of the two networks, not of the task; `reduce-overhead` also
             replays them as CUDA graphs, which pays where kernels are short: narrow networks, small
             batches. None: `off`, until it has been measured on a GPU; on a CPU the convolutions

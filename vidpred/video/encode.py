@@ -19,7 +19,7 @@ Codec = Literal["h264", "mpeg4", "ffv1"]
 _ENCODERS: dict[Codec, tuple[str, str, dict[str, str]]] = {
     # Encoder, pixel format, options.
     "h264": ("libx264", "yuv420p", {"crf": "18", "preset": "veryfast"}),
-    # A fixed fine quantiser (2 of 1-31; 118 is FFmpeg's unit): the default is 200 kbit/s whatever
+    # A fixed fine quantizer (2 of 1-31; 118 is FFmpeg's unit): the default is 200 kbit/s whatever
     # the frames hold.
     "mpeg4": ("mpeg4", "yuv420p", {"flags": "+qscale", "global_quality": str(2 * 118)}),
     "ffv1": ("ffv1", "bgr0", {}),

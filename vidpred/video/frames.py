@@ -30,7 +30,7 @@ UCF101, whose frames are among the smallest."""
 
 _LEAVE_OUT_B_FRAMES = frozenset({"h264", "mpeg4", "mpeg1video", "mpeg2video"})
 """Decoders that leave out, when asked to, exactly the non-reference frames. HEVC's
-does not: what no picture of the same layer leans on may carry one of a layer above."""
+does not: what is no reference of a picture of the same layer may carry one of a layer above."""
 
 
 _NEIGHBORS = 4
@@ -165,7 +165,7 @@ def _by_stamps(
             stamp = getattr(frame, clock)
             if stamp is None and not packet.size and clock == "dts":
                 stamp = stamps[index - key]  # the last frame has no packet behind it
-            # Frames that are shown before the key frame lean on what was not decoded.
+            # Frames that are shown before the key frame reference what was not decoded.
             if index == key and stamp is not None and stamp < stamps[0]:
                 continue
             while stamp != stamps[index - key]:

@@ -167,7 +167,7 @@ def display_times(
     stamps = [pts for pts in shown if pts is not None]
     if len(stamps) < len(shown) or len(set(stamps)) < len(stamps) or not facts.keys:
         return None
-    # A decoder drops frames that are shown before the first key frame: they lean on what was cut.
+    # A decoder drops frames that are shown before the first key frame: they reference what was cut.
     first = facts.pts[0]
     if facts.keys[0] != 0 or first is None or (stamps and min(stamps) < first):
         return None

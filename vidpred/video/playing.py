@@ -207,7 +207,7 @@ def _from_key_frame(
     try:
         container.seek(offset, stream=stream)
         first = next(frames, None)
-        # Frames that are shown before the key frame lean on what was not decoded.
+        # Frames that are shown before the key frame reference what was not decoded.
         while first is not None and not first[0].key_frame:
             first = next(frames, None)
     except FFmpegError as problem:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import av
 import numpy as np
@@ -15,8 +15,6 @@ from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from vidpred.files import replacing
 from vidpred.video.clip import Pixels
 from vidpred.video.playing import UNSPECIFIED, Look
-
-StreamSuffix = Literal[".mp4", ".webm", ".gif"]
 
 _X264 = {"crf": "18", "preset": "veryfast"}
 _FEW_FRAMES = {"libx264": {"tune": "zerolatency"}, "libvpx-vp9": {"lag-in-frames": "0"}}
@@ -35,7 +33,6 @@ _CONVERTERS = {
     7: Colorspace.SMPTE240M,
     9: Colorspace.BT2020,
 }
-_FULL_RANGE = 2
 
 _GIF_UNIT = Fraction(1, 100)
 _GIF_SHORTEST = 2

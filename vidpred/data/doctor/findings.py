@@ -39,7 +39,7 @@ class Finding:
 
     Attributes:
         kind: Its short name.
-        fault: Whether it needs somebody's hand; what does not is worth knowing.
+        fault: Whether it requires action; what does not is worth knowing.
         summary: One sentence.
         items: Each file, row or folder it is about, with what is particular to it.
         advice: What to do, "" when nothing is.

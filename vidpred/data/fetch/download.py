@@ -31,7 +31,7 @@ Progress = Callable[[int, int | None], None]
 
 CHUNK = 1 << 20
 CONNECT_TIMEOUT = 20.0
-"""Seconds; a site that takes longer to answer the telephone is taken for one that is not there."""
+"""Connection timeout, in seconds."""
 
 LONGEST_PAUSE = 120.0
 """Seconds between two attempts, whatever the site asks for."""
