@@ -17,6 +17,10 @@ from PIL import Image
 from worlds import adversarial_task, fit
 
 from vidpred.cli.main import main
+from vidpred.data.moving_shapes import write_moving_shapes
+
+SHAPES = {"num_groups": 3, "clips_per_group": 1, "num_frames": 8, "height": 48, "width": 64}
+"""Of `toy_root`."""
 
 FAST = ("--workers=1", "--device=cpu")
 
@@ -37,6 +41,30 @@ def clips(toy_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert main(command) == 0
     assert capsys.readouterr().out.strip() == str(folder)
     return folder
+
+
+def test_clips_that_were_there_are_of_this_protocol_and_root(
+    clips: Path, toy_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["data", "clips", str(clips)]
+    count = len(list(clips.iterdir()))
+    assert main([*command, "--protocol=quick", f"--root={toy_root}"]) == 0
+    assert f"{count} clips were there before and are left alone" in capsys.readouterr().err
+    other = write_moving_shapes(tmp_path / "other", seed=9, **SHAPES)
+    assert main([*command, "--protocol=quick", f"--root={other}"]) == 2
+    assert "holds other frames than this protocol cuts from this root" in capsys.readouterr().err
+
+
+def test_results_of_other_videos_are_not_compared(
+    clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "results"
+    assert score(predict_copies(clips, tmp_path / "pred"), clips, output) == 0
+    other = write_moving_shapes(tmp_path / "other", seed=9, **SHAPES)
+    assert main(["test", f"--root={other}", f"--output={output}", "--protocol=quick", *FAST]) == 0
+    capsys.readouterr()
+    assert main(["compare", str(output)]) == 2
+    assert "are of different videos" in capsys.readouterr().err
 
 
 def predict_copies(clips: Path, pred: Path, *, of: int = 3, frames: int = 4) -> Path:

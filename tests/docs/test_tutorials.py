@@ -79,10 +79,10 @@ def test_predictions_of_another_program_are_scored(
     """The page's program predicts as many frames as the protocol has: 4 or 8."""
     (program,) = write_files("evaluate.md", here)
     assert (
-        main(["data", "clips", "clips", f"--protocol={protocol}", f"--root={long_toy_root}"]) == 0
+        main(["data", "clips", "truth", f"--protocol={protocol}", f"--root={long_toy_root}"]) == 0
     )
     exec(compile(program, "evaluate.md", "exec"), {})
-    scored = ("--pred", "my_predictions", "--target", "clips", "--protocol", protocol)
+    scored = ("--pred", "my_predictions", "--target", "truth", "--protocol", protocol)
     assert main(["score", *scored]) == 0, capsys.readouterr().err
 
 

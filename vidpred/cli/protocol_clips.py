@@ -2,9 +2,13 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vidpred.cli.common import HelpWithDefaults, at_least_zero, require_data_folder, say
 from vidpred.cli.progress import counting
+
+if TYPE_CHECKING:
+    from vidpred.evaluation.clips import Loaded
 
 
 def add_clips_parser(
@@ -28,6 +32,29 @@ def add_clips_parser(
     parser.set_defaults(run=write_clips)
 
 
+def _require_same(folder: Path, loaded: "Loaded", written: set[str]) -> None:
+    """Refuse a folder whose clips are of another protocol or of other videos."""
+    import torch
+
+    from vidpred.errors import DataError
+    from vidpred.evaluation.clips import EvaluationClip
+    from vidpred.evaluation.sources.frame_files import read_images
+    from vidpred.ops import unit_to_uint8
+
+    for name in written:
+        clip = loaded[name]
+        if not isinstance(clip, EvaluationClip) or clip.context is None:
+            continue
+        frames = unit_to_uint8(torch.cat((clip.context, clip.target)))
+        files = sorted((folder / name).glob("*.png"))
+        # Gray frames are written with one channel.
+        if len(files) != len(frames) or not (read_images(files) == frames).all():
+            raise DataError(
+                f"{folder / name}: holds other frames than this protocol cuts from this root; "
+                "choose another folder, or remove that one"
+            )
+
+
 def write_clips(arguments: argparse.Namespace) -> int:
     """Run `vidpred data clips`: progress on stderr, the folder on stdout.
 
@@ -49,6 +76,10 @@ def write_clips(arguments: argparse.Namespace) -> int:
     source = VideoClips(protocol, arguments.root, with_masks=False)
     units = list(source.units())
     there = {name for unit in units for name in unit.names if (arguments.output / name).exists()}
+    for unit in units:
+        if written := there & set(unit.names):
+            _require_same(arguments.output, unit.load(), written)
+            break
     left = clips_left(units, there)
     failures = []
     with counting("Writing clips") as progress:
@@ -66,6 +97,11 @@ def write_clips(arguments: argparse.Namespace) -> int:
                         ) from error
             progress(done, len(left))
     cut = protocol.clips
+    if there:
+        say(f"{len(there)} clips were there before and are left alone")
+    missing, listed = len(source.missing), source.videos_expected or source.videos_listed
+    if missing:
+        say(f"{listed - missing} of {listed} videos are there: no benchmark number comes of these")
     say(
         f"each clip holds {cut.context_frames} known frames and {cut.horizon} to be predicted. "
         f"Predict these into PRED/<clip>/0001.png ... (or PRED/<clip>.npy), then: vidpred score "

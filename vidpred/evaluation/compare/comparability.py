@@ -1,6 +1,7 @@
 """Whether results may be compared at all, and what a reader has to know before trusting it."""
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from vidpred.errors import ResultError
@@ -9,6 +10,9 @@ from vidpred.plain import leaves
 
 FEW_VIDEOS = 20
 """Below this many, 95 % intervals by percentiles of draws hold the truth in about 80 to 92 %."""
+
+OTHER_MOTION = 0.05
+"""Share by which the motion of a clip may differ: decoders round otherwise."""
 
 _VERSIONS = {
     "commit",
@@ -34,8 +38,8 @@ def check_alike(results: Mapping[str, Result]) -> None:
         results: By file.
 
     Raises:
-        ResultError: For no result, one method name twice, or protocols that differ; every field
-            that differs is named with its values.
+        ResultError: For no result, one method name twice, protocols that differ (every field that
+            differs is named with its values), or clips of the same names from other videos.
     """
     if not results:
         raise ResultError(
@@ -54,6 +58,8 @@ def check_alike(results: Mapping[str, Result]) -> None:
     for other in others:
         if results[first]["protocol_digest"] != results[other]["protocol_digest"]:
             raise ResultError(_differing_protocols(results, first, other))
+        if problem := _other_videos(results, first, other):
+            raise ResultError(problem)
 
 
 def with_scores(results: Mapping[str, Result]) -> dict[str, Result]:
@@ -116,6 +122,33 @@ def _differing_protocols(results: Mapping[str, Result], first: str, other: str) 
         + "\n".join(f"  {field}" for field in fields)
         + "\nScore again with one protocol."
     )
+
+
+def _other_videos(results: Mapping[str, Result], first: str, other: str) -> str | None:
+    """Say that clips of the same names show other videos: the truth of most moves otherwise."""
+    one, two = ({r["clip"]: r["motion"] for r in results[file]["rows"]} for file in (first, other))
+    common = sorted(one.keys() & two.keys())
+    apart = [clip for clip in common if not _close(one[clip], two[clip])]
+    if 2 * len(apart) <= len(common):
+        return None
+    clip = apart[0]
+    motions = " and ".join(", ".join(_percent(m) for m in rows[clip]) for rows in (one, two))
+    return (
+        f"{first} and {other} are of different videos: {len(apart)} of {len(common)} clips of the "
+        f"same names move otherwise, such as {clip} ({motions} of full scale). Score both methods "
+        "on the same data."
+    )
+
+
+def _close(one: Sequence[float | None], two: Sequence[float | None]) -> bool:
+    return all(
+        a is None or b is None or math.isclose(a, b, rel_tol=OTHER_MOTION, abs_tol=OTHER_MOTION)
+        for a, b in zip(one, two, strict=True)
+    )
+
+
+def _percent(motion: float | None) -> str:
+    return "unknown" if motion is None else f"{motion:.2f} %"
 
 
 def _few_videos(results: Mapping[str, Result]) -> Iterator[str]:

@@ -43,8 +43,9 @@ def behind_in_whole_frame(
         baseline: The method that copies the last frame; None gives no names.
 
     Returns:
-        Names, in the order of the ranking: ahead of copying by `key`, and behind it in the whole
-        frame by a 95 % interval that lies below 0. Without an interval, as with one video, none.
+        Names, in the order of the ranking: ahead of copying by `key` and behind it in the whole
+        frame, each by a 95 % interval that does not contain 0. Without one, as with one video,
+        none.
     """
     whole = whole_frame_measure(list(tables), key)
     if whole is None or baseline is None:
@@ -52,8 +53,8 @@ def behind_in_whole_frame(
     found: list[str] = []
     for name in tables[key]["ranking"]:
         moving, frame = (tables[k]["scores"][name] for k in (key, whole))
-        bounds = frame["gain_interval"]
-        if (moving["gain"] or 0) > 0 and bounds is not None and bounds[1] < 0:
+        gain, loss = moving["gain_interval"], frame["gain_interval"]
+        if gain is not None and gain[0] > 0 and loss is not None and loss[1] < 0:
             found.append(name)
     return found
 

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -90,8 +90,15 @@ def _problem(content: Mapping[str, Any]) -> str | None:
     for entry in ("videos_scored", "videos_listed", "clips_listed"):
         if not isinstance(counts[entry], int):
             return f"clips.{entry} is no number"
-    if not isinstance(counts["failed"], dict) or not isinstance(counts["missing"], list):
-        return "clips.failed or clips.missing is of another type"
+    for entry in ("list_digest", "scored_digest"):
+        if not isinstance(counts[entry], str):
+            return f"clips.{entry} is no text"
+    if not isinstance(counts["videos_expected"], int | None):
+        return "clips.videos_expected is no number"
+    if not (isinstance(counts["failed"], dict) and _are_texts(counts["failed"].values())):
+        return "clips.failed is no mapping of texts"
+    if not (isinstance(counts["missing"], list) and _are_texts(counts["missing"])):
+        return "clips.missing is no list of texts"
     keys = [Measure(**measure).key for measure in protocol["measures"]]
     rule = protocol["skip"]
     skip = rule and Skip(Measure(**rule["measure"]), float(rule["at_least"]))
@@ -109,9 +116,15 @@ def _problem(content: Mapping[str, Any]) -> str | None:
     return None if same else "the averages of its futures do not belong to its rows"
 
 
+def _are_texts(values: Iterable[Any]) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
 def _check_row(row: ClipRow, horizon: int) -> None:
     if not (isinstance(row["clip"], str) and isinstance(row["video"], str)):
         raise TypeError("a clip or a video is no text")
+    if not isinstance(row["start"], int | None):
+        raise TypeError(f"the start of {row['clip']} is no number")
     lists = [row["motion"], row["moving"], *row["values"].values()]
     if "samples" in row:
         lists += [v for reduced in row["samples"]["values"].values() for v in reduced.values()]
