@@ -1,5 +1,6 @@
 """The table of a benchmark: quality with intervals, what each row costs, and how it was trained."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
@@ -182,6 +183,17 @@ def problems_in_words(table: BenchmarkTable) -> list[str]:
     ]
 
 
+def three_digits(value: float) -> str:
+    """Write a number with three significant digits, and never with an exponent.
+
+    Example:
+        >>> [three_digits(value) for value in (0.0123, 9.876, 1234.5, 42449)]
+        ['0.0123', '9.88', '1,230', '42,400']
+    """
+    digits = 2 - math.floor(math.log10(value)) if value > 0 else 0
+    return f"{round(value, digits):,.{max(0, digits)}f}"
+
+
 def cost_cells(facts: RowFacts) -> list[str]:
     """Write a row's parameters, multiply-adds, speed, memory, budget, batches and throughput."""
     cost = facts["cost"]
@@ -190,8 +202,8 @@ def cost_cells(facts: RowFacts) -> list[str]:
         counted = cost["multiply_adds"]
         own = [
             f"{cost['parameters']:,}",
-            NOTHING if counted is None else with_prefix(counted),
-            f"{cost['frames_per_second']:.3g}",
+            with_prefix(counted) if counted else NOTHING,
+            three_digits(cost["frames_per_second"]),
             f"{cost['own_memory'] / 2**20:,.0f} MiB",
             f"{cost['peak_memory'] / 2**20:,.0f} MiB",
         ]
@@ -203,7 +215,7 @@ def cost_cells(facts: RowFacts) -> list[str]:
         *own,
         facts["budget"] or NOTHING,
         seen or NOTHING,
-        f"{mean(speeds):.3g}" if speeds else NOTHING,
+        three_digits(mean(speeds)) if speeds else NOTHING,
     ]
 
 
