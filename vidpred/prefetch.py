@@ -11,6 +11,9 @@ from typing import TypeVar
 T = TypeVar("T")
 S = TypeVar("S")
 
+BACKGROUND = "vidpred-background"
+"""Name of the threads that run stages ahead."""
+
 _PATIENCE_S = 0.1
 """How long a stage that is ahead sleeps before it looks whether it is still wanted."""
 
@@ -54,7 +57,7 @@ def in_background(items: Iterator[T], *, depth: int) -> Iterator[T]:
                 close()
 
     # A daemon: a stage that waits for a silent pipe must not keep the program from ending.
-    thread = threading.Thread(target=work, daemon=True)
+    thread = threading.Thread(target=work, name=BACKGROUND, daemon=True)
     thread.start()
     try:
         while True:

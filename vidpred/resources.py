@@ -77,7 +77,7 @@ class ConfigurationFolder:
         """
         try:
             content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
             raise self.error(f"{path}: cannot be read as YAML: {error}") from error
         if not isinstance(content, dict):
             raise self.error(f"{path}: holds no {self.kind}; expected keys {self.keys}, ...")

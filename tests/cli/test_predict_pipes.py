@@ -18,6 +18,7 @@ from encoded_videos import write as encode
 from predict_command import FRAMES, array, predict
 
 from vidpred.video import read_clip_array
+from vidpred.video.playing import play
 
 
 @contextmanager
@@ -92,7 +93,7 @@ def test_help_and_prediction_bring_no_more_than_they_need(
     assert "frames per second" in done.stderr
 
 
-def test_an_interruption_is_told_and_leaves_nothing(
+def test_what_was_predicted_before_an_interruption_is_kept(
     here: Path, tmp_path: Path, copies: str
 ) -> None:
     frame = moving_texture(1)[0].tobytes()
@@ -118,4 +119,21 @@ def test_an_interruption_is_told_and_leaves_nothing(
     assert process.returncode == 130
     assert b"interrupted" in told
     assert b"Traceback" not in told
-    assert not list(here.iterdir())
+    assert b"what was predicted before that is in f.mp4" in told
+    assert len(list(play(here / "f.mp4"))) > 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "2>/dev/full"])
+def test_closed_and_full_streams_lose_messages_alone(
+    closed: str, here: Path, video: Path, copies: str
+) -> None:
+    command = f"{sys.executable} -m vidpred predict {video} --model {copies} --compare {closed}"
+    done = subprocess.run(
+        command, shell=True, cwd=here, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(list(play(here / "future.mp4"))) == 3 + 8
+    if closed != ">&-":
+        assert done.stdout.startswith("future.mp4\n")
+        assert "frames per second" not in done.stdout

@@ -73,6 +73,9 @@ def test_mistakes_are_told_in_a_sentence(
         (["--horizon", "0"], "at least 1"),
         (["--at", "soon"], "expected a time such as 12.5s"),
         (["--fps", "0"], "expected a rate"),
+        (["--fps", "1e-9"], "from 1/1000 to 10000"),
+        (["--fps", "1e18"], "from 1/1000 to 10000"),
+        (["--horizon", "9999999999"], "at most 999999999"),
         (["--max_memory", "much"], "expected an amount"),
         (["--size", "wide"], "expected width x height"),
         (["--at", "3", "--every"], "not allowed with"),
@@ -85,6 +88,33 @@ def test_options_are_checked(
         predict("a.mp4", *option)
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("here")
+def test_pipes_are_no_outputs(video: Path, copies: str, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo("pipe")
+    for given in ([], ["--overwrite"]):
+        assert predict(video, "--model", copies, "--output", "pipe", *given) == 2
+        assert "pipe: is a pipe or a device" in capsys.readouterr().err
+    assert predict(video, "--model", copies, "--output", "-") == 2
+    assert "not written to the standard output" in capsys.readouterr().err
+    assert [path.name for path in Path().iterdir()] == ["pipe"]
+
+
+@pytest.mark.usefixtures("here")
+def test_pictures_that_an_encoder_does_not_take_stop_no_other_input(
+    tmp_path: Path, video: Path, copies: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wide = tmp_path / "wide.avi"
+    write_video(wide, torch.zeros(4, 3, 2, 16386, dtype=torch.uint8), codec="ffv1")
+    options = ("--model", copies, "--horizon", 1)
+    assert predict(wide, *options, "--output", "new/wide.mp4") == 2
+    assert "libx264 takes no pictures of 16386 x 2 pixels" in capsys.readouterr().err
+    assert not Path("new").exists()
+    assert predict(wide, video, *options, "--output", "both") == 2
+    assert "libx264 takes no pictures of 16386 x 2 pixels" in capsys.readouterr().err
+    assert [path.name for path in Path("both").iterdir()] == ["ffv1.mp4"]
+    assert predict(wide, *options, "--compare", "--output", "compared.mp4") == 0
 
 
 @pytest.mark.usefixtures("here")

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
@@ -30,8 +31,10 @@ class HelpWithDefaults(argparse.ArgumentDefaultsHelpFormatter):
 
 
 def say(line: str) -> None:
-    """Print a message that is no result: on stderr, and at once."""
-    print(line, file=sys.stderr, flush=True)
+    """Print a message that is no result on stderr, at once; where that is closed, nowhere."""
+    if sys.stderr is not None:  # else it would go to stdout
+        with suppress(OSError):
+            print(line, file=sys.stderr, flush=True)
 
 
 def with_dashes(arguments: Iterable[str]) -> list[str]:
@@ -68,7 +71,9 @@ def at_least_one(text: str) -> int:
     """Read a whole number that is at least 1, such as a number of frames."""
     number = int(text) if re.fullmatch(r"\d{1,9}", text) else 0
     if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number that is at least 1")
+        raise argparse.ArgumentTypeError(
+            f"{text!r}; expected a whole number that is at least 1 and at most 999999999"
+        )
     return number
 
 
@@ -90,14 +95,20 @@ def above_zero(text: str) -> float:
     return number
 
 
+RATES = (Fraction(1, 1000), Fraction(10_000))
+"""Frames per second that containers and encoders take."""
+
+
 def frame_rate(text: str) -> Fraction:
     """Read frames per second."""
     try:
         rate = Fraction(text)
     except (ValueError, ZeroDivisionError):
         rate = Fraction(0)
-    if rate <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected a rate such as 25 or 30000/1001")
+    if not RATES[0] <= rate <= RATES[1]:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}; expected a rate such as 25 or 30000/1001, from {RATES[0]} to {RATES[1]}"
+        )
     return rate
 
 

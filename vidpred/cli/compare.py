@@ -2,9 +2,9 @@
 
 import argparse
 import errno
-import sys
 from pathlib import Path
 
+from vidpred.cli.common import say
 from vidpred.cli.progress import counting
 
 
@@ -81,7 +81,7 @@ def run_compare(arguments: argparse.Namespace) -> int:
             f"{error.filename}: cannot be written ({error.strerror or error}); choose another place"
         ) from error
     for path in outputs:
-        print(f"wrote {path}", file=sys.stderr)
+        say(f"wrote {path}")
     print(markdown(comparison), end="")
     return 0
 

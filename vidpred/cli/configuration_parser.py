@@ -141,5 +141,5 @@ def _resolve(argument: str) -> str:
 def _require_yaml(path: Path) -> None:
     try:
         yaml.safe_load(path.read_bytes())
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise VidpredError(f"{path}: not valid YAML: {error}") from error

@@ -1,7 +1,6 @@
 """`vidpred export`: a trained predictor for other programs."""
 
 import argparse
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from vidpred.cli.common import (
     at_least_one,
     import_modules,
     require_checkpoint_there,
+    say,
 )
 
 FORMATS = ("safetensors", "onnx", "torch-export")
@@ -110,7 +110,7 @@ def run_export(arguments: argparse.Namespace) -> int:
     _say_parity(written.parity)
     if written.smallest_side is not None:
         side = written.smallest_side
-        print(f"it takes frames of at least {side} x {side} pixels", file=sys.stderr)
+        say(f"it takes frames of at least {side} x {side} pixels")
     print(written.file)
     print(written.card)
     return 0
@@ -141,4 +141,4 @@ def _write_hub_folder(arguments: argparse.Namespace, notes: str | None) -> int:
 
 def _say_parity(parity: Mapping[str, float]) -> None:
     sizes = ", ".join(f"{size}: {found:.1e}" for size, found in parity.items())
-    print(f"largest difference from the predictor, by batch x H x W: {sizes}", file=sys.stderr)
+    say(f"largest difference from the predictor, by batch x H x W: {sizes}")

@@ -8,8 +8,10 @@ import os
 import re
 import shlex
 import sys
+import threading
 from collections.abc import Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Any, NoReturn
 
 from vidpred._version import __version__
 from vidpred.cli import (
@@ -25,8 +27,9 @@ from vidpred.cli import (
     serve,
     test,
 )
-from vidpred.cli.common import with_dashes, with_underscores
+from vidpred.cli.common import say, with_dashes, with_underscores
 from vidpred.errors import VidpredError, did_you_mean
+from vidpred.prefetch import BACKGROUND
 from vidpred.resources import packaged_configurations
 
 # Nothing above imports torch: `--help` has to answer at once.
@@ -103,6 +106,18 @@ SPLITS = {"val": "validate", "test": "test"}
 """What the trainer calls the scoring of a split."""
 
 
+def run() -> NoReturn:
+    """Run the command of the process, and end it."""
+    status = main()
+    if any(thread.name == BACKGROUND for thread in threading.enumerate()):
+        # A stage that is still inside PyTorch or FFmpeg while Python ends would abort the process.
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(AttributeError, OSError, ValueError):  # closed, or full
+                stream.flush()
+        os._exit(status)
+    sys.exit(status)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
@@ -124,7 +139,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parsed = _parser().parse_args(arguments)
         return int(parsed.run(parsed))
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        say("interrupted")
         return 130
     except VidpredError as error:
         return _refuse(error)
@@ -271,5 +286,5 @@ def _as_bytes_or_escaped(error: UnicodeError) -> tuple[str | bytes, int]:
 
 
 def _refuse(problem: object) -> int:
-    print(f"error: {problem}", file=sys.stderr)
+    say(f"error: {problem}")
     return USER_MISTAKE

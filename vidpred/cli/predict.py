@@ -1,7 +1,8 @@
 """`vidpred predict`: the future of any video."""
 
 import argparse
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -145,7 +146,10 @@ def _predict(
     scores, measure = _measuring(len(inputs)) if arguments.compare else (None, None)
 
     problems: list[VidpredError] = []
-    with prediction_progress(None if several else len(inputs) * arguments.horizon) as progress:
+    with (
+        _said_when_interrupted(problems),
+        prediction_progress(None if several else len(inputs) * arguments.horizon) as progress,
+    ):
         events = predict_inputs(inputs, place, rollout, arguments.horizon, measure=measure)
         known = predictor.context_frames if arguments.with_context else 0
         frames, futures = known + arguments.horizon, arguments.samples or 1
@@ -159,6 +163,17 @@ def _predict(
     if scores is not None and len(scores) > 1:
         _report_all(scores)
     return problems
+
+
+@contextmanager
+def _said_when_interrupted(problems: list[VidpredError]) -> Iterator[None]:
+    """Say at Ctrl-C what is reported at the end otherwise."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        for problem in problems:
+            say(f"  {problem}")
+        raise
 
 
 def _given_conditions(arguments: argparse.Namespace, predictor: "Predictor") -> "Rows":
@@ -292,6 +307,4 @@ def _print_scores(scores: "Scores") -> None:
     positions = scores.positions
     mean = f"mean of {positions} positions; " if positions > 1 else ""
     print(f"{mean}{CONVENTION}")
-    for line in scores.lines():
-        print(line)
-    sys.stdout.flush()
+    print("\n".join(scores.lines()), flush=True)

@@ -137,7 +137,8 @@ def _is_there(root: Path, card: ShapesCard, *, overwrite: bool) -> bool:
     if not overwrite:
         raise DataError(
             f"{root}: holds moving shapes of {found}, and {asdict(card)} was asked for; "
-            "choose another folder, or replace them with `vidpred data toy --overwrite`"
+            f"choose another folder, or replace them with `vidpred data toy {root} --overwrite`, "
+            "and the options of the new ones"
         )
     return False
 

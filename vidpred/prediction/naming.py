@@ -34,6 +34,10 @@ def output_paths(
     Raises:
         PredictionError: For an ending that we cannot write, or that does not suit.
     """
+    if output == PIPE:
+        raise PredictionError(
+            f"{PIPE}: predictions are not written to the standard output; expected {EXPECTED}"
+        )
     ending = output.suffix.lower().removeprefix(".")
     known = ending in FORMATS and ending != "png"
     if len(inputs) == 1 and (known or form in (None, "png")):
@@ -93,6 +97,8 @@ def require_free(path: Path, form: Format, *, overwrite: bool, inputs: Sequence[
     if there:
         if any(other.exists() and path.samefile(other) for other in inputs):
             raise PredictionError(f"{path}: is an input; choose another --output")
+        if not (path.is_file() or path.is_dir()):
+            raise PredictionError(f"{path}: is a pipe or a device; choose another --output")
         if not overwrite:
             raise PredictionError(f"{path}: exists and is kept; --overwrite replaces it")
         if path.is_dir() and form != "png":

@@ -3,7 +3,7 @@
 import errno
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -197,7 +197,8 @@ def write_outputs(
         scores: Where values are noted, one for each input.
 
     Yields:
-        Each predicted frame when it is written, and each input's outcome when it is done.
+        Each predicted frame when it is written, and each input's outcome when it is done, or when
+        it is interrupted after its first position.
     """
     writer = _Writer(outputs, pictures, scores)
     failed: set[int] = set()
@@ -215,6 +216,11 @@ def write_outputs(
                 writer.discard()
                 result = Outcome(event.source, problem=_not_written(outputs[event.source], error))
             yield result
+    except KeyboardInterrupt:
+        # Earlier positions are kept, as where an input breaks off.
+        if (kept := writer.keep()) is not None:
+            yield kept
+        raise
     finally:
         writer.discard()
 
@@ -233,15 +239,20 @@ class _Writer:
         self._scores = scores
         self._stack: ExitStack | None = None
         self._shown = False
+        self._made: list[Path] = []
+        self._source = self._positions = 0
 
     def take(self, event: Predicted) -> Predicted:
         """Write what is shown of a predicted frame."""
         output = self._outputs[event.source]
         if self._stack is None:
+            self._made = _missing_folders(output.path.parent)
             output.path.parent.mkdir(parents=True, exist_ok=True)
             self._stack = ExitStack()
             self._stack.enter_context(output)
+            self._source, self._positions = event.source, 0
         if event.step == 1:
+            self._positions += 1
             output.begin_position(f"{event.window.index or 0:06}")
         for picture in self._pictures(event):
             height, width, _ = picture.shape
@@ -271,12 +282,28 @@ class _Writer:
         if self._stack is not None:
             begun, self._stack = self._stack, None
             _discard(begun)
+            for folder in self._made:
+                with suppress(OSError):  # others may have put something there
+                    folder.rmdir()
+
+    def keep(self) -> Outcome | None:
+        """Finish what is being written, if it holds more than one position."""
+        if self._stack is None or self._positions < 2:
+            return None
+        path = self._outputs[self._source].path
+        return self.end(Ended(self._source, VideoError(path, "interrupted")))
 
 
 def _not_written(output: Output, error: OSError) -> PredictionError:
     return PredictionError(
-        f"{output.path}: cannot be written ({error.strerror or error}); choose another --output"
+        f"{output.path}: cannot be written ({error.strerror or error}); choose another --output, "
+        "such as a name without ending for a folder of PNG frames"
     )
+
+
+def _missing_folders(folder: Path) -> list[Path]:
+    """Give a folder and those above it that are not there, the lowest first."""
+    return [each for each in (folder, *folder.parents) if not each.exists()]
 
 
 def _outcome(ended: Ended, path: Path | None) -> Outcome:

@@ -1,5 +1,6 @@
 """Frames to MP4, WebM or GIF one by one, looking as the video did that they continue."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -97,6 +98,7 @@ class _Sink:
         context.colorspace = look.colorspace
         context.color_primaries = look.color_primaries
         context.color_trc = look.color_trc
+        _open(self._stream)
         self._reformatter = VideoReformatter()
         self._count = 0
 
@@ -133,6 +135,7 @@ class _GifSink:
         self._stream = _add_stream(container, "gif", shown, {})
         self._stream.pix_fmt = "pal8"
         self._stream.codec_context.time_base = _GIF_UNIT
+        _open(self._stream)
         self._graph = graph = Graph()
         source = graph.add_buffer(
             width=look.width,
@@ -191,6 +194,19 @@ def _add_stream(
     assert isinstance(stream, av.VideoStream)  # for mypy: any name of an encoder is a str
     stream.width, stream.height = look.width, look.height
     return stream
+
+
+def _open(stream: av.VideoStream) -> None:
+    """Start an encoder; H.264 and VP9 take at most 16384 pixels a side, others less than FFmpeg."""
+    context = stream.codec_context
+    try:
+        context.open(strict=False)
+    except av.FFmpegError as error:
+        raise OSError(
+            errno.EINVAL,
+            f"the encoder {context.name} takes no pictures of {stream.width} x {stream.height} "
+            "pixels",
+        ) from error
 
 
 def _square(look: Look) -> Look:

@@ -15,6 +15,9 @@ from vidpred.viz.signed_difference import DIFFERENCE_GAIN, signed_difference
 READABLE_SIDE = 112
 """Frames whose shorter side is below this many pixels are enlarged by a whole factor."""
 
+LONGEST_SIDE = 1280
+"""Pixels that the longer side is not enlarged beyond."""
+
 BACKGROUND = (32, 32, 34)  # as of players: on light pages a card, and no glare on dark ones
 INK = (236, 236, 236)
 PALE_INK = (165, 165, 165)
@@ -65,7 +68,8 @@ def shown_frames(frames: Tensor) -> Tensor:
         frames: Shape (T, C, H, W) in [0, 1], C 1 or 3.
     """
     frames = unit_to_uint8(frames.detach().float()).cpu().expand(-1, 3, -1, -1)
-    factor = math.ceil(READABLE_SIDE / min(frames.shape[-2:]))
+    shorter, longer = sorted(frames.shape[-2:])
+    factor = max(1, min(math.ceil(READABLE_SIDE / shorter), LONGEST_SIDE // longer))
     return frames.repeat_interleave(factor, dim=-2).repeat_interleave(factor, dim=-1)
 
 

@@ -114,7 +114,7 @@ def odd_sizes(infos: Mapping[str, VideoInfo], *, fault: bool) -> list[Finding]:
             tuple(odd),
             "They were converted or replaced: fetch the original files."
             if fault
-            else "Training cuts patches and takes all sizes; evaluation needs eval_batch_size 1.",
+            else "Training cuts patches and takes all sizes; so does evaluation, clip by clip.",
         )
     ]
 
