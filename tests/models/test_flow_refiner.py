@@ -12,6 +12,7 @@ from vidpred.data.moving_shapes import render_moving_shapes
 from vidpred.models import FlowRefiner, OpticalFlowExtrapolation, flow_refiner
 from vidpred.models.flow_draws import DRIFT, SPEED_SPREAD, draw
 from vidpred.models.flow_evidence import carry, halve
+from vidpred.models.flow_refiner import PRIOR
 from vidpred.ops import to_unit, warp
 from vidpred.storage import build_predictor
 from vidpred.storage.description import describe_predictor
@@ -35,9 +36,12 @@ def trained_at_random(**options: object) -> FlowRefiner:
     return refiner.eval()
 
 
-def test_untrained_it_is_optical_flow_extrapolation(clip: Tensor) -> None:
+@pytest.mark.parametrize("sharp", [False, True])
+def test_untrained_it_is_optical_flow_extrapolation(sharp: bool, clip: Tensor) -> None:
+    refiner = FlowRefiner()
+    refiner.sharp = sharp
     with torch.no_grad():
-        pred = FlowRefiner()(clip, 4)
+        pred = refiner(clip, 4)
     torch.testing.assert_close(pred, OpticalFlowExtrapolation()(clip, 4), atol=1e-5, rtol=0)
 
 
@@ -114,8 +118,29 @@ def test_still_hypothesis_is_the_last_frame_itself(clip: Tensor) -> None:
     assert (pred - clip[:, -1:]).abs().max() < 0.013
 
 
-def test_in_parts_it_predicts_what_it_predicts_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sharp_it_moves_by_the_mean_motion_and_shows_everything_once() -> None:
+    """Undecided between a motion of 4 pixels and none, it moves by 2."""
+    frames = moving_texture((4.0, 0.0), num_frames=4)[None].expand(-1, -1, 3, -1, -1)
+    halfway = moving_texture((2.0, 0.0), num_frames=8)[None].expand(-1, -1, 3, -1, -1)[:, 7]
+    refiner = FlowRefiner()
+    errors = []
+    for sharp in (False, True):
+        refiner.sharp = sharp
+        with torch.no_grad():
+            refiner.clip_logits.bias[-2] = PRIOR  # as likely as the first motion
+            pred = refiner(frames, 1)[:, 0]
+        errors.append((pred - halfway)[INSIDE].abs().mean())
+    step = (frames[:, 3] - halfway)[INSIDE].abs().mean()
+    assert errors[0] > 0.3 * step  # both at once
+    assert errors[1] < 0.1 * step
+
+
+@pytest.mark.parametrize("sharp", [False, True])
+def test_in_parts_it_predicts_what_it_predicts_whole(
+    sharp: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     refiner = trained_at_random()
+    refiner.sharp = sharp
     frames = torch.rand(1, 4, 3, 208, 336)
     with torch.inference_mode():
         whole = refiner(frames, 2)

@@ -201,12 +201,14 @@ def _rollout(
     from vidpred.prediction.drawn_futures import DrawnFutures
     from vidpred.prediction.rollout import Rollout
 
-    if arguments.samples is None and not arguments.sharp:
+    sharp = arguments.sharp is not False
+    if arguments.samples is None and not (arguments.sharp and predictor.sharp is None):
         return Rollout(
             predictor,
             device=device,
             max_memory=arguments.max_memory,
             batch_size=arguments.batch_size,
+            sharp=sharp,
         )
     return DrawnFutures(
         predictor,
@@ -214,6 +216,7 @@ def _rollout(
         max_memory=arguments.max_memory,
         num_samples=arguments.samples or 1,
         seed=arguments.seed,
+        sharp=sharp,
     )
 
 

@@ -41,19 +41,19 @@ def add_predict_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="frames to predict (default: 8)",
     )
-    drawn = parser.add_mutually_exclusive_group()
-    drawn.add_argument(
+    parser.add_argument(
         "--samples",
         type=at_least_one,
         metavar="K",
         help="draw K futures of a stochastic model: side by side in a video, a folder each in a "
         "folder of PNG frames, a file each as .npy (OUT_future_1.npy ...)",
     )
-    drawn.add_argument(
+    parser.add_argument(
         "--sharp",
-        action="store_true",
-        help="draw one future instead of predicting the mean of all, which is blurred where they "
-        "differ",
+        action=argparse.BooleanOptionalAction,
+        help="predict one sharp future instead of the mean of all, which is blurred where they "
+        "differ; a stochastic model draws it (default: where the model needs no draw for it, as "
+        "flow_refiner)",
     )
     parser.add_argument(
         "--seed",

@@ -23,8 +23,8 @@ class Predictor(nn.Module, ABC):
     predicts all frames directly overrides `rollout`, one that gives different futures also defines
     `sample_step` (or overrides `sample`).
 
-    The attributes are arguments of this class; the last three may be class attributes of a subclass
-    instead.
+    Of the attributes, `sharp` is set at any time, and all others are arguments of this class;
+    `channels`, `stochastic` and `conditions` may be class attributes of a subclass instead.
 
     Attributes:
         context_frames: Past frames that a prediction needs.
@@ -34,6 +34,8 @@ class Predictor(nn.Module, ABC):
         stochastic: Whether `sample` gives different futures.
         conditions: Names of the tensors that a prediction needs besides frames, such as
             `("actions",)`.
+        sharp: Whether a prediction is one sharp future instead of the mean of what may happen; None
+            where there is no such choice.
 
     Raises:
         ValueError: When a count is below 1 or a condition is named twice.
@@ -56,6 +58,7 @@ class Predictor(nn.Module, ABC):
     channels: int | None = None
     stochastic: bool = False
     conditions: tuple[str, ...] = ()
+    sharp: bool | None = None
 
     def __init__(
         self,

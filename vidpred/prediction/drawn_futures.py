@@ -16,7 +16,7 @@ from vidpred.prediction.windows import Window
 
 
 class DrawnFutures(Rollout):
-    """Draws K futures of each window, as an evaluation of K samples does: whole frames, no border.
+    """Draws K futures of each window: whole frames, no border; without `sharp` as evaluations do.
 
     Each future has a generator of its own, seeded by the seed, the window's place in its video and
     the number of the future: the first futures of a larger K are those of a smaller one.
@@ -28,6 +28,7 @@ class DrawnFutures(Rollout):
         num_samples: K, at least 1.
         seed: Of the draws.
         first: Number of the first future, to draw a few of them at a time.
+        sharp: As for `Rollout`.
 
     Raises:
         PredictionError: When the predictor has one future only.
@@ -42,6 +43,7 @@ class DrawnFutures(Rollout):
         num_samples: int,
         seed: int,
         first: int = 0,
+        sharp: bool = True,
     ) -> None:
         require_positive("num_samples", num_samples)
         if not predictor.stochastic:
@@ -49,7 +51,7 @@ class DrawnFutures(Rollout):
                 f"{type(predictor).__name__} gives one future, so there is nothing to draw; "
                 "expected a stochastic --model, or leave --samples and --sharp out"
             )
-        super().__init__(predictor, device=device, max_memory=max_memory, batch_size=1)
+        super().__init__(predictor, device=device, max_memory=max_memory, batch_size=1, sharp=sharp)
         self._stepwise = False
         self._num_samples = num_samples
         self._seed = seed

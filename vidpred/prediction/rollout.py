@@ -1,5 +1,6 @@
 """Many frames ahead, frame by frame, so that no horizon and no frame is too large."""
 
+import copy
 import math
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -40,11 +41,22 @@ class Rollout:
         device: Where its input goes.
         max_memory: Bytes that the process may take, and as many on the device.
         batch_size: Most windows at once.
+        sharp: Whether a predictor that has the choice predicts one sharp future, which is what
+            people want to look at, or the mean.
     """
 
     def __init__(
-        self, predictor: Predictor, *, device: torch.device, max_memory: int, batch_size: int
+        self,
+        predictor: Predictor,
+        *,
+        device: torch.device,
+        max_memory: int,
+        batch_size: int,
+        sharp: bool = True,
     ) -> None:
+        if predictor.sharp is not None:
+            predictor = copy.copy(predictor)  # of the same weights
+            predictor.sharp = sharp
         self.predictor = predictor
         self.device = device
         self.max_memory = max_memory

@@ -81,8 +81,9 @@ class VideoPredictor(Predictor):
         Returns:
             A tensor for a tensor, with gradients where they are on; for an array one of the same
             layout and type; for a path uint8, shape (horizon, H, W, 3), the frames of `vidpred
-            predict`: with a border at every step and in tiles where frames are large, see
-            `vidpred.prediction.rollout.Rollout`.
+            predict`: sharp where the network has the choice, with a border at every step and in
+            tiles where frames are large, see `vidpred.prediction.rollout.Rollout`. Of tensors and
+            arrays `network.sharp` decides.
 
         Raises:
             TypeError: For frames of another type.
