@@ -42,7 +42,10 @@ def test_untrained_it_is_optical_flow_extrapolation(sharp: bool, clip: Tensor) -
     refiner.sharp = sharp
     with torch.no_grad():
         pred = refiner(clip, 4)
-    torch.testing.assert_close(pred, OpticalFlowExtrapolation()(clip, 4), atol=1e-5, rtol=0)
+    # Sharp it leaves a hundredth to the other motions.
+    apart = (pred - OpticalFlowExtrapolation()(clip, 4)).abs()
+    assert apart.max() < (0.2 if sharp else 1e-5)
+    assert apart.mean() < 2e-3
 
 
 def test_a_gradient_reaches_every_weight_of_every_head(clip: Tensor) -> None:

@@ -23,6 +23,7 @@ from vidpred.models.flow_evidence import (
 )
 from vidpred.models.modulated_unet import ModulatedUNet
 from vidpred.models.predictor import Condition, Predictor
+from vidpred.models.robust_motion import robust_motion
 from vidpred.ops.checks import require_positive
 from vidpred.ops.regions import Region, regions
 from vidpred.ops.warp import warp_region
@@ -222,9 +223,9 @@ class FlowRefiner(Predictor):
 
         A draw scales all motion by a log-normal factor and adds a drift to what moves, both the
         same for all frames; and it perturbs the logits of the blend by Gumbel noise, of the clip
-        and of areas of 64 pixels, and sharpens them. With `sharp` it blends motions; without it
-        images, which ghosts, and the best of several is closer to the truth. See `vidpred.models.flow_draws` and
-        `Predictor.sample`.
+        and of areas of 64 pixels, and sharpens them. Blended images show double exposures, and the
+        best of several is closer to the truth than with `sharp`. See `vidpred.models.flow_draws`
+        and `Predictor.sample`.
         """
         require_positive("num_samples", num_samples)
         window, _ = self._window(context, horizon, condition)
@@ -358,21 +359,20 @@ class FlowRefiner(Predictor):
         corrected: bool = True,
     ) -> Tensor:
         weights = refined.logits.softmax(1)
+        if self.sharp:
+            return self._blend_motions(evidence, refined, weights, region)
         if corrected:
             weights = weights + self.rest[:, None, None]
-        blend = self._blend_motions if self.sharp else self._blend_images
-        return blend(evidence, refined, weights, region)
+        return self._blend_images(evidence, refined, weights, region)
 
     def _blend_motions(
         self, evidence: Evidence, refined: Refinement, weights: Tensor, region: Region
     ) -> Tensor:
-        """Sample the last frame once, by the mean motion: what stays moves by nothing."""
-        *moved, _, older = weights.unsqueeze(2).unbind(1)
-        *starts, _ = refined.starts.unbind(1)
-        start = torch.zeros_like(starts[0])
-        for weight, each in zip(moved, starts, strict=True):
-            start = torch.addcmul(start, weight, each)
-        return warp_region(evidence.last, start / (1 - older).clamp_min(1e-3), region)
+        """Sample the last frame once; where it stays as it is, it moves by nothing."""
+        still = torch.zeros_like(refined.starts[:, :1])
+        motions = torch.cat([refined.starts[:, :MOVED], still], dim=1)
+        motion = robust_motion(motions, weights[:, : MOVED + 1].unsqueeze(2))
+        return warp_region(evidence.last, motion, region)
 
     def _blend_images(
         self, evidence: Evidence, refined: Refinement, weights: Tensor, region: Region
