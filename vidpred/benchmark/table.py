@@ -1,6 +1,5 @@
 """The table of a benchmark: quality with intervals, what each row costs, and how it was trained."""
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
@@ -190,8 +189,9 @@ def three_digits(value: float) -> str:
         >>> [three_digits(value) for value in (0.0123, 9.876, 1234.5, 42449)]
         ['0.0123', '9.88', '1,230', '42,400']
     """
-    digits = 2 - math.floor(math.log10(value)) if value > 0 else 0
-    return f"{round(value, digits):,.{max(0, digits)}f}"
+    rounded = f"{value:.2e}"
+    exponent = int(rounded.partition("e")[2])
+    return f"{float(rounded):,.{max(0, 2 - exponent)}f}"
 
 
 def cost_cells(facts: RowFacts) -> list[str]:

@@ -40,6 +40,10 @@ _SHOWN = {name: METRICS[name].label_with_unit for name in _MEASURES} | {
 }
 """By measure, how its rows are called."""
 
+LEAST_MOVING = 1e-3
+"""Share of the pixels from which on the moving area is measured: scores of a few pixels, as after a
+repeated frame, would outweigh all others in a mean."""
+
 CONVENTION = (
     "standard PSNR, SSIM and sharpness of whole frames in [0, 1] (data range 1), and PSNR of the "
     f"pixels that changed by more than {MOTION_THRESHOLD:.0%} between the two true frames before "
@@ -62,7 +66,7 @@ def measure(
 
     Returns:
         By measure and method; without the measures that do not apply: SSIM of frames below its
-        window, the moving area where nothing moves.
+        window, the moving area where less than LEAST_MOVING moves.
     """
     values: Values = {}
     for name, (function, smallest) in _MEASURES.items():
@@ -74,7 +78,7 @@ def measure(
     if before is None:
         return values
     mask = frame_difference_mask(torch.stack([*before, target])[None], 1)
-    if mask.any():
+    if mask.float().mean() >= LEAST_MOVING:
         for method, frame in ((PREDICTION, pred), (COPY_LAST, last)):
             pair = (frame[None, None], target[None, None])
             value = psnr(*pair, data_range=1.0, variant="masked_mean", mask=mask)
