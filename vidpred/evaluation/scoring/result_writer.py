@@ -1,6 +1,7 @@
 """Results that are appended as they come, and survive an interruption."""
 
 import json
+import textwrap
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,12 @@ from vidpred.plain import leaves
 
 MEASURED = ("value", "clips")
 """Entries of a result's extras that were measured; the others decide."""
+
+_MOST_SHOWN = 4
+"""Differences that a refusal names."""
+
+_LONGEST_SHOWN = 70
+"""Characters of a value in it."""
 
 _Kept = Iterator[tuple[ClipRow, Features | None]]
 
@@ -243,15 +250,23 @@ class ResultWriter:
     def _require_same(self, found: dict[str, Any], path: Path) -> None:
         there, here = (dict(leaves(content)) for content in (found, self._header))
         different = [
-            f"{key} is {there.get(key, 'absent')} there, {here.get(key, 'absent')} here"
+            f"{key} is {_short(there.get(key, 'absent'))} there, "
+            f"{_short(here.get(key, 'absent'))} here"
             for key in dict.fromkeys([*here, *there])
             if there.get(key, "absent") != here.get(key, "absent")
         ]
         if different:
+            shown = different[:_MOST_SHOWN]
+            if len(different) > len(shown):
+                shown.append(f"and {len(different) - len(shown)} more")
             raise ResultError(
-                f"{path}: holds the scores of another measurement ({'; '.join(different)}); "
+                f"{path}: holds the scores of another measurement ({'; '.join(shown)}); "
                 "choose another --output, another name, or replace it with --overwrite"
             )
+
+
+def _short(value: object) -> str:
+    return textwrap.shorten(str(value), _LONGEST_SHOWN, placeholder=" ...")
 
 
 def _whole(lines: Iterable[str]) -> Iterator[Any]:
