@@ -67,6 +67,16 @@ def test_results_of_other_videos_are_not_compared(
     assert "are of different videos" in capsys.readouterr().err
 
 
+def test_where_no_clip_is_scored_there_is_no_result(
+    clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pred = predict_copies(clips, tmp_path / "pred")
+    for file in pred.iterdir():
+        np.save(file, np.full_like(np.load(file), np.nan, dtype=np.float32))
+    assert score(pred, clips, tmp_path / "results", "--no-baselines") == 2
+    assert "no clip could be scored, so there is no result" in capsys.readouterr().err
+
+
 def predict_copies(clips: Path, pred: Path, *, of: int = 3, frames: int = 4) -> Path:
     """What another program might do: the last known frame again, as NumPy arrays."""
     pred.mkdir()

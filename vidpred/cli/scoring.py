@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vidpred.cli.common import add_device_option, at_least_zero, say
 from vidpred.cli.progress import counting
 from vidpred.errors import VidpredError
+from vidpred.plain import counted
 from vidpred.resources import PROTOCOLS
 
 if TYPE_CHECKING:
@@ -153,8 +154,10 @@ def require_all_scored(results: "Sequence[Result]") -> None:
         return
     for failure in sorted(failures)[:SHOWN_FAILURES]:
         say(f"  {failure}")
+    problems = f"{counted(len(failures), 'problem')} left clips unscored, the first are above"
+    if not any(result["rows"] for result in results):
+        raise VidpredError(f"{problems}; no clip could be scored, so there is no result")
     raise VidpredError(
-        f"{len(failures)} problems left clips unscored, the first are above; all are in the "
-        "results (clips.failed). What is scored is kept: mend these files and run the same command "
-        "again"
+        f"{problems}; all are in the results (clips.failed). What is scored is kept: mend these "
+        "files and run the same command again"
     )
