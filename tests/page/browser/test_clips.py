@@ -92,6 +92,24 @@ def test_bad_files_are_explained_and_the_next_one_works(
     expect(page.locator("#problem")).to_be_hidden()
 
 
+FIRST_NEWS_OF_A_FAILURE = """
+const set = Object.getOwnPropertyDescriptor(EventSource.prototype, "onmessage").set;
+Object.defineProperty(EventSource.prototype, "onmessage", { set(heard) {
+  const failed = (event) => JSON.parse(event.data).clips.some((clip) => clip.state === "failed");
+  set.call(this, (event) => { if (failed(event)) heard(event); });
+}});
+"""
+"""A page that hears of nothing before a clip has failed, as it does of one that fails fast."""
+
+
+def test_a_clip_that_fails_before_the_first_news_is_explained(visit: Visit) -> None:
+    page = visit(prepare=lambda page: page.add_init_script(FIRST_NEWS_OF_A_FAILURE))
+    diary = {"name": "notes.mp4", "mimeType": "video/mp4", "buffer": b"Dear diary\n" * 99}
+    page.set_input_files("#file", diary)
+    page.wait_for_selector("#problem:visible")
+    assert "notes.mp4: FFmpeg cannot read it" in page.get_by_role("alert").inner_text()
+
+
 def test_the_clip_survives_a_reload_and_not_a_closed_tab(
     visit: Visit, server: Server, toy_clip: Path
 ) -> None:

@@ -45,6 +45,7 @@ const sending = new Map(); // by name, the part that has been sent
 async function take(files) {
   forgive();
   try { await started(); } catch (problem) { complain(problem); return; }
+  asked = true;
   for (const file of files) {
     if (file.size > state.about.limits.upload_bytes) {
       complain(new Problem(`${file.name}: it has ${Math.ceil(file.size / 2 ** 20).toLocaleString("en")} MiB; expected at most ${Math.floor(state.about.limits.upload_bytes / 2 ** 20).toLocaleString("en")} MiB. Cut out the part to predict, or start vidpred serve with a larger --max-upload.`));
@@ -155,6 +156,8 @@ async function cancel() {
 const explained = new Set(); // keys of what has failed, of which the reader knows
 const unfinished = new Set(); // keys of predictions of which the reader does not know that they are whole
 
+let asked = false; // whether this page has sent a clip: it may be there, or have failed, in the first news
+
 // `fresh` says what a page that was loaded again held before.
 function news({ clips, predictions }, fresh) {
   $("#offline").hidden = true;
@@ -198,7 +201,7 @@ async function connect() {
   try { sessionStorage.setItem(STORED, state.tab.key); } catch { /* ditto */ }
   let heard = false;
   state.tab.listen({
-    changed: (held) => { news(held, !heard); heard = true; },
+    changed: (held) => { news(held, !heard && !asked); heard = true; },
     silent: () => { $("#offline").hidden = false; },
     lost: async () => {
       const had = heard && state.clips.length > 0;
@@ -344,6 +347,7 @@ async function tryExample(name) {
   forgive();
   try {
     await started();
+    asked = true;
     choose(await state.tab.example(name));
   } catch (problem) { complain(problem); }
 }
