@@ -6,7 +6,7 @@ SCALE = 4.0
 """Pixels: motions that are closer than this are averaged, of others the nearer ones decide.
 
 Without a limit a motion across a scene cut, of 50 pixels at a tenth of the weight, tears what does
-not move. 1 to 8 pixels were tried on the validation clips and differ by 0.1 dB.
+not move. 1 to 8 pixels were tried on 45 validation clips and differ by less than 0.2 dB.
 """
 
 ITERATIONS = 3
