@@ -14,7 +14,7 @@ from vidpred.flow import DISFlow
 from vidpred.flow.dis import MIN_SIDE, DISPreset
 from vidpred.ops import to_unit
 
-PRESETS: tuple[DISPreset, ...] = ("ultrafast", "fast", "medium", "fine")
+PRESETS: tuple[DISPreset, ...] = ("ultrafast", "fast", "medium", "fine_fast", "fine")
 
 
 @pytest.fixture
@@ -58,17 +58,18 @@ def test_frames_of_any_size_are_taken(preset: DISPreset, size: tuple[int, int]) 
     assert DISFlow(preset)(first, second).shape == (1, 2, *size)
 
 
-def test_the_fine_preset_follows_what_is_thin() -> None:
+def test_fine_presets_follow_what_is_thin() -> None:
     """A bar of 2 pixels that moves by 2: half the size has one pixel of it left."""
     frames = torch.full((2, 1, 1, 64, 96), 0.2)
     frames[..., ::8, :] = 0.3  # something to see elsewhere
     for t in range(2):
         frames[t, ..., 40 + 2 * t : 42 + 2 * t] = 0.9
     errors = {}
-    for preset in ("medium", "fine"):
+    for preset in PRESETS:
         flow = DISFlow(preset)(frames[0], frames[1])[0]
         errors[preset] = float((flow[0, :, 40:42] - 2).abs().mean())
     assert errors["fine"] < 0.5 * errors["medium"]
+    assert errors["fine_fast"] < 0.5 * errors["medium"]
 
 
 def test_motion_of_training_patches_is_seen() -> None:
@@ -84,12 +85,14 @@ def test_opencv_keeps_its_preset_on_the_smallest_frames(
 ) -> None:
     """On smaller frames it changes its own object, which the getters tell."""
     side = MIN_SIDE[preset]
-    name = "MEDIUM" if preset == "fine" else preset.upper()
+    name = "MEDIUM" if preset.startswith("fine") else preset.upper()
     number = getattr(cv2, f"DISOPTICAL_FLOW_PRESET_{name}")
     untouched, used = cv2.DISOpticalFlow_create(number), cv2.DISOpticalFlow_create(number)
-    if preset == "fine":
-        untouched.setFinestScale(0)
-        used.setFinestScale(0)
+    for search in (untouched, used):
+        if preset.startswith("fine"):
+            search.setFinestScale(0)
+        if preset == "fine_fast":
+            search.setPatchStride(4)
     frames = np.random.default_rng(0).integers(0, 256, (2, side, width_factor * side), np.uint8)
     used.calc(frames[0], frames[1], None)  # type: ignore[call-overload]  # stubs forget None
     for getter in ("getFinestScale", "getPatchSize", "getPatchStride"):
@@ -126,7 +129,8 @@ def test_what_is_not_a_pair_of_frames_is_refused() -> None:
     with pytest.raises(ValueError, match="first has values from nan"):
         estimator(frames * torch.nan, frames)
     with pytest.raises(
-        ValueError, match="preset is 'slow'; expected one of ultrafast, fast, medium, fine"
+        ValueError,
+        match="preset is 'slow'; expected one of ultrafast, fast, medium, fine_fast, fine",
     ):
         DISFlow("slow")  # type: ignore[arg-type]  # the mistake under test
 
