@@ -68,6 +68,15 @@ def test_validation_draws_the_same_noise_each_time() -> None:
     assert first["val/denoising"] > 0
 
 
+def test_the_noise_of_a_clip_does_not_depend_on_its_batch() -> None:
+    task, frames = DiffusionTask(tiny()), moving_squares(8, frames=6, size=20)
+    losses = [
+        trainer().validate(task, loader(frames, size), verbose=False)[0]["val/denoising"]
+        for size in (1, 3, 8)
+    ]
+    assert losses[1:] == pytest.approx([losses[0]] * 2, rel=1e-4)
+
+
 def test_it_trains_every_weight() -> None:
     network = tiny()
     before = {name: value.clone() for name, value in network.named_parameters()}

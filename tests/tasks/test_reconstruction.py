@@ -2,10 +2,12 @@ import math
 import resource
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from pytorch_lightning.cli import ReduceLROnPlateau
+from torch import nn
 from torch.optim import SGD, Adam
 from torch.optim.lr_scheduler import StepLR
 from worlds import adversarial_task, fit, loader, moving_squares, small_networks, trainer
@@ -117,6 +119,31 @@ def test_a_scheduler_that_waits_for_a_metric_is_refused() -> None:
     task = ReconstructionTask(small_networks()[0], lr_scheduler=scheduler)
     with pytest.raises(ValueError, match="ReduceLROnPlateau steps on a metric"):
         fit(task)
+
+
+class TwoGroups(ReconstructionTask):
+    """Trains the last network of the pyramid at a rate of its own, as users write it."""
+
+    def configure_optimizers(self) -> Any:
+        *first, last = self.generator.networks
+        groups = [
+            {"params": nn.ModuleList(first).parameters(), "lr": 1e-3, "weight_decay": 0.1},
+            {"params": last.parameters(), "lr": 1e-5, "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW(groups)
+
+
+def test_settings_of_parameter_groups_are_kept(tmp_path: Path) -> None:
+    expected = [(1e-3, 0.1), (1e-5, 0.0)]
+    path = tmp_path / "task.ckpt"
+    engine = fit(TwoGroups(small_networks()[0]))
+    engine.save_checkpoint(path)
+    resumed = trainer(max_epochs=2, plugins=[SafeCheckpointIO()])
+    resumed.fit(TwoGroups(small_networks()[0]), loader(moving_squares(8), 8), ckpt_path=path)
+    for optimizer in (engine.optimizers[0], resumed.optimizers[0]):
+        groups = optimizer.param_groups
+        assert [(group["lr"], group["weight_decay"]) for group in groups] == expected
+        assert optimizer.state
 
 
 def test_a_lower_rate_applies_to_what_is_resumed(tmp_path: Path) -> None:

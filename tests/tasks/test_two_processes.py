@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def in_two_processes(kind: str, folder: Path) -> list[dict[str, object]]:
+def in_two_processes(kind: str, folder: Path) -> list[dict[str, Any]]:
     script = Path(two_processes.__file__)
     common = {
         **os.environ,
@@ -71,3 +72,14 @@ def test_two_processes_learn_what_one_learns_from_the_batch_of_both(
             assert ours.keys() == theirs.keys()
             for name, value in theirs.items():
                 assert ours[name] == pytest.approx(value, rel=1e-4, abs=1e-5), name
+
+
+@pytest.mark.slow
+def test_two_processes_draw_apart_and_validate_one_network(tmp_path: Path) -> None:
+    first, second = in_two_processes("normalized", tmp_path)
+    assert len(first["drawn"]) == len(second["drawn"]) > 1
+    assert not set(first["drawn"]) & set(second["drawn"])
+    assert any("running_mean" in name for name in first["averages"])
+    for name, value in first["averages"].items():
+        assert torch.equal(value, second["averages"][name]), name
+    assert first["averages"].keys() == second["averages"].keys()

@@ -7,10 +7,12 @@ from typing import Any
 
 import torch
 from pytorch_lightning.callbacks import Callback
+from torch import Tensor
 from torch.optim import SGD
 from worlds import loader, moving_squares, small_networks, trainer
 
 from vidpred.losses import MultiScaleLoss
+from vidpred.models import DeepVoxelFlow
 from vidpred.tasks import AdversarialTask, NextFrameTask, ReconstructionTask
 
 BATCHES = 4
@@ -25,6 +27,33 @@ class Curve(Callback):
 
     def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
         self.points.append({k: float(v) for k, v in trainer.logged_metrics.items()})
+
+
+class Watch(Callback):
+    """Keeps what processes draw in training, and the running averages that they validate with."""
+
+    def __init__(self) -> None:
+        self.drawn: list[float] = []
+        self.averages: dict[str, Tensor] = {}
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        self.drawn.append(float(torch.rand(())))
+
+    def on_validation_batch_start(self, trainer: Any, module: Any, *_: Any) -> None:
+        self.averages = {name: value.clone() for name, value in module.named_buffers()}
+
+
+def normalized(*, rank: int) -> dict[str, Any]:
+    """Train a network with batch normalization, on other clips in each process."""
+    torch.manual_seed(0)
+    network = DeepVoxelFlow()
+    clips = moving_squares(16, frames=network.context_frames + network.output_frames)
+    watch = Watch()
+    engine = trainer(callbacks=[watch], devices=2, strategy="ddp", use_distributed_sampler=False)
+    mine = loader(clips[8 * rank : 8 * rank + 8], 4)
+    module = ReconstructionTask(network, optimizer=partial(SGD, lr=0.01))
+    engine.fit(module, mine, loader(clips[:2], 1))
+    return {"drawn": watch.drawn, "averages": watch.averages}
 
 
 def task(kind: str) -> NextFrameTask:
@@ -68,5 +97,8 @@ def train(kind: str, *, rank: int = 0, processes: int = 1, **options: Any) -> di
 if __name__ == "__main__":
     kind, output, rank = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
     torch.set_num_threads(1)
-    result = train(kind, rank=rank, processes=2, devices=2, strategy="ddp")
+    if kind == "normalized":
+        result = normalized(rank=rank)
+    else:
+        result = train(kind, rank=rank, processes=2, devices=2, strategy="ddp")
     torch.save(result, output / f"rank{rank}.pt")

@@ -1,6 +1,5 @@
 """Several futures of one clip: how many, from which seed, and which of their scores count."""
 
-import hashlib
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -8,6 +7,7 @@ import torch
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from vidpred.evaluation.measures import LIKELIHOOD_METRICS, Measure
+from vidpred.ops import named_generator
 from vidpred.ops.checks import require_positive
 
 Reduction = Literal["mean", "best_of_k", "worst_of_k"]
@@ -71,6 +71,4 @@ class Samples:
             >>> one == same, one == other
             (True, False)
         """
-        text = f"{self.seed}\0{clip}\0{index}"
-        digest = hashlib.sha256(text.encode()).digest()
-        return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+        return named_generator(self.seed, clip, index)

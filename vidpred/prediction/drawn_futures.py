@@ -1,6 +1,5 @@
 """Several possible futures of one window, drawn from a stochastic predictor."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -8,7 +7,7 @@ from torch import Tensor
 
 from vidpred.errors import PredictionError
 from vidpred.models import Predictor
-from vidpred.ops import to_unit, unit_to_uint8
+from vidpred.ops import named_generator, to_unit, unit_to_uint8
 from vidpred.ops.checks import require_positive
 from vidpred.prediction.memory import PROCESS_BYTES, in_words
 from vidpred.prediction.rollout import COLORS, Rollout
@@ -56,7 +55,7 @@ class DrawnFutures(Rollout):
         self._num_samples = num_samples
         self._seed = seed
         self._first = first
-        self._name = ""
+        self._name: tuple[int, ...] = ()
 
     def windows_at_once(self, height: int, width: int, horizon: int) -> int:
         """Draw of one window at a time."""
@@ -86,7 +85,7 @@ class DrawnFutures(Rollout):
             )
         futures: list[Tensor] = []
         for index in range(self._first, self._first + self._num_samples):
-            self._name = f"{self._seed}\0{window.index}\0{index}"
+            self._name = (self._seed, window.index, index)
             frames = torch.cat(list(super().__call__(windows, horizon)))
             futures.append(frames if self._num_samples == 1 else unit_to_uint8(frames).cpu())
         for step in range(horizon):
@@ -117,5 +116,4 @@ class DrawnFutures(Rollout):
 
     def _generator(self) -> torch.Generator:
         """Give the generator of this future, from its beginning."""
-        digest = hashlib.sha256(self._name.encode()).digest()
-        return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+        return named_generator(*self._name)

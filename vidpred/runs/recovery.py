@@ -10,12 +10,14 @@ from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
+from torch.optim import Optimizer
 
 from vidpred.errors import CheckpointError, TrainingDivergedError
 from vidpred.files import write_json
 from vidpred.loggers import ResilientWandbLogger
 from vidpred.ops.checks import require_positive
 from vidpred.runs.checkpoints import saved_checkpoints
+from vidpred.runs.optimizer_settings import unscheduled
 from vidpred.storage.checkpoint import CHECKPOINT_KEY, read_checkpoint
 
 RECOVERY_FILE = "recovery.json"
@@ -81,10 +83,13 @@ class DivergenceRecovery(Callback):
         self._folder = Path(trainer.log_dir or trainer.default_root_dir)
         self._asked = False
         wanted = self.rate_factor ** len(self._retries())
-        _scale_rates(trainer, wanted / self._applied)
+        # Without a scheduler the rates are the configured ones, whatever a checkpoint holds.
+        fresh = unscheduled(trainer)
         for optimizer in trainer.optimizers:
-            # The task takes rates from here when no scheduler sets them.
-            optimizer.defaults["lr"] = optimizer.defaults["lr"] * wanted
+            is_fresh = any(optimizer is each for each in fresh)
+            _scale_rates(optimizer, wanted if is_fresh else wanted / self._applied)
+        for config in trainer.lr_scheduler_configs:
+            _scale_scheduler(config.scheduler, wanted / self._applied)
         self._applied = wanted
         if wanted != 1:
             rank_zero_info(
@@ -172,14 +177,11 @@ class DivergenceRecovery(Callback):
         return good
 
 
-def _scale_rates(trainer: Trainer, factor: float) -> None:
-    for optimizer in trainer.optimizers:
-        for group in optimizer.param_groups:
-            for name in RATES:
-                if name in group:
-                    group[name] = group[name] * factor
-    for config in trainer.lr_scheduler_configs:
-        _scale_scheduler(config.scheduler, factor)
+def _scale_rates(optimizer: Optimizer, factor: float) -> None:
+    for group in optimizer.param_groups:
+        for name in RATES:
+            if name in group:
+                group[name] = group[name] * factor
 
 
 def _scale_scheduler(scheduler: Any, factor: float) -> None:

@@ -19,6 +19,7 @@ from vidpred.errors import SettingError, TrainingDivergedError
 from vidpred.kernels import accelerate
 from vidpred.losses import Objective
 from vidpred.models import Condition, Predictor
+from vidpred.runs.optimizer_settings import keep_settings, unscheduled
 from vidpred.runs.resume import ResumeState
 from vidpred.storage.checkpoint import CHECKPOINT_KEY
 from vidpred.storage.description import describe_predictor
@@ -26,7 +27,7 @@ from vidpred.tasks.builders import Builders, adam, without_metric
 from vidpred.tasks.divided_clips import Clips, divided, require_length
 from vidpred.tasks.finite import FiniteCheck
 from vidpred.tasks.origin import describe_training, require_same_networks
-from vidpred.tasks.processes import share_gradients
+from vidpred.tasks.processes import draw_apart, share_buffers, share_gradients
 from vidpred.tasks.speed import Decided, Speed, compiled, fused, lay_out_alike, prepare
 
 Stage = Literal["val", "test"]
@@ -228,19 +229,18 @@ class PredictionTask(pl.LightningModule, ABC):
             raise TrainingDivergedError(["prediction"], self.batches_seen)
         return {"context": context, "target": target, "pred": pred}
 
-    def on_train_start(self) -> None:
+    def on_fit_start(self) -> None:
         """Let the configuration's rates win over a checkpoint's, where no scheduler sets them.
 
         Otherwise a run that diverged could not resume with a lower rate.
         """
+        for optimizer in unscheduled(self.trainer):
+            keep_settings(optimizer)
+
+    def on_train_start(self) -> None:
+        """Prepare what is drawn and how optimizers keep their state."""
+        draw_apart(self.trainer)
         lay_out_alike(self.trainer.optimizers)
-        scheduled = [config.scheduler.optimizer for config in self.trainer.lr_scheduler_configs]
-        for optimizer in self.trainer.optimizers:
-            if any(optimizer is other for other in scheduled):
-                continue
-            for group in optimizer.param_groups:
-                # What the optimizer was built with; loading a state leaves it alone.
-                group.update(optimizer.defaults)
 
     def _on_before_batch_transfer(self, batch: Any, dataloader_idx: int = 0) -> Any:
         # Where a resume begins, before anything random is done to the batch. Lightning's hook of
@@ -271,7 +271,12 @@ class PredictionTask(pl.LightningModule, ABC):
     def on_validation_start(self) -> None:
         """Wait for the last answers, and note where a resume would begin."""
         self._finite.read()
+        share_buffers(self, self.trainer)
         self._resume.begin_validation(self)
+
+    def on_test_start(self) -> None:
+        """Let all processes test the same network."""
+        share_buffers(self, self.trainer)
 
     def on_validation_epoch_end(self) -> None:
         """Place the validation on the axis of training batches."""

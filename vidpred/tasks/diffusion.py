@@ -1,6 +1,7 @@
 """Training by denoising score matching: learn to take noise of any strength away."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from jsonargparse.typing import PositiveFloat
@@ -11,7 +12,7 @@ from vidpred.batch import ClipBatch, Evaluation
 from vidpred.errors import SettingError
 from vidpred.losses import Objective
 from vidpred.models import Denoising, Predictor
-from vidpred.ops import normal_like
+from vidpred.ops import named_generator, normal_like
 from vidpred.tasks.base import PredictionTask, Stage
 from vidpred.tasks.builders import adam
 from vidpred.tasks.divided_clips import Clips, divided
@@ -32,8 +33,8 @@ class DiffusionTask(PredictionTask):
 
     Source: Karras et al. 2022 (arXiv 2206.00364): with y the data and n noise of level sigma, it
     minimizes `w(sigma) |D(y + n, sigma) - y|^2`, where `w = (sigma^2 + sigma_data^2) / (sigma
-    sigma_data)^2` makes the loss of an untrained network 1 at every level. Logged as `denoising`,
-    for validation and test from noise of a fixed seed.
+    sigma_data)^2` makes the loss of an untrained network 1 at every level. Logged as `denoising`;
+    in validation and test every clip has a noise level and noise of its own, the same each time.
 
     Args:
         predictor: Denoises; see `vidpred.models.Denoising`.
@@ -86,12 +87,15 @@ class DiffusionTask(PredictionTask):
     def evaluate(self, batch: ClipBatch, stage: Stage) -> Evaluation:
         """Predict whole clips, and log how well the first frames are denoised."""
         evaluation = super().evaluate(batch, stage)
-        generator = torch.Generator().manual_seed(VALIDATION_SEED)
         clips = divided(self.predictor, batch)
+        generators = [
+            named_generator(VALIDATION_SEED, video_id, start)
+            for video_id, start in zip(batch["video_id"], batch["start"].tolist(), strict=True)
+        ]
         nearest = clips._replace(target=clips.target[:, : self.predictor.output_frames])
         self.log(
             f"{stage}/denoising",
-            self._denoising(nearest, generator),
+            self._denoising(nearest, generators),
             on_step=False,
             on_epoch=True,
             batch_size=len(clips.target),
@@ -99,15 +103,22 @@ class DiffusionTask(PredictionTask):
         )
         return evaluation
 
-    def _denoising(self, clips: Clips, generator: torch.Generator | None) -> Tensor:
+    def _denoising(self, clips: Clips, generators: Sequence[torch.Generator] | None) -> Tensor:
+        """Give the loss; each clip's noise comes from its own generator, or all from torch's."""
         denoiser = self.predictor
         assert isinstance(denoiser, Denoising)
         data = denoiser.sigma_data
         signal = denoiser.signal(clips.context, clips.target)
-        draws = normal_like(signal.new_empty(len(signal)), generator)
+        draws, noise = (_normal(like, generators) for like in (signal[:, 0, 0, 0, 0], signal))
         sigma = data * self.noise_median * (self.noise_spread * draws).exp()
-        noisy = signal + sigma.view(-1, 1, 1, 1, 1) * normal_like(signal, generator)
+        noisy = signal + sigma.view(-1, 1, 1, 1, 1) * noise
         # The losses are computed in float32 under any precision.
         error = (denoiser.denoise(noisy, sigma, clips.context).float() - signal).square()
         weight = (sigma.square() + data**2) / (sigma * data).square()
         return (weight * error.flatten(1).mean(1)).mean()
+
+
+def _normal(like: Tensor, generators: Sequence[torch.Generator] | None) -> Tensor:
+    if generators is None:
+        return normal_like(like)
+    return torch.stack([normal_like(*each) for each in zip(like, generators, strict=True)])
