@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -72,10 +73,11 @@ def test_seeds_come_one_after_the_other_and_a_row_may_have_its_own(benchmark: Be
     assert names == ["l2-seed1", "l2-seed2", "l1-seed2", "l1-seed5"]
 
 
-def write_checkpoint(path: Path, *, batches: int, seconds: float) -> None:
+def write_checkpoint(path: Path, *, batches: int, seconds: float, **more: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     clock = {"TrainingClock": {"seconds": seconds}}
-    torch.save({"vidpred": {"format": 3, "batches_seen": batches}, "callbacks": clock}, path)
+    seen = {"format": 3, "batches_seen": batches}
+    torch.save({"vidpred": seen, "callbacks": clock, **more}, path)
 
 
 def test_a_training_is_done_when_its_budget_is_used_up(
@@ -102,13 +104,36 @@ def test_a_training_is_done_when_its_budget_is_used_up(
 def test_nothing_is_trained_when_one_row_is_refused(benchmark: Benchmark, tmp_path: Path) -> None:
     said: list[str] = []
 
-    def check(command: object) -> None:
+    def check(command: object) -> dict[str, Any]:
         if "experiment/adv.yaml" in str(command):
             raise VidpredError("no such key")
+        return {}
 
     with pytest.raises(BenchmarkError, match="row adv: no such key"):
         train_missing(benchmark, trainings(benchmark), tmp_path, check=check, say=said.append)
     assert said == []
+
+
+def test_a_training_of_another_configuration_is_refused(
+    benchmark: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "vidpred.benchmark.trainings.read_checkpoint",
+        lambda path: torch.load(path, weights_only=True),
+    )
+    training = trainings(benchmark)[0]
+    benchmark = replace(benchmark, budget=Budget(batches=9))
+    now = {"data": {"init_args": {"patch_size": 64, "root": "there"}}, "run_dir": "runs/a"}
+    before = {"data": {"init_args": {"patch_size": 64, "root": "here"}}, "run_dir": None}
+    path = checkpoint_of(tmp_path, training)
+    for patch_size in (64, 32):
+        before["data"]["init_args"]["patch_size"] = patch_size  # type: ignore[index]
+        write_checkpoint(path, batches=9, seconds=1.0, vidpred_configuration=before)
+        if patch_size == 64:
+            assert train_missing(benchmark, [training], tmp_path, check=lambda _: now) == 0
+            continue
+        with pytest.raises(BenchmarkError, match=r"patch_size 32, now 64.*choose another --output"):
+            train_missing(benchmark, [training], tmp_path, check=lambda _: now)
 
 
 def test_a_sweep_has_a_training_for_each_agent(benchmark: Benchmark) -> None:

@@ -84,7 +84,7 @@ class CostRequest(TypedDict):
     """What a process measures.
 
     Attributes:
-        method: {"baseline": name} or {"saved": path}.
+        method: {"baseline": name} or {"saved": path, "sha256": of the file}.
         protocol: Name or path.
         root: Folder of its videos.
         device: Where.

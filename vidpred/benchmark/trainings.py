@@ -12,13 +12,20 @@ from typing import Any, NamedTuple
 from vidpred.benchmark.benchmark_file import experiment_file
 from vidpred.benchmark.specification import Benchmark, Budget, Experiment
 from vidpred.errors import BenchmarkError, VidpredError
-from vidpred.plain import python_number
+from vidpred.plain import differences, python_number
 from vidpred.runs.clock import CLOCK_KEY
+from vidpred.runs.configuration import CONFIGURATION_KEY
 from vidpred.runs.folder import wait_until_free
 from vidpred.storage.checkpoint import CHECKPOINT_KEY, read_checkpoint
 
 ENDED = (130, 143)
 """Exit statuses of a training that the user or the scheduler ended."""
+
+COMPARED = ("model", "data", "seed_everything")
+"""Sections of a configuration that have to be the same for a training to be the same."""
+
+ELSEWHERE = ("root", "samples_per_epoch", "num_workers")
+"""Settings of the data that say where they are and how far a training goes."""
 
 PATIENCE = 120.0
 """Seconds for which a training waits for one that a killed benchmark has left."""
@@ -175,7 +182,7 @@ def train_missing(
     output: Path,
     *,
     extra: Sequence[str] = (),
-    check: Callable[[Sequence[str]], None] = lambda command: None,
+    check: Callable[[Sequence[str]], Mapping[str, Any]],
     say: Callable[[str], None] = lambda line: None,
 ) -> int:
     """Train what is not trained yet, and resume what was interrupted.
@@ -185,24 +192,31 @@ def train_missing(
         wanted: Its trainings, or some of them.
         output: Folder of runs and results.
         extra: Options of every `vidpred fit`.
-        check: Refuses the command line of a training, without training; called for all that are
-            missing before the first one begins.
+        check: Gives the configuration of a training's command line, or refuses it, without
+            training; called before the first one begins.
         say: Shows a line of progress.
 
     Returns:
         0, or the exit status of a training that was ended by a signal.
 
     Raises:
-        BenchmarkError: When trainings failed; the others are done by then.
+        BenchmarkError: When trainings failed, the others are done by then; or when there are some
+            of another configuration.
     """
     commands = {each.name: fit_command(benchmark, each, output, extra) for each in wanted}
     missing = [each for each in wanted if not is_done(benchmark, each, output)]
-    checked = {each.row.name: commands[each.name] for each in missing}
-    for row, command in checked.items():
+    checked: set[str] = set()
+    for each in wanted:
+        is_begun = checkpoint_of(output, each).is_file()
+        if not is_begun and each.row.name in checked:
+            continue
         try:
-            check(command)
+            configuration = check(commands[each.name])
         except VidpredError as error:
-            raise BenchmarkError(f"row {row}: {error}") from error
+            raise BenchmarkError(f"row {each.row.name}: {error}") from error
+        checked.add(each.row.name)
+        if is_begun:
+            _require_same(checkpoint_of(output, each), configuration)
     failed: dict[str, int] = {}
     for number, each in enumerate(wanted, start=1):
         if each not in missing:
@@ -221,6 +235,22 @@ def train_missing(
             "The others are done: run the same command again, or leave these out with --rows"
         )
     return 0
+
+
+def _require_same(path: Path, configuration: Mapping[str, Any]) -> None:
+    """Refuse a training that another configuration began: it would pass for this one."""
+    before = read_checkpoint(path).get(CONFIGURATION_KEY, configuration)
+    changed = {
+        name: pair
+        for name, pair in differences(before, configuration).items()
+        if name.partition(".")[0] in COMPARED and name.rpartition(".")[2] not in ELSEWHERE
+    }
+    if changed:
+        named = "; ".join(f"{name} {was}, now {now}" for name, (was, now) in changed.items())
+        raise BenchmarkError(
+            f"{path} was trained with another configuration: {named}. Expected the same: choose "
+            f"another --output, or remove {path.parent.parent} to train it again"
+        )
 
 
 def _drop_scores(output: Path, training: Training) -> None:

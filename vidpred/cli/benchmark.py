@@ -300,6 +300,7 @@ def _costs(
 
     from vidpred.benchmark.cost import measure_cost
     from vidpred.benchmark.trainings import checkpoint_of
+    from vidpred.files import file_sha256
     from vidpred.storage.saved import find_saved, named_checkpoint
 
     if benchmark.cost is None:
@@ -314,7 +315,9 @@ def _costs(
             path = saved.get(row)
             found[row] = measure_cost(
                 {
-                    "method": {"baseline": row} if path is None else {"saved": str(path)},
+                    "method": {"baseline": row}
+                    if path is None
+                    else {"saved": str(path), "sha256": file_sha256(path)},
                     "protocol": scored.protocol,
                     "root": root_of(benchmark, scored),
                     "device": str(device_of(arguments.device)),

@@ -41,8 +41,10 @@ def require_data(name: str | Path, *, root: str | None, protocol: str | None) ->
             )
 
 
-def check_configuration(command: Sequence[str], modules: Sequence[str] | None = None) -> None:
-    """Refuse unknown keys and wrong values of a training, without training.
+def check_configuration(
+    command: Sequence[str], modules: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """Give the configuration of a training, or refuse unknown keys and wrong values.
 
     Args:
         command: Arguments of `vidpred fit`.
@@ -57,9 +59,10 @@ def check_configuration(command: Sequence[str], modules: Sequence[str] | None = 
     shown = io.StringIO()
     with contextlib.redirect_stdout(shown):
         run_cli([*command, "--print_config"])
+    configuration: dict[str, Any] = yaml.safe_load(shown.getvalue())
     if modules is None:
-        return
-    task = yaml.safe_load(shown.getvalue())["model"].get("init_args", {})
+        return configuration
+    task = configuration["model"].get("init_args", {})
     known = {"vidpred", *(name.partition(".")[0] for name in modules)}
     for key in ("predictor", "generator"):
         path = (task.get(key) or {}).get("class_path", "vidpred")
@@ -68,6 +71,7 @@ def check_configuration(command: Sequence[str], modules: Sequence[str] | None = 
                 f"its network is {path}, which is not of vidpred, and scoring needs its module; "
                 f"expected --module {path.rpartition('.')[0]}"
             )
+    return configuration
 
 
 def _folders(content: Mapping[str, Any], root: str | None) -> Iterator[tuple[str, str]]:
