@@ -14,14 +14,14 @@ from torch.nn import functional as F
 from torch.optim import SGD, Adam, Optimizer
 from worlds import fit, moving_squares, small_networks
 
-from vidpred.callbacks import GradientCertificate
+from vidpred.callbacks import GradientCertificate, TrainingHealth
 from vidpred.losses import (
     AdversarialLoss,
     DiscriminatorObjective,
     GeneratorObjective,
     MultiScaleLoss,
 )
-from vidpred.models import ConvLSTM, ScalePredictor
+from vidpred.models import Autoencoder, ConvLSTM, DCGANDiscriminator, ScalePredictor
 from vidpred.models.multiscale import SMALL_SCALES, MultiScaleGenerator
 from vidpred.ops import pyramid
 from vidpred.tasks import AdversarialTask, ReconstructionTask
@@ -313,6 +313,15 @@ def test_a_plain_network_is_named_predictor(caplog: pytest.LogCaptureFixture) ->
     with caplog.at_level("INFO"):
         certified(ReconstructionTask(ConvLSTM((4,), context_frames=4)))
     assert "lp_loss moves the predictor\n" in caplog.text
+
+
+def test_networks_that_are_shown_the_true_clip_are_looked_at() -> None:
+    generator = Autoencoder(width=4, code_size=8, image_size=32, context_frames=4)
+    discriminator = DCGANDiscriminator(width=4, image_size=32, context_frames=4)
+    task = AdversarialTask(generator, discriminator, loss=MultiScaleLoss())
+    callbacks = [GradientCertificate(), TrainingHealth(every_n_batches=1)]
+    engine = fit(task, batches=2, callbacks=callbacks)
+    assert engine.global_step == 4
 
 
 def test_frozen_parameters_are_named(caplog: pytest.LogCaptureFixture) -> None:

@@ -166,3 +166,19 @@ def test_a_file_that_is_no_mapping_is_refused(text: str, tmp_path: Path) -> None
         load_protocol(path)
     with pytest.raises(ProtocolError, match=r"there is no such file; expected .* quick"):
         load_protocol(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("measure", "told"),
+    [
+        ({"metric": "psnr", "variant": "plain"}, "psnr has no convention 'plain'.*standard or"),
+        ({"metric": "ms_ssim", "variant": "mathieu_code"}, "expected variant: standard"),
+        ({"metric": "ms_ssim", "area": "moving"}, "MS-SSIM has no masked form"),
+        ({"metric": "ssim", "variant": "masked_mean"}, "masked_mean is of moving pixels"),
+    ],
+)
+def test_measures_that_cannot_be_taken_are_refused_with_the_protocol(
+    measure: dict[str, str], told: str
+) -> None:
+    with pytest.raises(ValueError, match=told):
+        build_protocol(content(measures=[measure]))

@@ -106,6 +106,17 @@ def test_refuses_another_number_of_frames() -> None:
         SSIM(data_range=1.0, variant="wang")
 
 
+@pytest.mark.parametrize("horizon", [None, 3])
+def test_calling_it_gives_the_scores_of_the_call_and_keeps_all(horizon: int | None) -> None:
+    metric = PSNR(data_range=1.0, horizon=horizon)
+    pred, target = clips(0, count=5)
+    scores = psnr(pred, target, data_range=1.0).double()
+    for some in (slice(0, 2), slice(2, 5)):
+        torch.testing.assert_close(metric(pred[some], target[some]), scores[some].mean(dim=0))
+    torch.testing.assert_close(metric.compute(), scores.mean(dim=0))
+    assert metric.clips().tolist() == [5, 5, 5]
+
+
 def _score_in_one_process(rank: int, store: str, results: str) -> None:
     dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
     pred, target = clips(0, count=5)

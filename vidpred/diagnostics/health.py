@@ -34,6 +34,7 @@ from vidpred.diagnostics.signs import (
 from vidpred.diagnostics.symptoms import SYMPTOMS, Symptom
 from vidpred.losses import AdversarialLoss, GeneratorObjective, PredictionObjective
 from vidpred.models import Predictor
+from vidpred.models.conditions import condition_of
 from vidpred.ops import to_unit
 from vidpred.ops.checks import require_positive
 
@@ -179,9 +180,9 @@ def _measure(task: ObjectiveTraining, clips: ClipBatch) -> Signs:
 
 def _draws(predictor: Predictor, clips: ClipBatch) -> dict[str, Tensor]:
     horizon = predictor.output_frames
-    given = clips.get("condition", {})
     last = predictor.context_frames + horizon
-    condition = {name: given[name][:, :last] for name in predictor.conditions} or None
+    given = condition_of(predictor, clips) or {}
+    condition = {name: values[:, :last] for name, values in given.items()} or None
 
     def draw(context: Tensor, horizon: int, count: int) -> Tensor:
         return predictor.sample(context, horizon, num_samples=count, condition=condition)

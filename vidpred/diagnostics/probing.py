@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from vidpred.batch import ClipBatch
 from vidpred.losses import DiscriminatorObjective, Objective
 from vidpred.models import Condition, Predictor
+from vidpred.models.conditions import condition_of
 from vidpred.models.minibatch_discrimination import on_this_batch_alone
 
 
@@ -44,11 +45,10 @@ def discriminator_objective(
     task: DiscriminatorTraining, batch: ClipBatch
 ) -> DiscriminatorObjective:
     """Give the discriminator's loss of the clips of a batch."""
-    names = task.predictor.conditions
-    if not names:
+    condition = condition_of(task.predictor, batch)
+    if condition is None:
         return task.discriminator_objective(batch["frames"])
-    given = batch.get("condition", {})
-    return task.discriminator_objective(batch["frames"], {name: given[name] for name in names})
+    return task.discriminator_objective(batch["frames"], condition)
 
 
 def has_frames(batch: Any) -> TypeGuard[ClipBatch]:

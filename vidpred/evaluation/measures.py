@@ -42,6 +42,21 @@ class Measure:
                 f"measure {self.key}: a likelihood is of whole frames and has one convention; "
                 f"expected {{metric: {self.metric}}}"
             )
+        known = metric_info(self.metric).variants or ("standard",)
+        if self.variant not in known:
+            raise ValueError(
+                f"measure {self.key}: {self.metric} has no convention {self.variant!r}; expected "
+                f"variant: {' or '.join(known)}"
+            )
+        if (self.variant, self.area) == ("masked_mean", "whole"):
+            raise ValueError(
+                f"measure {self.key}: masked_mean is of moving pixels; expected area: moving, or "
+                "variant: standard"
+            )
+        if (self.metric, self.area) == ("ms_ssim", "moving"):
+            raise ValueError(
+                f"measure {self.key}: MS-SSIM has no masked form; expected area: whole"
+            )
 
     @property
     def key(self) -> str:

@@ -38,7 +38,8 @@ class FrameAverage(Metric):
 
     is_differentiable = False
     higher_is_better = True
-    full_state_update = False
+    # `forward` then uses `update` alone; else it would add an empty state to that of a batch.
+    full_state_update = True
 
     function: ClassVar[Callable[..., Tensor]]
     variants: ClassVar[tuple[str, ...]]

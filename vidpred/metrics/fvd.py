@@ -62,7 +62,8 @@ class FVD(Metric):
 
     is_differentiable = False
     higher_is_better = False
-    full_state_update = False
+    # `forward` then uses `update` alone; else it would add an empty state to that of a batch.
+    full_state_update = True
 
     count: Tensor
     frames: Tensor

@@ -187,9 +187,10 @@ class Job:
             "height": self.size[1],
             "fps": look and float(look.fps),
             "aspect": look and look.width * float(look.pixel_aspect) / look.height,
-            "copy_last": {name: list(values) for name, values in self.copy_last.items()},
+            "copy_last": {name: list(values) for name, values in list(self.copy_last.items())},
             "futures": [
-                {name: list(values) for name, values in future.items()} for future in self.futures
+                {name: list(values) for name, values in list(future.items())}
+                for future in list(self.futures)
             ],
         }
 
@@ -291,8 +292,8 @@ class Job:
             raise Gone
 
     def _fail(self, problem: str) -> None:
-        self.problem, self.state = problem, "failed"
         self.folder.remove()
+        self.problem, self.state = problem, "failed"
 
 
 KINDS = ("known", "truth", "pred", "difference", "copy-difference")

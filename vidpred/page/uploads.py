@@ -181,9 +181,9 @@ class Upload:
         )
 
     def _fail(self, problem: str) -> None:
-        """Note why it is of no use, and remove its files."""
-        self.problem, self.state = problem, "failed"
+        """Remove its files, and note why it is of no use."""
         self.folder.remove()
+        self.problem, self.state = problem, "failed"
 
 
 def _preview_name(index: int) -> str:

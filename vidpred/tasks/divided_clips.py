@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from vidpred.batch import TRUE_FRAMES, ClipBatch
+from vidpred.batch import ClipBatch
 from vidpred.errors import SettingError
 from vidpred.models import Condition, Predictor
+from vidpred.models.conditions import condition_of
 from vidpred.ops import to_unit
 from vidpred.plain import counted
 
@@ -34,26 +35,6 @@ def divided(predictor: Predictor, batch: ClipBatch) -> Clips:
     require_channels(predictor, batch["frames"])
     frames, known = to_unit(batch["frames"]), predictor.context_frames
     return Clips(frames[:, :known], frames[:, known:], condition_of(predictor, batch))
-
-
-def condition_of(predictor: Predictor, batch: ClipBatch) -> Condition | None:
-    """Give what a predictor is conditioned on; None for one that needs nothing.
-
-    Raises:
-        SettingError: When the clips lack it.
-    """
-    if not predictor.conditions:
-        return None
-    given = dict(batch.get("condition", {}))
-    if TRUE_FRAMES in predictor.conditions:
-        given[TRUE_FRAMES] = to_unit(batch["frames"])
-    missing = [name for name in predictor.conditions if name not in given]
-    if missing:
-        raise SettingError(
-            f"{type(predictor).__name__} is conditioned on {', '.join(missing)}, and the clips "
-            f"come with {', '.join(given) or 'frames alone'}; expected data that have it"
-        )
-    return {name: given[name] for name in predictor.conditions}
 
 
 def require_length(predictor: Predictor, frames: Tensor, horizon: int) -> None:

@@ -8,9 +8,10 @@ from torch import Tensor
 from vidpred.batch import ClipBatch
 from vidpred.losses import GeneratorObjective, Objective, PredictionLoss
 from vidpred.models import Condition, Predictor, ScalePredictor
+from vidpred.models.conditions import condition_of
 from vidpred.ops import pyramid, signed_to_unit, to_unit, unit_to_signed
 from vidpred.tasks.base import PredictionTask
-from vidpred.tasks.divided_clips import condition_of, require_channels, require_length
+from vidpred.tasks.divided_clips import require_channels, require_length
 from vidpred.tasks.speed import Decided, Speed, compiled
 
 

@@ -46,6 +46,16 @@ def test_clips_hold_the_frames_that_the_protocol_names(toy_root: Path) -> None:
         assert clip.moving()[0] == pytest.approx(clip.mask.float().mean().item())  # type: ignore[union-attr]
 
 
+def test_videos_whose_clips_would_share_a_name_are_refused(tmp_path: Path) -> None:
+    folder = {"class_path": "vidpred.evaluation.FolderVideos"}
+    frames = torch.zeros(8, 3, 16, 16, dtype=torch.uint8)
+    for name in ("run/v_run_01.avi", "v_run_01.avi"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write_video(tmp_path / name, frames)
+    with pytest.raises(DataError, match=r"v_run_01\.avi and .* would be named v_run_01; expected"):
+        VideoClips(protocol(videos=folder), tmp_path)
+
+
 def test_a_short_video_gives_the_clips_that_it_has(toy_root: Path, tmp_path: Path) -> None:
     cut = {"starts": [0, 1], "context_frames": 4, "horizon": 4}  # the files have 8 frames
     clips = loaded(VideoClips(protocol(clips=cut), toy_root))

@@ -1,6 +1,6 @@
 """The clips that a protocol cuts from a data set's videos."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -44,6 +44,7 @@ class VideoClips(ClipSource):
         self.missing = [_video_id(row) for row in listing.missing]
         self._videos = listing.videos
         videos = [*(video.video_id for video in listing.videos), *self.missing]
+        _require_own_names(listing.videos)
         self._paths = {
             clip_name(video.video_id, start): video.path
             for video in listing.videos
@@ -135,6 +136,18 @@ def clip_name(video_id: str, start: int) -> str:
     folder, _, name = video_id.rpartition("/")
     kept = name if name.lower().startswith(f"v_{folder}_".lower()) else video_id.replace("/", "__")
     return f"{kept}+{start:05d}"
+
+
+def _require_own_names(videos: Sequence[Video]) -> None:
+    named: dict[str, Video] = {}
+    for video in videos:
+        name = clip_name(video.video_id, 0).rpartition("+")[0]
+        other = named.setdefault(name, video)
+        if other is not video:
+            raise DataError(
+                f"{other.path} and {video.path}: clips of both would be named {name}; expected "
+                "videos of different names: rename one of them, or move it out of the folder"
+            )
 
 
 def bring_to_format(frames: Tensor, wanted: FrameFormat) -> Tensor:
