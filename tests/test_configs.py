@@ -166,7 +166,8 @@ def test_fine_tuning_goes_on_with_the_generator_of_another_run(
     files = ("-c", f"experiment/{SECOND_STAGES[name]}.yaml", small)
     assert fit_one_batch(tmp_path / "first", toy_root, *files) == 0
     first = tmp_path / "first/run/checkpoints/last.ckpt"
-    files = ("-c", f"experiment/{name}.yaml", f"--model.generator.path={first}", small)
+    part = "generator" if name == "adv_gdl_finetuned" else "predictor"
+    files = ("-c", f"experiment/{name}.yaml", f"--model.{part}.path={first}", small)
     # Without a step, the weights are still those of the first stage.
     if name == "adv_gdl_finetuned":
         rates = [f"--model.{part}_optimizer.lr=0" for part in ("generator", "discriminator")]

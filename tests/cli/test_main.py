@@ -48,7 +48,7 @@ def test_every_key_can_be_shown(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["-c", "experiment/none.yaml"], "no configuration experiment/none.yaml"),
         (["--data.root=/no/such/folder"], "/no/such/folder: there is no such folder"),
-        (["--model.generator.name=huge"], "huge"),
+        (["--model.predictor.name=huge"], "huge"),
         (["--model.loss.lp_weight=-1"], "lp_weight"),
         (["--model.loss.lp_weight=nan"], "lp_weight"),
         (["--model.nonsense=1"], "nonsense"),
@@ -119,7 +119,7 @@ def test_test_has_one_meaning(key: str, capsys: pytest.CaptureFixture[str]) -> N
         (["--trainer.max_epoch=4"], "trainer.max_epochs"),
         (["--model.generater=small"], "generator"),
         (["--modle.x=3"], "model.x"),
-        (["--model.generator.contxt=3"], "context_frames"),
+        (["--model.predictor.contxt=3"], "context_frames"),
         (["--runn-dir=x"], "run_dir"),
         (["--data=vidpred.data.UCF101DataModul"], "UCF101DataModule"),
         (["-c", "experiment/adv_gld.yaml"], "experiment/adv_gdl.yaml"),
@@ -204,7 +204,7 @@ def test_tables_of_networks_are_configuration(
     )
     status = main(
         [
-            *(*FIT, "--model.generator=tiny.yaml", "--run_dir=run", f"--data.root={toy_root}"),
+            *(*FIT, "--model.predictor=tiny.yaml", "--run_dir=run", f"--data.root={toy_root}"),
             *("--data.context_frames=3", "--data.batch_size=2", "--data.num_workers=0"),
             *("--trainer.limit_train_batches=1", "--trainer.limit_val_batches=1"),
             *("--trainer.max_epochs=1", "--trainer.accelerator=cpu"),
@@ -231,7 +231,7 @@ def fit_once(toy_root: Path, run: Path, *arguments: str) -> int:
     "options",
     [
         ["--data.eval_horizon=1"],
-        ["--model.generator.context_frames=1", "--data.context_frames=1"],
+        ["--model.predictor.context_frames=1", "--data.context_frames=1"],
     ],
 )
 def test_one_frame_is_enough(options: list[str], tmp_path: Path, toy_root: Path) -> None:
@@ -300,7 +300,7 @@ def test_a_network_of_ones_own_is_found_here(tmp_path: Path, toy_root: Path) -> 
         "        return cls(**config)\n"
     )
     script = Path(sys.executable).with_name("vidpred")
-    arguments = ["--model.generator=mine.Mine", f"--data.root={toy_root}", "--run_dir=run"]
+    arguments = ["--model.predictor=mine.Mine", f"--data.root={toy_root}", "--run_dir=run"]
     quick = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=1", "--data.num_workers=0"]
     done = subprocess.run(
         [str(script), *FIT, *arguments, *quick], cwd=tmp_path, capture_output=True, text=True

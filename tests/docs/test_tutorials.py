@@ -60,6 +60,15 @@ def test_what_a_page_defines_is_trained(
     assert (here / "run/checkpoints/last.ckpt").is_file()
 
 
+@pytest.mark.slow
+def test_a_network_of_one_s_own_takes_the_place_of_an_experiment_s(
+    here: Path, toy_root: Path
+) -> None:
+    assert write_files("own-network.md", here) == []
+    files = ("-c", "experiment/l2.yaml", "-c", "my_network.yaml")
+    assert main(["fit", *files, f"--data.root={toy_root}", "--run-dir=run", *QUICK]) == 0
+
+
 def test_a_metric_of_one_s_own_is_averaged(
     here: Path, long_toy_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -52,7 +52,9 @@ def test_videos_whose_clips_would_share_a_name_are_refused(tmp_path: Path) -> No
     for name in ("run/v_run_01.avi", "v_run_01.avi"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         write_video(tmp_path / name, frames)
-    with pytest.raises(DataError, match=r"v_run_01\.avi and .* would be named v_run_01.avi; expected"):
+    with pytest.raises(
+        DataError, match=r"v_run_01\.avi and .* would be named v_run_01.avi; expected"
+    ):
         VideoClips(protocol(videos=folder), tmp_path)
 
 
