@@ -9,11 +9,11 @@ import torch
 from pytorch_lightning.cli import ReduceLROnPlateau
 from torch import nn
 from torch.optim import SGD, Adam
-from torch.optim.lr_scheduler import StepLR
+from torch.optim.lr_scheduler import OneCycleLR, StepLR
 from worlds import adversarial_task, fit, loader, moving_squares, small_networks, trainer
 
 import vidpred
-from vidpred.errors import CheckpointError, TrainingDivergedError
+from vidpred.errors import CheckpointError, SettingError, TrainingDivergedError
 from vidpred.losses import MultiScaleLoss
 from vidpred.models import MultiScaleGenerator
 from vidpred.runs.checkpoint_io import SafeCheckpointIO
@@ -144,6 +144,38 @@ def test_settings_of_parameter_groups_are_kept(tmp_path: Path) -> None:
         groups = optimizer.param_groups
         assert [(group["lr"], group["weight_decay"]) for group in groups] == expected
         assert optimizer.state
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"optimizer": partial(Adam, lr=-1.0)}, "model.optimizer: Invalid learning rate: -1.0"),
+        (
+            {"lr_scheduler": partial(OneCycleLR, max_lr=0.1)},
+            "model.lr_scheduler: You must define either total_steps",
+        ),
+        (
+            {"lr_scheduler": partial(OneCycleLR, max_lr=0.1, total_steps=3)},
+            "OneCycleLR ends after 3 steps, and this training takes 4; expected no more: set",
+        ),
+    ],
+)
+def test_optimizers_and_schedulers_that_cannot_be_are_refused(
+    options: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(SettingError, match=told):
+        fit(ReconstructionTask(small_networks()[0], **options), batches=4)
+
+
+def test_a_schedule_may_be_longer_than_the_training() -> None:
+    schedule = partial(OneCycleLR, max_lr=0.1, total_steps=5)
+    fit(ReconstructionTask(small_networks()[0], lr_scheduler=schedule), batches=4)
+
+
+def test_frames_that_scales_do_not_divide_are_refused() -> None:
+    task = ReconstructionTask(small_networks()[0])
+    with pytest.raises(SettingError, match=r"30 x 30 pixels; expected multiples of \d+: set data"):
+        trainer().fit(task, loader(moving_squares(2, size=30), 2))
 
 
 def test_a_lower_rate_applies_to_what_is_resumed(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ from vidpred.diagnostics.signs import (
 from vidpred.diagnostics.symptoms import SYMPTOMS, Symptom
 from vidpred.losses import AdversarialLoss, GeneratorObjective, PredictionObjective
 from vidpred.models import Predictor
-from vidpred.models.conditions import condition_of
+from vidpred.models.given_conditions import condition_of
 from vidpred.ops import to_unit
 from vidpred.ops.checks import require_positive
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from vidpred.batch import ClipBatch
 from vidpred.losses import DiscriminatorObjective, Objective
 from vidpred.models import Condition, Predictor
-from vidpred.models.conditions import condition_of
+from vidpred.models.given_conditions import condition_of
 from vidpred.models.minibatch_discrimination import on_this_batch_alone
 
 

@@ -24,7 +24,7 @@ from vidpred.losses import (
 from vidpred.models import ClipDiscriminator, Condition, Predictor, ScalePredictor
 from vidpred.ops import pyramid, signed_to_unit, unit_to_signed
 from vidpred.ops.checks import require_positive, require_weight
-from vidpred.tasks.builders import Builders, sgd, without_metric
+from vidpred.tasks.builders import Builders, build_optimizer, build_scheduler, sgd
 from vidpred.tasks.draws import Draw, separate_clips
 from vidpred.tasks.multiscale import NextFrameTask
 from vidpred.tasks.speed import Decided, Speed, compiled, prepare
@@ -228,13 +228,14 @@ class AdversarialTask(NextFrameTask):
         """Give the generator's optimizer, then the discriminator's, with their schedulers."""
         networks = (self.generator, self.discriminator)
         configs: list[Any] = []
-        for network, build, build_scheduler in zip(
+        for network, build, build_lr_scheduler in zip(
             networks, self._build_optimizers, self._build_lr_schedulers, strict=True
         ):
-            optimizer = self._fused(build(network.parameters()))
+            optimizer = self._fused(build_optimizer(build, network.parameters()))
             configs.append({"optimizer": optimizer})
-            if build_scheduler is not None:
-                configs[-1]["lr_scheduler"] = without_metric(build_scheduler(optimizer))
+            if build_lr_scheduler is not None:
+                scheduler = build_scheduler(build_lr_scheduler, optimizer, self)
+                configs[-1]["lr_scheduler"] = scheduler
         return tuple(configs)
 
     def discriminator_objective(

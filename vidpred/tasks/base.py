@@ -23,7 +23,7 @@ from vidpred.runs.optimizer_settings import keep_settings, unscheduled
 from vidpred.runs.resume import ResumeState
 from vidpred.storage.checkpoint import CHECKPOINT_KEY
 from vidpred.storage.description import describe_predictor
-from vidpred.tasks.builders import Builders, adam, without_metric
+from vidpred.tasks.builders import Builders, adam, build_optimizer, build_scheduler
 from vidpred.tasks.divided_clips import Clips, divided, require_length
 from vidpred.tasks.finite import FiniteCheck
 from vidpred.tasks.origin import describe_training, require_same_networks
@@ -159,13 +159,13 @@ class PredictionTask(pl.LightningModule, ABC):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Give the one optimizer, and its scheduler if there is one."""
         build, build_lr_scheduler = self._builders
-        optimizer: Optimizer = build(self.trained_parameters())
+        optimizer = build_optimizer(build, self.trained_parameters())
         # Lightning does not clip under mixed precision what may unscale its gradients itself.
         if not (self.trainer.gradient_clip_val and "mixed" in str(self.trainer.precision)):
             optimizer = self._fused(optimizer)
         if build_lr_scheduler is None:
             return optimizer
-        scheduler = without_metric(build_lr_scheduler(optimizer))
+        scheduler = build_scheduler(build_lr_scheduler, optimizer, self)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},

@@ -15,7 +15,7 @@ from vidpred.models import Denoising, Predictor
 from vidpred.ops import named_generator, normal_like
 from vidpred.tasks.base import PredictionTask, Stage
 from vidpred.tasks.builders import adam
-from vidpred.tasks.divided_clips import Clips, divided
+from vidpred.tasks.divided_clips import Clips, divided, require_multiple
 from vidpred.tasks.speed import Speed
 
 NOISE_MEDIAN = math.exp(-0.4) / 0.5
@@ -82,6 +82,7 @@ class DiffusionTask(PredictionTask):
 
     def objective(self, batch: ClipBatch) -> Objective:
         """Take away noise that was added to the next frames."""
+        require_multiple(batch["frames"], self.predictor.size_multiple)
         return Objective(terms={"denoising": self._denoising(self.training_clips(batch), None)})
 
     def evaluate(self, batch: ClipBatch, stage: Stage) -> Evaluation:

@@ -7,7 +7,7 @@ from torch import Tensor
 from vidpred.batch import ClipBatch
 from vidpred.errors import SettingError
 from vidpred.models import Condition, Predictor
-from vidpred.models.conditions import condition_of
+from vidpred.models.given_conditions import condition_of
 from vidpred.ops import to_unit
 from vidpred.plain import counted
 
@@ -54,6 +54,29 @@ def require_length(predictor: Predictor, frames: Tensor, horizon: int) -> None:
             f"context and {horizon} to predict: "
             "set data.context_frames and data.horizon to these"
         )
+
+
+def require_multiple(frames: Tensor, multiple: int) -> None:
+    """Refuse training clips of a size that a network does not reduce evenly.
+
+    Args:
+        frames: Clips, shape (B, T, C, H, W).
+        multiple: What H and W have to be multiples of.
+
+    Raises:
+        SettingError: Saying what to set.
+    """
+    height, width = frames.shape[-2:]
+    if height % multiple or width % multiple:
+        raise SettingError(
+            f"training clips have frames of {height} x {width} pixels; expected multiples of "
+            f"{multiple}: set data.patch_size to one, or for whole frames data.resize, such as "
+            f"[{_nearest(height, multiple)}, {_nearest(width, multiple)}]"
+        )
+
+
+def _nearest(side: int, multiple: int) -> int:
+    return max(1, round(side / multiple)) * multiple
 
 
 def require_channels(predictor: Predictor, frames: Tensor) -> None:

@@ -8,10 +8,10 @@ from torch import Tensor
 from vidpred.batch import ClipBatch
 from vidpred.losses import GeneratorObjective, Objective, PredictionLoss
 from vidpred.models import Condition, Predictor, ScalePredictor
-from vidpred.models.conditions import condition_of
+from vidpred.models.given_conditions import condition_of
 from vidpred.ops import pyramid, signed_to_unit, to_unit, unit_to_signed
 from vidpred.tasks.base import PredictionTask
-from vidpred.tasks.divided_clips import require_channels, require_length
+from vidpred.tasks.divided_clips import require_channels, require_length, require_multiple
 from vidpred.tasks.speed import Decided, Speed, compiled
 
 
@@ -78,6 +78,7 @@ class NextFrameTask(PredictionTask):
         """Split uint8 clips (B, T, C, H, W) into context and target pyramid, in [-1, 1]."""
         require_length(self.generator, frames, self.training_horizon)
         require_channels(self.generator, frames)
+        require_multiple(frames, 2 ** (self.num_scales - 1))
         signed, known = unit_to_signed(to_unit(frames)), self.generator.context_frames
         return signed[:, :known], pyramid(signed[:, known:], self.num_scales)
 
