@@ -2,7 +2,8 @@
 
     python tools/bench_predict.py                                  # about ten minutes on two cores
     python tools/bench_predict.py --presets small --sizes 240x320 --batches 1
-    python tools/bench_predict.py --presets small --sizes 240x320 --others flow_refiner dmvfn_cpu
+    python tools/bench_predict.py --presets small --sizes 240x320 --batches 1 --horizon 1 \
+        --others flow_refiner dmvfn dmvfn_cpu                      # the next frame, flow included
     python tools/bench_predict.py --simvp SimVP --predrnn predrnn-pytorch --dmvfn CVPR2023-DMVFN \
         --phydnet PhyDNet --simvp_v2 OpenSTL --tau OpenSTL --convlstm OpenSTL  # their checkouts
     python tools/bench_predict.py --sizes 64x64 --batches 1 --presets small --authors_only \
@@ -54,7 +55,8 @@ OURS = {
 }
 SAME_HERE = " of vidpred"
 OTHERS: dict[str, Callable[[], Predictor]] = {
-    "flow_refiner": lambda: FlowRefiner(DISFlow("fine")),  # as the bundled one
+    "flow_refiner": lambda: FlowRefiner(DISFlow("fine_fast")),  # as the bundled one
+    "dmvfn": lambda: DMVFN.from_preset("faithful"),
     "dmvfn_cpu": lambda: DMVFN.from_preset("cpu"),
 }
 """Other predictors of ours, which any preset can be compared with: their flow included."""

@@ -1,4 +1,4 @@
-"""Fit the clip-level branch of a flow refiner by itself, before its network is trained.
+"""Fit the clip-level branch of a flow refiner by itself, before its network is trained or after.
 
 The branch decides once for a whole clip how the carried motions, the last frame and the older frame
 are blended. With weights w that are equal for all pixels, the squared error of the blend is
@@ -9,12 +9,19 @@ trained, the branch sees one decision a clip, and 8 clips a step.
     python tools/fit_clip_branch.py --root data/ucf101 --output runs/clip_branch.safetensors
 
 The file is a `FlowRefiner` whose network is untrained: `vidpred test` scores it, and
-`experiment/flow_refiner.yaml` starts from it.
+`experiment/flow_refiner.yaml` starts from it. With `--weights` the images are those of a trained
+network, its own decisions by pixel enter as their mean, and the result is an average of the fits
+of several seeds and of what the branch was before (Wortsman et al. 2022, arXiv 2109.01903 and
+2203.05482): more of the pans that its clips hardly show, and no less of the rest.
+
+    python tools/fit_clip_branch.py --root data/ucf101 --weights flow_refiner --output FILE
 """
 
 import argparse
+import copy
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,80 +31,97 @@ from torch import Tensor, nn
 
 from vidpred.data import UCF101DataModule
 from vidpred.data.catalog import Video
+from vidpred.data.synthetic_motion import pan
 from vidpred.flow import DISFlow, OpticalFlowMask
 from vidpred.losses.log_mse import FLOOR
 from vidpred.models import FlowRefiner
-from vidpred.models.flow_evidence import HYPOTHESES, Evidence, carry, observe
+from vidpred.models.flow_evidence import carry
 from vidpred.models.flow_refiner import BLENDED
-from vidpred.ops import frame_difference_mask, to_unit, warp
+from vidpred.ops import frame_difference_mask, to_unit
+from vidpred.ops.regions import Region
+from vidpred.ops.warp import warp_region
 from vidpred.provenance import provenance
 from vidpred.storage import SavedPredictor
 from vidpred.storage.description import describe_frames, describe_predictor
-from vidpred.storage.saved import write_saved
+from vidpred.storage.saved import find_saved, read_saved, write_saved
 from vidpred.video import probe, read_clip
 
-STEPS = (1, 2, 3, 5, 8)
+STEPS = (1, 2, 4, 8)
 """Frames ahead of which errors are collected; all others lie between them."""
 
+STEP_WEIGHTS = (2.0, 1.0, 1.0, 1.0)
+"""How much each of them counts."""
+
 CONTEXT = 4
-EPOCHS = 300
+PAN_EVERY = 2
+"""One clip in so many is seen by a window, every second of which moves."""
+
+FASTEST_PAN = 4
+"""Pixels that a window moves between two frames, at most, in rows and in columns."""
+
+EPOCHS = 100
 BATCH = 64
+RATE = 2e-3
+WEIGHT_DECAY = 1e-2
 DROPOUT = 0.1
 NOISE = 0.05
 """Standard deviation of what is added to the statistics in training."""
 
+SHARE = 0.7
+"""Of the new fits in a branch that was trained before; chosen on clips of validation videos."""
 
-def halved(frames: Tensor) -> Tensor:
-    """Halve frames or flows (N, C, H, W); a flow's pixels are then twice as large."""
-    return F.avg_pool2d(frames, 2)
+ORIGIN = ("vidpred", "torch", "commit")
+"""What a file says of the programs that made it."""
 
 
-def at_half_size(evidence: Evidence) -> Evidence:
-    """Carry at half the size, a quarter of the work: the choice between motions is the same."""
-    batch, _, height, width = evidence.back.shape
-    velocities = halved(evidence.velocities.flatten(0, 1)) / 2
-    return dataclasses.replace(
-        evidence,
-        last=halved(evidence.last),
-        older=halved(evidence.older),
-        back=halved(evidence.back) / 2,
-        velocities=velocities.view(HYPOTHESES, batch, 2, height // 2, width // 2),
-    )
+@dataclass(frozen=True)
+class Described:
+    """Clips, as the branch is fitted to them.
+
+    Attributes:
+        statistics: Shape (N, M), see `vidpred.models.flow_evidence.Evidence`.
+        products: Mean products of the errors of the blended images, by step and area (whole,
+            moving, fastest), shape (N, len(STEPS), 3, BLENDED, BLENDED); NaN where nothing moves.
+        logits: What the network adds to the branch's logits, its mean there, shape
+            (N, len(STEPS), 3, BLENDED).
+    """
+
+    statistics: Tensor
+    products: Tensor
+    logits: Tensor
+
+    def of(self, chosen: Tensor) -> "Described":
+        """Give some of the clips."""
+        return Described(*(getattr(self, field.name)[chosen] for field in dataclasses.fields(self)))
 
 
 @torch.no_grad()
-def products_of_errors(frames: Tensor, estimator: DISFlow) -> tuple[Tensor, Tensor]:
-    """Describe one clip.
-
-    Args:
-        frames: Shape (T, 3, H, W) in [0, 1], T = CONTEXT + max(STEPS).
-        estimator: Of the flow.
-
-    Returns:
-        Its statistics, shape (M,), and the mean products of the errors of the blended images, by
-        step and area (whole, moving, fastest), shape (len(STEPS), 3, BLENDED, BLENDED); NaN where
-        nothing moves.
-    """
-    seen = observe(frames[None, :CONTEXT], estimator)
-    small = at_half_size(seen)
-    fastest = OpticalFlowMask(estimator)
-    products = []
-    for k, paths in enumerate(carry(small, max(STEPS)), start=1):
+def described(refiner: FlowRefiner, frames: Tensor) -> Described:
+    """Describe one clip (T, 3, H, W) in [0, 1], T = CONTEXT + max(STEPS)."""
+    evidence = refiner.observe(frames[None, :CONTEXT])
+    whole, fastest = Region.of(evidence.last), OpticalFlowMask(DISFlow())
+    products, logits = [], []
+    for k, paths in enumerate(carry(evidence, max(STEPS)), start=1):
         if k not in STEPS:
             continue
-        target = halved(frames[CONTEXT + k - 1 : CONTEXT + k])
-        to_older = paths[0] + warp(small.back, paths[0])
-        moved = [warp(small.last, path) for path in (*paths, paths[0] / 2)]
-        images = torch.stack([*moved, small.last, warp(small.older, to_older)], dim=1)
-        errors = (images - target[:, None])[0]
+        features = refiner.clip_features(evidence, k)
+        refined = refiner.refine(evidence, paths, k, features, whole)
+        *starts, to_older = refined.starts.unbind(1)
+        moved = [warp_region(evidence.last, start, whole) for start in starts]
+        images = [*moved, evidence.last, warp_region(evidence.older, to_older, whole)]
+        target = frames[CONTEXT + k - 1]
+        errors = (torch.stack(images, dim=1) + (refined.residual - target)[:, None])[0]
+        own = (refined.logits - refiner.clip_logits(features)[:, :, None, None])[0]
         known = frames[None, : CONTEXT + k]
         areas = [torch.ones(errors.shape[-2:], dtype=torch.bool)]
-        areas += [
-            halved(mask(known, 1)[:, 0].float())[0, 0] >= 0.5
-            for mask in (frame_difference_mask, fastest)
-        ]
+        areas += [mask(known, 1)[0, 0, 0] for mask in (frame_difference_mask, fastest)]
         products.append(torch.stack([_mean_products(errors[:, :, area]) for area in areas]))
-    return seen.statistics[0], torch.stack(products)
+        logits.append(torch.stack([own[:, area].mean(1) for area in areas]))
+    return Described(
+        statistics=evidence.statistics,
+        products=torch.stack(products)[None],
+        logits=torch.stack(logits).nan_to_num()[None],
+    )
 
 
 def _mean_products(errors: Tensor) -> Tensor:
@@ -108,7 +132,7 @@ def _mean_products(errors: Tensor) -> Tensor:
 
 
 def clips_of(videos: Sequence[Video], count: int, seed: int) -> Iterator[Tensor]:
-    """Draw clips of each video: any start, now and then every second frame or backwards."""
+    """Draw clips of each video: any start, now and then every second frame, backwards or panned."""
     rng = np.random.default_rng(seed)
     length = CONTEXT + max(STEPS)
     for video in videos:
@@ -122,80 +146,114 @@ def clips_of(videos: Sequence[Video], count: int, seed: int) -> Iterator[Tensor]
             frames = to_unit(read_clip(video.path, start, length, step, info=info))
             height, width = (16 * (side // 16) for side in frames.shape[-2:])
             frames = frames[..., :height, :width]
-            yield frames.flip(0) if number and rng.random() < 0.4 else frames
+            if number and rng.random() < 0.4:
+                frames = frames.flip(0)
+            yield pan(frames[None], FASTEST_PAN)[0] if number % PAN_EVERY else frames
 
 
 def blend_errors(weights: Tensor, products: Tensor) -> Tensor:
-    """Mean squared errors (N, K, 3) of weights (N, K, BLENDED); NaN where products are."""
-    return torch.einsum("nki,nkaij,nkj->nka", weights, products, weights).clamp(min=0)
+    """Mean squared errors (N, K, A) of weights (N, K, A, BLENDED); NaN where products are."""
+    return torch.einsum("nkai,nkaij,nkaj->nka", weights, products, weights).clamp(min=0)
 
 
-def noisy_inputs(statistics: Tensor, steps: Sequence[int]) -> Tensor:
-    """Give what the branch sees for some steps, shape (N, len(steps), M + 2), with NOISE."""
-    k = torch.tensor(steps, dtype=torch.float32)
+def _noisy_inputs(statistics: Tensor) -> Tensor:
+    """Give what the branch sees for each step, shape (N, len(STEPS), M + 2), with NOISE."""
+    k = torch.tensor(STEPS, dtype=torch.float32)
     ahead = torch.stack([1 / k, k / 8], dim=1).expand(len(statistics), -1, -1)
     noisy = statistics + NOISE * torch.randn_like(statistics)
-    return torch.cat([noisy[:, None].expand(-1, len(steps), -1), ahead], dim=2)
+    return torch.cat([noisy[:, None].expand(-1, len(STEPS), -1), ahead], dim=2)
 
 
-def fit(refiner: FlowRefiner, statistics: Tensor, products: Tensor, seed: int) -> None:
-    """Fit the branch to the mean PSNR of blends, in all three areas."""
+def fit(refiner: FlowRefiner, clips: Described, seed: int) -> None:
+    """Fit the branch to the mean PSNR of blends, in all three areas, in place."""
     torch.manual_seed(seed)
     layers = nn.ModuleList([refiner.clip, refiner.clip_logits])
-    optimizer = torch.optim.AdamW(layers.parameters(), 2e-3, weight_decay=1e-2)
-    batches = max(1, len(statistics) // BATCH)
+    optimizer = torch.optim.AdamW(layers.parameters(), RATE, weight_decay=WEIGHT_DECAY)
+    batches = max(1, len(clips.statistics) // BATCH)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, 2e-3, total_steps=EPOCHS * batches, pct_start=0.1
+        optimizer, RATE, total_steps=EPOCHS * batches, pct_start=0.1
     )
-    known = ~products[..., 0, 0].isnan()
-    filled = products.nan_to_num(1.0)
+    importance = torch.tensor(STEP_WEIGHTS)[:, None]
     for _ in range(EPOCHS):
-        for chosen in torch.randperm(len(statistics)).split(BATCH)[:batches]:
-            features = F.dropout(refiner.clip(noisy_inputs(statistics[chosen], STEPS)), DROPOUT)
-            weights = (refiner.clip_logits(features) + refiner.prior).softmax(-1) + refiner.rest
-            logs = (blend_errors(weights, filled[chosen]) + FLOOR).log()
-            loss = (logs * known[chosen]).sum() / known[chosen].sum()
+        for chosen in torch.randperm(len(clips.statistics)).split(BATCH)[:batches]:
+            some = clips.of(chosen)
+            features = F.dropout(refiner.clip(_noisy_inputs(some.statistics)), DROPOUT)
+            logits = refiner.clip_logits(features)[:, :, None] + some.logits
+            errors = blend_errors(logits.softmax(-1) + refiner.rest, some.products.nan_to_num(1.0))
+            counted = importance * ~some.products[..., 0, 0].isnan()
+            loss = ((errors + FLOOR).log() * counted).sum() / counted.sum()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             scheduler.step()
 
 
+def average(states: Sequence[Mapping[str, Tensor]], weights: Sequence[float]) -> dict[str, Tensor]:
+    """Average the weights of networks of one form."""
+    return {
+        name: sum(w * state[name] for w, state in zip(weights, states, strict=True))  # type: ignore[misc]
+        for name in states[0]
+    }
+
+
+def refit(refiner: FlowRefiner, clips: Described, seeds: Sequence[int]) -> None:
+    """Fit the branch of a trained refiner with each seed, and average, in place."""
+    before = refiner.state_dict()
+    states = [{name: value.clone() for name, value in before.items()}]
+    for seed in seeds:
+        fitted = copy.deepcopy(refiner)
+        fit(fitted, clips, seed)
+        states.append(fitted.state_dict())
+    refiner.load_state_dict(average(states, [1 - SHARE, *[SHARE / len(seeds)] * len(seeds)]))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--root", required=True, help="folder of UCF101")
+    parser.add_argument("--weights", help="a trained flow refiner (default: an untrained one)")
     parser.add_argument("--output", required=True, type=Path, help="a .safetensors file")
-    parser.add_argument("--clips-per-video", type=int, default=10)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--clips-per-video", type=int, default=14)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="the first draws")
     arguments = parser.parse_args()
     data = UCF101DataModule(arguments.root)
     data.setup("fit")
-    estimator = DISFlow()
-    described = []
-    for clip in clips_of(data.listings["train"].videos, arguments.clips_per_video, arguments.seed):
-        described.append(products_of_errors(clip, estimator))
-        if len(described) % 100 == 0:
-            print(f"{len(described)} clips described", flush=True)
-    statistics, products = (torch.stack(column) for column in zip(*described, strict=True))
-    refiner = FlowRefiner(estimator)
-    fit(refiner, statistics, products, arguments.seed)
-    origin = provenance(batches_seen=None)
-    saved = SavedPredictor(
-        path=arguments.output,
-        description=describe_predictor(refiner),
-        weights=refiner.state_dict(),
-        training={
-            "task": "fit_clip_branch",
-            "seed": arguments.seed,
-            "data": type(data).__name__,
-            "videos": data.summary(),
-            **{key: origin[key] for key in ("vidpred", "torch", "commit")},
-        },
-        frames=describe_frames(refiner),
-    )
+    saved = None if arguments.weights is None else read_saved(find_saved(arguments.weights))
+    refiner = FlowRefiner() if saved is None else saved.build()
+    assert isinstance(refiner, FlowRefiner), f"{arguments.weights} is a {type(refiner).__name__}"
+    torch.manual_seed(arguments.seeds[0])
+    found: list[Described] = []
+    for clip in clips_of(
+        data.listings["train"].videos, arguments.clips_per_video, arguments.seeds[0]
+    ):
+        found.append(described(refiner, clip))
+        if len(found) % 100 == 0:
+            print(f"{len(found)} clips described", flush=True)
+    columns = zip(*(vars(each).values() for each in found), strict=True)
+    clips = Described(*(torch.cat(column) for column in columns))
+    origin = {key: value for key, value in provenance(batches_seen=None).items() if key in ORIGIN}
+    if saved is None:
+        fit(refiner, clips, arguments.seeds[0])
+        saved = SavedPredictor(
+            path=arguments.output,
+            description=describe_predictor(refiner),
+            weights={},
+            training={
+                "task": "fit_clip_branch",
+                "seed": arguments.seeds[0],
+                "data": type(data).__name__,
+                "videos": data.summary(),
+            },
+            frames=describe_frames(refiner),
+        )
+    else:
+        refit(refiner, clips, arguments.seeds)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    write_saved(arguments.output, saved)
-    print(f"{arguments.output}: fitted to {len(statistics)} clips")
+    weights = {name: value.detach() for name, value in refiner.state_dict().items()}
+    training = {**(saved.training or {}), **origin}
+    write_saved(
+        arguments.output, dataclasses.replace(saved, weights=weights, training=training, scores=[])
+    )
+    print(f"{arguments.output}: fitted to {len(found)} clips")
 
 
 if __name__ == "__main__":
