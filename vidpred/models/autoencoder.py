@@ -10,7 +10,7 @@ from vidpred.batch import TRUE_FRAMES
 from vidpred.models.dcgan_layers import DCGANDecoder, DCGANEncoder, require_square
 from vidpred.models.predictor import Condition, Predictor
 from vidpred.models.svg import SVG_PRESETS, SVGPreset
-from vidpred.ops.checks import require_positive
+from vidpred.ops.checks import require_positive, require_preset
 
 
 class Autoencoder(Predictor):
@@ -81,8 +81,7 @@ class Autoencoder(Predictor):
         Raises:
             ValueError: When no preset has this name.
         """
-        if name not in SVG_PRESETS:
-            raise ValueError(f"unknown preset {name!r}; expected one of {', '.join(SVG_PRESETS)}")
+        require_preset(name, tuple(SVG_PRESETS))
         sizes = SVG_PRESETS[name]
         return cls(
             width=sizes["width"],

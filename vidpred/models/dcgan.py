@@ -19,7 +19,7 @@ from vidpred.models.dcgan_layers import (
 )
 from vidpred.models.minibatch_discrimination import MinibatchDiscrimination
 from vidpred.models.predictor import Condition, Predictor
-from vidpred.ops.checks import require_frames, require_positive
+from vidpred.ops.checks import require_frames, require_positive, require_preset
 from vidpred.ops.random import uniform_like
 from vidpred.ops.range import signed_to_unit, unit_to_signed
 
@@ -308,6 +308,5 @@ class DCGANDiscriminator(ClipDiscriminator):
 
 
 def _width(name: DCGANPreset) -> int:
-    if name not in DCGAN_WIDTHS:
-        raise ValueError(f"unknown preset {name!r}; expected one of {', '.join(DCGAN_WIDTHS)}")
+    require_preset(name, tuple(DCGAN_WIDTHS))
     return DCGAN_WIDTHS[name]

@@ -14,7 +14,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from vidpred.errors import SettingError
 from vidpred.models.clip_discriminator import ClipDiscriminator
 from vidpred.models.minibatch_discrimination import MinibatchDiscrimination
-from vidpred.ops.checks import require_frames, require_positive
+from vidpred.ops.checks import require_frames, require_positive, require_preset
 from vidpred.ops.pyramid import pyramid
 
 
@@ -182,11 +182,7 @@ class MultiScaleDiscriminator(ClipDiscriminator):
         Raises:
             ValueError: When no preset has this name.
         """
-        if name not in DISCRIMINATOR_PRESETS:
-            raise ValueError(
-                f"unknown preset {name!r}; "
-                f"expected one of {', '.join(get_args(DiscriminatorPreset))}"
-            )
+        require_preset(name, get_args(DiscriminatorPreset))
         eight = name == "paper_8to8"
         return cls(
             DISCRIMINATOR_PRESETS[name],

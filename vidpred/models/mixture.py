@@ -18,7 +18,7 @@ from vidpred.models.multiscale import (
     same_size_network,
 )
 from vidpred.models.predictor import Condition, Predictor
-from vidpred.ops.checks import require_positive
+from vidpred.ops.checks import require_positive, require_preset
 from vidpred.ops.padding import pad_to_multiple
 from vidpred.ops.pixel_mixture import MixtureKind, PixelMixture
 from vidpred.ops.pyramid import downsample
@@ -120,10 +120,7 @@ class MixtureGenerator(Predictor):
         Raises:
             ValueError: When no preset has this name.
         """
-        if name not in GENERATOR_PRESETS:
-            raise ValueError(
-                f"unknown preset {name!r}; expected one of {', '.join(GENERATOR_PRESETS)}"
-            )
+        require_preset(name, tuple(GENERATOR_PRESETS))
         return cls(
             GENERATOR_PRESETS[name],
             components=components,

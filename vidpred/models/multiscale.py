@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from vidpred.models.predictor import Condition
 from vidpred.models.scale_predictor import ScalePredictor
-from vidpred.ops.checks import require_frames
+from vidpred.ops.checks import require_frames, require_preset
 from vidpred.ops.pyramid import pyramid
 
 
@@ -180,10 +180,7 @@ class MultiScaleGenerator(ScalePredictor):
         Raises:
             ValueError: When no preset has this name.
         """
-        if name not in GENERATOR_PRESETS:
-            raise ValueError(
-                f"unknown preset {name!r}; expected one of {', '.join(get_args(GeneratorPreset))}"
-            )
+        require_preset(name, get_args(GeneratorPreset))
         eight = name == "paper_8to8"
         return cls(
             GENERATOR_PRESETS[name],

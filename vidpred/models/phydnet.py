@@ -9,6 +9,7 @@ from jsonargparse.typing import PositiveInt
 from torch import Tensor, nn
 
 from vidpred.models.convlstm import ConvLSTMCell, LSTMMemory
+from vidpred.models.normalized_convolutions import normalized, shrinking
 from vidpred.models.recurrent import RecurrentPredictor
 from vidpred.ops.checks import require_preset
 
@@ -28,9 +29,6 @@ PHYDNET_PRESETS: dict[PhyDNetPreset, dict[str, Any]] = {
 
 NORM_GROUPS = 16
 """Groups of the normalization in encoders and decoders."""
-
-SLOPE = 0.2
-"""Of every leaky ReLU."""
 
 MOMENT_WEIGHT = 1 / 19
 """Of the penalty: the authors add it to the sum over the 19 predicted frames of a clip of 20, where
@@ -237,18 +235,11 @@ def moment_penalty(filters: Tensor) -> Tensor:
 
 
 def _shrink(width_in: int, width_out: int, stride: int) -> nn.Sequential:
-    convolution = nn.Conv2d(width_in, width_out, 3, stride=stride, padding=1)
-    return _normalized(convolution, width_out)
+    return shrinking(width_in, width_out, stride, groups=NORM_GROUPS)
 
 
 def _enlarge(width_in: int, width_out: int, stride: int) -> nn.Sequential:
     convolution = nn.ConvTranspose2d(
         width_in, width_out, 3, stride=stride, padding=1, output_padding=stride - 1
     )
-    return _normalized(convolution, width_out)
-
-
-def _normalized(convolution: nn.Module, width: int) -> nn.Sequential:
-    return nn.Sequential(
-        convolution, nn.GroupNorm(NORM_GROUPS, width), nn.LeakyReLU(SLOPE, inplace=True)
-    )
+    return normalized(convolution, width_out, groups=NORM_GROUPS)

@@ -7,6 +7,7 @@ import torch
 from jsonargparse.typing import PositiveInt
 from torch import Tensor, nn
 
+from vidpred.models.normalized_convolutions import SLOPE, normalized, shrinking
 from vidpred.models.predictor import Condition, Predictor
 from vidpred.ops.checks import require_preset
 
@@ -23,9 +24,6 @@ SIMVP_PRESETS: dict[SimVPPreset, dict[str, Any]] = {
     },
 }
 """`faithful`: the defaults of the authors' script for Moving MNIST. `cpu` is ours."""
-
-SLOPE = 0.2
-"""Of every leaky ReLU, as in the authors' code."""
 
 NORM_GROUPS = 2
 """Groups of the normalization in encoder and decoder, as in the authors' code."""
@@ -268,18 +266,11 @@ def _require(hidden: int, depth: int, kernels: Sequence[int], groups: int, width
 
 
 def _same(width_in: int, width_out: int, stride: int) -> nn.Sequential:
-    convolution = nn.Conv2d(width_in, width_out, 3, stride=stride, padding=1)
-    return _normalized(convolution, width_out)
+    return shrinking(width_in, width_out, stride, groups=NORM_GROUPS)
 
 
 def _transposed(width_in: int, width_out: int, stride: int) -> nn.Sequential:
     if stride == 1:
         return _same(width_in, width_out, 1)
     enlarge = nn.ConvTranspose2d(width_in, width_out, 3, stride=2, padding=1, output_padding=1)
-    return _normalized(enlarge, width_out)
-
-
-def _normalized(convolution: nn.Module, width: int) -> nn.Sequential:
-    return nn.Sequential(
-        convolution, nn.GroupNorm(NORM_GROUPS, width), nn.LeakyReLU(SLOPE, inplace=True)
-    )
+    return normalized(enlarge, width_out, groups=NORM_GROUPS)

@@ -11,7 +11,7 @@ from torch.distributions import Normal, kl_divergence
 from vidpred.models.dcgan_layers import DCGANDecoder, DCGANEncoder, require_square
 from vidpred.models.predictor import Condition, Predictor
 from vidpred.models.variational import PosteriorPrediction
-from vidpred.ops.checks import require_positive
+from vidpred.ops.checks import require_positive, require_preset
 from vidpred.ops.random import normal_like
 
 Prior = Literal["learned", "fixed"]
@@ -172,8 +172,7 @@ class SVG(Predictor):
         Raises:
             ValueError: When no preset has this name.
         """
-        if name not in SVG_PRESETS:
-            raise ValueError(f"unknown preset {name!r}; expected one of {', '.join(SVG_PRESETS)}")
+        require_preset(name, tuple(SVG_PRESETS))
         sizes = dict(SVG_PRESETS[name])
         if latent_size is not None:
             sizes["latent_size"] = latent_size

@@ -12,7 +12,7 @@ from vidpred.models.pixel_decoder import LEVELS, PixelDecoder, PixelDistribution
 from vidpred.models.pixel_sampling import draw_frame
 from vidpred.models.predictor import Condition, Predictor
 from vidpred.models.row_lstm import lstm_step
-from vidpred.ops.checks import require_positive
+from vidpred.ops.checks import require_positive, require_preset
 from vidpred.ops.random import uniform_like
 
 PixelPreset = Literal["faithful", "cpu"]
@@ -159,8 +159,7 @@ class VideoPixelNetwork(Predictor):
         Raises:
             ValueError: When no preset has this name.
         """
-        if name not in PIXEL_PRESETS:
-            raise ValueError(f"unknown preset {name!r}; expected one of {', '.join(PIXEL_PRESETS)}")
+        require_preset(name, tuple(PIXEL_PRESETS))
         sizes = PIXEL_PRESETS[name]
         return cls(
             channels,
