@@ -56,6 +56,9 @@ CONTEXT = 4
 PAN_EVERY = 2
 """One clip in so many is seen by a window, every second of which moves."""
 
+CUT_EVERY = 6
+"""One clip in so many begins with another video: a scene cut among the known frames."""
+
 FASTEST_PAN = 4
 """Pixels that a window moves between two frames, at most, in rows and in columns."""
 
@@ -132,7 +135,7 @@ def _mean_products(errors: Tensor) -> Tensor:
 
 
 def clips_of(videos: Sequence[Video], count: int, seed: int) -> Iterator[Tensor]:
-    """Draw clips of each video: any start, now and then every second frame, backwards or panned."""
+    """Draw clips of each video: any start; some every second frame, backwards, panned, or cut."""
     rng = np.random.default_rng(seed)
     length = CONTEXT + max(STEPS)
     for video in videos:
@@ -148,7 +151,14 @@ def clips_of(videos: Sequence[Video], count: int, seed: int) -> Iterator[Tensor]
             frames = frames[..., :height, :width]
             if number and rng.random() < 0.4:
                 frames = frames.flip(0)
-            yield pan(frames[None], FASTEST_PAN)[0] if number % PAN_EVERY else frames
+            if number % PAN_EVERY:
+                frames = pan(frames[None], FASTEST_PAN)[0]
+            elif number % CUT_EVERY == CUT_EVERY - PAN_EVERY:
+                other = to_unit(read_clip(videos[int(rng.integers(len(videos)))].path, 0, CONTEXT))
+                if other[..., :height, :width].shape[-2:] == frames.shape[-2:]:
+                    cut = int(rng.integers(1, CONTEXT))
+                    frames = torch.cat([other[:cut, :, :height, :width], frames[cut:]])
+            yield frames
 
 
 def blend_errors(weights: Tensor, products: Tensor) -> Tensor:

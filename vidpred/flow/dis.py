@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vidpred.errors import VidpredError
 from vidpred.flow.estimator import FlowEstimator, pad_to_size
+from vidpred.ops.frame_format import to_gray
 from vidpred.ops.range import unit_to_uint8
 
 DISPreset = Literal["ultrafast", "fast", "medium", "fine_fast", "fine"]
@@ -100,12 +101,10 @@ class DISFlow(FlowEstimator):
 
     def _pixels(self, frames: Tensor) -> Any:
         """Frames as OpenCV takes them: uint8, shape (N, H, W), large enough."""
-        # Here and not above: it takes a quarter of a second, which `vidpred predict` need not wait.
-        from kornia.color import rgb_to_grayscale
-
         side = MIN_SIDE[self.preset]
-        gray = rgb_to_grayscale(frames) if frames.shape[1] == 3 else frames
-        return unit_to_uint8(pad_to_size(gray, side, side))[:, 0].cpu().contiguous().numpy()
+        return (
+            unit_to_uint8(pad_to_size(to_gray(frames), side, side))[:, 0].cpu().contiguous().numpy()
+        )
 
     def _calc(self, first: Any, second: Any) -> Any:
         cv2 = _opencv()

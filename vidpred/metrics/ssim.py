@@ -5,7 +5,6 @@ from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
-from kornia.color import rgb_to_grayscale
 from torch import Tensor
 
 from vidpred.metrics import mathieu
@@ -16,6 +15,7 @@ from vidpred.metrics.inputs import (
     require_masked,
     require_variant,
 )
+from vidpred.ops.frame_format import to_gray
 
 SSIMVariant = Literal["standard", "masked_mean", "mathieu_code"]
 
@@ -125,15 +125,12 @@ def _mean_of_map(similarity: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def _luminance(frames: Tensor) -> Tensor:
-    if frames.shape[2] == 1:
-        return frames
-    if frames.shape[2] != 3:
+    if frames.shape[2] not in (1, 3):
         raise ValueError(
             f"frames have {frames.shape[2]} channels; expected 1 (luminance) or 3 (RGB) "
             "for variant 'mathieu_code'"
         )
-    luminance: Tensor = rgb_to_grayscale(frames)  # weights 0.299, 0.587, 0.114
-    return luminance
+    return to_gray(frames)
 
 
 def _similarity_map(a: Tensor, b: Tensor) -> Tensor:

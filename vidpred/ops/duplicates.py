@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from vidpred.ops.checks import require_frames
+from vidpred.ops.frame_format import to_gray
 
 STILL = 0.05 / 255
 """Mean absolute luma difference, of full scale, below which two frames are near duplicates."""
@@ -38,12 +39,7 @@ def luma_differences(frames: Tensor) -> Tensor:
         )
     if frames.shape[2] not in (1, 3):
         raise ValueError(f"frames have {frames.shape[2]} channels; expected 3 (RGB) or 1 (gray)")
-    luma = frames
-    if frames.shape[2] == 3:
-        from kornia.color import rgb_to_grayscale  # here: it takes a quarter of a second
-
-        luma = rgb_to_grayscale(frames)
-    return torch.diff(luma, dim=1).abs().mean(dim=(2, 3, 4))
+    return torch.diff(to_gray(frames), dim=1).abs().mean(dim=(2, 3, 4))
 
 
 def near_duplicates(frames: Tensor) -> Tensor:

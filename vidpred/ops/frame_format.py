@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from kornia.color import rgb_to_grayscale
 from torch import Tensor
 
 from vidpred.ops.range import to_unit, unit_to_uint8
@@ -39,7 +38,12 @@ def to_gray(frames: Tensor) -> Tensor:
         raise ValueError(
             f"frames have shape {tuple(frames.shape)}; expected (..., C, H, W) with C 1 or 3"
         )
-    return frames if channels == 1 else rgb_to_grayscale(frames)
+    if channels == 1:
+        return frames
+    from kornia.color import rgb_to_grayscale  # here: it takes a quarter of a second
+
+    luma: Tensor = rgb_to_grayscale(frames)
+    return luma
 
 
 def resize_frames(frames: Tensor, size: Sequence[int]) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 from vidpred.errors import PredictionError
 from vidpred.models import Predictor
 from vidpred.ops import to_unit
+from vidpred.ops.frame_format import to_gray
 from vidpred.prediction.memory import PROCESS_BYTES, in_words, step_bytes
 from vidpred.prediction.tiles import tile_grid, tiled_step
 from vidpred.prediction.windows import Window
@@ -229,8 +230,7 @@ def _without_color(pixels: Pixels) -> bool:
 
 def _gray(frame: Tensor) -> Tensor:
     """Give frames (B, 3, H, W) their Rec. 601 luma in all three channels."""
-    weights = frame.new_tensor([0.299, 0.587, 0.114])[:, None, None]
-    return (frame * weights).sum(dim=1, keepdim=True).expand_as(frame)
+    return to_gray(frame).expand_as(frame)
 
 
 def _explained(frames: Iterator[Tensor]) -> Iterator[Tensor]:
