@@ -55,7 +55,7 @@ class DrawnFutures(Rollout):
         self._num_samples = num_samples
         self._seed = seed
         self._first = first
-        self._name: tuple[int, ...] = ()
+        self._name: tuple[object, ...] = ()
 
     def windows_at_once(self, height: int, width: int, horizon: int) -> int:
         """Draw of one window at a time."""
