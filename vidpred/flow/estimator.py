@@ -7,8 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-RANGE_TOLERANCE = 1e-3
-"""How far outside [0, 1] a value may lie: rounding."""
+from vidpred.ops.checks import RANGE_TOLERANCE
 
 
 class FlowEstimator(ABC):

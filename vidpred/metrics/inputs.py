@@ -5,10 +5,12 @@ import math
 import torch
 from torch import Tensor
 
-from vidpred.ops.checks import require_frame_size, require_frames, require_same_shape
-
-RANGE_TOLERANCE = 1e-3
-"""How far outside [0, data_range] a value may lie, as a part of the range: rounding."""
+from vidpred.ops.checks import (
+    RANGE_TOLERANCE,
+    require_frame_size,
+    require_frames,
+    require_same_shape,
+)
 
 DB_CAP = 100.0
 """Highest value of the standard dB scales; identical frames would make every mean infinite.

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+RANGE_TOLERANCE = 1e-3
+"""How far values may lie outside the stated range, as a part of the range: rounding."""
+
 
 def require_same_shape(pred: Tensor, target: Tensor) -> None:
     """Refuse predictions and targets of different shapes, which would broadcast silently."""

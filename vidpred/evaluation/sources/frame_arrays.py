@@ -12,11 +12,9 @@ from torch import Tensor
 
 from vidpred.errors import PredictionError
 from vidpred.evaluation.sources.frame_files import Expected
+from vidpred.ops.checks import RANGE_TOLERANCE
 
 ARRAY_SUFFIXES = frozenset({".npy"})
-
-RANGE_TOLERANCE = 1e-3
-"""How far outside the stated range a value may lie, as a part of the range: rounding."""
 
 _LAYOUTS = "(T, H, W, C) or (T, C, H, W) with C 1 or 3, or gray (T, H, W)"
 
