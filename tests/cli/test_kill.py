@@ -148,7 +148,12 @@ def test_five_kills_change_nothing(
 
 @pytest.mark.parametrize(
     ("number", "to_all"),
-    [(signal.SIGTERM, False), (signal.SIGTERM, True), (signal.SIGUSR1, False)],
+    [
+        (signal.SIGTERM, False),
+        (signal.SIGTERM, True),
+        (signal.SIGUSR1, False),
+        (signal.SIGHUP, True),
+    ],
 )
 def test_the_end_of_a_job_is_waited_for_between_two_batches(
     number: signal.Signals,

@@ -20,7 +20,7 @@ heard, started = multiprocessing.Pipe(duplex=False)
 worker = multiprocessing.get_context("fork").Process(target=work, args=(started,), daemon=True)
 worker.start()
 pid = heard.recv()
-for name in ("SIGTERM", "SIGUSR1"):
+for name in ("SIGTERM", "SIGUSR1", "SIGHUP"):
     subprocess.run([sys.executable, "-c", f"import os, signal; os.kill({pid}, signal.{name})"])
 worker.join(0.5)
 print(worker.is_alive())

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -271,6 +272,7 @@ def fit_disturbed(
     [
         (signal.SIGINT, "training"),
         (signal.SIGTERM, "validation"),
+        (signal.SIGHUP, "training"),
         pytest.param(signal.SIGTERM, "training", marks=SLOW),
         pytest.param(signal.SIGINT, "validation", marks=SLOW),
         pytest.param(signal.SIGUSR1, "training", marks=SLOW),
@@ -326,6 +328,18 @@ def test_signals_are_given_back(tmp_path: Path, toy_root: Path) -> None:
         assert heard == [signal.SIGUSR1] * 2
     finally:
         signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_run_under_nohup_outlives_its_terminal(tmp_path: Path, toy_root: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        batch = EPOCHS * BATCHES - 1
+        hang_up = partial(signal.raise_signal, signal.SIGHUP)
+        fit_disturbed(tmp_path, toy_root, batch, "training", hang_up)
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert read_checkpoint(last(tmp_path))["vidpred"]["batches_seen"] == EPOCHS * BATCHES
 
 
 def same_files(one: Path, other: Path) -> bool:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -18,8 +19,11 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from vidpred.errors import CheckpointError, TrainingDivergedError
 from vidpred.runs.checkpoints import saved_checkpoints
 
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-"""Ctrl-C, the end of a job, and the warning before it that SLURM can be asked for."""
+HANGUP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
+"""The terminal or the ssh connection is closed; not every system has this signal."""
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, *HANGUP)
+"""Ctrl-C, the end of a job, the warning before it that SLURM can be asked for, and a hangup."""
 
 STANDARD_ERROR = 2
 
@@ -34,8 +38,9 @@ class StopRequest(SystemExit):
 class InterruptCheckpoint(Callback):
     """Saves `checkpoints/interrupted.ckpt` in the run's folder when a run is stopped or fails.
 
-    Ctrl-C, SIGTERM and SIGUSR1 let the present batch come to its end, so that the checkpoint is one
-    to resume from exactly; a second signal stops at once. A validation that is cut off is repeated.
+    Ctrl-C, SIGTERM, SIGUSR1 and SIGHUP let the present batch come to its end, so that the
+    checkpoint is one to resume from exactly; a second signal stops at once. SIGHUP is left alone
+    where `nohup` ignores it. A validation that is cut off is repeated.
     An error in the middle of a batch leaves the checkpoints before it alone, because half a batch
     is nothing to resume from. After a loss that is not finite, `checkpoints/diverged.ckpt` is for
     looking into: the steps before may have spoilt the weights already.
@@ -57,6 +62,8 @@ class InterruptCheckpoint(Callback):
         self._requested, self._at_once, self._process = None, False, os.getpid()
         self._listening, self._speaks = True, trainer.is_global_zero
         for number in STOPPING:
+            if number in HANGUP and signal.getsignal(number) == signal.SIG_IGN:
+                continue  # the run is to outlive its terminal
             self._listen(number, self._on_signal)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -173,7 +180,8 @@ class InterruptCheckpoint(Callback):
         if self._speaks:
             # Not through a logger: this process may be in the middle of writing to one.
             said = "stopping after this batch, with a checkpoint; once more stops at once"
-            os.write(STANDARD_ERROR, f"{signal.Signals(number).name}: {said}\n".encode())
+            with suppress(OSError):  # the terminal may be gone
+                os.write(STANDARD_ERROR, f"{signal.Signals(number).name}: {said}\n".encode())
 
     def _on_worker_end(self, number: int, frame: FrameType | None) -> None:
         """Let the batch come to its end when a job's end has reached the workers first."""
