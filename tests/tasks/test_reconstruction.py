@@ -121,6 +121,29 @@ def test_a_scheduler_that_waits_for_a_metric_is_refused() -> None:
         fit(task)
 
 
+class ChangedGenerator(MultiScaleGenerator):
+    """A network whose code was changed after its checkpoint: other layers, the same config()."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.added = nn.Linear(2, 3)
+
+
+ChangedGenerator.__name__ = "MultiScaleGenerator"
+
+
+def test_a_checkpoint_of_other_code_is_refused_by_what_differs(tmp_path: Path) -> None:
+    path = tmp_path / "task.ckpt"
+    fit(ReconstructionTask(small_networks()[0])).save_checkpoint(path)
+    told = (
+        r"generator\.added\.weight is missing, expected floating point \(3, 2\); "
+        r"generator\.added\.bias is missing, expected floating point \(3,\)\. Use the code"
+    )
+    other = ReconstructionTask(ChangedGenerator.from_preset("small"))
+    with pytest.raises(CheckpointError, match=told):
+        trainer().fit(other, loader(moving_squares(2), 2), ckpt_path=path)
+
+
 class TwoGroups(ReconstructionTask):
     """Trains the last network of the pyramid at a rate of its own, as users write it."""
 

@@ -121,18 +121,30 @@ def _ours(name: str) -> type[Predictor] | None:
 
 
 def _require_fit(predictor: Predictor, weights: Mapping[str, Tensor]) -> None:
-    expected = predictor.state_dict()
+    if wrong := differing_weights(weights, predictor.state_dict()):
+        raise CheckpointError(
+            f"its weights are not those of the {type(predictor).__name__} that it describes: "
+            f"{wrong}; expected a file as it was written"
+        )
+
+
+def differing_weights(weights: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
+    """Say which weights are missing, too many, or of another shape or kind of numbers.
+
+    Args:
+        weights: By name, of a file.
+        expected: By name, of the network that is to take them.
+
+    Returns:
+        The first few, with what was expected; empty when all fit.
+    """
     wrong = [
         f"{name} is {_form(weights.get(name))}, expected {_form(expected.get(name))}"
         for name in dict.fromkeys([*expected, *weights])
         if _form(weights.get(name)) != _form(expected.get(name))
     ]
-    if wrong:
-        more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
-        raise CheckpointError(
-            f"its weights are not those of the {type(predictor).__name__} that it describes: "
-            f"{'; '.join(wrong[:_SHOWN])}{more}; expected a file as it was written"
-        )
+    more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+    return "; ".join(wrong[:_SHOWN]) + more
 
 
 def _form(weight: object) -> str:

@@ -305,7 +305,7 @@ class PredictionTask(pl.LightningModule, ABC):
             CheckpointError: When the checkpoint is not ours, of a later version or of another
                 architecture.
         """
-        found = require_same_networks(checkpoint, self._networks())
+        found = require_same_networks(checkpoint, self._networks(), self.state_dict())
         self.batches_seen = found["batches_seen"]
         if self.trainer.state.fn == TrainerFn.FITTING:
             self._resume.load(self, checkpoint)

@@ -10,6 +10,7 @@ from vidpred._version import __version__
 from vidpred.errors import CheckpointError
 from vidpred.provenance import provenance
 from vidpred.storage.checkpoint import CHECKPOINT_KEY
+from vidpred.storage.description import differing_weights
 
 
 @runtime_checkable
@@ -36,13 +37,14 @@ def describe_training(task: pl.LightningModule, batches_seen: int) -> dict[str, 
 
 
 def require_same_networks(
-    checkpoint: Mapping[str, Any], networks: Mapping[str, Any]
+    checkpoint: Mapping[str, Any], networks: Mapping[str, Any], weights: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Refuse a checkpoint of other networks, naming what differs.
 
     Args:
         checkpoint: As Lightning reads it.
         networks: Descriptions of the networks that are here.
+        weights: Their state by name, which the checkpoint's is to replace.
 
     Returns:
         What the checkpoint says of itself.
@@ -63,6 +65,12 @@ def require_same_networks(
         raise CheckpointError(
             "the checkpoint belongs to another architecture: " + "; ".join(differences) + ". "
             "Use the configuration that it was trained with (config.yaml in its run folder)"
+        )
+    # A network of the same description, whose code was changed since.
+    if wrong := differing_weights(checkpoint["state_dict"], weights):
+        raise CheckpointError(
+            f"the checkpoint's weights are not those of the networks here: {wrong}. Use the code "
+            "that it was trained with, or train again in another folder (--run-dir)"
         )
     return said
 
