@@ -71,8 +71,26 @@ def test_a_damaged_checkpoint_is_passed_over(
         path.write_bytes(b"nothing")
     assert fit(run, toy_root, "--resume=auto") == 2
     told = capsys.readouterr().err
-    assert "no checkpoint can be read" in told
+    assert "no checkpoint can be used" in told
     assert "batch_00000009.ckpt" in told
+
+
+def test_weights_alone_are_nothing_to_resume_from(
+    run: Path, toy_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = run / "checkpoints"
+    weights = folder / "weights.ckpt"
+    checkpoint = read_checkpoint(folder / "last.ckpt")
+    # As `ModelCheckpoint(save_weights_only=True)` leaves them out.
+    for state in ("optimizer_states", "lr_schedulers", "callbacks"):
+        checkpoint.pop(state)
+    torch.save(checkpoint, weights)
+    assert fit(run, toy_root, f"--ckpt-path={weights}") == 2
+    told = capsys.readouterr().err
+    assert "weights.ckpt: holds weights alone, from which no training can resume" in told
+    with pytest.warns(UserWarning, match=r"weights alone.*\n.*one before"):
+        assert fit(run, toy_root, "--resume=auto", "--trainer.max_epochs=2") == 0
+    assert read_checkpoint(folder / "last.ckpt")["global_step"] > checkpoint["global_step"]
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,7 @@ from vidpred.resources import packaged_configurations
 from vidpred.runs.checkpoint_io import SafeCheckpointIO
 from vidpred.runs.configuration import RunConfiguration
 from vidpred.runs.folder import NewFolder, hold, new_run_dir, require_writable, run_of
-from vidpred.runs.resume_point import find_checkpoint, say_changes, wandb_run_id
-from vidpred.storage.checkpoint import read_checkpoint
+from vidpred.runs.resume_point import find_checkpoint, reader_of, say_changes, wandb_run_id
 from vidpred.tasks import PredictionTask
 from vidpred.tasks.speed import Speed, default_precision
 
@@ -143,7 +142,7 @@ class VidpredCLI(LightningCLI):
         self._checkpoint: dict[str, Any] = {}
         if found is not None:
             options.ckpt_path = str(found)
-            self._checkpoint = read_checkpoint(found)
+            self._checkpoint = reader_of(command)(found)
         elif command != "fit":
             raise VidpredError(
                 "vidpred validate needs weights to score; expected --ckpt-path FILE, such as "

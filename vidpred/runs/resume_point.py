@@ -1,6 +1,6 @@
 """The checkpoint that a run resumes from: found, read, compared with the configuration."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,10 @@ from vidpred.runs.checkpoints import saved_checkpoints
 from vidpred.runs.configuration import CONFIGURATION_KEY
 from vidpred.runs.folder import require_no_checkpoints
 from vidpred.runs.resume import RESUME_KEY
-from vidpred.storage.checkpoint import read_checkpoint
+from vidpred.storage.checkpoint import read_checkpoint, read_resumable
+
+Reader = Callable[[Path], dict[str, Any]]
+"""Reads a checkpoint, or refuses it by a `CheckpointError`."""
 
 
 def find_checkpoint(
@@ -33,11 +36,13 @@ def find_checkpoint(
     Raises:
         VidpredError: When the options contradict each other, there is no checkpoint where one is
             needed, or there is one where none may be.
+        CheckpointError: When "last" or --resume auto finds checkpoints and none can be used.
     """
+    read = reader_of(command)
     if resume is None:
         if command == "fit" and ckpt_path is None:
             require_no_checkpoints(run_dir)
-        return None if ckpt_path is None else _find(run_dir, ckpt_path)
+        return None if ckpt_path is None else _find(run_dir, ckpt_path, read)
     if command != "fit":
         raise VidpredError(f"--resume is for vidpred fit; vidpred {command} takes --ckpt-path FILE")
     if ckpt_path is not None:
@@ -50,13 +55,18 @@ def find_checkpoint(
             f"--resume {resume} needs to know the run: give its folder, --run-dir DIR "
             "(without it, each start makes a new one)"
         )
-    return latest_checkpoint(run_dir)
+    return latest_checkpoint(run_dir, read)
 
 
-def _find(run_dir: Path, ckpt_path: str) -> Path:
+def reader_of(command: str) -> Reader:
+    """Give what reads a command's checkpoint: to score, weights alone are enough."""
+    return read_resumable if command == "fit" else read_checkpoint
+
+
+def _find(run_dir: Path, ckpt_path: str, read: Reader) -> Path:
     if ckpt_path != "last":
         return Path(ckpt_path)
-    latest = latest_checkpoint(run_dir)
+    latest = latest_checkpoint(run_dir, read)
     if latest is None:
         raise VidpredError(
             f"{run_dir / 'checkpoints'} holds no checkpoint to resume from; "
@@ -65,19 +75,23 @@ def _find(run_dir: Path, ckpt_path: str) -> Path:
     return latest
 
 
-def latest_checkpoint(run_dir: Path) -> Path | None:
-    """Give the latest checkpoint of a run that can be read, and say which ones cannot.
+def latest_checkpoint(run_dir: Path, read: Reader) -> Path | None:
+    """Give the latest checkpoint of a run that can be used, and say which ones cannot.
+
+    Args:
+        run_dir: Folder of the run.
+        read: Refuses what cannot be used, such as `read_resumable`.
 
     Returns:
         The file; None when there is no checkpoint.
 
     Raises:
-        CheckpointError: When there are some and none can be read.
+        CheckpointError: When there are some and none can be used.
     """
     problems: list[str] = []
     for path in saved_checkpoints(run_dir / "checkpoints"):
         try:
-            read_checkpoint(path)
+            read(path)
         except CheckpointError as error:
             problems.append(str(error))
             continue
@@ -86,7 +100,7 @@ def latest_checkpoint(run_dir: Path) -> Path | None:
         return path
     if problems:
         raise CheckpointError(
-            "no checkpoint can be read:\n  " + "\n  ".join(problems) + "\n"
+            "no checkpoint can be used:\n  " + "\n  ".join(problems) + "\n"
             "begin again in another folder (--run-dir)"
         )
     return None

@@ -34,10 +34,7 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
             is not ours.
     """
     if Path(path).suffix.lower() == WEIGHTS_ENDING and Path(path).is_file():
-        raise CheckpointError(
-            f"{path}: holds weights alone, from which no training can resume; expected a "
-            "checkpoint that `vidpred fit` wrote"
-        )
+        raise weights_alone(path)
     checkpoint: Any
     try:
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
@@ -74,6 +71,28 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
             f"{path}: holds no description of a predictor; expected a checkpoint of vidpred"
         )
     return dict(checkpoint)
+
+
+def read_resumable(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint from which a training can resume; see `read_checkpoint`.
+
+    Raises:
+        CheckpointError: Also when it holds no state of optimizers, as
+            `ModelCheckpoint(save_weights_only=True)` writes it.
+    """
+    checkpoint = read_checkpoint(path)
+    if not checkpoint.keys() >= {"optimizer_states", "loops"}:
+        raise weights_alone(path)
+    return checkpoint
+
+
+def weights_alone(path: str | Path) -> CheckpointError:
+    """Refuse a file because it holds no state of a training."""
+    return CheckpointError(
+        f"{path}: holds weights alone, from which no training can resume; expected a checkpoint "
+        "that `vidpred fit` wrote with the state of its training, such as "
+        "runs/<name>/checkpoints/last.ckpt"
+    )
 
 
 def first_line(error: Exception) -> str:
