@@ -186,6 +186,14 @@ def test_a_wrong_loss_in_a_file_is_refused_with_what_is_meant(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_configuration_that_is_no_utf_8_is_named(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "é.yaml"
+    path.write_text("# é\nseed_everything: 1\n", encoding=encoding)
+    said = run_without_torch("fit", "-c", str(path), "--data.root=.")
+    assert f"{path}: expected UTF-8 text" in said
+
+
 def test_the_data_that_are_looked_for_are_those_of_the_package() -> None:
     for path, (option, _) in READ_FROM.items():
         data = getattr(vidpred.data, path.removeprefix("vidpred.data."))

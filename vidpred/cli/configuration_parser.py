@@ -140,6 +140,11 @@ def _resolve(argument: str) -> str:
 
 def _require_yaml(path: Path) -> None:
     try:
-        yaml.safe_load(path.read_bytes())
+        yaml.safe_load(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise VidpredError(
+            f"{path}: expected UTF-8 text ({error}); save it as UTF-8, or in PowerShell write it "
+            "by `| Out-File -Encoding utf8`"
+        ) from error
     except (yaml.YAMLError, RecursionError) as error:
         raise VidpredError(f"{path}: not valid YAML: {error}") from error
