@@ -59,6 +59,15 @@ def replacing(path: Path, *, keep_suffix: bool = True) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    r"""Write text as UTF-8; bytes of a file's name that are no UTF-8 become such as `\udce9`.
+
+    Raises:
+        OSError: When the file cannot be written.
+    """
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
 def write_json(path: Path, value: object) -> None:
     """Write JSON, whole or not at all.
 
@@ -71,7 +80,7 @@ def write_json(path: Path, value: object) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        write_text(temporary, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def file_sha256(path: Path) -> str:

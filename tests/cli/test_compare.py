@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import os
+import shutil
 import subprocess
 import sys
 import time
@@ -61,6 +63,17 @@ def test_outputs_that_are_there_are_kept(home: Path, tmp_path: Path) -> None:
     assert plain.read_text() != "mine"
     with pytest.raises(ResultError, match=r"this is a folder; expected the name of a \.html file"):
         compare(home, "--output", tmp_path, "--overwrite")
+
+
+def test_a_folder_whose_name_is_no_utf_8_makes_a_report(home: Path, tmp_path: Path) -> None:
+    odd = Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), b"caf\xe9")))
+    try:
+        shutil.copytree(home, odd)
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names alone")
+    report = tmp_path / "report.html"
+    assert compare(odd, "--output", report) == 0
+    assert r"caf\udce9" in report.read_text(encoding="utf-8")
 
 
 def test_a_result_is_never_overwritten(home: Path) -> None:

@@ -1,6 +1,7 @@
 """`vidpred export`, as a user would type it, and what other programs make of its files."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ import vidpred
 from vidpred.cli.main import main
 from vidpred.errors import ExportError
 from vidpred.export import export
+from vidpred.export.hub_folder import export_hub_folder
 from vidpred.export.parity import require_parity
 from vidpred.files import file_sha256
 from vidpred.models import CopyLastFrame, GeneratorScale, MultiScaleGenerator
@@ -123,6 +125,15 @@ def test_the_format_may_be_said_and_has_to_fit(weights: Path, tmp_path: Path) ->
     for name, format in (("a.onnx", "safetensors"), ("a.bin", None), ("a", "onnx"), ("a", None)):
         with pytest.raises(ExportError, match="says the format"):
             export(weights, tmp_path / name, format=format)  # type: ignore[arg-type]  # a table
+
+
+def test_a_name_that_is_no_utf_8_is_refused_at_once(weights: Path, tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"caf\xe9")
+    for ending in (".onnx", ".pt2", ".safetensors"):
+        with pytest.raises(ExportError, match="not UTF-8; choose a name of text"):
+            export(weights, odd.with_suffix(ending))
+    with pytest.raises(ExportError, match=r"^.*/caf\udce9: this name is not UTF-8"):
+        export_hub_folder(weights, odd)
 
 
 def test_safetensors_hold_the_weights_and_what_they_are(weights: Path, tmp_path: Path) -> None:

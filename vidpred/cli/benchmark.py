@@ -334,11 +334,11 @@ def _costs(
 
 def write_outputs(output: Path, stem: str, content: object, text: str) -> None:
     """Write a table as JSON and as Markdown."""
-    from vidpred.files import replacing, write_json
+    from vidpred.files import replacing, write_json, write_text
 
     write_json(output / f"{stem}.json", content)
     with replacing(output / f"{stem}.md") as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        write_text(temporary, text)
     say(f"wrote {output / stem}.md and {stem}.json; results: {output / 'results'}")
 
 
@@ -361,7 +361,7 @@ def _write_reports(
 
 def _write_sweep(benchmark: "Benchmark", arguments: argparse.Namespace, output: Path) -> int:
     from vidpred.benchmark.sweep import sweep_configuration, sweep_yaml
-    from vidpred.files import replacing
+    from vidpred.files import replacing, write_text
 
     options = [f"--root={arguments.root}"] if arguments.root else []
     for name in ("batches", "minutes", "batch_size", "validations"):
@@ -373,6 +373,6 @@ def _write_sweep(benchmark: "Benchmark", arguments: argparse.Namespace, output: 
         raise VidpredError(f"{benchmark.name} trains nothing; expected experiments to share out")
     arguments.sweep.parent.mkdir(parents=True, exist_ok=True)
     with replacing(arguments.sweep) as temporary:
-        temporary.write_text(sweep_yaml(configuration), encoding="utf-8")
+        write_text(temporary, sweep_yaml(configuration))
     say(f"wrote {arguments.sweep}; next: wandb sweep {arguments.sweep}")
     return 0

@@ -17,7 +17,7 @@ from vidpred.export.onnx_file import OnnxProgram, require_onnx, write_onnx
 from vidpred.export.parity import require_parity
 from vidpred.export.scores import merged, scores_of
 from vidpred.export.torch_file import TorchProgram, write_program
-from vidpred.files import file_sha256, replacing
+from vidpred.files import file_sha256, replacing, write_text
 from vidpred.models import FlowRefiner, Predictor
 from vidpred.ops.checks import require_positive
 from vidpred.storage import SavedPredictor, read_saved
@@ -116,7 +116,7 @@ def export(
                 smallest_side=side,
                 inputs=CONVENTION if flows else None,
             )
-            described.write_text(text, encoding="utf-8")
+            write_text(described, text)
     except OSError as error:
         raise ExportError(
             f"{output}: cannot be written ({error.strerror or error}); choose another place"
@@ -196,8 +196,21 @@ def _describe_graph(predictor: Predictor, horizon: int) -> dict[str, Any]:
     }
 
 
+def require_text_name(path: Path) -> None:
+    """Refuse a path that is not UTF-8, which none of the libraries that write and read here takes.
+
+    Raises:
+        ExportError: When it is not.
+    """
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError as error:
+        raise ExportError(f"{path}: this name is not UTF-8; choose a name of text") from error
+
+
 def _require_place(paths: Sequence[Path], *, overwrite: bool) -> None:
     """Refuse before work is done."""
+    require_text_name(paths[0])
     folder = paths[0].absolute().parent
     if not folder.is_dir():
         raise ExportError(f"{folder}: there is no such folder; make it, or choose another place")

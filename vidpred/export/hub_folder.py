@@ -15,7 +15,8 @@ from vidpred.errors import ExportError
 from vidpred.evaluation.compare.common_clips import describe_measure
 from vidpred.evaluation.compare.wording import area_name, metric_name, variant_name
 from vidpred.evaluation.results.result import Result
-from vidpred.export.exporting import export
+from vidpred.export.exporting import export, require_text_name
+from vidpred.files import write_text
 from vidpred.storage.hub import WEIGHTS_NAME
 from vidpred.storage.saved import SavedPredictor, header_of, read_saved
 
@@ -60,8 +61,9 @@ def export_hub_folder(
 
     Raises:
         CheckpointError: When the checkpoint cannot be loaded.
-        ExportError: When the folder is there already, or cannot be written.
+        ExportError: When the folder is there already, cannot be written, or its name is not UTF-8.
     """
+    require_text_name(folder)
     if folder.exists() and not overwrite:
         raise ExportError(
             f"{folder}: is there already; choose another name, or give --overwrite to replace it"
@@ -77,11 +79,11 @@ def export_hub_folder(
             written = export(checkpoint, weights, results=results, notes=notes, modules=modules)
             saved = read_saved(weights)
             config = json.dumps(_config(saved), indent=2, sort_keys=True) + "\n"
-            (home / CONFIG_NAME).write_text(config, encoding="utf-8")
+            write_text(home / CONFIG_NAME, config)
             card = written.card.read_text(encoding="utf-8")
             written.card.unlink()
             head = yaml.safe_dump(card_head(saved, folder.name), sort_keys=False)
-            (home / CARD_NAME).write_text(f"---\n{head}---\n\n{card}", encoding="utf-8")
+            write_text(home / CARD_NAME, f"---\n{head}---\n\n{card}")
             if folder.exists():
                 shutil.rmtree(folder)
             home.rename(folder)

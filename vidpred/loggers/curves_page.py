@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidpred.files import replacing
+from vidpred.files import replacing, write_text
 
 if TYPE_CHECKING:
     from vidpred.loggers.curves import Chart
@@ -110,7 +110,7 @@ def draw_page(found: Sequence["Chart"], path: Path, title: str) -> None:
         charts=json.dumps(curves).replace("<", "\\u003c"),
     )
     with replacing(path) as partial:
-        partial.write_text(page, encoding="utf-8")
+        write_text(partial, page)
 
 
 def _ends(chart: "Chart") -> str:

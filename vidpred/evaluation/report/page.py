@@ -29,7 +29,7 @@ from vidpred.evaluation.report.rows_section import CostedRows, rows_plot, rows_s
 from vidpred.evaluation.report.sampled_tables import about_samples, sampled_tables
 from vidpred.evaluation.report.strata_table import strata_table
 from vidpred.evaluation.report.tables import as_coded_tables, ranking_tables
-from vidpred.files import replacing
+from vidpred.files import replacing, write_text
 from vidpred.metrics.registry import metric_info
 
 _HERE = Path(__file__).parent
@@ -61,7 +61,7 @@ def write_report(
     page = render(comparison, benchmark=benchmark, progress=progress)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        write_text(temporary, page)
 
 
 def render(
