@@ -91,6 +91,27 @@ def test_model_and_copy_last_share_a_chart(tmp_path: Path) -> None:
     assert charts([]) == []
 
 
+def test_every_term_of_the_loss_is_drawn() -> None:
+    """Names of docs/own-loss.md; a term with several scales is drawn as their sum, 0.5 + 0.25."""
+    logged = {
+        "train/loss": "3.0",
+        "train/l1": "2.0",
+        "train/charbonnier_scale_2": "0.5",
+        "train/charbonnier_scale_1": "0.25",
+        "train/accepted_crops": "1.0",
+        "train/real_score_scale_1": "0.5",
+        "train/health/gradient_cosine_lp_loss_adversarial_loss": "0.1",
+    }
+    found = {chart.title: chart.curves for chart in charts([{"step": "50", **logged}])}
+    assert found == {
+        "Training losses": {"loss": [(50, 3.0)]},
+        "Loss terms (before weights, summed over scales)": {
+            "l1": [(50, 2.0)],
+            "charbonnier": [(50, 0.75)],
+        },
+    }
+
+
 def test_the_picture_and_the_page_are_whole(tmp_path: Path) -> None:
     found = charts(write(tmp_path))
     draw_picture(found, tmp_path / "curves.png")

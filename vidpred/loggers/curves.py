@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,9 @@ TIDY_COLUMNS = ("step", "epoch", "stage", "metric", "area", "predictor", "frame"
 
 _METRICS = {"psnr": "PSNR, dB", "ssim": "SSIM", "sharpness": "Sharpness, dB"}
 _AREAS = {"": "whole frame", "_moving": "moving area"}
+_TERM = re.compile(r"train/(?P<term>[^/]+?)(_scale_\d+)?")
+_NOT_MINIMIZED = ("accepted_crops", "real_score", "fake_score", "bits_per_dim")
+
 _NAME = re.compile(
     r"(?P<stage>[^/]+)/(?P<metric>.+?)(?P<area>_moving)?(?P<copy>_copy_last)?"
     r"(?:_t\+(?P<frame>\d+))?(?:_scale_(?P<scale>\d+))?"
@@ -45,37 +48,44 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 
 def charts(rows: list[dict[str, str]]) -> list[Chart]:
-    """Group what was logged into charts: losses, then each metric of model and copy-last.
+    """Group what was logged into charts: losses, their terms, each metric of model and copy-last.
 
     Args:
-        rows: Of `metrics.csv`; those of the sanity check and of single scales and frames are left
-            out.
+        rows: Of `metrics.csv`; those of the sanity check and of single frames are left out.
     """
     names = list(dict.fromkeys(name for row in rows for name in row if row[name]))
-    found = []
-    losses = [n for n in names if n.startswith("train/") and "_loss" in f"_{n[6:]}"]
-    losses = [name for name in losses if "_scale_" not in name]
-    if losses:
-        labels = {name.removeprefix("train/"): name for name in losses}
-        found.append(Chart("Training losses", _curves(rows, labels)))
+    losses: dict[str, list[str]] = {}
+    terms: dict[str, list[str]] = {}
+    for name in names:
+        logged = _TERM.fullmatch(name)
+        if logged is None or logged["term"] in _NOT_MINIMIZED:
+            continue
+        group = losses if logged["term"].startswith("loss") else terms
+        group.setdefault(logged["term"], []).append(name)
+    found = [
+        Chart("Training losses", _curves(rows, losses)),
+        Chart("Loss terms (before weights, summed over scales)", _curves(rows, terms)),
+    ]
     for metric, title in _METRICS.items():
         for suffix, area in _AREAS.items():
             key = f"val/{metric}{suffix}"
-            labels = {"model": key, "copy last": f"{key}_copy_last"}
-            known = {label: name for label, name in labels.items() if name in names}
+            labels = {"model": [key], "copy last": [f"{key}_copy_last"]}
+            known = {label: group for label, group in labels.items() if group[0] in names}
             if known:
                 found.append(Chart(f"{title} ({area}, validation)", _curves(rows, known)))
     return [chart for chart in found if any(chart.curves.values())]
 
 
 def _curves(
-    rows: list[dict[str, str]], names: Mapping[str, str]
+    rows: list[dict[str, str]], names: Mapping[str, Sequence[str]]
 ) -> dict[str, list[tuple[float, float]]]:
     return {
         label: [
-            (float(row["step"]), float(row[name])) for row in rows if row.get(name) and row["step"]
+            (float(row["step"]), sum(float(row[name]) for name in group))
+            for row in rows
+            if row["step"] and all(row.get(name) for name in group)
         ]
-        for label, name in names.items()
+        for label, group in names.items()
     }
 
 

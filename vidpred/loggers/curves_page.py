@@ -52,7 +52,7 @@ function draw() {{
     const traces = curves.map(([name, x, y], k) => {{
       const copied = name === "copy last";
       return {{ name, x, y, mode: x.length < 30 ? "lines+markers" : "lines", line: {{
-        width: copied ? 1.75 : 2.5, dash: copied ? "dash" : "solid",
+        width: copied ? 1.75 : 2.5, dash: copied ? "dash" : k < 5 ? "solid" : "dot",
         color: look(copied ? "--copied" : `--curve-${{k % 5}}`) }} }};
     }});
     Plotly.react(`chart-${{number}}`, traces, {{
