@@ -1,9 +1,14 @@
 """Parameters and operations, against counts by hand and the paper's numbers."""
 
+from typing import Any
+
+import pytest
 import torch
+from pytorch_lightning import Trainer
 from torch import Tensor, nn
 
-from vidpred.callbacks.network_size import network_size, readable, summary_lines
+from vidpred.callbacks.network_size import NetworkSummary, network_size, readable, summary_lines
+from vidpred.data import UCF101DataModule
 from vidpred.kernels import accelerate
 from vidpred.models import MultiScaleGenerator, OpticalFlowExtrapolation, Predictor
 from vidpred.tasks import ReconstructionTask
@@ -61,6 +66,24 @@ def test_lines_name_every_network() -> None:
 def test_a_plain_network_of_a_task_is_no_generator() -> None:
     task = ReconstructionTask(OneConvolution())
     assert summary_lines(task, (8, 10))[0].startswith("predictor: OneConvolution, 92 parameters")
+
+
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [
+        ({"patch_size": 32, "resize": (64, 96)}, "32 x 32"),
+        ({"patch_size": None, "resize": (64, 96)}, "64 x 96"),
+        ({"patch_size": None}, "64 x 64"),
+    ],
+)
+def test_operations_are_counted_for_frames_of_the_training(
+    options: dict[str, Any], size: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    trainer = Trainer(accelerator="cpu", logger=False, barebones=True)
+    trainer.datamodule = UCF101DataModule("anywhere", **options)  # type: ignore[attr-defined]
+    with caplog.at_level("INFO"):
+        NetworkSummary().on_fit_start(trainer, ReconstructionTask(OneConvolution()))
+    assert f"a predicted frame of {size}" in caplog.text
 
 
 def test_large_numbers_are_readable() -> None:

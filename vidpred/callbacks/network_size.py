@@ -14,7 +14,7 @@ from vidpred.kernels import restore
 from vidpred.models import Predictor
 
 DEFAULT_SIZE = 64
-"""Rows and columns for which operations are counted when the data name no size of their patches."""
+"""Rows and columns for which operations are counted when the data name no size of their frames."""
 
 
 class NetworkSize(NamedTuple):
@@ -76,7 +76,7 @@ class NetworkSummary(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print a line for each network, and one for the predictor."""
-        for line in summary_lines(pl_module, _patch_size(trainer)):
+        for line in summary_lines(pl_module, _frame_size(trainer)):
             rank_zero_info(line)
 
 
@@ -114,11 +114,8 @@ def readable(count: int) -> str:
     return f"{count} "
 
 
-def _patch_size(trainer: Trainer) -> tuple[int, int]:
-    """Read the size of training patches off the data module, where it has one."""
-    size: Any = getattr(getattr(trainer, "datamodule", None), "patch_size", None)
-    if isinstance(size, int) and size > 0:
-        return size, size
-    if isinstance(size, tuple | list) and len(size) == 2 and all(isinstance(n, int) for n in size):
-        return size[0], size[1]
-    return DEFAULT_SIZE, DEFAULT_SIZE
+def _frame_size(trainer: Trainer) -> tuple[int, int]:
+    """Read the size of training frames, patches or whole, off the data module, where it has one."""
+    data: Any = getattr(trainer, "datamodule", None)
+    shapes = (getattr(data, name, None) for name in ("patch_shape", "frame_shape"))
+    return next((shape for shape in shapes if shape), (DEFAULT_SIZE, DEFAULT_SIZE))
