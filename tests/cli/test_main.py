@@ -240,6 +240,44 @@ def test_one_frame_is_enough(options: list[str], tmp_path: Path, toy_root: Path)
     assert names == {"best.ckpt", "last.ckpt", "batch_00000001.ckpt"}
 
 
+@pytest.mark.parametrize(
+    ("options", "quick"),
+    [
+        ([], True),
+        (["--data.patch_size=null", "--data.resize=[32,32]"], False),
+        (["--data.color=gray", "--model.predictor.channels=1"], False),
+    ],
+)
+def test_what_follows_takes_the_frames_of_the_run(
+    options: list[str],
+    quick: bool,
+    tmp_path: Path,
+    toy_root: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Protocol quick shows color frames at the size they have."""
+    run = tmp_path / "run"
+    with caplog.at_level("INFO"):
+        assert fit_once(toy_root, run, *options) == 0
+    scored = f"{run}/checkpoints/best.ckpt"
+    test = f"vidpred test {scored} --root {toy_root} --protocol quick"
+    validate = f"vidpred validate -c {run}/config.yaml --ckpt-path {scored} --split test"
+    assert f"next: {test if quick else validate}" in caplog.text
+
+
+def test_a_training_without_a_validation_says_so(
+    tmp_path: Path, toy_root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Lightning's warning of a metric that was not logged would be an error here."""
+    run = tmp_path / "run"
+    with caplog.at_level("INFO"):
+        assert fit_once(toy_root, run, "--trainer.check_val_every_n_epoch=2") == 0
+    last = run / "checkpoints" / "last.ckpt"
+    assert last.is_file()
+    assert f"no validation ran, so there is no best.ckpt; the latest weights: {last}" in caplog.text
+    assert "--trainer.val_check_interval N" in caplog.text
+
+
 @pytest.mark.parametrize("place", ["file", "file/below"])
 def test_a_run_needs_a_folder_that_can_be_written(
     place: str, tmp_path: Path, toy_root: Path, capsys: pytest.CaptureFixture[str]

@@ -33,6 +33,7 @@ from vidpred.kernels import keep_freed_memory
 from vidpred.loggers import ResilientWandbLogger
 from vidpred.resources import packaged_configurations
 from vidpred.runs.checkpoint_io import SafeCheckpointIO
+from vidpred.runs.checkpoints import LAST
 from vidpred.runs.configuration import RunConfiguration
 from vidpred.runs.folder import NewFolder, hold, new_run_dir, require_writable, run_of
 from vidpred.runs.resume_point import find_checkpoint, reader_of, say_changes, wandb_run_id
@@ -209,15 +210,24 @@ class VidpredCLI(LightningCLI):
     def after_fit(self) -> None:
         """Say what came out, and how to test it."""
         best = self.trainer.checkpoint_callback
-        if not isinstance(best, ModelCheckpoint) or not best.best_model_path:
+        if not isinstance(best, ModelCheckpoint):
             return
         run_dir = Path(self.trainer.default_root_dir)
+        if not best.best_model_path:
+            rank_zero_info(
+                "no validation ran, so there is no best.ckpt; the latest weights: "
+                f"{run_dir / 'checkpoints' / LAST}\n"
+                "to validate after every N batches: --trainer.val_check_interval N"
+            )
+            return
         score = "" if best.best_model_score is None else f" ({best.best_model_score:.2f})"
         path = best.best_model_path
-        # Protocols know data sets in UCF101's layout; of others, the run knows its test clips.
+        data = self.datamodule
+        # Protocol quick takes color frames of any size in UCF101's layout; of other data, the run
+        # knows its test clips.
         following = (
-            f"vidpred test {path} --root {self.datamodule.root} --protocol quick{self._module()}"
-            if isinstance(self.datamodule, UCF101DataModule)
+            f"vidpred test {path} --root {data.root} --protocol quick{self._module()}"
+            if isinstance(data, UCF101DataModule) and data.color == "rgb" and data.resize is None
             else f"vidpred validate -c {run_dir / 'config.yaml'} --ckpt-path {path} --split test"
         )
         rank_zero_info(f"best by {best.monitor}{score}: {path}\nnext: {following}")
@@ -357,6 +367,8 @@ def _quieten_lightning() -> None:
     warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended before")
     # We refuse such a folder ourselves, unless its run resumes.
     warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
+    # A warning only as long as no validation has run, which `after_fit` says.
+    warnings.filterwarnings("ignore", message=r"`ModelCheckpoint\(monitor=.* could not find the")
     log = logging.getLogger("pytorch_lightning.utilities.rank_zero")
     log.addFilter(_is_no_advertisement)
 
