@@ -201,7 +201,9 @@ def test_comparing_needs_a_truth(
     assert predict(video, *options, "--at", 29) == 2
     assert "nothing follows" in capsys.readouterr().err
     assert predict(video, *options, "--at", 26, "--output", "c.npy") == 0
-    assert "t+3" in capsys.readouterr().out  # three frames are there of the eight
+    said = capsys.readouterr()
+    assert "t+3" in said.out
+    assert "ends 3 frames after --at: of 8 predicted frames, 3 are compared" in said.err
     assert len(array("c.npy")) == 8
 
 

@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import pytest
 import torch
 
@@ -30,6 +32,21 @@ def test_a_table_gives_means_by_step() -> None:
         ["35.00", "20.00", "27.50"],
         ["10.50", "9.00", "9.75"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("horizon", "columns"), [(10, range(1, 11)), (11, [1, 2, 4, 8, 11]), (16, [1, 2, 4, 8, 16])]
+)
+def test_a_table_of_many_frames_is_as_wide_as_a_screen(
+    horizon: int, columns: Sequence[int]
+) -> None:
+    scores = Scores()
+    for step in range(1, horizon + 1):
+        scores.add(step, {("psnr", PREDICTION): float(step)})
+    head, row = scores.lines()
+    assert head.split() == [*(f"t+{step}" for step in columns), "mean"]
+    cells = [*columns, (1 + horizon) / 2]  # the mean of all, not of the columns
+    assert row.split()[-len(cells) :] == [f"{value:.2f}" for value in cells]
 
 
 def test_the_moving_area_is_that_of_the_protocols() -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vidpred.models import Predictor
     from vidpred.prediction.frame_scores import Scores
     from vidpred.prediction.outputs import Output
-    from vidpred.prediction.pipeline import Measure
+    from vidpred.prediction.pipeline import Measure, Predicted
     from vidpred.prediction.rollout import Rollout
     from vidpred.prediction.windows import Input, Place
     from vidpred.prediction.writing import Outcome, PredictionPictures
@@ -156,6 +156,8 @@ def _predict(
         outputs = [_output(path, form, several, frames, futures) for _, path in wanted]
         for event in write_outputs(events, outputs, _pictures(arguments, form), scores=scores):
             if isinstance(event, Predicted):
+                if arguments.compare and event.step == 1:
+                    _say_uncompared(event, inputs[event.source], arguments.horizon)
                 progress.advance()
             else:
                 progress.pause()
@@ -163,6 +165,16 @@ def _predict(
     if scores is not None and len(scores) > 1:
         _report_all(scores)
     return problems
+
+
+def _say_uncompared(first: "Predicted", source: "Input", horizon: int) -> None:
+    """Say where a video ends before the horizon does."""
+    true = len(first.window.truth)
+    if true < horizon:
+        say(
+            f"{source.path} ends {true} frames after --at: of {horizon} predicted frames, "
+            f"{true} are compared; expected at most --horizon {true}"
+        )
 
 
 @contextmanager

@@ -44,6 +44,9 @@ LEAST_MOVING = 1e-3
 """Share of the pixels from which on the moving area is measured: scores of a few pixels, as after a
 repeated frame, would outweigh all others in a mean."""
 
+MOST_COLUMNS = 10
+"""Frames ahead that have a column each in the table; of more, some do."""
+
 CONVENTION = (
     "standard PSNR, SSIM and sharpness of whole frames in [0, 1] (data range 1), and PSNR of the "
     f"pixels that changed by more than {MOTION_THRESHOLD:.0%} between the two true frames before "
@@ -114,11 +117,14 @@ class Scores:
     def lines(self) -> list[str]:
         """Give a table: a row a measure and method, a column a frame ahead, at last their mean.
 
-        A cell is empty where a measure does not apply; the mean is of the others.
+        A cell is empty where a measure does not apply; the mean is of the others. Where there are
+        more than MOST_COLUMNS frames, each column is twice as far ahead as the one before, and the
+        mean is still that of all.
         """
         steps = sorted(self._counts)
+        columns = steps if len(steps) <= MOST_COLUMNS else _doubling(steps)
         first = max(len(_label(name, method)) for name in _SHOWN for method in _METHODS)
-        head = " ".join(f"{f't+{step}':>7}" for step in steps)
+        head = " ".join(f"{f't+{step}':>7}" for step in columns)
         lines = [f"{'':{first}} {head} {'mean':>7}"]
         for name in _SHOWN:
             for method in _METHODS:
@@ -130,7 +136,8 @@ class Scores:
                 if means:
                     digits = metric_info(name.partition(".")[0]).digits
                     cells = [
-                        f"{means[step]:7.{digits}f}" if step in means else " " * 7 for step in steps
+                        f"{means[step]:7.{digits}f}" if step in means else " " * 7
+                        for step in columns
                     ]
                     mean = sum(means.values()) / len(means)
                     cells.append(f"{mean:7.{digits}f}")
@@ -139,6 +146,11 @@ class Scores:
 
 
 _METHODS = (PREDICTION, COPY_LAST)
+
+
+def _doubling(steps: list[int]) -> list[int]:
+    """Give the powers of 2 among steps, and the last step."""
+    return [step for step in steps if step.bit_count() == 1 or step == steps[-1]]
 
 
 def _label(name: str, method: str) -> str:
