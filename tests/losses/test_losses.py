@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from vidpred.errors import SettingError
 from vidpred.losses import (
     AdversarialLoss,
     CombinedLoss,
@@ -299,3 +300,22 @@ def test_a_loss_of_a_user_needs_terms_alone() -> None:
 
     frames = torch.full((1, 1, 1, 2, 2), 0.25)
     assert Brightness()(frames, 2 * frames)["brightness"].item() == 0.25
+
+
+def test_mistakes_in_a_loss_of_a_user_are_refused_with_a_way_out() -> None:
+    class OneTensor(PredictionLoss):
+        def terms(self, preds, targets):  # noqa: ANN001, ANN202  as a user writes it
+            return {"l1": (preds.float() - targets.float()).abs().mean()}
+
+    scales = [torch.zeros(1, 1, 1, size, size) for size in (2, 4)]
+    loss = OneTensor()
+    with pytest.raises(SettingError, match=r"OneTensor has no weights; .* self\.weights = "):
+        _ = loss.weights
+    loss.weights = {"l1": 1.0}
+    for each in (loss, CombinedLoss([loss])):
+        assert each.checked_terms(scales[0], scales[0]) == {"l1": 0}
+        with pytest.raises(SettingError, match=r"OneTensor\.terms got a list of 2 scales") as said:
+            each.checked_terms(scales, scales)
+        assert "lists of one tensor (B, T, C, h, w) a scale" in str(said.value)
+    with pytest.raises(AttributeError, match="'str' object"):  # another mistake keeps its traceback
+        loss.checked_terms("frames", "frames")

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from vidpred.errors import SettingError
+
 Frames = Tensor | Sequence[Tensor]
 """Frames of one scale, (B, T, C, H, W), or of S scales, coarsest first."""
 
@@ -52,7 +54,38 @@ class PredictionLoss(nn.Module, ABC):
 
     def forward(self, preds: Frames, targets: Frames) -> dict[str, Tensor]:
         """Give the terms; see `terms`."""
-        return self.terms(preds, targets)
+        return self.checked_terms(preds, targets)
+
+    def checked_terms(self, preds: Frames, targets: Frames) -> dict[str, Tensor]:
+        """Give the terms to a task; see `terms`.
+
+        Raises:
+            SettingError: When `terms` takes one tensor, and frames of several scales came.
+        """
+        try:
+            return self.terms(preds, targets)
+        except (AttributeError, TypeError) as error:
+            if isinstance(preds, Tensor) or "list" not in str(error):
+                raise
+            raise SettingError(
+                f"{type(self).__name__}.terms got {_form(preds)} and failed: {error}; for this "
+                "predictor, preds and targets are lists of one tensor (B, T, C, h, w) a scale, "
+                "coarsest first; expected terms of one value a scale, such as torch.stack([... for "
+                "pred, target in zip(preds, targets)])"
+            ) from error
+
+    def __getattr__(self, name: str) -> Tensor | nn.Module:
+        """Refuse a loss without weights where they are asked for.
+
+        Raises:
+            SettingError: When the constructor set none.
+        """
+        if name == "weights":
+            raise SettingError(
+                f"{type(self).__name__} has no weights; expected its constructor to set "
+                "self.weights = {term: weight}, with the name of each term that it returns"
+            )
+        return super().__getattr__(name)
 
 
 def by_scale(loss: Callable[[Tensor, Tensor], Tensor], preds: Frames, targets: Frames) -> Tensor:

@@ -50,5 +50,5 @@ class CombinedLoss(PredictionLoss):
         return {
             name: term
             for loss in self.losses
-            for name, term in cast(PredictionLoss, loss).terms(preds, targets).items()
+            for name, term in cast(PredictionLoss, loss).checked_terms(preds, targets).items()
         }

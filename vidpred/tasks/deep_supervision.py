@@ -73,7 +73,7 @@ class DeepSupervisionTask(PredictionTask):
         preds = self.predictor.stages(context)
         terms: dict[str, Tensor] = {}
         for later, pred in enumerate(reversed(preds)):
-            for name, term in self.loss.terms(pred, target).items():
+            for name, term in self.loss.checked_terms(pred, target).items():
                 weighted = self.decay**later * term
                 terms[name] = terms[name] + weighted if name in terms else weighted
         return PredictionObjective(

@@ -61,7 +61,7 @@ class NextFrameTask(PredictionTask):
         context, targets = self._training_clip(frames)
         preds = self._predict_scales(context, condition)
         return GeneratorObjective(
-            terms=self.loss.terms(preds, targets),
+            terms=self.loss.checked_terms(preds, targets),
             weights=self.loss.weights,
             scale_weights=self.loss.scale_weights,
             context=context,

@@ -113,7 +113,7 @@ class ReconstructionTask(NextFrameTask):
         context, target, condition = self.training_clips(batch)
         pred = self.predict(context, self.horizon, condition=condition)
         return PredictionObjective(
-            terms=self.loss.terms(pred, target),
+            terms=self.loss.checked_terms(pred, target),
             weights=self.loss.weights,
             scale_weights=self.loss.scale_weights,
             context=context,

@@ -98,7 +98,7 @@ class RecurrentTask(PredictionTask):
         pred, found = self.predictor.follow(frames, true.to(frames.device))
         penalties = {name: found[name] for name in found if self.penalty_weights[name]}
         return PredictionObjective(
-            terms={**self.loss.terms(pred, frames[:, 1:]), **penalties},
+            terms={**self.loss.checked_terms(pred, frames[:, 1:]), **penalties},
             weights={**self.loss.weights, **self.penalty_weights},
             context=context,
             target=target,

@@ -99,7 +99,7 @@ class VariationalTask(PredictionTask):
                 f"{tuple(target.shape[:2])}"
             )
         return PredictionObjective(
-            terms={**self.loss.terms(pred, target), "kl": kl.mean()},
+            terms={**self.loss.checked_terms(pred, target), "kl": kl.mean()},
             weights={**self.loss.weights, "kl": self.beta},
             context=context,
             target=target,
