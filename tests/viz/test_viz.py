@@ -8,7 +8,14 @@ import torch
 from torch import Tensor
 
 from vidpred.viz import side_by_side, strip
-from vidpred.viz.canvas import BACKGROUND, PREDICTED, READABLE_SIDE
+from vidpred.viz.canvas import (
+    BACKGROUND,
+    DIFFERENCE_NAME,
+    PREDICTED,
+    READABLE_SIDE,
+    font,
+    text_size,
+)
 from vidpred.viz.signed_difference import DIFFERENCE_GAIN, TOO_BRIGHT
 
 
@@ -107,6 +114,12 @@ def test_a_video_marks_where_the_prediction_begins() -> None:
     for value in (0.3, 0.35):
         assert contains(video[2], value, area)
     assert len(where(video[2], DIFFERENT)) >= area
+
+
+def test_the_label_of_the_difference_says_luma_and_fits_the_smallest_panel() -> None:
+    assert DIFFERENCE_NAME == "luma difference x3"
+    smallest = torch.zeros(3, READABLE_SIDE, READABLE_SIDE)
+    assert font(text_size(smallest)).getlength(DIFFERENCE_NAME) <= READABLE_SIDE
 
 
 def test_values_outside_the_range_and_half_precision_are_shown() -> None:

@@ -73,7 +73,8 @@ def shown_frames(frames: Tensor) -> Tensor:
     return frames.repeat_interleave(factor, dim=-2).repeat_interleave(factor, dim=-1)
 
 
-DIFFERENCE_NAME = f"difference x{DIFFERENCE_GAIN}"
+DIFFERENCE_NAME = f"luma difference x{DIFFERENCE_GAIN}"
+"""No longer than fits above the smallest panels; see `signed_difference`."""
 
 
 def text_size(frames: Tensor) -> int:
