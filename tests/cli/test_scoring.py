@@ -67,6 +67,17 @@ def test_results_of_other_videos_are_not_compared(
     assert "are of different videos" in capsys.readouterr().err
 
 
+def test_results_of_other_videos_are_not_mixed_in(
+    toy_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = shutil.copytree(toy_root, tmp_path / "other")
+    videos = other / "ucfTrainTestlist" / "testlist01.txt"
+    videos.write_text(videos.read_text().partition("\n")[2])
+    command = ["test", f"--output={tmp_path / 'out'}", "--protocol=quick", *FAST]
+    assert [main([*command, f"--root={root}"]) for root in (toy_root, other)] == [0, 2]
+    assert "holds the scores of other videos; choose another" in capsys.readouterr().err
+
+
 def test_where_no_clip_is_scored_there_is_no_result(
     clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

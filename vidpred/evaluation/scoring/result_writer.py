@@ -255,6 +255,11 @@ class ResultWriter:
             for key in dict.fromkeys([*here, *there])
             if there.get(key, "absent") != here.get(key, "absent")
         ]
+        if there.get("list_digest") != here["list_digest"]:
+            raise ResultError(
+                f"{path}: holds the scores of other videos; choose another folder, such as "
+                f"--output {path.parent}-2, or replace it with --overwrite"
+            )
         if different:
             shown = different[:_MOST_SHOWN]
             if len(different) > len(shown):
