@@ -242,7 +242,7 @@ def test_nothing_stays_open(tmp_path: Path) -> None:
         ):
             with pytest.raises(VideoError):
                 broken()
-    assert len(list(opened.iterdir())) == before
+    assert len(list(opened.iterdir())) <= before  # what others left may close meanwhile
 
 
 @pytest.mark.slow
