@@ -15,12 +15,12 @@ from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 from torch.utils.flop_counter import FlopCounterMode
 from worlds import adversarial_task, fit, loader, moving_squares, small_networks, trainer
 
-from vidpred.errors import TrainingDivergedError
+from vidpred.errors import SettingError, TrainingDivergedError
 from vidpred.kernels import has_native_kernels
 from vidpred.losses import AdversarialLoss, MultiScaleLoss
 from vidpred.models import MultiScaleDiscriminator, MultiScaleGenerator
 from vidpred.tasks import AdversarialTask, NextFrameTask, ReconstructionTask, Speed
-from vidpred.tasks.speed import default_precision, fused, lay_out_alike
+from vidpred.tasks.speed import default_precision, fused, lay_out_alike, require_precision
 
 PLAIN = {
     "channels_last": False,
@@ -135,6 +135,14 @@ def test_half_precision_is_the_default_where_a_gpu_computes_in_it(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: capability is not None)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
     assert default_precision(accelerator) == expected
+
+
+@pytest.mark.parametrize("precision", ["64-true", "64", 64, "16-true", "bf16-true"])
+def test_weights_of_other_precision_are_refused(precision: str | int) -> None:
+    with pytest.raises(SettingError, match="expected 32-true, bf16-mixed or 16-mixed"):
+        require_precision(precision)
+    for fine in (None, 32, "32-true", "bf16-mixed", "16-mixed", "16", "bf16"):
+        require_precision(fine)
 
 
 def test_what_cannot_be_is_refused() -> None:

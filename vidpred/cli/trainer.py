@@ -38,7 +38,7 @@ from vidpred.runs.configuration import RunConfiguration
 from vidpred.runs.folder import NewFolder, hold, new_run_dir, require_writable, run_of
 from vidpred.runs.resume_point import find_checkpoint, reader_of, say_changes, wandb_run_id
 from vidpred.tasks import PredictionTask
-from vidpred.tasks.speed import Speed, default_precision
+from vidpred.tasks.speed import Speed, default_precision, require_precision
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as a shell gives it: 128 + SIGINT."""
@@ -157,6 +157,8 @@ class VidpredCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Build the trainer with the run's folder, its loggers and safe checkpoint reading."""
+        given = self._get(self.config_init, "trainer")
+        require_precision(given["precision"])
         run_dir = Path(self._get(self.config, "run_dir"))
         self._new_folder = NewFolder(run_dir)
         self._enter(self._new_folder)
@@ -165,7 +167,6 @@ class VidpredCLI(LightningCLI):
             self._enter(hold(run_dir))
         kwargs.setdefault("default_root_dir", str(run_dir))
         kwargs.setdefault("plugins", [SafeCheckpointIO()])
-        given = self._get(self.config_init, "trainer")
         if given["logger"] is None:
             kwargs.setdefault("logger", self._loggers(run_dir))
         if self.subcommand == "fit" and given["precision"] is None:

@@ -15,6 +15,9 @@ from vidpred.kernels.channels_last import to_channels_last
 
 CompileMode = Literal["off", "default", "reduce-overhead", "max-autotune"]
 
+_PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "32", "bf16", "16")
+"""Of the trainer, with its short names: weights stay in float32."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Speed:
@@ -114,6 +117,22 @@ def default_precision(accelerator: str) -> Literal["bf16-mixed", "32-true"]:
     """
     gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     return "bf16-mixed" if gpu and torch.cuda.get_device_capability() >= (8, 0) else "32-true"
+
+
+def require_precision(precision: str | int | None) -> None:
+    """Refuse a precision other than float32 of the weights; some values are float32 by design.
+
+    Args:
+        precision: As the trainer takes it.
+
+    Raises:
+        SettingError: For `64-true`, `16-true`, `bf16-true` and those of Transformer Engine.
+    """
+    if precision is not None and str(precision) not in _PRECISIONS:
+        raise SettingError(
+            f"trainer.precision is {precision}, which converts the weights; expected 32-true, "
+            "bf16-mixed or 16-mixed"
+        )
 
 
 def compiled(function: Callable[..., Any], mode: CompileMode) -> Callable[..., Any]:
