@@ -13,7 +13,7 @@ import pytest
 from synthetic_results import synthetic_results, write_results
 
 from vidpred.cli.compare import add_compare_parser
-from vidpred.errors import ResultError
+from vidpred.errors import ResultError, VidpredError
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_outputs_that_are_there_are_kept(home: Path, tmp_path: Path) -> None:
     assert plain.read_text() == "mine"
     assert compare(home, "--json", plain, "--overwrite") == 0
     assert plain.read_text() != "mine"
-    with pytest.raises(ResultError, match=r"this is a folder; expected the name of a \.html file"):
+    with pytest.raises(VidpredError, match=r"this is a folder; expected the name of a \.html file"):
         compare(home, "--output", tmp_path, "--overwrite")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from vidpred.cli.doctor import add_doctor_parser, add_index_parser
-from vidpred.errors import DataError
+from vidpred.errors import DataError, VidpredError
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +51,13 @@ def test_a_healthy_set_exits_with_0(root: Path, capsys: pytest.CaptureFixture[st
     captured = capsys.readouterr()
     assert captured.out.rstrip().endswith("healthy")
     assert "12 videos, 4 classes, 96 frames, 12 decoded whole" in captured.out
+
+
+@pytest.mark.parametrize("name", [".", "", "/"])
+def test_a_folder_is_no_report(name: str, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(VidpredError, match=r"this is a folder; expected the name of a \.json file"):
+        run("doctor", root, "--json", name)
+    assert capsys.readouterr().out == ""  # nothing was examined
 
 
 def test_a_report_names_what_was_found_and_what_to_do(

@@ -37,6 +37,20 @@ def say(line: str) -> None:
             print(line, file=sys.stderr, flush=True)
 
 
+def require_no_folder(path: Path, ending: str) -> None:
+    """Refuse to write a file where a folder is, before work is done.
+
+    Args:
+        path: The file, as an option named it.
+        ending: Of its name, for the message.
+
+    Raises:
+        VidpredError: When it is a folder; an empty name is the folder that one is in.
+    """
+    if path.is_dir():
+        raise VidpredError(f"{path}: this is a folder; expected the name of a {ending} file")
+
+
 def with_dashes(arguments: Iterable[str]) -> list[str]:
     """Spell options with dashes, as all are declared; underscores are accepted as well.
 

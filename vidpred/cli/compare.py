@@ -4,7 +4,7 @@ import argparse
 import errno
 from pathlib import Path
 
-from vidpred.cli.common import say
+from vidpred.cli.common import require_no_folder, say
 from vidpred.cli.progress import counting
 
 
@@ -92,8 +92,7 @@ def _check_output(path: Path | None, ending: str, *, overwrite: bool) -> None:
 
     if path is None:
         return
-    if path.is_dir():
-        raise ResultError(f"{path}: this is a folder; expected the name of a {ending} file")
+    require_no_folder(path, ending)
     if path.exists() and not overwrite:
         raise ResultError(
             f"{path}: this file is there already; choose another name, or give --overwrite"

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidpred.cli.common import HelpWithDefaults, at_least_one, at_least_zero
+from vidpred.cli.common import HelpWithDefaults, at_least_one, at_least_zero, require_no_folder
 from vidpred.cli.progress import counting_phases
 from vidpred.files import expand_home, require_folder, write_json
 
@@ -105,6 +105,8 @@ def examine(arguments: argparse.Namespace) -> int:
         VidpredError: When the folder is not there, or the JSON file cannot be written.
     """
     require_folder(expand_home(arguments.root), VIDEOS)
+    if arguments.json is not None:
+        require_no_folder(arguments.json, ".json")
     # Here and not above: these bring torch, and `--help` has to answer at once.
     from vidpred.data.doctor.diagnosing import diagnose
     from vidpred.data.index.video_index import VideoIndex
