@@ -330,6 +330,27 @@ def test_files_and_folders_are_read_once(tmp_path: Path) -> None:
         read_results([empty])
 
 
+@pytest.mark.parametrize(
+    ("entry", "value", "told"),
+    [
+        ("provenance", '{"date": 1e999}', "it holds 1e999, which is too large"),
+        ("provenance", f'{{"date": {"1" * 400}}}', "it holds 1111111111, which is too large"),
+        ("provenance", '{"date": -Infinity}', "it holds -Infinity"),
+        ("extras", '{"a": 5}', "extras is no mapping of mappings"),
+    ],
+)
+def test_values_that_no_result_holds_are_refused(
+    entry: str, value: str, told: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "one.json"
+    plain = result("one", {"a": [1, 1]})
+    write_json(path, plain)
+    assert read_results([str(path)])
+    path.write_text(json.dumps({**plain, entry: "HERE"}).replace('"HERE"', value))
+    with pytest.raises(ResultError, match=rf"one\.json: not .*{told}.*; score again"):
+        read_results([str(path)])
+
+
 def test_an_empty_result_is_left_out_and_named() -> None:
     scores: dict[str, list[float | None]] = {"a": [10, 20], "b": [20, 30]}
     good, empty = result("good", scores), result("broken", {})

@@ -26,7 +26,12 @@ def read_result(path: str | Path) -> Result:
     """
     path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        content = json.loads(
+            path.read_text(encoding="utf-8"),
+            parse_constant=_refuse_constant,
+            parse_float=lambda text: float(_finite(text)),
+            parse_int=lambda text: int(_finite(text)),
+        )
     except FileNotFoundError:
         raise ResultError(
             f"{path}: there is no such file; expected a result of `vidpred test` or `vidpred score`"
@@ -79,6 +84,8 @@ def _problem(content: Mapping[str, Any]) -> str | None:
     for entry in ("extras", "provenance", "mask"):
         if not isinstance(content[entry], dict):
             return f"{entry} is no mapping"
+    if not all(isinstance(extra, dict) for extra in content["extras"].values()):
+        return "extras is no mapping of mappings"
     for row in content["rows"]:
         _check_row(row, horizon)
     names = [row["clip"] for row in content["rows"]]
@@ -133,6 +140,13 @@ def _check_row(row: ClipRow, horizon: int) -> None:
             raise ValueError(f"{row['clip']} has {len(values)} frames, the protocol {horizon}")
         if not all(value is None or math.isfinite(value) for value in values):
             raise ValueError(f"{row['clip']} has a value that is not finite")
+
+
+def _finite(number: str) -> str:
+    """Refuse what no float holds, such as 1e999, of which Python makes infinity."""
+    if not math.isfinite(float(number)):
+        raise ValueError(f"it holds {number:.10}, which is too large for a number")
+    return number
 
 
 def _refuse_constant(name: str) -> NoReturn:
