@@ -20,7 +20,8 @@ class ClipBatch(TypedDict):
     Attributes:
         frames: uint8, shape (B, T, C, H, W) with T = context_frames + horizon.
         video_id: B names, unique within the data set.
-        start: int64, shape (B,): index of each clip's first frame in its video, counted from 0.
+        start: int64, shape (B,): index of each clip's first frame in its file, counted from 0; a
+            video of a list may begin later in its file.
         accepted: bool, shape (B,): whether a training patch moves enough, or is the last of the
             tries; all true in evaluation.
         condition: Where the data have it: by name, what is known of the frames besides pixels, such

@@ -70,6 +70,8 @@ def test_each_frame_is_scored_after_the_true_frames_before_it() -> None:
     model = network()
     nn.init.normal_(model.finest[-1].weight, 0, 0.5)  # type: ignore[arg-type]
     frames = clips(6)
+    with pytest.raises(ValueError, match="context has 3 frames; expected at least 4"):
+        model.log_prob(frames[:, :3], frames[:, 3:])
     both = model.log_prob(frames[:, :4], frames[:, 4:])
     second = model.log_prob(frames[:, 1:5], frames[:, 5:])
     torch.testing.assert_close(both[:, 1:], second)

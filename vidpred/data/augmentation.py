@@ -13,7 +13,7 @@ from vidpred.data.synthetic_motion import add_flying_patch, pan
 class ClipAugmentation:
     """Changes training clips at random, every frame of a clip alike.
 
-    Each option is off by default. Randomness is the device's global generator, so a resumed run
+    Each option is off by default. Randomness is the CPU's global generator, so a resumed run
     draws what it would have drawn.
 
     Args:

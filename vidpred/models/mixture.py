@@ -183,6 +183,7 @@ class MixtureGenerator(Predictor):
 
         See `vidpred.models.Likelihood`. Targets are taken to the nearest of the 256 values.
         """
+        self._window(context, target.shape[1], None)  # refuses what cannot be seen
         frames = torch.cat([context, target.to(context)], dim=1)
         found = []
         for t in range(context.shape[1], frames.shape[1]):

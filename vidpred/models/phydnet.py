@@ -53,8 +53,8 @@ class PhyDNet(RecurrentPredictor):
     Source: Le Guen and Thome 2020, "Disentangling Physical Dynamics from Unknown Factors for
     Unsupervised Video Prediction" (arXiv 2003.01460); equal to the authors' module for equal
     weights. The penalty `moment` keeps the filters of the physical cell close to finite
-    differences. Trained by `vidpred.tasks.RecurrentTask` with `ScheduledSampling(by="batch")`. As
-    in the authors' script, predictions are encoded and correct the physical state like frames.
+    differences. Trained by `vidpred.tasks.RecurrentTask` with `ScheduledSampling(draws="batch")`.
+    As in the authors' script, predictions are encoded and correct the physical state like frames.
 
     Deviations: `residual` and the preset `cpu` are ours.
 
