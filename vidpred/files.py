@@ -152,4 +152,6 @@ def require_folder(path: Path, expected: str) -> Path:
             )
         else:
             problem = f"there is no such folder; expected {expected}"
+    except ValueError:
+        raise DataError(f"{str(path)!r}: no name holds a NUL; expected {expected}") from None
     raise DataError(f"{path}: {problem}")

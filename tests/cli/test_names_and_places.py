@@ -20,7 +20,7 @@ from vidpred.data.video_folder import VideoFolderDataModule, find_videos
 from vidpred.errors import DataError
 from vidpred.evaluation.selection import FolderVideos
 from vidpred.evaluation.sources.frame_files import write_clip
-from vidpred.files import cache_folder, expand_home, replacing
+from vidpred.files import cache_folder, expand_home, replacing, require_folder
 from vidpred.video import probe, read_clip
 
 H264 = {"preset": "veryfast", "threads": "1", "g": "12"}
@@ -68,6 +68,11 @@ def test_an_index_without_a_home_is_kept_in_memory_and_said_once(
         expand_home("~/videos")
     with pytest.raises(DataError, match="no home folder"):
         VideoFolderDataModule("~/videos")
+
+
+def test_a_folder_whose_name_holds_a_nul_is_refused() -> None:
+    with pytest.raises(DataError, match=r"^'data\\x00': no name holds a NUL; expected a folder"):
+        require_folder(Path("data\0"), "a folder of videos")
 
 
 def latin_1(folder: Path, source: Path) -> Path:

@@ -114,6 +114,15 @@ def test_a_network_that_refuses_its_settings_gives_one_sentence(
     )
 
 
+def test_an_accelerator_without_its_package_gives_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fit = ("fit", "-c", "experiment/quickstart.yaml", f"--data.root={tmp_path / 'toy'}")
+    assert main([*fit, "--wandb.enabled=false", "--trainer.accelerator=tpu"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("error: Requirement 'torch_xla")
+
+
 def test_a_bug_in_a_network_shows_its_traceback(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -286,7 +286,7 @@ def run_cli(arguments: Sequence[str]) -> VidpredCLI | int:
         following = _arguments_to_recover(arguments, error)
         if following is None:
             raise
-    except (MisconfigurationException, ValueError) as error:
+    except (MisconfigurationException, ValueError, ModuleNotFoundError) as error:
         if not isinstance(error, MisconfigurationException) and not _is_from_lightning(error):
             raise
         raise VidpredError(str(error).strip()) from error
@@ -353,7 +353,10 @@ def _arguments_to_recover(
 
 
 def _is_from_lightning(error: Exception) -> bool:
-    """Say whether Lightning itself refused something, as it does some options with a ValueError."""
+    """Say whether Lightning itself refused something, as it does some options with a ValueError.
+
+    It says by a ModuleNotFoundError what an accelerator such as `tpu` needs.
+    """
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

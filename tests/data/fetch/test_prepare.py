@@ -233,6 +233,11 @@ def test_the_users_mistakes_are_named(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "'0'; expected a number above 0" in capsys.readouterr().err
 
 
+def test_an_address_that_is_none_is_named() -> None:
+    with pytest.raises(ValueError, match=r"^http://\[::1/x\.zip: no valid address .*expected one"):
+        custom_source("http://[::1/x.zip")
+
+
 def test_a_hash_of_a_file_on_the_disk_is_checked(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(b"PK\x03\x04")
     with pytest.raises(DataError, match="has the SHA-256"):

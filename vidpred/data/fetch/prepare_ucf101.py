@@ -80,11 +80,18 @@ def custom_source(address: str, *, sha256: str | None = None) -> Remote | Path:
         sha256: Its hash, when it is known.
 
     Raises:
-        ValueError: When the hash is not 64 hexadecimal digits.
+        ValueError: When the hash is not 64 hexadecimal digits, or the address is not valid.
     """
     if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", sha256.strip()):
         raise ValueError(f"the SHA-256 is {sha256!r}; expected 64 hexadecimal digits")
-    if urlsplit(address).scheme in ("http", "https"):
+    try:
+        scheme = urlsplit(address).scheme
+    except ValueError as error:
+        raise ValueError(
+            f"{address}: no valid address ({error}); expected one such as "
+            "https://example.org/UCF101.rar, or a path"
+        ) from error
+    if scheme in ("http", "https"):
         return Remote(address, sha256=sha256, magics=_MAGICS)
     path = expand_home(address)
     if sha256 is not None:
