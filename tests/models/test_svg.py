@@ -205,8 +205,11 @@ def test_it_is_certified_and_trains(prior: Prior, tmp_path: Path) -> None:
 
 
 def test_refusals() -> None:
-    with pytest.raises(SettingError, match=r"24 x 16 pixels; SVG .*set data.resize \[16, 16\]"):
+    with pytest.raises(
+        SettingError, match=r"24 x 16 pixels; SVG .*set data.resize \[16, 16\]"
+    ) as said:
         network()(torch.rand(1, 3, 3, 24, 16), 1)
+    assert "ffmpeg -i VIDEO -vf scale=16:16 small.mp4" in str(said.value)
     with pytest.raises(SettingError, match="24 x 24 pixels"):
         network().posterior(torch.rand(1, 3, 3, 24, 24), torch.rand(1, 2, 3, 24, 24))
     with pytest.raises(ValueError, match="image_size is 48; expected 8, 16"):

@@ -162,8 +162,9 @@ def require_square(network: object, frames: Tensor, image_size: int) -> None:
         raise SettingError(
             f"frames are {height} x {width} pixels; {type(network).__name__} with image_size "
             f"{image_size} takes {image_size} x {image_size} alone, as its code is of the whole "
-            f"frame: set data.resize [{image_size}, {image_size}] and data.patch_size null (frames "
-            "of a protocol likewise), or build it with another image_size"
+            f"frame: scale a video to predict (ffmpeg -i VIDEO -vf scale={image_size}:{image_size} "
+            f"small.mp4), set data.resize [{image_size}, {image_size}] and data.patch_size null to "
+            "train (frames of a protocol likewise), or build it with another image_size"
         )
 
 
