@@ -3,16 +3,18 @@
 Source of the network: the convolutional dynamic neural advection of Finn et al. 2016 (arXiv
 1605.07157) in its smallest form: an action becomes a kernel, and the kernel moves the last frame.
 The data are real AVI files; next to each lies a file of arrays, `VIDEO.conditions.npz`, whose
-`actions` travel by that name to the batch and to the network. In the folder that holds this file:
+`actions` travel by that name to the batch and to the network; `world/plan.npy` holds actions of
+one's own for the last command. In the folder that holds this file:
 
     python action_conditioned.py world
     vidpred fit -c action_conditioned.yaml --run-dir runs/actions
     vidpred test runs/actions/checkpoints/best.ckpt --module action_conditioned \
         --protocol action_conditioned_protocol.yaml --root world/test
     vidpred predict world/test/000.avi --model runs/actions/checkpoints/best.ckpt \
-        --module action_conditioned --at 7 --horizon 8 --compare
+        --module action_conditioned --at 7 --horizon 8 --compare --output known.mp4
     vidpred predict world/test/000.avi --model runs/actions/checkpoints/best.ckpt \
-        --module action_conditioned --at 7 --horizon 8 --condition actions=plan.npy
+        --module action_conditioned --at 7 --horizon 8 \
+        --condition actions=world/plan.npy --output planned.mp4
 """
 
 import sys
@@ -106,7 +108,21 @@ def write_world(folder: Path, *, videos: int, frames: int = 20, seed: int = 0) -
         write_conditions(path, {"actions": actions})
 
 
+def write_plan(path: Path, *, frames: int = 20, known: int = 8) -> None:
+    """Write actions to predict from: down and to the right, after the known frames.
+
+    Args:
+        path: Of the array, shape (frames, 2).
+        frames: Of the video.
+        known: Frames at its beginning that are given.
+    """
+    actions = np.zeros((frames, 2), np.float32)
+    actions[known:] = REACH
+    np.save(path, actions)
+
+
 if __name__ == "__main__":
     root = Path(sys.argv[1])
     write_world(root / "train", videos=100, seed=0)
     write_world(root / "test", videos=10, seed=1)
+    write_plan(root / "plan.npy")

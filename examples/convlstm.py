@@ -8,7 +8,8 @@ of training is a `vidpred.tasks.PredictionTask`. Next to this file, in the folde
     vidpred fit -c convlstm.yaml --data.root toy --run-dir runs/convlstm
     vidpred test runs/convlstm/checkpoints/best.ckpt --module convlstm --root toy
     vidpred predict toy/UCF-101/Zoom/v_Zoom_g02_c01.avi \
-        --model runs/convlstm/checkpoints/best.ckpt --module convlstm --horizon 8
+        --model runs/convlstm/checkpoints/best.ckpt --module convlstm --horizon 8 \
+        --output convlstm.mp4
 """
 
 from typing import Any

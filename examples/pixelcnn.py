@@ -10,7 +10,8 @@ pixel, with the features of the pixels before it kept. In the folder that holds 
     vidpred test runs/pixelcnn/checkpoints/best.ckpt --module pixelcnn --root toy16 \
         --protocol pixelcnn_protocol.yaml
     vidpred predict toy16/UCF-101/Zoom/v_Zoom_g02_c01.avi \
-        --model runs/pixelcnn/checkpoints/best.ckpt --module pixelcnn --horizon 2
+        --model runs/pixelcnn/checkpoints/best.ckpt --module pixelcnn --horizon 2 \
+        --output pixelcnn.mp4
 """
 
 from collections.abc import Callable

@@ -9,7 +9,8 @@ A network like this is one class; the rest is configuration. In the folder that 
     vidpred fit -c simvp.yaml --data.root toy --run-dir runs/simvp
     vidpred test runs/simvp/checkpoints/best.ckpt --module simvp --root toy
     vidpred predict toy/UCF-101/Zoom/v_Zoom_g02_c01.avi \
-        --model runs/simvp/checkpoints/best.ckpt --module simvp --horizon 8
+        --model runs/simvp/checkpoints/best.ckpt --module simvp --horizon 8 \
+        --output simvp.mp4
 """
 
 from typing import Any

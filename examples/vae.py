@@ -9,7 +9,8 @@ past alone. In the folder that holds this file:
     vidpred fit -c vae.yaml --data.root toy --run-dir runs/vae
     vidpred test runs/vae/checkpoints/best.ckpt --module vae --root toy
     vidpred predict toy/UCF-101/Zoom/v_Zoom_g02_c01.avi \
-        --model runs/vae/checkpoints/best.ckpt --module vae --horizon 8
+        --model runs/vae/checkpoints/best.ckpt --module vae --horizon 8 \
+        --output vae.mp4
 
 Different futures in Python: `vidpred.load(path, modules=[vae]).sample(context, 8, num_samples=5)`.
 """

@@ -73,9 +73,8 @@ def test_it_is_trained_scored_and_used(example: Any, capsys: pytest.CaptureFixtu
     video = "world/test/000.avi"
     use = ["predict", video, "--model", checkpoint, *mine, "--at", "7", "--horizon", "4"]
     assert main([*use, "--output", "known.npy"]) == 0
-    plan = np.zeros((20, 2), np.float32)
-    plan[8:] = 3
-    np.save("plan.npy", plan)
+    example.write_plan(Path("plan.npy"))
+    assert np.load("plan.npy")[7:9].tolist() == [[0, 0], [3, 3]]  # --at 7 is the last known frame
     assert main([*use, "--output", "planned.npy", "--condition", "actions=plan.npy"]) == 0
     known, planned = np.load("known.npy"), np.load("planned.npy")
     assert known.shape == planned.shape == (4, 32, 32, 3)
