@@ -144,14 +144,14 @@ def test_the_page_is_whole_on_every_screen(
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         page.goto((tmp_path / "curves.html").as_uri())
-        page.wait_for_selector("#chart-1 .main-svg")
+        page.wait_for_selector("#chart-2 .main-svg")
         assert page.title() == "my <run>: curves"
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         plots = [plot.bounding_box() for plot in page.locator(".plot").all()]
         assert all(200 < plot["width"] < width for plot in plots)
         columns = {round(plot["x"]) for plot in plots}
         assert len(columns) == (2 if width == 1280 else 1)
-        assert page.locator("#chart-1").get_attribute("aria-label").startswith("PSNR, dB (whole")
+        assert page.locator("#chart-2").get_attribute("aria-label").startswith("PSNR, dB (whole")
         assert axe.Axe().run(page).response["violations"] == []
         assert said == []
         assert len(asked) == 1

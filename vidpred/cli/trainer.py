@@ -217,9 +217,10 @@ class VidpredCLI(LightningCLI):
         if not best.best_model_path:
             rank_zero_info(
                 "no validation ran, so there is no best.ckpt; the latest weights: "
-                f"{run_dir / 'checkpoints' / LAST}\n"
-                "to validate after every N batches: --trainer.val_check_interval N"
+                f"{run_dir / 'checkpoints' / LAST}"
             )
+            if self.trainer.limit_val_batches:
+                rank_zero_info("to validate after every N batches: --trainer.val_check_interval N")
             return
         score = "" if best.best_model_score is None else f" ({best.best_model_score:.2f})"
         path = best.best_model_path

@@ -68,7 +68,7 @@ def _may_be_result(path: Path) -> bool:
         return False
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return True
     kind = FORMAT.rsplit(" ", 1)[0]
     return isinstance(content, dict) and str(content.get("format", "")).startswith(kind)
