@@ -73,6 +73,15 @@ def test_seeds_come_one_after_the_other_and_a_row_may_have_its_own(benchmark: Be
     assert names == ["l2-seed1", "l2-seed2", "l1-seed2", "l1-seed5"]
 
 
+@pytest.fixture
+def _small_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read files that hold no weights."""
+    monkeypatch.setattr(
+        "vidpred.benchmark.trainings.read_checkpoint",
+        lambda path: torch.load(path, weights_only=True),
+    )
+
+
 def write_checkpoint(path: Path, *, batches: int, seconds: float, **more: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     clock = {"TrainingClock": {"seconds": seconds}}
@@ -80,13 +89,10 @@ def write_checkpoint(path: Path, *, batches: int, seconds: float, **more: Any) -
     torch.save({"vidpred": seen, "callbacks": clock, **more}, path)
 
 
+@pytest.mark.usefixtures("_small_checkpoints")
 def test_a_training_is_done_when_its_budget_is_used_up(
-    benchmark: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    benchmark: Benchmark, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(
-        "vidpred.benchmark.trainings.read_checkpoint",
-        lambda path: torch.load(path, weights_only=True),
-    )
     training = trainings(benchmark)[0]
     assert not is_done(benchmark, training, tmp_path)
     write_checkpoint(checkpoint_of(tmp_path, training), batches=9, seconds=59.0)
@@ -114,13 +120,10 @@ def test_nothing_is_trained_when_one_row_is_refused(benchmark: Benchmark, tmp_pa
     assert said == []
 
 
+@pytest.mark.usefixtures("_small_checkpoints")
 def test_a_training_of_another_configuration_is_refused(
-    benchmark: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    benchmark: Benchmark, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(
-        "vidpred.benchmark.trainings.read_checkpoint",
-        lambda path: torch.load(path, weights_only=True),
-    )
     training = trainings(benchmark)[0]
     benchmark = replace(benchmark, budget=Budget(batches=9))
     now = {"data": {"init_args": {"patch_size": 64, "root": "there"}}, "run_dir": "runs/a"}

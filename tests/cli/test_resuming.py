@@ -70,9 +70,9 @@ def test_a_damaged_checkpoint_is_passed_over(
     for path in folder.iterdir():
         path.write_bytes(b"nothing")
     assert fit(run, toy_root, "--resume=auto") == 2
-    told = capsys.readouterr().err
-    assert "no checkpoint can be used" in told
-    assert "batch_00000009.ckpt" in told
+    message = capsys.readouterr().err
+    assert "no checkpoint can be used" in message
+    assert "batch_00000009.ckpt" in message
 
 
 def test_weights_alone_are_nothing_to_resume_from(
@@ -86,15 +86,15 @@ def test_weights_alone_are_nothing_to_resume_from(
         checkpoint.pop(state)
     torch.save(checkpoint, weights)
     assert fit(run, toy_root, f"--ckpt-path={weights}") == 2
-    told = capsys.readouterr().err
-    assert "weights.ckpt: holds weights alone, from which no training can resume" in told
+    message = capsys.readouterr().err
+    assert "weights.ckpt: holds weights alone, from which no training can resume" in message
     with pytest.warns(UserWarning, match=r"weights alone.*\n.*one before"):
         assert fit(run, toy_root, "--resume=auto", "--trainer.max_epochs=2") == 0
     assert read_checkpoint(folder / "last.ckpt")["global_step"] > checkpoint["global_step"]
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ("--data.batch_size=2", "batch_size was 4, is 2"),
         ("--seed_everything=7", "seed was 1, is 7"),
@@ -104,7 +104,7 @@ def test_weights_alone_are_nothing_to_resume_from(
 )
 def test_other_samples_are_refused_unless_accepted(
     change: str,
-    told: str,
+    message: str,
     run: Path,
     toy_root: Path,
     capsys: pytest.CaptureFixture[str],
@@ -113,7 +113,7 @@ def test_other_samples_are_refused_unless_accepted(
     files = contents(run)
     assert fit(run, toy_root, "--resume=auto", change) == 2
     error = capsys.readouterr().err
-    assert told in error
+    assert message in error
     assert "--accept-changes true" in error
     assert "Traceback" not in error
     assert contents(run) == files
@@ -121,7 +121,7 @@ def test_other_samples_are_refused_unless_accepted(
         caplog.set_level("INFO")
         more = ("--accept_changes=true", "--trainer.max_epochs=2")
         assert fit(run, toy_root, "--resume=auto", change, *more) == 0
-        assert told in caplog.text
+        assert message in caplog.text
         assert "; accepted" in caplog.text
 
 
@@ -150,13 +150,13 @@ def test_a_checkpoint_of_a_later_version_is_refused(
     later = run / "later.ckpt"
     torch.save(checkpoint, later)
     assert fit(run, toy_root, f"--ckpt_path={later}") == 2
-    told = capsys.readouterr().err
-    assert "vidpred 99.1.0" in told
-    assert "pip install" in told
+    message = capsys.readouterr().err
+    assert "vidpred 99.1.0" in message
+    assert "pip install" in message
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--resume=auto", "--ckpt_path=last"], "give one of them"),
         (["--resume=never"], '"resume"'),
@@ -165,13 +165,13 @@ def test_a_checkpoint_of_a_later_version_is_refused(
 )
 def test_contradictions_are_refused(
     arguments: list[str],
-    told: str,
+    message: str,
     run: Path,
     toy_root: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert fit(run, toy_root, *arguments) == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_resume_needs_to_know_the_run(

@@ -169,7 +169,7 @@ def test_a_file_that_is_no_mapping_is_refused(text: str, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("measure", "told"),
+    ("measure", "message"),
     [
         ({"metric": "psnr", "variant": "plain"}, "psnr has no convention 'plain'.*standard or"),
         ({"metric": "ms_ssim", "variant": "mathieu_code"}, "expected variant: standard"),
@@ -178,7 +178,7 @@ def test_a_file_that_is_no_mapping_is_refused(text: str, tmp_path: Path) -> None
     ],
 )
 def test_measures_that_cannot_be_taken_are_refused_with_the_protocol(
-    measure: dict[str, str], told: str
+    measure: dict[str, str], message: str
 ) -> None:
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         build_protocol(content(measures=[measure]))

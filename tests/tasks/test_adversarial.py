@@ -6,7 +6,7 @@ import pytest
 import torch
 from pytorch_lightning.plugins import MixedPrecision
 from torch.optim import SGD
-from torch.optim.lr_scheduler import StepLR
+from torch.optim.lr_scheduler import OneCycleLR, StepLR
 from worlds import adversarial_task, fit, loader, moving_squares, small_networks, trainer
 
 from vidpred.errors import TrainingDivergedError
@@ -103,6 +103,16 @@ def test_schedulers_step_with_their_own_optimizer() -> None:
     generator, discriminator = engine.optimizers
     assert generator.param_groups[0]["lr"] == pytest.approx(0.02 * 0.5**2)
     assert discriminator.param_groups[0]["lr"] == pytest.approx(0.02 * 0.1)
+
+
+def test_a_schedule_lasts_for_the_steps_of_its_own_optimizer() -> None:
+    """Fewer than there are batches, where batches are accumulated."""
+    task = adversarial_task(
+        generator_accumulate_batches=2,
+        generator_lr_scheduler=partial(OneCycleLR, max_lr=0.02, total_steps=3),
+    )
+    fit(task, batches=4)
+    assert task.batches_seen == 4
 
 
 @pytest.mark.parametrize(

@@ -135,12 +135,12 @@ ChangedGenerator.__name__ = "MultiScaleGenerator"
 def test_a_checkpoint_of_other_code_is_refused_by_what_differs(tmp_path: Path) -> None:
     path = tmp_path / "task.ckpt"
     fit(ReconstructionTask(small_networks()[0])).save_checkpoint(path)
-    told = (
+    message = (
         r"generator\.added\.weight is missing, expected floating point \(3, 2\); "
         r"generator\.added\.bias is missing, expected floating point \(3,\)\. Use the code"
     )
     other = ReconstructionTask(ChangedGenerator.from_preset("small"))
-    with pytest.raises(CheckpointError, match=told):
+    with pytest.raises(CheckpointError, match=message):
         trainer().fit(other, loader(moving_squares(2), 2), ckpt_path=path)
 
 
@@ -170,7 +170,7 @@ def test_settings_of_parameter_groups_are_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"optimizer": partial(Adam, lr=-1.0)}, "model.optimizer: Invalid learning rate: -1.0"),
         (
@@ -184,9 +184,9 @@ def test_settings_of_parameter_groups_are_kept(tmp_path: Path) -> None:
     ],
 )
 def test_optimizers_and_schedulers_that_cannot_be_are_refused(
-    options: dict[str, Any], told: str
+    options: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(SettingError, match=told):
+    with pytest.raises(SettingError, match=message):
         fit(ReconstructionTask(small_networks()[0], **options), batches=4)
 
 

@@ -70,8 +70,8 @@ def build_scheduler(
             "expected one such as StepLR or CosineAnnealingLR"
         )
     total = getattr(scheduler, "total_steps", None)  # of OneCycleLR, which fails after them
-    # With several optimizers a trainer counts the steps of all in `max_steps`.
-    if total is not None and (task.automatic_optimization or task.trainer.max_steps == -1):
+    # A task that steps by itself may accumulate batches or begin later: it alone knows its steps.
+    if total is not None and task.automatic_optimization:
         steps = task.trainer.estimated_stepping_batches
         if total < steps < math.inf:
             raise SettingError(

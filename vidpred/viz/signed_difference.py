@@ -4,15 +4,13 @@ import torch
 from torch import Tensor
 
 from vidpred.ops.checks import require_same_shape
+from vidpred.ops.frame_format import to_gray
 
 DIFFERENCE_GAIN = 3
 """Differences are multiplied by this before they are shown, and the picture says so."""
 
 TOO_DARK = (43, 123, 214)  # blue
 TOO_BRIGHT = (222, 59, 69)  # red
-
-# ITU-R BT.601: how much red, green and blue add to brightness.
-_LUMA = (0.299, 0.587, 0.114)
 
 
 def signed_difference(pred: Tensor, target: Tensor, *, gain: float = DIFFERENCE_GAIN) -> Tensor:
@@ -39,10 +37,7 @@ def signed_difference(pred: Tensor, target: Tensor, *, gain: float = DIFFERENCE_
         [222, 59, 69, 77]
     """
     require_same_shape(pred, target)
-    difference = pred.detach().float() - target.detach().float()
-    if difference.shape[-3] == 3:
-        weights = difference.new_tensor(_LUMA)[:, None, None]
-        difference = (difference * weights).sum(dim=-3, keepdim=True)
+    difference = to_gray(pred.detach().float() - target.detach().float())
     # 77 = round(0.1 * 3 * 255) in the example.
     opacity = (difference.abs() * gain).clamp(max=1).mul(255).round()
     bright, dark = (difference.new_tensor(color)[:, None, None] for color in (TOO_BRIGHT, TOO_DARK))

@@ -331,7 +331,7 @@ def test_files_and_folders_are_read_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("entry", "value", "told"),
+    ("entry", "value", "message"),
     [
         ("provenance", '{"date": 1e999}', "it holds 1e999, which is too large"),
         ("provenance", f'{{"date": {"1" * 400}}}', "it holds 1111111111, which is too large"),
@@ -340,14 +340,14 @@ def test_files_and_folders_are_read_once(tmp_path: Path) -> None:
     ],
 )
 def test_values_that_no_result_holds_are_refused(
-    entry: str, value: str, told: str, tmp_path: Path
+    entry: str, value: str, message: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "one.json"
     plain = result("one", {"a": [1, 1]})
     write_json(path, plain)
     assert read_results([str(path)])
     path.write_text(json.dumps({**plain, entry: "HERE"}).replace('"HERE"', value))
-    with pytest.raises(ResultError, match=rf"one\.json: not .*{told}.*; score again"):
+    with pytest.raises(ResultError, match=rf"one\.json: not .*{message}.*; score again"):
         read_results([str(path)])
 
 
