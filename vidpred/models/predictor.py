@@ -1,7 +1,7 @@
 """The contract of everything that predicts: past frames in, any number of future frames out."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import torch
@@ -283,6 +283,39 @@ class Predictor(nn.Module, ABC):
         futures = torch.cat(predicted, dim=1)[:, :horizon]
         height, width = context.shape[-2:]
         return torch.unflatten(futures, 0, (num_samples, -1))[..., :height, :width]
+
+    def futures(
+        self,
+        context: Tensor,
+        horizon: int,
+        generators: Iterable[torch.Generator],
+        *,
+        condition: Condition | None = None,
+    ) -> Iterator[Tensor]:
+        """Draw futures one by one, each from a generator of its own.
+
+        The first futures of many generators are those of a few. A predictor overrides this where
+        its futures share work, or depend on those that were drawn before.
+
+        Args:
+            context: As for `forward`.
+            horizon: As for `sample`.
+            generators: One for each future.
+            condition: As for `forward`.
+
+        Yields:
+            For each generator a tensor (B, horizon, C, H, W) in [0, 1].
+
+        Example:
+            >>> import torch
+            >>> from vidpred.models import CopyLastFrame
+            >>> generators = [torch.Generator().manual_seed(seed) for seed in (0, 1)]
+            >>> drawn = CopyLastFrame().futures(torch.rand(2, 1, 3, 8, 8), 5, generators)
+            >>> [tuple(future.shape) for future in drawn]
+            [(2, 5, 3, 8, 8), (2, 5, 3, 8, 8)]
+        """
+        for generator in generators:
+            yield self.sample(context, horizon, generator=generator, condition=condition)[0]
 
     def _window(
         self, context: Tensor, horizon: int, condition: Condition | None

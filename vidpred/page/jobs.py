@@ -198,14 +198,14 @@ class Job:
     def _predict(self) -> None:
         window = self._window()
         self._write_known(window)
-        frames = self.question.model.predictor.context_frames
-        seen = replace(window, known=window.known[-frames:])
+        context_frames = self.question.model.predictor.context_frames
+        seen = replace(window, known=window.known[-context_frames:])
         last = _to_unit(window.known[-1])
         truth = [_to_unit(frame) for frame in window.truth]
         self._write_copy_last(last, truth)
-        for future in range(self.question.samples):
+        for future, frames in enumerate(self._futures(seen)):
             self.futures.append({})
-            for step, frame in enumerate(self._future(seen, future), start=1):
+            for step, frame in enumerate(frames, start=1):
                 self._require_wanted()
                 # Rounded to what the picture holds, so that what is shown is what is scored.
                 pixels = unit_to_uint8(frame).permute(1, 2, 0).cpu().numpy()
@@ -258,8 +258,8 @@ class Job:
                     self.copy_last.setdefault(name, []).append(value)
             self._write_difference("copy-difference", 0, step, last, target)
 
-    def _future(self, seen: Window, number: int) -> Iterator[Tensor]:
-        """Yield the frames of one future, each (3, H, W) in [0, 1]."""
+    def _futures(self, seen: Window) -> Iterator[Iterator[Tensor]]:
+        """Yield the futures, each as its frames (3, H, W) in [0, 1]."""
         predictor, horizon = self.question.model.predictor, self.question.horizon
         if self.question.samples > 1:
             # One at a time, so that it can be canceled; they are those of `vidpred predict`.
@@ -267,16 +267,13 @@ class Job:
                 predictor,
                 device=self.device,
                 max_memory=self.max_memory,
-                num_samples=1,
+                num_samples=self.question.samples,
                 seed=self.question.seed,
-                first=number,
             )
-            for futures in drawn([seen], horizon):
-                yield futures[0, 0]
+            yield from drawn.one_by_one(seen, horizon)
             return
         rollout = Rollout(predictor, device=self.device, max_memory=self.max_memory, batch_size=1)
-        for frames in rollout([seen], horizon):
-            yield frames[0]
+        yield (frames[0] for frames in rollout([seen], horizon))
 
     def _write_difference(
         self, kind: str, future: int, step: int, pred: Tensor, target: Tensor

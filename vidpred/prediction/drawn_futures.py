@@ -1,6 +1,7 @@
 """Several possible futures of one window, drawn from a stochastic predictor."""
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -26,7 +27,6 @@ class DrawnFutures(Rollout):
         max_memory: Bytes that the process may take, and as many on the device.
         num_samples: K, at least 1.
         seed: Of the draws.
-        first: Number of the first future, to draw a few of them at a time.
         sharp: As for `Rollout`.
 
     Raises:
@@ -41,7 +41,6 @@ class DrawnFutures(Rollout):
         max_memory: int,
         num_samples: int,
         seed: int,
-        first: int = 0,
         sharp: bool = True,
     ) -> None:
         require_positive("num_samples", num_samples)
@@ -54,8 +53,7 @@ class DrawnFutures(Rollout):
         self._stepwise = False
         self._num_samples = num_samples
         self._seed = seed
-        self._first = first
-        self._name: tuple[object, ...] = ()
+        self._place: int | None = None
 
     def windows_at_once(self, height: int, width: int, horizon: int) -> int:
         """Draw of one window at a time."""
@@ -84,13 +82,32 @@ class DrawnFutures(Rollout):
                 "--horizon"
             )
         futures: list[Tensor] = []
-        for index in range(self._first, self._first + self._num_samples):
-            self._name = (self._seed, window.index, index)
-            frames = torch.cat(list(super().__call__(windows, horizon)))
+        for future in self.one_by_one(window, horizon):
+            frames = torch.stack(list(future))
             futures.append(frames if self._num_samples == 1 else unit_to_uint8(frames).cpu())
         for step in range(horizon):
             yield torch.stack([to_unit(frames[step]) for frames in futures])[None]
 
+    def one_by_one(self, window: Window, horizon: int) -> Iterator[Iterator[Tensor]]:
+        """Draw the futures of one window one after the other.
+
+        Args:
+            window: As for a call.
+            horizon: Frames to predict, at least 1.
+
+        Yields:
+            K iterators, each to be read before the next one, over `horizon` frames (3, H, W), float
+            in [0, 1].
+
+        Raises:
+            PredictionError: As a call does.
+        """
+        self._place = window.index
+        frames = (frame[0] for frame in super().__call__([window], horizon))
+        for _ in range(self._num_samples):
+            yield islice(frames, horizon)
+
+    @torch.inference_mode()
     def _whole(
         self,
         known: Iterator[Tensor],
@@ -101,19 +118,16 @@ class DrawnFutures(Rollout):
         condition: dict[str, Tensor],
     ) -> Iterator[Tensor]:
         context = torch.stack(list(known), dim=1)
-        # Where each color is predicted by itself, all three are drawn alike.
-        with torch.inference_mode():
-            planes = [
-                self.predictor.sample(
-                    plane[None],
-                    horizon,
-                    generator=self._generator(),
-                    condition={name: rows[k : k + 1] for name, rows in condition.items()} or None,
-                )[0]
-                for k, plane in enumerate(context)
-            ]
-        yield from torch.cat(planes).unbind(1)
-
-    def _generator(self) -> torch.Generator:
-        """Give the generator of this future, from its beginning."""
-        return named_generator(*self._name)
+        planes = [
+            self.predictor.futures(
+                plane[None],
+                horizon,
+                # The same for each plane: where each color is predicted by itself, all three are
+                # drawn alike.
+                [named_generator(self._seed, self._place, j) for j in range(self._num_samples)],
+                condition={name: rows[k : k + 1] for name, rows in condition.items()} or None,
+            )
+            for k, plane in enumerate(context)
+        ]
+        for future in zip(*planes, strict=True):
+            yield from torch.cat(future).unbind(1)

@@ -1,5 +1,6 @@
 """A predictor that takes tensors, arrays and videos: what `vidpred.load` gives."""
 
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -131,6 +132,17 @@ class VideoPredictor(Predictor):
             generator=generator,
             condition=condition,
         )
+
+    def futures(
+        self,
+        context: Tensor,
+        horizon: int,
+        generators: Iterable[torch.Generator],
+        *,
+        condition: Condition | None = None,
+    ) -> Iterator[Tensor]:
+        """Draw futures one by one from a tensor; see `Predictor.futures`."""
+        return self.network.futures(context, horizon, generators, condition=condition)
 
     def show(self, context: Tensor | Array | str | Path, horizon: int) -> ShownPrediction:
         """Predict, and show known and predicted frames side by side in a notebook.

@@ -2,7 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -148,7 +148,11 @@ class PredictorMethod(ScoredMethod):
     @torch.inference_mode()
     def predict(self, clips: Sequence[EvaluationClip], cut: ClipCut) -> Tensor:
         """Predict from the context; see `ScoredMethod.predict`."""
-        return self._finite(self._rolled_out(self.predictor.__call__, clips, cut), clips)
+        predicted = [
+            self.predictor(context, horizon, **condition)
+            for context, horizon, condition in self._windows(clips, cut)
+        ]
+        return self._finite(torch.cat(predicted, dim=1), clips)
 
     def futures(self, clips: Sequence[EvaluationClip], protocol: Protocol) -> Iterator[Tensor]:
         """Draw futures, each from a generator of its own; see `ScoredMethod.futures`.
@@ -159,12 +163,16 @@ class PredictorMethod(ScoredMethod):
         if samples is None or not self.stochastic:
             yield self.predict(clips, protocol.clips)[None]
             return
-        for index in range(samples.count):
-            drawn = [
-                self._draw(clip, protocol.clips, samples.generator(clip.name, index))
-                for clip in clips
-            ]
-            yield self._finite(torch.cat(drawn), clips)[None]
+        drawn = [
+            self._draw(
+                clip,
+                protocol.clips,
+                [samples.generator(clip.name, index) for index in range(samples.count)],
+            )
+            for clip in clips
+        ]
+        for futures in zip(*drawn, strict=True):
+            yield self._finite(torch.cat(futures), clips)[None]
 
     @torch.inference_mode()
     def log_prob(self, clips: Sequence[EvaluationClip], cut: ClipCut) -> Tensor | None:
@@ -192,27 +200,30 @@ class PredictorMethod(ScoredMethod):
         return found
 
     @torch.inference_mode()
-    def _draw(self, clip: EvaluationClip, cut: ClipCut, generator: torch.Generator) -> Tensor:
-        """Draw one future of one clip, shape (1, horizon, C, H, W)."""
+    def _draw(
+        self, clip: EvaluationClip, cut: ClipCut, generators: Sequence[torch.Generator]
+    ) -> Iterator[Tensor]:
+        """Draw futures of one clip, each of shape (1, horizon, C, H, W)."""
+        windows = self._windows([clip], cut)
+        drawn = [
+            self.predictor.futures(context, horizon, generators, **condition)
+            for context, horizon, condition in windows
+        ]
+        for parts in zip(*drawn, strict=True):
+            yield torch.cat(parts, dim=1)
 
-        def sample(context: Tensor, horizon: int, **condition: Any) -> Tensor:
-            return self.predictor.sample(context, horizon, generator=generator, **condition)[0]
-
-        return self._rolled_out(sample, [clip], cut)
-
-    def _rolled_out(
-        self, predict: Callable[..., Tensor], clips: Sequence[EvaluationClip], cut: ClipCut
-    ) -> Tensor:
+    def _windows(
+        self, clips: Sequence[EvaluationClip], cut: ClipCut
+    ) -> list[tuple[Tensor, int, dict[str, Any]]]:
+        """Say what is predicted in turn: known frames, frames ahead, and given conditions."""
         if cut.rollout == "recursive":
-            context = self._context(clips)
-            return predict(context, cut.horizon, **self._condition(clips, 0, None))
+            return [(self._context(clips), cut.horizon, self._condition(clips, 0, None))]
         frames = self._frames(clips)
         past = frames.shape[1] - cut.horizon
-        steps = [
-            predict(frames[:, k : k + past], 1, **self._condition(clips, k, k + past + 1))
+        return [
+            (frames[:, k : k + past], 1, self._condition(clips, k, k + past + 1))
             for k in range(cut.horizon)
         ]
-        return torch.cat(steps, dim=1)
 
     def _context(self, clips: Sequence[EvaluationClip]) -> Tensor:
         known = [clip.context for clip in clips if clip.context is not None]
