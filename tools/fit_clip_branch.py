@@ -35,8 +35,8 @@ from vidpred.data.synthetic_motion import pan
 from vidpred.flow import DISFlow, OpticalFlowMask
 from vidpred.losses.log_mse import FLOOR
 from vidpred.models import FlowRefiner
+from vidpred.models.flow_blend import BLENDED
 from vidpred.models.flow_evidence import carry
-from vidpred.models.flow_refiner import BLENDED
 from vidpred.ops import frame_difference_mask, to_unit
 from vidpred.ops.regions import Region
 from vidpred.ops.warp import warp_region

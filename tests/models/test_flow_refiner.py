@@ -10,8 +10,10 @@ from torch import Tensor
 
 from vidpred.data.moving_shapes import render_moving_shapes
 from vidpred.models import FlowRefiner, OpticalFlowExtrapolation, flow_refiner
+from vidpred.models.flow_blend import BLENDED
 from vidpred.models.flow_draws import DRIFT, SPEED_SPREAD, draw
 from vidpred.models.flow_evidence import carry, halve
+from vidpred.models.flow_modes import OF_CLIP
 from vidpred.models.flow_refiner import PRIOR
 from vidpred.ops import to_unit, warp
 from vidpred.storage import build_predictor
@@ -209,13 +211,13 @@ def test_draws_differ_repeat_by_seed_and_keep_their_choice(clip: Tensor) -> None
 
 def test_a_draw_is_faster_or_slower_and_drifts() -> None:
     frames = torch.zeros(2000, 3, 2, 2)
-    drawn = draw(frames, 6, torch.Generator().manual_seed(0))
-    assert drawn.speed.log().std().item() == pytest.approx(SPEED_SPREAD, rel=0.1)
-    assert drawn.speed.log().mean().item() == pytest.approx(0, abs=0.1 * SPEED_SPREAD)
+    drawn = draw(frames, torch.Generator().manual_seed(0))
+    assert drawn.log_speed.std().item() == pytest.approx(SPEED_SPREAD, rel=0.1)
+    assert drawn.log_speed.mean().item() == pytest.approx(0, abs=0.1 * SPEED_SPREAD)
     assert drawn.drift.std(0).flatten().tolist() == pytest.approx([DRIFT, DRIFT], rel=0.1)
     far = torch.tensor([1e3, 0.0]).view(1, 1, 2, 1, 1).expand(2000, -1, -1, -1, -1)
-    moved = drawn.move(far, 4) - far * drawn.speed
-    torch.testing.assert_close(moved, 4 * drawn.drift, atol=1e-3, rtol=0.02)
+    moved = drawn.move(far, 4) - far * drawn.log_speed.exp()[:, None]
+    torch.testing.assert_close(moved, 4 * drawn.drift[:, None], atol=1e-3, rtol=0.02)
     assert drawn.move(torch.zeros_like(far), 4).abs().max() == 0
 
 
@@ -225,8 +227,82 @@ def test_what_is_still_stays_in_every_draw() -> None:
     torch.testing.assert_close(futures, frame[:, :2].expand(3, -1, -1, -1, -1, -1))
 
 
+@pytest.fixture(scope="module")
+def three_modes() -> FlowRefiner:
+    """Of three modes the first stays, the second goes on, the third is twice as fast."""
+    refiner = FlowRefiner(modes=3)
+    assert refiner.modes is not None
+    decisions = torch.zeros(3, OF_CLIP)
+    decisions[0, BLENDED - 2] = 40.0  # the logit of the last frame as it is
+    decisions[2, BLENDED] = math.log(2)
+    with torch.no_grad():
+        refiner.modes.clip[-1].bias.copy_(decisions.flatten())
+    return refiner
+
+
+def generators(count: int, seed: int = 0) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(100 * seed + k) for k in range(count)]
+
+
+def test_the_first_draws_are_the_modes_in_random_order(
+    clip: Tensor, three_modes: FlowRefiner
+) -> None:
+    with torch.no_grad():
+        mean = three_modes(clip, 2)
+        orders = set()
+        for seed in range(8):
+            drawn = list(three_modes.futures(clip, 2, generators(3, seed)))
+            stays = [bool((future - clip[:, 3:4]).abs().mean() < 1e-3) for future in drawn]
+            goes_on = [bool((future - mean).abs().max() < 1e-3) for future in drawn]
+            assert sum(stays) == sum(goes_on) == 1
+            orders.add((stays.index(True), goes_on.index(True)))
+    assert len(orders) > 2
+
+
+def test_a_mode_moves_twice_as_fast(three_modes: FlowRefiner) -> None:
+    known = moving_texture((1.0, 0.0), num_frames=4).expand(4, 3, -1, -1)[None]
+    twice = torch.roll(known[:, -1], 2, dims=-1)
+    with torch.no_grad():
+        drawn = three_modes.sample(known, 1, num_samples=3)[:, :, 0]
+    inside = (..., slice(8, -8), slice(8, -8))
+    errors = (drawn - twice)[inside].abs().mean((1, 2, 3, 4))
+    assert errors.min() < 0.02
+    assert errors.sort().values[1] > 3 * errors.min()
+
+
+def test_more_draws_begin_with_those_of_fewer_and_then_go_on_by_chance(
+    clip: Tensor, three_modes: FlowRefiner
+) -> None:
+    with torch.no_grad():
+        five = list(three_modes.futures(clip, 1, generators(5)))
+        two = list(three_modes.futures(clip, 1, generators(2)))
+    assert all(torch.equal(a, b) for a, b in zip(two, five[:2], strict=True))
+    assert all((five[k] - five[j]).abs().max() > 1e-3 for k in range(5) for j in range(k))
+
+
+def test_clips_of_a_batch_have_orders_of_their_own(clip: Tensor, three_modes: FlowRefiner) -> None:
+    batch = clip.expand(16, -1, -1, -1, -1)[..., :32, :32]
+    with torch.no_grad():
+        (one,) = three_modes.futures(batch, 1, generators(1))
+    assert 1 < len({row.sum().item() for row in one}) <= 3
+
+
+def test_a_mode_differs_by_area(three_modes: FlowRefiner) -> None:
+    refiner = trained_at_random(modes=2)
+    assert refiner.modes is not None
+    with torch.no_grad():
+        refiner.modes.areas.weight.normal_(0, 0.5)
+    features = torch.randn(1, refiner.widths[0], 4, 6)
+    statistics = torch.zeros(1, refiner.modes.clip[0].in_features)
+    one, other = (refiner.modes(statistics, features, torch.tensor([k])).enlarged() for k in (0, 1))
+    assert one.logits.shape == (1, BLENDED, 8, 12)
+    assert one.drift.shape == (1, 2, 8, 12)
+    assert one.log_speed.std() > 0.1
+    assert not torch.allclose(one.log_speed, other.log_speed)
+
+
 def test_it_is_built_again_from_its_configuration() -> None:
-    refiner = trained_at_random(context_frames=5)
+    refiner = trained_at_random(context_frames=5, modes=2)
     description = json.loads(json.dumps(describe_predictor(refiner)))
     again = build_predictor(description)
     assert again.config() == refiner.config()

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vidpred.data.moving_shapes import write_moving_shapes
 from vidpred.models import FlowRefiner, OpticalFlowExtrapolation
-from vidpred.models.flow_refiner import BLENDED
+from vidpred.models.flow_blend import BLENDED
 from vidpred.storage import trained_predictor
 
 TOOL = Path(__file__).parents[2] / "tools" / "fit_clip_branch.py"

@@ -1,12 +1,13 @@
 """What single futures of `vidpred.models.FlowRefiner` decide by chance."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vidpred.models.flow_blend import BLENDED, Refinement
 from vidpred.ops.random import normal_like, uniform_like
 
 COARSE = 64
@@ -14,9 +15,6 @@ COARSE = 64
 
 NOISE = 0.25
 """Factor on the Gumbel noise of a drawn future's logits."""
-
-DECISION = 2.0
-"""Factor on the logits of a drawn future: 1 blends as the mean does, above 5 chooses one image."""
 
 SPEED_SPREAD = 0.6
 """Standard deviation of the logarithm of the factor by which a drawn future moves faster."""
@@ -34,46 +32,67 @@ best of 10 is better than the mean. Without a limit at what is still, drifts blu
 
 @dataclass(frozen=True)
 class DrawnFuture:
-    """What one future decides, the same for all of its frames.
+    """What one future decides, the same for all of its frames; the mean has zeros everywhere.
 
     Attributes:
-        noise: Of the blend's logits, shape (B, images, H, W).
-        speed: Factor on all motion, shape (B, 1, 1, 1, 1).
+        logits: Added to those of the blend, shape (B, BLENDED, H, W).
+        log_speed: Logarithm of a factor on motion in x and in y, shape (B, 2, H, W).
         drift: What all that moves is sampled further away, pixels per frame, dx then dy, shape
-            (B, 1, 2, 1, 1).
+            (B, 2, H, W).
+        shift: The same of everything, what is still included.
+
+    H and W may be 1.
     """
 
-    noise: Tensor
-    speed: Tensor
+    logits: Tensor
+    log_speed: Tensor
     drift: Tensor
+    shift: Tensor
 
-    def move(self, starts: Tensor, k: int) -> Tensor:
+    def enlarged(self) -> "DrawnFuture":
+        """Decide the same of a frame of twice the height and width, smoothly."""
+        logits, log_speed, drift = (
+            F.interpolate(field, scale_factor=2, mode="bilinear", align_corners=False)
+            for field in (self.logits, self.log_speed, self.drift)
+        )
+        return DrawnFuture(logits, log_speed, drift, self.shift)
+
+    def revise(self, refined: Refinement, k: int) -> Refinement:
+        """Say of frame k what this future says, given what the mean does."""
+        return replace(
+            refined,
+            starts=self.move(refined.starts, k),
+            logits=refined.logits + self.logits,
+        )
+
+    def move(self, starts: Tensor, k: int | Tensor) -> Tensor:
         """Say where this future samples frame k from, given where the mean does.
 
         Args:
             starts: Relative to where the pixels are, shape (B, N, 2, H, W), pixels.
-            k: Frames ahead, at least 1.
+            k: Frames ahead, at least 1; of each clip where it is a tensor, shape (B, 1, 1, 1, 1).
         """
-        starts = starts * self.speed
+        starts = starts * self.log_speed.exp()[:, None]
         distance = torch.linalg.vector_norm(starts, dim=2, keepdim=True)
-        moved: Tensor = starts + k * self.drift * distance / (distance + STILL)
+        moving = distance / (distance + STILL)
+        moved: Tensor = starts + k * (self.drift[:, None] * moving + self.shift[:, None])
         return moved
 
 
-def draw(like: Tensor, images: int, generator: torch.Generator | None) -> DrawnFuture:
-    """Draw the decisions of one future.
+def draw(like: Tensor, generator: torch.Generator | None) -> DrawnFuture:
+    """Draw the decisions of one future, whatever the clip shows.
 
     Args:
         like: Frames, shape (B, C, H, W).
-        images: How many are blended.
         generator: Of the draw; None is torch's own.
     """
-    choice, choices = _parts(_gumbel, like, images, generator)
+    choice, choices = _parts(_gumbel, like, BLENDED, generator)
     speed, *drift = normal_like(like.new_empty(3, len(like)), generator)
     return DrawnFuture(
-        noise=NOISE * (choice + choices),
-        speed=(SPEED_SPREAD * speed).exp().view(-1, 1, 1, 1, 1),
-        drift=DRIFT * torch.stack(drift, dim=1).view(-1, 1, 2, 1, 1),
+        logits=NOISE * (choice + choices),
+        log_speed=SPEED_SPREAD * speed[:, None, None, None].expand(-1, 2, -1, -1),
+        drift=DRIFT * torch.stack(drift, dim=1)[:, :, None, None],
+        shift=like.new_zeros(len(like), 2, 1, 1),
     )
 
 

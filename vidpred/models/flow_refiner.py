@@ -1,16 +1,17 @@
 """Optical flow carried on and refined: sharp frames whose motion a network corrects."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import Any, Self, cast
 
 import torch
 import torch.nn.functional as F
-from jsonargparse.typing import PositiveInt
+from jsonargparse.typing import NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
 from vidpred.flow import DISFlow, FlowEstimator, described_estimator
-from vidpred.models.flow_draws import DECISION, draw
+from vidpred.models.flow_blend import BLENDED, MOVED, Refinement, blend_images, blend_motions
+from vidpred.models.flow_draws import DrawnFuture, draw
 from vidpred.models.flow_evidence import (
     FLOW_UNIT,
     HYPOTHESES,
@@ -21,21 +22,16 @@ from vidpred.models.flow_evidence import (
     num_statistics,
     observe,
 )
+from vidpred.models.flow_modes import FlowModes
 from vidpred.models.modulated_unet import ModulatedUNet
 from vidpred.models.predictor import Condition, Predictor
-from vidpred.models.robust_motion import robust_motion
 from vidpred.ops.checks import require_positive
+from vidpred.ops.random import uniform_like
 from vidpred.ops.regions import Region, regions
 from vidpred.ops.warp import warp_region
 
 CHANNELS = 3
 """Of the frames that the network sees; gray ones are shown to it as RGB."""
-
-MOVED = HYPOTHESES + 1
-"""Ways to sample the last frame: by each hypothesis, and by the first one at half the speed."""
-
-BLENDED = MOVED + 2
-"""Images that are blended: those, the last frame where it is, and the frame before it, moved."""
 
 PRIOR = 6.0
 """Logit that the first hypothesis is ahead of the others before any training."""
@@ -46,24 +42,11 @@ REACH = 4.0
 RESIDUAL = 0.1
 """Most that is added to a blended pixel, of full scale."""
 
+Decision = tuple[Tensor | None, DrawnFuture | None]
+"""Number of a mode of each clip, shape (B,), and what is decided by chance."""
+
 TILE = 512
 """Height and width, in pixels, above which frames are refined part by part without gradients."""
-
-
-@dataclass(frozen=True)
-class Refinement:
-    """What the network says of one future frame, or of a region of it.
-
-    Attributes:
-        starts: Where the pixels of each moved image come from, relative to where they are, shape
-            (B, MOVED + 1, 2, H, W), pixels; the last of them in the older frame.
-        logits: How much each image counts, before the softmax, shape (B, BLENDED, H, W).
-        residual: What is added at the end, shape (B, C, H, W).
-    """
-
-    starts: Tensor
-    logits: Tensor
-    residual: Tensor
 
 
 class FlowRefiner(Predictor):
@@ -93,6 +76,8 @@ class FlowRefiner(Predictor):
         widths: Channels of the U-Net, one a level, the first at half the frame's size.
         hidden: Features of the clip-level branch.
         sharp: Whether motions are blended, not images; also an attribute, to be set at any time.
+        modes: Likely futures that `sample` takes in turn, once they are fitted
+            (`tools/fit_modes.py`); 0 draws by chance alone.
 
     Raises:
         ValueError: For fewer than 3 context frames, or no width.
@@ -114,6 +99,7 @@ class FlowRefiner(Predictor):
         widths: Sequence[PositiveInt] = (32, 48, 64, 96),
         hidden: PositiveInt = 64,
         sharp: bool = False,
+        modes: NonNegativeInt = 0,
     ) -> None:
         if context_frames < 3:
             raise ValueError(
@@ -131,8 +117,9 @@ class FlowRefiner(Predictor):
         self.network = ModulatedUNet(seen, self.widths, self.hidden)
         self.flow_head = nn.Conv2d(self.widths[0], 3 * (MOVED + 1), 3, padding=1)
         self.pixel_head = nn.Conv2d(self.widths[0], 4 * (BLENDED + CHANNELS), 3, padding=1)
+        statistics = num_statistics(self.context_frames)
         self.clip = nn.Sequential(
-            nn.Linear(num_statistics(self.context_frames) + 2, self.hidden),
+            nn.Linear(statistics + 2, self.hidden),
             nn.SiLU(),
             nn.Linear(self.hidden, self.hidden),
             nn.SiLU(),
@@ -142,6 +129,9 @@ class FlowRefiner(Predictor):
         for head in (self.flow_head, self.pixel_head, self.clip_logits, self.clip_speed):
             nn.init.zeros_(head.weight)
             nn.init.zeros_(cast(Tensor, head.bias))
+        self.modes = (
+            FlowModes(int(modes), statistics=statistics, features=self.widths[0]) if modes else None
+        )
         # On the CPU first: without memory, as `load` builds it, softmax would import torch._dynamo.
         prior = torch.zeros(BLENDED, device="cpu")
         prior[0] = PRIOR
@@ -221,32 +211,66 @@ class FlowRefiner(Predictor):
     ) -> Tensor:
         """Draw single futures: each decides how fast the clip moves, and where it drifts.
 
-        A draw scales all motion by a log-normal factor and adds a drift to what moves, both the
-        same for all frames; and it perturbs the logits of the blend by Gumbel noise, of the clip
-        and of areas of 64 pixels, and sharpens them. Blended images show double exposures, and the
-        best of several is closer to the truth than with `sharp`. See `vidpred.models.flow_draws`
-        and `Predictor.sample`.
+        Draws of a network with `modes` take these in random order, so that the first of them differ
+        as learned; further ones, and all without modes, decide by chance: a log-normal factor on
+        all motion, a drift of what moves, and Gumbel noise on the blend, of the clip and of areas
+        of 64 pixels. Blended images show double exposures, and the best of several is closer to the
+        truth than with `sharp`. See `vidpred.models.flow_modes`, `vidpred.models.flow_draws` and
+        `Predictor.sample`.
         """
         require_positive("num_samples", num_samples)
         window, _ = self._window(context, horizon, condition)
-        height, width = context.shape[-2:]
-        gray = window.shape[2] == 1
         evidence = self.observe(window)
-        draws = [draw(evidence.last, BLENDED, generator) for _ in range(num_samples)]
+        decisions = list(self._decisions(evidence, repeat(generator, num_samples)))
+        frames = zip(*self._draw(evidence, decisions, horizon), strict=True)
+        futures = torch.stack([torch.stack(future, dim=1) for future in frames])
+        return _as_given(futures, context)
+
+    def futures(
+        self,
+        context: Tensor,
+        horizon: int,
+        generators: Iterable[torch.Generator],
+        *,
+        condition: Condition | None = None,
+    ) -> Iterator[Tensor]:
+        """Draw futures one by one; the first generator orders the modes. See `sample`."""
+        window, _ = self._window(context, horizon, condition)
+        evidence = self.observe(window)
+        for decision in self._decisions(evidence, generators):
+            frames = [frame for (frame,) in self._draw(evidence, [decision], horizon)]
+            yield _as_given(torch.stack(frames, dim=1), context)
+
+    def _decisions(
+        self, evidence: Evidence, generators: Iterable[torch.Generator | None]
+    ) -> Iterator[Decision]:
+        """Give the mode of each clip (B,) and what is decided by chance, for each generator."""
+        order: Tensor | None = None
+        count = 0 if self.modes is None else self.modes.count
+        for number, generator in enumerate(generators):
+            if order is None:
+                ranks = evidence.statistics.new_empty(len(evidence.statistics), count)
+                order = uniform_like(ranks, generator).argsort(dim=1)
+            mode = order[:, number % count] if count else None
+            yield mode, draw(evidence.last, generator) if number >= count else None
+
+    def _draw(
+        self, evidence: Evidence, decisions: Sequence[Decision], horizon: int
+    ) -> Iterator[list[Tensor]]:
+        """Give each frame of all decisions, shape (B, 3, H, W)."""
         whole = Region.of(evidence.last)
-        futures: list[list[Tensor]] = [[] for _ in draws]
         for k, paths in enumerate(carry(evidence, horizon), start=1):
             refined = self.refine(evidence, paths, k, self.clip_features(evidence, k), whole)
-            for future, drawn in zip(futures, draws, strict=True):
-                one = Refinement(
-                    starts=drawn.move(refined.starts, k),
-                    logits=(refined.logits + drawn.noise) * DECISION,
-                    residual=refined.residual,
-                )
-                frame = self._picture(evidence, one, whole, corrected=False).clamp(0, 1)
-                frame = frame.to(context.dtype)
-                future.append(frame.mean(1, keepdim=True) if gray else frame)
-        return torch.stack([torch.stack(frames, dim=1) for frames in futures])[..., :height, :width]
+            frames = []
+            for mode, chance in decisions:
+                one = refined
+                if self.modes is not None and mode is not None:
+                    likely = self.modes(evidence.statistics, refined.features, mode)
+                    one = likely.enlarged().revise(one, k)
+                if chance is not None:
+                    one = chance.revise(one, k)
+                frames.append(self._picture(evidence, one, whole).clamp(0, 1))
+            yield frames
 
     def refine(
         self, evidence: Evidence, paths: Tensor, k: int, clip: Tensor, region: Region
@@ -282,6 +306,7 @@ class FlowRefiner(Predictor):
             + self.clip_logits(clip).float()[:, :, None, None]
             + self.prior[:, None, None],
             residual=RESIDUAL * torch.tanh(pixels[:, BLENDED:]),
+            features=features.float(),
         )
 
     def clip_features(self, evidence: Evidence, k: int) -> Tensor:
@@ -312,6 +337,7 @@ class FlowRefiner(Predictor):
             "widths": list(self.widths),
             "hidden": self.hidden,
             **({"sharp": True} if self.sharp else {}),
+            **({} if self.modes is None else {"modes": self.modes.count}),
             "estimator": self.estimator.describe(),
         }
 
@@ -350,38 +376,16 @@ class FlowRefiner(Predictor):
             dim=1,
         )
 
-    def _picture(
-        self,
-        evidence: Evidence,
-        refined: Refinement,
-        region: Region,
-        *,
-        corrected: bool = True,
-    ) -> Tensor:
+    def _picture(self, evidence: Evidence, refined: Refinement, region: Region) -> Tensor:
         weights = refined.logits.softmax(1)
         if self.sharp:
-            return self._blend_motions(evidence, refined, weights, region)
-        if corrected:
-            weights = weights + self.rest[:, None, None]
-        return self._blend_images(evidence, refined, weights, region)
+            return blend_motions(evidence, refined, weights, region)
+        return blend_images(evidence, refined, weights + self.rest[:, None, None], region)
 
-    def _blend_motions(
-        self, evidence: Evidence, refined: Refinement, weights: Tensor, region: Region
-    ) -> Tensor:
-        """Sample the last frame once; where it stays as it is, it moves by nothing."""
-        still = torch.zeros_like(refined.starts[:, :1])
-        motions = torch.cat([refined.starts[:, :MOVED], still], dim=1)
-        motion = robust_motion(motions, weights[:, : MOVED + 1].unsqueeze(2))
-        return warp_region(evidence.last, motion, region)
 
-    def _blend_images(
-        self, evidence: Evidence, refined: Refinement, weights: Tensor, region: Region
-    ) -> Tensor:
-        *moved, still, older = weights.unsqueeze(2).unbind(1)
-        *starts, to_older = refined.starts.unbind(1)
-        # One image at a time: all of them at once are slower to write and to add up.
-        pred = torch.addcmul(refined.residual, evidence.last[..., *region.slices], still)
-        pred = torch.addcmul(pred, warp_region(evidence.older, to_older, region), older)
-        for weight, start in zip(moved, starts, strict=True):
-            pred = torch.addcmul(pred, warp_region(evidence.last, start, region), weight)
-        return pred
+def _as_given(frames: Tensor, context: Tensor) -> Tensor:
+    """Give predicted RGB frames the channels, size and type of the context."""
+    height, width = context.shape[-2:]
+    if context.shape[2] == 1:
+        frames = frames.mean(-3, keepdim=True)
+    return frames[..., :height, :width].to(context.dtype)
