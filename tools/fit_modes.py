@@ -165,9 +165,10 @@ def mode_errors(refiner: FlowRefiner, clips: Points) -> Tensor:
         clips.features[..., None].repeat_interleave(count, dim=0),
         torch.arange(count).repeat(number),
     )
+    ahead = clips.ahead.repeat_interleave(count)[:, None, None, None]
+    future = future.at(ahead)
     starts = clips.starts[..., None].repeat_interleave(count, dim=0)
-    ahead = clips.ahead.repeat_interleave(count)[:, None, None, None, None]
-    places = clips.places[:, None, None] + future.move(starts, ahead)[..., 0].unflatten(
+    places = clips.places[:, None, None] + future.move(starts, ahead[..., None])[..., 0].unflatten(
         0, (number, count)
     )
     moved = _colors(clips.last, places[:, :, :MOVED])

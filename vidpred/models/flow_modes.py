@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from vidpred.models.flow_blend import BLENDED
 from vidpred.models.flow_draws import DrawnFuture
 
-OF_CLIP = BLENDED + 6
-"""Numbers of one mode for a whole clip: logits, speed and its aspect, two drifts in x and in y."""
+OF_CLIP = BLENDED + 4
+"""Numbers of one mode for a whole clip: logits, speed, a drift in x and in y, speed in x to y."""
 
 OF_AREA = BLENDED + 3
 """Numbers of one mode for each pixel: logits, speed, a drift in x and in y."""
@@ -62,13 +62,12 @@ class FlowModes(nn.Module):
         weight = torch.unflatten(self.areas.weight, 0, (self.count, OF_AREA))[chosen]
         bias = torch.unflatten(self.areas.bias, 0, (self.count, OF_AREA))[chosen]
         areas = torch.einsum("bnf,bfhw->bnhw", weight, features) + bias[:, :, None, None]
-        logits, speed, drift, aspect, shift = torch.split(
-            clip[:, :, None, None], [BLENDED, 1, 2, 1, 2], dim=1
+        logits, speed, drift, aspect = torch.split(
+            clip[:, :, None, None], [BLENDED, 1, 2, 1], dim=1
         )
         own_logits, own_speed, own_drift = torch.split(areas, [BLENDED, 1, 2], dim=1)
         return DrawnFuture(
             logits=logits + own_logits,
             log_speed=torch.cat([speed + aspect, speed - aspect], dim=1) + own_speed,
             drift=drift + own_drift,
-            shift=shift,
         )
