@@ -199,6 +199,7 @@ def fit(refiner: FlowRefiner, clips: Points, *, epochs: int, seed: int) -> None:
     modes = refiner.modes
     assert modes is not None
     torch.manual_seed(seed)
+    modes.requires_grad_(True)
     _spread(modes.clip[-1], modes.count)
     optimizer = torch.optim.AdamW(modes.parameters(), RATE, weight_decay=WEIGHT_DECAY)
     batches = max(1, len(clips.ahead) // BATCH)

@@ -286,6 +286,14 @@ def test_more_draws_begin_with_those_of_fewer_and_then_go_on_by_chance(clip: Ten
     assert all((five[k] - five[j]).abs().max() > 1e-3 for k in range(5) for j in range(k))
 
 
+def test_modes_stay_as_they_are_while_the_mean_is_trained(clip: Tensor) -> None:
+    refiner = trained_at_random(modes=2)
+    refiner.train()
+    refiner(clip, 2).square().mean().backward()
+    idle = [name for name, p in refiner.named_parameters() if p.requires_grad and p.grad is None]
+    assert not idle
+
+
 def test_clips_of_a_batch_have_orders_of_their_own(clip: Tensor, three_modes: FlowRefiner) -> None:
     batch = clip.expand(16, -1, -1, -1, -1)[..., :32, :32]
     with torch.no_grad():

@@ -45,6 +45,8 @@ class FlowModes(nn.Module):
         for head in (cast(nn.Linear, self.clip[-1]), self.areas):
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
+        # Nothing that a training of the mean computes reaches them.
+        self.requires_grad_(False)
 
     def forward(self, statistics: Tensor, features: Tensor, chosen: Tensor) -> DrawnFuture:
         """Say what one mode of each clip decides; without training, that nothing differs.
