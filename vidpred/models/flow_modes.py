@@ -1,4 +1,4 @@
-"""Likely futures of one clip that `vidpred.models.FlowRefiner` has learned to tell apart."""
+"""Likely futures of one clip, which `vidpred.models.FlowRefiner` has learned."""
 
 from typing import cast
 
