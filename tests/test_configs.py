@@ -144,7 +144,8 @@ def test_the_bundled_refiner_trains_against_a_discriminator(
     require_results(tmp_path / "run")
     bundled = vidpred.load("flow_refiner").network.state_dict()
     tuned = vidpred.load(tmp_path / "run/checkpoints/last.ckpt").network.state_dict()
-    assert all(not bundled[name].equal(tuned[name]) for name in bundled)
+    same = {name for name in bundled if bundled[name].equal(tuned[name])}
+    assert same == {name for name in bundled if name.startswith("modes.")}
 
 
 @pytest.mark.slow

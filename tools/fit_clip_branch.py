@@ -12,7 +12,8 @@ The file is a `FlowRefiner` whose network is untrained: `vidpred test` scores it
 `experiment/flow_refiner.yaml` starts from it. With `--weights` the images are those of a trained
 network, its own decisions by pixel enter as their mean, and the result is an average of the fits
 of several seeds and of what the branch was before (Wortsman et al. 2022, arXiv 2109.01903 and
-2203.05482): more of the pans that its clips hardly show, and no less of the rest.
+2203.05482): more of the pans that its clips hardly show, and no less of the rest. Modes are fitted
+again after that (`tools/fit_modes.py`).
 
     python tools/fit_clip_branch.py --root data/ucf101 --weights flow_refiner --output FILE
 """

@@ -281,6 +281,8 @@ def main() -> None:
         found.append(points)
         if len(found) % 100 == 0:
             print(f"{len(found)} clips looked at", flush=True)
+    if not found:
+        parser.error(f"{arguments.root}: nothing moves in its clips; expected videos with motion")
     columns = zip(*(vars(each).values() for each in found), strict=True)
     fit(
         refiner,

@@ -329,6 +329,8 @@ def test_it_is_built_again_from_its_configuration() -> None:
 def test_what_cannot_be_predicted_from_is_refused() -> None:
     with pytest.raises(ValueError, match="context_frames is 2; expected at least 3"):
         FlowRefiner(context_frames=2)
+    with pytest.raises(ValueError, match="modes is -1; expected a number that is at least 0"):
+        FlowRefiner(modes=-1)
     with pytest.raises(ValueError, match="widths are empty"):
         FlowRefiner(widths=())
     with pytest.raises(ValueError, match="context has 3 frames; expected at least 4"):

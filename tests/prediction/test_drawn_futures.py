@@ -95,6 +95,9 @@ def test_what_cannot_be_drawn_is_refused() -> None:
     many = DrawnFutures(Noisy(), device=CPU, max_memory=MEMORY, num_samples=10**6, seed=0)
     with pytest.raises(PredictionError, match=r"1000000 futures of 3 frames take .* GiB; raise"):
         next(many([window()], 3))
+    little = DrawnFutures(Noisy(), device=CPU, max_memory=1000, num_samples=1, seed=0)
+    with pytest.raises(PredictionError, match=r"1 future of 3 frames take .* GiB; raise"):
+        next(little.one_by_one(window(), 3))
 
 
 def test_pictures_of_several_futures_go_to_folders(tmp_path: Path) -> None:

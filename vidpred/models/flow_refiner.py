@@ -77,10 +77,11 @@ class FlowRefiner(Predictor):
         hidden: Features of the clip-level branch.
         sharp: Whether motions are blended, not images; also an attribute, to be set at any time.
         modes: Likely futures that `sample` takes in turn, once they are fitted
-            (`tools/fit_modes.py`); 0 draws by chance alone.
+            (`tools/fit_modes.py`, again after the network was trained further); 0 draws by chance
+            alone.
 
     Raises:
-        ValueError: For fewer than 3 context frames, or no width.
+        ValueError: For fewer than 3 context frames, no width, or fewer than 0 modes.
         VidpredError: When the estimator's library is not installed.
 
     Example:
@@ -108,6 +109,8 @@ class FlowRefiner(Predictor):
             )
         if not widths:
             raise ValueError("widths are empty; expected the channels of at least one level")
+        if modes < 0:
+            raise ValueError(f"modes is {modes}; expected a number that is at least 0")
         super().__init__(context_frames=context_frames, size_multiple=2 ** len(widths))
         self.estimator = DISFlow() if estimator is None else estimator
         self.widths = tuple(int(width) for width in widths)
@@ -222,9 +225,9 @@ class FlowRefiner(Predictor):
         window, _ = self._window(context, horizon, condition)
         evidence = self.observe(window)
         decisions = list(self._decisions(evidence, repeat(generator, num_samples)))
-        frames = zip(*self._draw(evidence, decisions, horizon), strict=True)
+        frames = zip(*self._draw(evidence, decisions, horizon, context), strict=True)
         futures = torch.stack([torch.stack(future, dim=1) for future in frames])
-        return _as_given(futures, context)
+        return futures
 
     def futures(
         self,
@@ -238,8 +241,8 @@ class FlowRefiner(Predictor):
         window, _ = self._window(context, horizon, condition)
         evidence = self.observe(window)
         for decision in self._decisions(evidence, generators):
-            frames = [frame for (frame,) in self._draw(evidence, [decision], horizon)]
-            yield _as_given(torch.stack(frames, dim=1), context)
+            drawn = self._draw(evidence, [decision], horizon, context)
+            yield torch.stack([frame for (frame,) in drawn], dim=1)
 
     def _decisions(
         self, evidence: Evidence, generators: Iterable[torch.Generator | None]
@@ -255,9 +258,9 @@ class FlowRefiner(Predictor):
             yield mode, draw(evidence.last, generator) if number >= count else None
 
     def _draw(
-        self, evidence: Evidence, decisions: Sequence[Decision], horizon: int
+        self, evidence: Evidence, decisions: Sequence[Decision], horizon: int, context: Tensor
     ) -> Iterator[list[Tensor]]:
-        """Give each frame of all decisions, shape (B, 3, H, W)."""
+        """Give each frame of all decisions, of the channels, size and type of the context."""
         whole = Region.of(evidence.last)
         for k, paths in enumerate(carry(evidence, horizon), start=1):
             refined = self.refine(evidence, paths, k, self.clip_features(evidence, k), whole)
@@ -269,7 +272,8 @@ class FlowRefiner(Predictor):
                     one = likely.enlarged().revise(one, k)
                 if chance is not None:
                     one = chance.revise(one, k)
-                frames.append(self._picture(evidence, one, whole).clamp(0, 1))
+                frame = self._picture(evidence, one, whole).clamp(0, 1)
+                frames.append(_as_given(frame, context))
             yield frames
 
     def refine(

@@ -306,6 +306,10 @@ class Predictor(nn.Module, ABC):
         Yields:
             For each generator a tensor (B, horizon, C, H, W) in [0, 1].
 
+        Raises:
+            TypeError: As `sample` does, when the first future is asked for.
+            ValueError: The same.
+
         Example:
             >>> import torch
             >>> from vidpred.models import CopyLastFrame

@@ -10,6 +10,7 @@ from vidpred.errors import PredictionError
 from vidpred.models import Predictor
 from vidpred.ops import named_generator, to_unit, unit_to_uint8
 from vidpred.ops.checks import require_positive
+from vidpred.plain import counted
 from vidpred.prediction.memory import PROCESS_BYTES, in_words
 from vidpred.prediction.rollout import COLORS, Rollout
 from vidpred.prediction.windows import Window
@@ -74,13 +75,7 @@ class DrawnFutures(Rollout):
             PredictionError: When the memory does not suffice, or a prediction is not finite.
         """
         (window,) = windows
-        kept = self._num_samples * horizon * COLORS * window.look.height * window.look.width
-        if kept > self.max_memory - PROCESS_BYTES:
-            raise PredictionError(
-                f"{self._num_samples} futures of {horizon} frames take "
-                f"{in_words(kept + PROCESS_BYTES)}; raise --max-memory, or lower --samples or "
-                "--horizon"
-            )
+        self._require_memory(window, horizon, futures=self._num_samples)
         futures: list[Tensor] = []
         for future in self.one_by_one(window, horizon):
             frames = torch.stack(list(future))
@@ -102,10 +97,21 @@ class DrawnFutures(Rollout):
         Raises:
             PredictionError: As a call does.
         """
+        self._require_memory(window, horizon, futures=1)
         self._place = window.index
         frames = (frame[0] for frame in super().__call__([window], horizon))
         for _ in range(self._num_samples):
             yield islice(frames, horizon)
+
+    def _require_memory(self, window: Window, horizon: int, *, futures: int) -> None:
+        """Refuse to keep more futures than there is memory for."""
+        kept = futures * horizon * COLORS * window.look.height * window.look.width
+        if kept > self.max_memory - PROCESS_BYTES:
+            raise PredictionError(
+                f"{counted(futures, 'future')} of {horizon} frames take "
+                f"{in_words(kept + PROCESS_BYTES)}; raise --max-memory, or lower --samples or "
+                "--horizon"
+            )
 
     @torch.inference_mode()
     def _whole(
