@@ -226,8 +226,7 @@ class FlowRefiner(Predictor):
         evidence = self.observe(window)
         decisions = list(self._decisions(evidence, repeat(generator, num_samples)))
         frames = zip(*self._draw(evidence, decisions, horizon, context), strict=True)
-        futures = torch.stack([torch.stack(future, dim=1) for future in frames])
-        return futures
+        return torch.stack([torch.stack(future, dim=1) for future in frames])
 
     def futures(
         self,
