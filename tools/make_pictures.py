@@ -2,15 +2,20 @@
 
     python tools/make_pictures.py --output docs/images \
         --video "JumpingJack=data/ucf101/UCF-101/JumpingJack/v_JumpingJack_g01_c07.avi"
+    python tools/make_pictures.py --output docs/images \
+        --results runs/test/mathieu2016-subset --root data/ucf101
 
 The first video is that of the README. What is shown of each is the square in the middle of its
-frames.
+frames. With --results, which holds `flow_refiner.json` and `optical_flow.json`, the clips on which
+the first loses and gains most to the second, in moving pixels, mean over frames.
 """
 
 import argparse
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
@@ -24,6 +29,8 @@ from vidpred.video import read_clip
 
 CONTEXT, HORIZON = 4, 8
 GAP, LABEL = 4, 24
+MILLISECONDS = 250
+"""That a predicted frame of an animation is shown."""
 
 Titled = Mapping[str, Tensor]
 """Frames (3, H, W) in [0, 1] by what is written above them."""
@@ -84,13 +91,70 @@ def row_of_videos(last: Tensor, target: Tensor, preds: Titled) -> Titled:
     return shown | {"mean t+8": preds["mean"][-1], "optical flow t+8": preds["optical_flow"][-1]}
 
 
+def extremes(results: Path, root: Path) -> dict[str, Path]:
+    """Find the two worst clips and then the two best ones, by what is written next to them."""
+    ours, flow = (
+        {
+            row["clip"]: row["values"]["psnr.masked_mean.moving"]
+            for row in json.loads((results / f"{name}.json").read_text())["rows"]
+            if row["start"] == 0
+        }
+        for name in ("flow_refiner", "optical_flow")
+    )
+    gains = {
+        clip: float(np.mean(values) - np.mean(flow[clip]))
+        for clip, values in ours.items()
+        if None not in (*values, *flow[clip])
+    }
+    ranked = sorted(gains, key=lambda clip: gains[clip])
+    found = {}
+    for clip in [*ranked[:2], *ranked[-2:]]:
+        name = clip.split("+")[0]
+        kind = name.split("_")[1]
+        found[f"{kind} {gains[clip]:+.1f} dB"] = root / "UCF-101" / kind / f"{name}.avi"
+    return found
+
+
+def best_and_worst(videos: Mapping[str, Path]) -> list[Image.Image]:
+    """Show the first frames of videos, a picture a predicted frame."""
+    shown: list[dict[str, Titled]] = [{} for _ in range(HORIZON)]
+    for name, file in videos.items():
+        clip = to_unit(read_clip(file, 0, CONTEXT + HORIZON))
+        with torch.inference_mode():
+            preds = futures_of(clip[:CONTEXT])
+        side = min(clip.shape[-2:])
+        for k, rows in enumerate(shown):
+            frames = {
+                f"truth t+{k + 1}": clip[CONTEXT + k],
+                "prediction": preds["flow_refiner"][k],
+                "mean": preds["mean"][k],
+                "optical flow": preds["optical_flow"][k],
+            }
+            rows[name] = {title: center_crop(frame, [side]) for title, frame in frames.items()}
+    return [grid(rows, side=150) for rows in shown]
+
+
 def main() -> None:
     """Read, predict and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--video", action="append", required=True, metavar="NAME=FILE")
+    parser.add_argument("--video", action="append", default=[], metavar="NAME=FILE")
     parser.add_argument("--at", type=int, default=23, help="index of the last known frame")
+    parser.add_argument("--results", type=Path, help="folder of result files")
+    parser.add_argument("--root", type=Path, help="UCF101, or a part of it, of --results")
     parser.add_argument("--output", type=Path, default=Path("docs/images"))
     arguments = parser.parse_args()
+    if arguments.results:
+        if arguments.root is None:
+            parser.error("--results needs --root, the folder of UCF101")
+        first, *others = best_and_worst(extremes(arguments.results, arguments.root))
+        first.save(
+            arguments.output / "best_and_worst.webp",
+            save_all=True,
+            append_images=others,
+            duration=MILLISECONDS,
+            loop=0,
+            quality=85,
+        )
     rows: dict[str, Titled] = {}
     for number, given in enumerate(arguments.video):
         name, _, file = given.partition("=")
@@ -105,7 +169,8 @@ def main() -> None:
             readme_picture(last, target, preds).save(
                 arguments.output / "flow_refiner.jpg", quality=92
             )
-    grid(rows, side=150).save(arguments.output / "five_videos.jpg", quality=92)
+    if rows:
+        grid(rows, side=150).save(arguments.output / "five_videos.jpg", quality=92)
 
 
 if __name__ == "__main__":
