@@ -291,17 +291,18 @@ def main() -> None:
     )
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     weights = {name: value.detach() for name, value in refiner.state_dict().items()}
-    origin = {
-        key: value
-        for key, value in provenance(batches_seen=None).items()
-        if key in ("vidpred", "torch", "commit")
-    }
+    commit = provenance(batches_seen=None).get("commit")
+    about = (
+        f"Its {arguments.modes} modes were fitted by `tools/fit_modes.py` to {len(found)} clips "
+        f"({arguments.epochs} epochs, seed {arguments.seed}, commit `{commit}`); the mean "
+        "prediction is as before."
+    )
     made = dataclasses.replace(
         saved,
         description=describe_predictor(refiner),
         frames=describe_frames(refiner),
         weights=weights,
-        training={**(saved.training or {}), **origin},
+        notes=f"{saved.notes}\n\n{about}".strip(),
         scores=[],
     )
     write_saved(arguments.output, made)

@@ -14,6 +14,7 @@ from torch import Tensor
 from vidpred.data.moving_shapes import write_moving_shapes
 from vidpred.models import FlowRefiner
 from vidpred.storage import trained_predictor
+from vidpred.storage.saved import find_saved, read_saved
 
 TOOL = Path(__file__).parents[2] / "tools" / "fit_modes.py"
 
@@ -85,6 +86,9 @@ def test_the_tool_keeps_the_mean_prediction_and_fits_modes(tmp_path: Path) -> No
     subprocess.run(
         [*common, "--weights=flow_refiner", f"--output={output}", "--modes=4"], check=True
     )
+    saved = read_saved(output)
+    assert "Its 4 modes were fitted" in saved.notes
+    assert saved.training == read_saved(find_saved("flow_refiner")).training
     fitted, before = trained_predictor(output), trained_predictor("flow_refiner")
     assert isinstance(fitted, FlowRefiner)
     assert fitted.modes is not None
