@@ -6,7 +6,7 @@ a network without that part could learn.
     python tools/ablate_flow_refiner.py --root data/ucf101 --protocol clean-subset --output DIR
 
 Results of every row are kept in DIR, as `vidpred test` writes them; `vidpred compare DIR` reads
-them, and the tool goes on where it was interrupted.
+them, and the tool resumes where it was interrupted.
 """
 
 import argparse

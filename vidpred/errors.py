@@ -46,6 +46,10 @@ class SettingError(VidpredError, ValueError):
     """Settings of a run that are right one by one and do not go together."""
 
 
+class NetworkError(VidpredError, ValueError):
+    """A network that does not keep to what `vidpred.models.Predictor` asks of it."""
+
+
 class DataError(VidpredError):
     """A data set that is missing, empty or inconsistent."""
 

@@ -124,6 +124,28 @@ def test_what_was_predicted_before_an_interruption_is_kept(
 
 
 @pytest.mark.slow
+def test_the_end_of_a_job_leaves_no_unfinished_frames(here: Path, copies: str) -> None:
+    command = ["predict", "-", "--size", "96x64", "--every", "--model", copies]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vidpred", *command, "--output", "new/frames"],
+        cwd=here,
+        stdin=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdin is not None
+    process.stdin.write(moving_texture(1)[0].tobytes() * 40)
+    process.stdin.flush()
+    deadline = time.monotonic() + 60
+    while not list(here.rglob("*.png")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert list(here.rglob("*.png"))
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "2>/dev/full"])
 def test_closed_and_full_streams_lose_messages_alone(
     closed: str, here: Path, video: Path, copies: str

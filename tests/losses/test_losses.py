@@ -317,5 +317,8 @@ def test_mistakes_in_a_loss_of_a_user_are_refused_with_a_way_out() -> None:
         with pytest.raises(SettingError, match=r"OneTensor\.terms got a list of 2 scales") as said:
             each.checked_terms(scales, scales)
         assert "lists of one tensor (B, T, C, h, w) a scale" in str(said.value)
+    loss.weights = {"l2": 1.0}
+    with pytest.raises(SettingError, match=r"terms gives l1, and its weights name l2; expected"):
+        loss.checked_terms(scales[0], scales[0])
     with pytest.raises(AttributeError, match="'str' object"):  # another mistake keeps its traceback
         loss.checked_terms("frames", "frames")

@@ -100,6 +100,8 @@ def test_refuses_another_number_of_frames() -> None:
     metric.update(pred, target)
     with pytest.raises(ValueError, match="2 frames; expected 3"):
         metric.update(pred[:, :2], target[:, :2])
+    with pytest.raises(ValueError, match="expected equal shapes"):
+        metric.update(pred, target[:, :1])
     with pytest.raises(ValueError, match="horizon is 0"):
         PSNR(data_range=1.0, horizon=0)
     with pytest.raises(ValueError, match="variant is 'wang'"):

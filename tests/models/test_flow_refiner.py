@@ -337,3 +337,14 @@ def test_what_cannot_be_predicted_from_is_refused() -> None:
         FlowRefiner()(torch.rand(1, 3, 3, 32, 32), 1)
     with pytest.raises(ValueError, match=r"2 channels; expected 1 \(gray\) or 3"):
         FlowRefiner()(torch.rand(1, 4, 2, 32, 32), 1)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_it_predicts_in_other_precisions(kind: torch.dtype) -> None:
+    refiner = FlowRefiner(widths=(8, 8), modes=2).eval()
+    context = moving_texture((1.5, -0.5), num_frames=4, height=48, width=64)[None]
+    expected = refiner(context, 2)
+    refiner.to(kind)
+    for pred in (refiner(context.to(kind), 2), refiner.sample(context.to(kind), 2)[0]):
+        assert pred.dtype == kind
+        torch.testing.assert_close(pred.float(), expected, rtol=0, atol=0.02)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from vidpred.errors import NetworkError
 from vidpred.models import Condition, CopyLastFrame, Likelihood, MultiScaleGenerator, Predictor
 from vidpred.ops import normal_like
 
@@ -193,8 +194,49 @@ def test_a_stochastic_predictor_has_to_say_how_to_draw() -> None:
     class Mute(Brighten):
         stochastic = True
 
-    with pytest.raises(NotImplementedError, match=r"Mute is stochastic.*sample_step"):
-        Mute().sample(torch.zeros(1, 2, 1, 4, 4), 1)
+    with pytest.raises(NetworkError, match=r"Mute is stochastic.*sample_step"):
+        Mute()
+
+
+class Wrong(Predictor):
+    """Gives what it is told to."""
+
+    def __init__(self, given: object) -> None:
+        super().__init__(context_frames=1, output_frames=2, stochastic=True)
+        self.given = given
+
+    def step(self, context: Tensor) -> Tensor:
+        return self.given  # type: ignore[return-value]
+
+    def sample_step(self, context: Tensor, *, generator: object = None) -> Tensor:
+        return self.given  # type: ignore[return-value]
+
+    def config(self) -> dict[str, Any]:
+        return {}
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        (torch.zeros(1, 1, 3, 4, 4), r"\(1, 1, 3, 4, 4\)"),  # fewer frames than it declares
+        (torch.zeros(1, 3, 3, 4, 4), r"\(1, 3, 3, 4, 4\)"),
+        (torch.zeros(1, 3, 4, 4), r"\(1, 3, 4, 4\)"),
+        (torch.zeros(1, 2, 3, 2, 2), r"\(1, 2, 3, 2, 2\)"),
+        ((torch.zeros(1, 2, 3, 4, 4), {}), "a tuple"),
+    ],
+)
+def test_a_step_of_another_shape_is_refused(given: object, found: str) -> None:
+    context = torch.zeros(1, 1, 3, 4, 4)
+    expected = rf"{found} for a context of shape .*here \(1, 2, 3, 4, 4\)"
+    with pytest.raises(NetworkError, match=rf"Wrong\.step gave {expected}"):
+        Wrong(given)(context, 3)
+    with pytest.raises(NetworkError, match=rf"Wrong\.sample_step gave {expected}"):
+        Wrong(given).sample(context, 3)
+
+
+def test_a_horizon_that_is_no_whole_number_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"horizon is 2\.0, a float; expected a whole number"):
+        CopyLastFrame()(torch.zeros(1, 1, 3, 4, 4), 2.0)  # type: ignore[arg-type]
 
 
 def test_a_likelihood_is_told_by_its_method() -> None:

@@ -44,6 +44,16 @@ def test_beyond_the_border_is_the_border() -> None:
     torch.testing.assert_close(corner, frames[..., -1:, -1:].expand_as(frames))
 
 
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_a_flow_that_is_not_finite_is_seen_in_the_result(value: float) -> None:
+    frames = torch.rand(1, 2, 4, 5)
+    flow = constant(0, 0, frames).clone()
+    flow[:, 1, 2, 3] = value
+    lost = warp(frames, flow).isnan()
+    assert lost[:, :, 2, 3].all()
+    assert lost.sum() == 2
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (240, 320)])
 def test_no_flow_changes_nothing(size: tuple[int, int]) -> None:
     frames = torch.rand(1, 3, *size)

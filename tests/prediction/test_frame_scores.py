@@ -73,3 +73,8 @@ def test_where_nothing_moves_the_cell_is_empty() -> None:
     (row,) = (line for line in scores.lines() if line.startswith("PSNR, moving area, dB, pred"))
     assert len(row.split("prediction")[1].split()) == 2  # t+2 and the mean
     assert ("psnr.moving", PREDICTION) not in measure(frame, still, still)
+
+
+def test_frames_of_one_row_have_no_measure() -> None:
+    frame = torch.rand(3, 1, 30)
+    assert measure(frame, frame, frame, (frame, 1 - frame)) == {}

@@ -106,6 +106,11 @@ def test_what_cannot_be_predicted_is_told() -> None:
         next(broken.parameters()).fill_(torch.nan)
     with pytest.raises(PredictionError, match="not finite"):
         list(rollout(broken)([window(noise(1)[0])], 1))
+    refiner = FlowRefiner(sharp=True)
+    with torch.no_grad():
+        refiner.clip_speed.bias.fill_(torch.nan)
+    with pytest.raises(PredictionError, match="not finite"):
+        list(rollout(refiner.eval())([window(*noise(4, 32, 48))], 1))
     with pytest.raises(PredictionError, match="gives all 9999 frames at once"):
         list(rollout(LinearExtrapolation(), 1 << 30)([window(*noise(2, 90, 90))], 9999))
 

@@ -4,9 +4,11 @@ import argparse
 import importlib
 import os
 import re
+import signal
 import sys
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
@@ -35,6 +37,24 @@ def say(line: str) -> None:
     if sys.stderr is not None:  # else it would go to stdout
         with suppress(OSError):
             print(line, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def cleaned_up_after_sigterm() -> Iterator[None]:
+    """Let SIGTERM leave as an exit does, so that unfinished files are removed; status 143."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # no signal arrives there
+        return
+    before = signal.signal(signal.SIGTERM, end_by_signal)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def end_by_signal(number: int, _: object) -> None:
+    """Leave with the status that a shell gives for a signal."""
+    sys.exit(128 + number)
 
 
 def require_no_folder(path: Path, ending: str) -> None:

@@ -157,9 +157,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return _refuse(
             f"no space left on the disk ({error.filename or 'while writing'}); what was saved "
-            "before is whole: free some space and run the same command again; a training resumes "
-            "from its latest checkpoint with --run-dir DIR --resume auto"
+            "before is whole: free some space and run the same command again"
+            + (_RESUMES if arguments and arguments[0] in TRAINER_COMMANDS else "")
         )
+
+
+_RESUMES = "; a training resumes from its latest checkpoint with --run-dir DIR --resume auto"
 
 
 class _Parser(argparse.ArgumentParser):

@@ -6,7 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidpred.cli.common import device_of, import_modules, require_checkpoint_there, say
+from vidpred.cli.common import (
+    cleaned_up_after_sigterm,
+    device_of,
+    import_modules,
+    require_checkpoint_there,
+    say,
+)
 from vidpred.cli.predict_options import add_predict_options, require_sense
 from vidpred.cli.progress import prediction_progress
 from vidpred.errors import PredictionError, VideoError, VidpredError
@@ -147,6 +153,7 @@ def _predict(
 
     problems: list[VidpredError] = []
     with (
+        cleaned_up_after_sigterm(),
         _said_when_interrupted(problems),
         prediction_progress(None if several else len(inputs) * arguments.horizon) as progress,
     ):

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from vidpred.cli.common import say
+from vidpred.plain import counted
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
@@ -147,6 +148,6 @@ def prediction_progress(total: int | None) -> Iterator[PredictionProgress]:
         progress.pause()
     if progress.frames:
         say(
-            f"{progress.frames} frames, {progress.rate:.3g} frames per second "
+            f"{counted(progress.frames, 'frame')}, {progress.rate:.3g} frames per second "
             "(reading, predicting and writing)"
         )

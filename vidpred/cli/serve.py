@@ -3,7 +3,6 @@
 import argparse
 import re
 import signal
-import sys
 import webbrowser
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -17,6 +16,7 @@ from vidpred.cli.common import (
     add_module_option,
     at_least_one,
     device_of,
+    end_by_signal,
     import_modules,
     memory_amount,
     say,
@@ -153,14 +153,10 @@ def run_serve(arguments: argparse.Namespace) -> int:
             ready=ready,
         )
         # The server ends in peace and raises the signal again: files are removed all the same.
-        signal.signal(signal.SIGTERM, _end)
+        signal.signal(signal.SIGTERM, end_by_signal)
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
     return 0
-
-
-def _end(number: int, _: object) -> None:
-    sys.exit(128 + number)
 
 
 def _require_packages() -> None:

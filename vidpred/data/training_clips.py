@@ -15,6 +15,7 @@ from vidpred.data.index.video_index import VideoIndex
 from vidpred.data.patches import choose_patches
 from vidpred.data.video_draws import VideoDraws
 from vidpred.errors import AccessError, DataError, VideoError
+from vidpred.plain import counted
 from vidpred.video import VideoInfo, decode_clips, probe
 from vidpred.video.conditions import conditions_path, cut_conditions, read_conditions
 
@@ -139,7 +140,9 @@ class TrainingClips(Dataset[ClipSample]):
         end = info.num_frames if video.end is None else min(video.end, info.num_frames)
         if end - video.begin < span:
             raise VideoError(
-                path, f"it has {end - video.begin} frames; a clip of this training takes {span}"
+                path,
+                f"it has {counted(end - video.begin, 'frame')}; a clip of this training takes "
+                f"{span}",
             )
         height, width = self.resize or (info.height, info.width)
         shape = self.patch_shape or (height, width)

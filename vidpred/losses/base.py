@@ -60,10 +60,11 @@ class PredictionLoss(nn.Module, ABC):
         """Give the terms to a task; see `terms`.
 
         Raises:
-            SettingError: When `terms` takes one tensor, and frames of several scales came.
+            SettingError: When `terms` takes one tensor, and frames of several scales came, or a
+                term has no weight.
         """
         try:
-            return self.terms(preds, targets)
+            terms = self.terms(preds, targets)
         except (AttributeError, TypeError) as error:
             if isinstance(preds, Tensor) or "list" not in str(error):
                 raise
@@ -73,6 +74,13 @@ class PredictionLoss(nn.Module, ABC):
                 "coarsest first; expected terms of one value a scale, such as torch.stack([... for "
                 "pred, target in zip(preds, targets)])"
             ) from error
+        if unknown := [name for name in terms if name not in self.weights]:
+            raise SettingError(
+                f"{type(self).__name__}.terms gives {', '.join(unknown)}, and its weights name "
+                f"{', '.join(self.weights) or 'nothing'}; expected a weight for every term, 0 for "
+                "one that is logged and not minimized"
+            )
+        return terms
 
     def __getattr__(self, name: str) -> Tensor | nn.Module:
         """Refuse a loss without weights where they are asked for.

@@ -12,7 +12,7 @@ from vidpred.metrics.ms_ssim import ms_ssim
 from vidpred.metrics.psnr import PSNRVariant, psnr
 from vidpred.metrics.sharpness import SharpnessVariant, sharpness
 from vidpred.metrics.ssim import SSIMVariant, ssim
-from vidpred.ops.checks import require_positive
+from vidpred.ops.checks import require_positive, require_same_shape
 
 
 class FrameAverage(Metric):
@@ -72,8 +72,10 @@ class FrameAverage(Metric):
             mask: Boolean, shape (B, T, 1, H, W), or None for whole frames.
 
         Raises:
-            ValueError: When T is not that of the clips before, or the metric refuses the frames.
+            ValueError: When shapes differ, T is not that of the clips before, or the metric refuses
+                the frames.
         """
+        require_same_shape(pred, target)
         scores = self.scores(pred, target, mask)
         # Device first: Apple's GPU has no float64, and the caller then keeps the state on the CPU.
         scores = scores.detach().to(self.total.device).double()

@@ -59,6 +59,8 @@ class FlowModes(nn.Module):
         Returns:
             Decisions of shape (B, ..., H, W); see `DrawnFuture.enlarged`.
         """
+        kind = self.areas.weight.dtype
+        statistics, features = statistics.to(kind), features.to(kind)
         rows = torch.arange(len(chosen), device=chosen.device)
         clip = torch.unflatten(self.clip(statistics), 1, (self.count, OF_CLIP))[rows, chosen]
         weight = torch.unflatten(self.areas.weight, 0, (self.count, OF_AREA))[chosen]

@@ -64,8 +64,8 @@ class FlowRefiner(Predictor):
     Every future frame is sampled directly from the known ones, so that nothing is blurred twice.
     `forward` blends images, which is closest on average and shows double exposures where motion is
     fast; with `sharp` it blends their motions, and samples the last frame once. `sample` draws
-    futures. Without training it is `OpticalFlowExtrapolation`. Gray frames are predicted as RGB
-    ones whose channels agree.
+    futures. Without training `forward` is `OpticalFlowExtrapolation`, where no frame is padded.
+    Gray frames are predicted as RGB ones whose channels agree.
 
     Related: Reda et al. 2018 (SDC-Net) also refine the flow of a frozen estimator; Liu et al. 2017
     (Deep Voxel Flow) also blend samples of two frames.
@@ -291,7 +291,7 @@ class FlowRefiner(Predictor):
             paths = paths[..., *region.slices]
             to_older = paths[0] + warp_region(evidence.back, paths[0], region)
             seen = self._seen(evidence, paths, to_older, k, region)
-        features = self.network(seen, clip)
+        features = self.network(seen.to(clip.dtype), clip)
         batch, height, width = clip.shape[0], *paths.shape[-2:]
         # Planes from here on: whatever follows takes channels one by one.
         moves, pixels = (
@@ -317,7 +317,8 @@ class FlowRefiner(Predictor):
         steps = evidence.statistics.new_tensor([1 / k, k / 8]).expand(
             evidence.statistics.shape[0], 2
         )
-        features: Tensor = self.clip(torch.cat([evidence.statistics, steps], dim=1))
+        seen = torch.cat([evidence.statistics, steps], dim=1)
+        features: Tensor = self.clip(seen.to(self.clip_logits.weight.dtype))
         return features
 
     @property

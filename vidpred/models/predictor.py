@@ -7,6 +7,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from vidpred.errors import NetworkError
+from vidpred.models.step_checks import NO_DRAWS, checked_step
 from vidpred.ops.checks import require_frames, require_positive
 from vidpred.ops.padding import pad_to_multiple
 from vidpred.plain import counted
@@ -83,6 +85,9 @@ class Predictor(nn.Module, ABC):
             self.channels = int(channels)
         if stochastic is not None:
             self.stochastic = bool(stochastic)
+        draws = ("sample_step", "sample", "futures")
+        if self.stochastic and all(getattr(type(self), n) is getattr(Predictor, n) for n in draws):
+            raise NetworkError(f"{type(self).__name__} {NO_DRAWS}")
         if conditions is not None:
             self.conditions = _distinct(conditions)
 
@@ -130,16 +135,13 @@ class Predictor(nn.Module, ABC):
             context: As for `step`.
             generator: Source of randomness, on any device (`vidpred.ops.normal_like` and
                 `uniform_like` draw from it); None is the global one of the context's device.
-            condition: As for `step`.
+            condition: As for `step`, and given to the same predictors alone.
 
         Returns:
             Shape (B, output_frames, C, H, W) in [0, 1]; the draws of different clips are
             independent.
         """
-        raise NotImplementedError(
-            f"{type(self).__name__} is stochastic and does not say how to draw a future; expected "
-            "it to define sample_step, or to override sample"
-        )
+        raise NetworkError(f"{type(self).__name__} {NO_DRAWS}")
 
     @abstractmethod
     def config(self) -> dict[str, Any]:
@@ -196,10 +198,8 @@ class Predictor(nn.Module, ABC):
         """
         predicted: list[Tensor] = []
         for done in range(0, horizon, self.output_frames):
-            if self.conditions:
-                predicted.append(self.step(window, condition=self._of_step(condition, done)))
-            else:
-                predicted.append(self.step(window))
+            given = {"condition": self._of_step(condition, done)} if self.conditions else {}
+            predicted.append(checked_step(self.step, window, self.output_frames, **given))
             window = torch.cat([window, predicted[-1]], dim=1)[:, -self.context_frames :]
         return torch.cat(predicted, dim=1)[:, :horizon]
 
@@ -277,8 +277,10 @@ class Predictor(nn.Module, ABC):
             condition = {name: _repeated(c, num_samples) for name, c in condition.items()}
         predicted: list[Tensor] = []
         for done in range(0, horizon, self.output_frames):
-            of_step = self._of_step(condition, done)
-            predicted.append(self.sample_step(window, generator=generator, condition=of_step))
+            given: dict[str, Any] = {"generator": generator}
+            if self.conditions:
+                given["condition"] = self._of_step(condition, done)
+            predicted.append(checked_step(self.sample_step, window, self.output_frames, **given))
             window = torch.cat([window, predicted[-1]], dim=1)[:, -self.context_frames :]
         futures = torch.cat(predicted, dim=1)[:, :horizon]
         height, width = context.shape[-2:]

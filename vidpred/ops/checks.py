@@ -40,7 +40,9 @@ def require_weight(name: str, value: float) -> None:
 
 
 def require_positive(name: str, value: int) -> None:
-    """Refuse a count below 1."""
+    """Refuse a count below 1, and one that is no whole number."""
+    if isinstance(value, float):
+        raise TypeError(f"{name} is {value!r}, a float; expected a whole number, at least 1")
     if value < 1:
         raise ValueError(f"{name} is {value}; expected a whole number that is at least 1")
 

@@ -12,8 +12,8 @@ def warp(frames: Tensor, flow: Tensor) -> Tensor:
 
     The flow lies on the grid of the result. With `flow = estimator(first, second)` it is `second`
     that is warped, and the result looks like `first`. Beyond the border the nearest pixel of the
-    border is taken. A flow of 0 gives the frames themselves up to rounding: coordinates are right
-    to some 1e-5 pixels.
+    border is taken; where the flow is not finite, the result is NaN. A flow of 0 gives the frames
+    themselves up to rounding: coordinates are right to some 1e-5 pixels.
 
     Args:
         frames: Shape (N, C, H, W), floating point, any range; also fields such as a flow.
@@ -57,6 +57,8 @@ def warp_region(frames: Tensor, flow: Tensor, region: Region) -> Tensor:
         )
     if not (frames.is_floating_point() and flow.is_floating_point()):
         raise TypeError(f"frames are {frames.dtype}, flow {flow.dtype}; expected floating point")
+    # Beyond the border is a place, too, for what is no number: it would be lost.
+    lost = (flow.detach() * 0).sum(1, keepdim=True)
     # Half precision cannot count the pixels of a row.
     wide = torch.promote_types(torch.promote_types(frames.dtype, flow.dtype), torch.float32)
     flow = flow.to(wide)
@@ -70,4 +72,4 @@ def warp_region(frames: Tensor, flow: Tensor, region: Region) -> Tensor:
     warped = F.grid_sample(
         frames.to(wide), grid, mode="bilinear", padding_mode="border", align_corners=True
     )
-    return warped.to(frames.dtype)
+    return (warped + lost).to(frames.dtype)

@@ -78,7 +78,7 @@ def measure(
         for method, frame in ((PREDICTION, pred), (COPY_LAST, last)):
             value = function(frame[None, None], target[None, None], data_range=1.0)
             values[name, method] = float(value)
-    if before is None:
+    if before is None or not values:
         return values
     mask = frame_difference_mask(torch.stack([*before, target])[None], 1)
     if mask.float().mean() >= LEAST_MOVING:

@@ -1,5 +1,7 @@
 """What a predictor is, in plain values, and the predictor built from them."""
 
+import inspect
+import json
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
@@ -8,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vidpred import models
-from vidpred.errors import CheckpointError
+from vidpred.errors import CheckpointError, NetworkError
 from vidpred.models.predictor import Predictor
 from vidpred.models.scale_predictor import ScalePredictor
 from vidpred.storage.checkpoint import DAMAGED
@@ -102,8 +104,50 @@ def build_trained(
     return predictor.eval()
 
 
+def require_rebuildable(predictor: Predictor) -> None:
+    """Refuse a network of a user's own that its checkpoints would rebuild as another one.
+
+    Raises:
+        NetworkError: When `config` gives what is not plain, or not all that `from_config` needs.
+    """
+    cls = type(predictor)
+    if _ours(cls.__name__) is cls:
+        return  # `tests/models` see to it
+    arguments = predictor.config()
+    expected = (
+        f"expected {cls.__name__}.config() to give every argument of the constructor, in plain "
+        "values (JSON), and from_config to build the same network from them: checkpoints keep "
+        "nothing else"
+    )
+    try:
+        json.dumps(arguments)
+        with torch.random.fork_rng(devices=[]):
+            again = cls.from_config(arguments)
+    except DAMAGED as error:
+        raise NetworkError(
+            f"{cls.__name__} cannot be built again from what its config() gives "
+            f"({type(error).__name__}: {error}); {expected}"
+        ) from error
+    if wrong := differing_weights(again.state_dict(), predictor.state_dict()):
+        raise NetworkError(f"{cls.__name__} built from its config() differs: {wrong}; {expected}")
+    for name in inspect.signature(cls.__init__).parameters:
+        here, there = (vars(each).get(name) for each in (predictor, again))
+        if isinstance(here, bool | int | float | str) and here != there:
+            raise NetworkError(
+                f"{cls.__name__} built from its config() has {name} {there!r}, not {here!r}; "
+                f"{expected}"
+            )
+
+
 def _class_named(name: str, modules: Sequence[ModuleType]) -> type[Predictor]:
     """Find a class in the modules that the user named, then among ours: names may be shared."""
+    given: Sequence[object] = modules
+    for module in [given] if isinstance(given, str) else given:
+        if isinstance(module, str):
+            raise TypeError(
+                f"modules holds {module!r}; expected the module itself: import {module}, then "
+                f"modules=[{module}]"
+            )
     for cls in (*(getattr(module, name, None) for module in modules), _ours(name)):
         if isinstance(cls, type) and issubclass(cls, Predictor):
             return cls

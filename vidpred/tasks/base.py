@@ -22,7 +22,7 @@ from vidpred.models import Condition, Predictor
 from vidpred.runs.optimizer_settings import keep_settings, unscheduled
 from vidpred.runs.resume import ResumeState
 from vidpred.storage.checkpoint import CHECKPOINT_KEY
-from vidpred.storage.description import describe_predictor
+from vidpred.storage.description import describe_predictor, require_rebuildable
 from vidpred.tasks.builders import Builders, adam, build_optimizer, build_scheduler
 from vidpred.tasks.divided_clips import Clips, divided, require_length
 from vidpred.tasks.finite import FiniteCheck
@@ -180,12 +180,14 @@ class PredictionTask(pl.LightningModule, ABC):
         """Before a fit, bring networks and steps into the form that is fastest here.
 
         Raises:
+            NetworkError: When checkpoints would rebuild another network than this.
             ValueError: When the device does not have what an option asks for.
         """
         if stage != "fit":
             if self.trainer.strategy.root_device.type == "cpu":
                 accelerate(self)
             return
+        require_rebuildable(self.predictor)
         speed = self._speed.on(self.trainer.strategy.root_device)
         self._reads_late = speed.late_finite_check
         self._finite = FiniteCheck()

@@ -324,7 +324,6 @@ def test_a_result_that_was_edited_is_refused(toy_root: Path, tmp_path: Path) -> 
     path = tmp_path / "edited.json"
     rows = whole["rows"]
     better = [{**rows[0], "values": {**rows[0]["values"], "psnr.standard.whole": [99.0, 99.0]}}]
-    shorter = [{**rows[0], "motion": [1.0]}]
     protocol = {**whole["protocol"], "clips": {**whole["protocol"]["clips"], "horizon": 1}}
     assert read_result(edited(whole, path)) == whole
     for told, changes in {
@@ -333,12 +332,13 @@ def test_a_result_that_was_edited_is_refused(toy_root: Path, tmp_path: Path) -> 
         "the summary does not belong": {"rows": [*better, *rows[1:]]},
         "a clip is there twice": {"rows": [*rows, rows[0]]},
         "the number or the digest of its clips": {"rows": rows[1:]},
-        "has 1 frames, the protocol 2": {"rows": [*shorter, *rows[1:]]},
+        "has 1 frames, the protocol 2": {"rows": [{**rows[0], "motion": [1.0]}, *rows[1:]]},
         "the protocol's digest": {"protocol": protocol},
         "TypeError": {"rows": None},
         "KeyError": {"method": {}},
         "clips_scored": {"clips": {}},
         "mask is no mapping": {"mask": None},
+        "method.details is no mapping": {"method": {**whole["method"], "details": None}},
     }.items():
         with pytest.raises(ResultError, match=f"edited.json: not as it was written .*{told}"):
             read_result(edited(whole, path, **changes))

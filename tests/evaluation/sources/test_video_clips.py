@@ -98,6 +98,9 @@ def test_folders_of_videos_serve_too(tmp_path: Path) -> None:
     write_video(tmp_path / "deep" / "a.mp4", frames)
     folder = {"class_path": "vidpred.evaluation.FolderVideos"}
     assert list(loaded(VideoClips(protocol(videos=folder), tmp_path))) == ["deep__a.mp4+00000"]
+    tested = {"class_path": "vidpred.evaluation.HeldOutVideos"}
+    with pytest.raises(DataError, match="none of its videos is a test video of protocol quick"):
+        VideoClips(protocol(videos=tested), tmp_path)
     with pytest.raises(DataError, match="there is no such folder"):
         VideoClips(protocol(videos=folder), tmp_path / "none")
 

@@ -81,6 +81,8 @@ def _problem(content: Mapping[str, Any]) -> str | None:
     for entry in ("name", "kind"):
         if not isinstance(content["method"][entry], str):
             return f"method.{entry} is no text"
+    if not isinstance(content["method"]["details"], dict):
+        return "method.details is no mapping"
     for entry in ("extras", "provenance", "mask"):
         if not isinstance(content[entry], dict):
             return f"{entry} is no mapping"

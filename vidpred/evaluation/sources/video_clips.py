@@ -35,6 +35,13 @@ class VideoClips(ClipSource):
         self.protocol = protocol
         self._motion_mask = protocol.mask if with_masks else None
         listing = protocol.videos.select(expand_home(root))
+        if not listing.videos and not listing.missing:
+            raise DataError(
+                f"{root}: none of its videos is a test video of protocol {protocol.name}; expected "
+                "more videos, or one that says which are: a copy of the protocol's file with "
+                "videos.test_list, or with vidpred.evaluation.selection.FolderVideos, which takes "
+                "all of them"
+            )
         if not listing.videos:
             raise DataError(
                 f"{root}: none of the {len(listing.missing)} videos of protocol {protocol.name} is "
