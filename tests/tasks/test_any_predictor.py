@@ -16,7 +16,13 @@ from worlds import fit, loader, moving_squares, small_networks, trainer
 from vidpred.batch import ClipBatch
 from vidpred.diagnostics.certificate import GradientCertificate
 from vidpred.diagnostics.health import TrainingHealth
-from vidpred.errors import CheckpointError, GradientError, SettingError, TrainingDivergedError
+from vidpred.errors import (
+    CheckpointError,
+    GradientError,
+    NetworkError,
+    SettingError,
+    TrainingDivergedError,
+)
 from vidpred.losses import CombinedLoss, GradientDifferenceLoss, LpLoss, MultiScaleLoss, Objective
 from vidpred.models import MultiScaleGenerator, PosteriorPrediction
 from vidpred.storage import load_predictor
@@ -213,6 +219,28 @@ def test_conditions_go_from_the_batch_to_the_network() -> None:
 def test_clips_of_other_channels_are_refused() -> None:
     with pytest.raises(ValueError, match=r"clips have 3 channels.* takes 1; .*data.color to gray"):
         LeastSquares(network(channels=1)).objective(batch())
+
+
+def test_predictions_outside_0_to_1_are_refused_by_what_to_do() -> None:
+    predictor = network()
+    with torch.no_grad():
+        predictor.body.bias.fill_(9.0)
+    predictor.decode = lambda context, latent: predictor.body(  # type: ignore[method-assign]
+        torch.cat([context.flatten(1, 2), latent], dim=1)
+    )[:, None]
+    with pytest.raises(NetworkError, match=r"AnyNetwork predicts values from .*clamp\(0, 1\)"):
+        ReconstructionTask(predictor, loss=LpLoss()).validation_step(batch(), 0)
+
+
+def test_a_network_that_checkpoints_would_lose_is_not_trained() -> None:
+    class Widened(AnyNetwork):
+        def __init__(self, width: int = 8, channels: int = 3) -> None:
+            super().__init__(channels)
+            self.width = width
+
+    task = ReconstructionTask(Widened(16), loss=LpLoss())
+    with pytest.raises(NetworkError, match=r"Widened cannot be built again .*TypeError"):
+        fit(task)
 
 
 @IDLE

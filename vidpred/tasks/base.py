@@ -15,10 +15,11 @@ from torch.optim import Optimizer
 
 from vidpred._version import __version__
 from vidpred.batch import ClipBatch, Evaluation
-from vidpred.errors import SettingError, TrainingDivergedError
+from vidpred.errors import NetworkError, SettingError, TrainingDivergedError
 from vidpred.kernels import accelerate
 from vidpred.losses import Objective
 from vidpred.models import Condition, Predictor
+from vidpred.ops.checks import RANGE_TOLERANCE
 from vidpred.runs.optimizer_settings import keep_settings, unscheduled
 from vidpred.runs.resume import ResumeState
 from vidpred.storage.checkpoint import CHECKPOINT_KEY
@@ -216,6 +217,7 @@ class PredictionTask(pl.LightningModule, ABC):
         Raises:
             ValueError: When the clips do not fit the predictor.
             TrainingDivergedError: When a prediction is not finite.
+            NetworkError: When it is not in [0, 1].
         """
         context_frames = self.predictor.context_frames
         if batch["frames"].shape[1] <= context_frames:
@@ -227,8 +229,14 @@ class PredictionTask(pl.LightningModule, ABC):
         context, target, condition = divided(self.predictor, batch)
         # Half precision is for the network; the numbers that people read are taken in float32.
         pred = self(context, target.shape[1], condition=condition).float()
-        if not torch.isfinite(pred).all():
+        low, high = torch.aminmax(pred)
+        if not (low.isfinite() and high.isfinite()):
             raise TrainingDivergedError(["prediction"], self.batches_seen)
+        if low < -RANGE_TOLERANCE or high > 1 + RANGE_TOLERANCE:
+            raise NetworkError(
+                f"{type(self.predictor).__name__} predicts values from {low:.4g} to {high:.4g}; "
+                "expected frames in [0, 1]: end its step with .clamp(0, 1) or a sigmoid"
+            )
         return {"context": context, "target": target, "pred": pred}
 
     def on_fit_start(self) -> None:
