@@ -144,6 +144,7 @@ def test_damaged_frames_are_not_predicted_from(client: Open, server: Any, tmp_pa
     tab = client()
     clip = tab.ready(path)
     assert clip["state"] == "ready"
+    assert clip["damaged"] == list(range(5, 12))
     answer = tab.ask(clip["key"], last=9)
     assert answer.status_code == 400
     assert "is damaged; choose another moment" in answer.json()["problem"]

@@ -90,9 +90,11 @@ def test_beyond_the_end_nothing_is_scored(client: Open, toy_clip: Path) -> None:
     clip = tab.ready(toy_clip)["key"]
     done = tab.predicted(clip, last=23, horizon=2)
     assert (done["state"], done["truth"], done["futures"]) == ("done", 0, [{}])
+    assert done["following"] == 0
     assert tab.picture(done["key"], "pred", 0, 2).shape == (48, 64, 3)
     part = tab.predicted(clip, last=21, horizon=4)
     assert (part["truth"], len(part["futures"][0]["psnr"])) == (2, 2)
+    assert part["following"] == 2
 
 
 def test_frames_can_be_reduced_and_the_truth_with_them(client: Open, toy_clip: Path) -> None:
@@ -149,6 +151,7 @@ def test_progress_is_told_while_it_predicts(client: Open, toy_clip: Path) -> Non
 
     def over(one: dict[str, Any]) -> bool:
         seen.add(one["done"])
+        assert one["following"] == 6  # before the first picture, too
         if one["state"] == "predicting" and one["done"] == 2:
             assert one["left"] > 0
             assert len(one["futures"][0]["psnr"]) >= 2  # scores come with the frames

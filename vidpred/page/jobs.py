@@ -20,6 +20,7 @@ from vidpred.page.disk import Folder
 from vidpred.page.pictures import reduced, to_png
 from vidpred.page.refusals import Gone, PageError
 from vidpred.page.uploads import Upload
+from vidpred.plain import counted
 from vidpred.prediction.drawn_futures import DrawnFutures
 from vidpred.prediction.frame_scores import COPY_LAST, PREDICTION, measure
 from vidpred.prediction.rollout import Rollout
@@ -72,6 +73,11 @@ class Question:
         if self.upload.state != "ready" or look is None:
             raise PageError(f"{self.upload.name}: is not read yet; wait until it is")
         needed = self.model.predictor.context_frames
+        if frames < needed:
+            raise PageError(
+                f"{self.upload.name}: it has {counted(frames, 'frame')}; {self.model.name} sees "
+                f"{needed} known frames"
+            )
         if not needed - 1 <= self.last < frames:
             raise PageError(
                 f"frame {self.last} is chosen as the last known one; expected {needed - 1} to "
@@ -89,6 +95,11 @@ class Question:
         if broken:
             raise PageError(f"frame {broken[0]} is damaged; choose another moment of the clip")
 
+    @property
+    def following(self) -> int:
+        """True frames that follow the last known one, at most the horizon."""
+        return min(self.horizon, len(self.upload.times) - 1 - self.last)
+
 
 @dataclass
 class Job:
@@ -104,7 +115,7 @@ class Job:
         state: How far it is.
         problem: Why it failed.
         known: Known frames that are shown.
-        truth: True future frames that there are, at most the horizon.
+        truth: True future frames whose pictures are there, at most `Question.following`.
         done: Predicted frames by now, of all futures.
         size: Width and height of the frames that are predicted.
         copy_last: By measure, values of copying the last known frame, one a frame ahead.
@@ -175,10 +186,12 @@ class Job:
             "horizon": question.horizon,
             "reduce": question.reduce,
             "samples": question.samples,
+            "seed": question.seed,
             "state": self.state,
             "problem": self.problem,
             "known": self.known,
             "truth": self.truth,
+            "following": question.following,
             "done": self.done,
             "total": total,
             "seconds": self._seconds if self.state == "done" else elapsed,
@@ -225,8 +238,7 @@ class Job:
         question = self.question
         needed = question.model.predictor.context_frames
         count = max(needed, min(KNOWN_SHOWN, question.last + 1))
-        after = len(question.upload.times) - 1 - question.last
-        place = At(index=question.last, truth=min(question.horizon, after))
+        place = At(index=question.last, truth=question.following)
         (window,) = windows(Input(question.upload.path), place, count)
         if isinstance(window, VideoError):
             raise window

@@ -110,6 +110,7 @@ class Upload:
             "problem": self.problem,
             "frames": len(self.times),
             "expected": max(self.expected, len(self.times)),
+            "damaged": sorted(self.damaged),
             "codec": self.codec,
             "width": look and look.width,
             "height": look and look.height,

@@ -92,6 +92,16 @@ def test_bad_files_are_explained_and_the_next_one_works(
     expect(page.locator("#problem")).to_be_hidden()
 
 
+def test_each_of_several_bad_files_is_explained(visit: Visit) -> None:
+    page = visit(expects="400")
+    names = "notes.mp4", "diary.avi"
+    files = [{"name": n, "mimeType": "video/mp4", "buffer": b"Dear diary\n" * 99} for n in names]
+    page.set_input_files("#file", files)
+    said = page.get_by_role("alert")
+    for name in names:
+        expect(said).to_contain_text(f"{name}: FFmpeg cannot read it")
+
+
 FIRST_NEWS_OF_A_FAILURE = """
 const set = Object.getOwnPropertyDescriptor(EventSource.prototype, "onmessage").set;
 Object.defineProperty(EventSource.prototype, "onmessage", { set(heard) {

@@ -60,6 +60,11 @@ def test_futures_are_shown_side_by_side(visit: Visit, toy_clip: Path) -> None:
     futures = page.get_by_role("radio", name=re.compile(r"^\d: \d+\.\d\d dB$"))
     expect(futures).to_have_count(3)
     expect(page.locator("#chart .line.other")).to_have_count(2)
+    page.locator("#numbers summary").click()
+    command = page.locator("#command").inner_text()
+    assert re.search(r"--model noisy --at \d+ --horizon 3 --samples 3 --seed \d+$", command)
+    assert re.search(r"best \d+\.\d\d dB", page.locator("#past-list").inner_text())
+    assert "3 futures" in page.locator("#past-list").inner_text()
     page.select_option("#model", "small")
     page.wait_for_selector("#samples-field", state="hidden")
 

@@ -51,7 +51,8 @@ export class Controls {
     $("#samples-value").textContent = $("#samples").value === "1" ? "1, the point prediction" : `${$("#samples").value}, drawn`;
     const there = clip.frames - 1 - last;
     const early = last + 1 < model.context_frames;
-    this.#problem = early ? `${model.name} sees ${model.context_frames} known frames: choose frame ${model.context_frames - 1} or a later one` : null;
+    const short = clip.frames < model.context_frames;
+    this.#problem = short ? `The clip has ${plural(clip.frames, "frame")}; ${model.name} sees ${model.context_frames} known ones` : early ? `${model.name} sees ${model.context_frames} known frames: choose frame ${model.context_frames - 1} or a later one` : null;
     let note = this.#problem;
     if (!early && there === 0) note = "The clip ends here: what follows has no truth to compare with.";
     else if (!early && there < horizon) note = `The clip ends ${plural(there, "frame")} after this, so ${there} of ${horizon} have a truth to compare with.`;
@@ -100,9 +101,9 @@ export class Controls {
       const button = Object.assign(document.createElement("button"), { type: "button" });
       button.setAttribute("aria-pressed", String(one.key === chosen?.key));
       const values = one.futures.map((future) => future.psnr ?? []).filter((values) => values.length).map(mean);
-      const best = values.length ? shown(Math.max(...values), "psnr") : "no truth";
+      const best = values.length ? `${one.samples > 1 ? "best " : ""}${shown(Math.max(...values), "psnr")}` : one.following ? "no score" : "no truth";
       const name = Object.assign(document.createElement("span"), { className: "who", textContent: one.model });
-      const place = Object.assign(document.createElement("span"), { className: "facts", textContent: `frame ${one.last}, ${one.horizon} ahead` });
+      const place = Object.assign(document.createElement("span"), { className: "facts", textContent: [`frame ${one.last}, ${one.horizon} ahead`, one.samples > 1 ? `${one.samples} futures` : "", one.reduce > 1 ? `${one.width} × ${one.height}` : ""].filter(Boolean).join(", ") });
       const value = Object.assign(document.createElement("span"), { className: "value", textContent: best });
       button.append(name, value, place);
       button.addEventListener("click", () => this.onOpen(one.key));

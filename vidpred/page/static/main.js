@@ -7,7 +7,7 @@ import { Player } from "/static/player.js";
 import { Shown } from "/static/shown.js";
 import { Controls } from "/static/controls.js";
 import { installKeys, installTheme } from "/static/keys.js";
-import { plural, seconds } from "/static/words.js";
+import { damage, plural, seconds } from "/static/words.js";
 
 const $ = (selector, root = document) => root.querySelector(selector);
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
@@ -29,9 +29,10 @@ const prediction = () => state.predictions.find((one) => one.key === state.predi
 const frames = () => (prediction() ? prediction().known + prediction().horizon : clip()?.frames ?? 0);
 
 // Messages -----------------------------------------------------------------------------------------
-function complain(problem) {
+function complain(problem, { also = false } = {}) {
   if (!(problem instanceof Problem)) throw problem;
-  $("#problem-text").textContent = problem.message;
+  const before = also && !$("#problem").hidden ? `${$("#problem-text").textContent}\n` : "";
+  $("#problem-text").textContent = before + problem.message;
   $("#problem").hidden = false;
   $("#problem").scrollIntoView({ block: "nearest" });
 }
@@ -48,7 +49,7 @@ async function take(files) {
   asked = true;
   for (const file of files) {
     if (file.size > state.about.limits.upload_bytes) {
-      complain(new Problem(`${file.name}: it has ${Math.ceil(file.size / 2 ** 20).toLocaleString("en")} MiB; expected at most ${Math.floor(state.about.limits.upload_bytes / 2 ** 20).toLocaleString("en")} MiB. Cut out the part to predict, or start vidpred serve with a larger --max-upload.`));
+      complain(new Problem(`${file.name}: it has ${Math.ceil(file.size / 2 ** 20).toLocaleString("en")} MiB; expected at most ${Math.floor(state.about.limits.upload_bytes / 2 ** 20).toLocaleString("en")} MiB. Cut out the part to predict, or start vidpred serve with a larger --max-upload.`), { also: true });
       continue;
     }
     sending.set(file.name, 0);
@@ -56,7 +57,7 @@ async function take(files) {
     try {
       choose(await state.tab.upload(file, (part) => { sending.set(file.name, part); render(); }));
     } catch (problem) {
-      complain(problem);
+      complain(problem, { also: true });
     } finally {
       sending.delete(file.name);
       render();
@@ -165,7 +166,7 @@ function news({ clips, predictions }, fresh) {
   for (const one of [...clips, ...predictions]) {
     if (one.state !== "failed" || explained.has(one.key)) continue;
     explained.add(one.key);
-    if (!fresh) complain(new Problem(one.problem));
+    if (!fresh) complain(new Problem(one.problem), { also: "codec" in one }); // of clips, several were dropped
   }
   [state.clips, state.predictions] = [clips.filter((one) => one.state !== "failed"), predictions.filter((one) => one.state !== "failed")];
   for (const one of clips) {
@@ -247,7 +248,7 @@ function renderNow() {
   }
   if (!ready) return;
   $("#clip-name").textContent = one.name;
-  $("#clip-facts").textContent = [`${one.width} × ${one.height}`, `${Number(one.fps.toFixed(2))} frames per second`, plural(one.frames, "frame"), seconds(one.seconds), one.codec].join(" · ");
+  $("#clip-facts").textContent = [`${one.width} × ${one.height}`, `${Number(one.fps.toFixed(2))} frames per second`, plural(one.frames, "frame"), seconds(one.seconds), one.codec, ...damage(one)].join(" · ");
   const last = state.last.get(one.key);
   const found = prediction();
   const { known, horizon } = controls.update({ about: state.about, clip: one, last, prediction: found, running: state.predictions.find((p) => p.state === "waiting" || p.state === "predicting"), past: state.predictions });

@@ -72,7 +72,7 @@ export class Shown {
     $("#play").setAttribute("aria-label", player.playing ? "Pause" : "Play");
     $("#play").dataset.playing = player.playing;
     $("#scores").hidden = !one;
-    $("#scale").hidden = !(one && one.truth);
+    $("#scale").hidden = !(one && one.following);
     $("#panels").style.setProperty("--aspect", this.#page.clip().aspect);
     $("#panels").classList.toggle("tall", this.#page.clip().aspect < 0.8);
     if (one) this.#drawPrediction(one); else this.#drawClip();
@@ -112,11 +112,11 @@ export class Shown {
     const scored = (values) => (known ? undefined : values?.[this.#measure]?.[step - 1]);
     const own = scored(one.futures[future]);
     const copied = scored(one.copy_last);
-    this.#paint("truth", truth, { absent: !known && !true_ });
+    this.#paint("truth", truth, { absent: !known && step > one.following });
     this.#paint("pred", this.#truthHeld && truth ? truth : pred, { absent: !known && !predicted, value: own });
     $(".flag", panel("pred")).hidden = !(this.#truthHeld && truth && !known);
     this.#paint("copy", known ? knownNow : lastKnown, { value: copied });
-    this.#paint("difference", compared ? get(which, number, step) : undefined, { absent: !known && !true_, empty: !compared });
+    this.#paint("difference", compared ? get(which, number, step) : undefined, { absent: !known && step > one.following, empty: !compared });
     $(".name", panel("pred")).textContent = one.samples > 1 ? `${one.model}, future ${future + 1}` : one.model;
     panel("pred").classList.toggle("future", !known);
     panel("copy").classList.toggle("future", !known);
@@ -199,7 +199,7 @@ export class Shown {
     series.push({ values: own, className: "pred" });
     const done = Math.max(0, Math.min(one.horizon, one.done - future * one.horizon));
     const title = own.length ? `${label(measure)} by frame: ${one.model} from ${written(own[0], measure)} to ${written(own.at(-1), measure)}, copy last frame from ${written(copied[0], measure)} to ${written(copied[own.length - 1], measure)}` : `No ${label(measure)} yet`;
-    drawChart($("#chart svg"), { series, known: Math.max(1, one.known), horizon: one.horizon, done, truth: one.truth, index: this.#page.state.index, title });
+    drawChart($("#chart svg"), { series, known: Math.max(1, one.known), horizon: one.horizon, done, truth: one.following, index: this.#page.state.index, title });
     $("#legend").replaceChildren(legendEntry("pred", one.model, own, step, measure), legendEntry("copy", "copy last frame", copied, step, measure));
     const steps = $("#steps");
     steps.setAttribute("aria-valuemin", 0);

@@ -27,7 +27,8 @@ export function about(value) {
 export function verdict(prediction, future, measure) {
   const own = prediction.futures[future]?.[measure] ?? [];
   const copied = prediction.copy_last[measure] ?? [];
-  if (!own.length) return prediction.truth ? "Predicting" : `${plural(prediction.horizon, "frame")} beyond the end`;
+  if (!own.length && !prediction.following) return `${plural(prediction.horizon, "frame")} beyond the end`;
+  if (!own.length) return prediction.state === "done" ? `${plural(prediction.horizon, "frame")}, too small to be scored` : "Predicting";
   const name = prediction.samples > 1 ? `Future ${future + 1} of ${prediction.model}` : prediction.model;
   const over = `over ${plural(own.length, "frame")}`;
   if (prediction.model === "copy_last") return `copy_last repeats the last frame: ${shown(mean(own), measure)} ${over}`;
@@ -37,8 +38,20 @@ export function verdict(prediction, future, measure) {
   return `${name} is ${amount} ${gain > 0 ? "better" : "worse"} than copying the last frame, ${over}`;
 }
 
+// The facts of a clip of which not every frame could be read.
+export function damage(clip) {
+  const lost = clip.expected - clip.frames;
+  const named = clip.damaged.slice(0, 5).join(", ") + (clip.damaged.length > 5 ? ", …" : "");
+  return [
+    lost > 1 && lost > 0.02 * clip.expected ? `about ${plural(lost, "frame")} could not be read` : "",
+    clip.damaged.length ? `damaged: ${clip.damaged.length === 1 ? "frame" : "frames"} ${named}` : "",
+  ].filter(Boolean);
+}
+
 export function command(prediction, clip) {
   const model = prediction.kind === "yours" ? "CHECKPOINT" : prediction.model;
   const quoted = /^[\w.+-]+$/.test(clip.name) ? clip.name : `'${clip.name.replaceAll("'", "'\\''")}'`;
-  return `vidpred predict ${quoted} --model ${model} --at ${prediction.last} --horizon ${prediction.horizon} --compare`;
+  const drawn = prediction.samples > 1 ? `--samples ${prediction.samples} --seed ${prediction.seed}` : "--compare";
+  const smaller = prediction.reduce > 1 ? `\n# of all pixels: here, frames were reduced to ${prediction.width} × ${prediction.height} first` : "";
+  return `vidpred predict ${quoted} --model ${model} --at ${prediction.last} --horizon ${prediction.horizon} ${drawn}${smaller}`;
 }
