@@ -222,8 +222,8 @@ def _named(text: str) -> tuple[str, str]:
     name, equals, file = text.partition("=")
     if not equals or not re.fullmatch(r"\w[\w.+-]{0,39}", name) or not file:
         raise argparse.ArgumentTypeError(
-            f"{text!r}; expected NAME=FILE, such as mine=runs/l2/checkpoints/best.ckpt, the name of "
-            "at most 40 letters, digits and _.+-, the first a letter or digit"
+            f"{text!r}; expected NAME=FILE, such as mine=runs/l2/checkpoints/best.ckpt, the name "
+            "of at most 40 letters, digits and _.+-, the first a letter or digit"
         )
     return name, file
 
