@@ -274,7 +274,7 @@ def test_a_training_without_a_validation_says_so(
         assert fit_once(toy_root, run, "--trainer.check_val_every_n_epoch=2") == 0
     last = run / "checkpoints" / "last.ckpt"
     assert last.is_file()
-    assert f"no validation ran, so there is no best.ckpt; the latest weights: {last}" in caplog.text
+    assert f"no best.ckpt, as no validation ran; the latest weights: {last}" in caplog.text
     assert "--trainer.val_check_interval N" in caplog.text
 
 

@@ -258,3 +258,19 @@ def test_differences_that_are_no_numbers_are_refused() -> None:
     assert set(require_parity(predictor, lambda x: x + 5e-5, 1)) == {
         *("1 x 48 x 64", "3 x 45 x 31", "2 x 23 x 86")
     }
+
+
+def test_a_predictor_of_one_size_is_compared_at_this_size() -> None:
+    class Square(CopyLastFrame):
+        image_size = 32
+
+    found = require_parity(Square(), lambda x: x[:, -1:], 1)
+    assert set(found) == {"1 x 32 x 32", "3 x 32 x 32"}
+
+
+def test_a_program_that_fails_is_refused_in_a_sentence() -> None:
+    def fails(context: Tensor) -> Tensor:
+        raise RuntimeError("Runtime assertion failed\nand more")
+
+    with pytest.raises(ExportError, match=r"on frames of 48 x 64 \(Runtime assertion failed\)"):
+        require_parity(CopyLastFrame(), fails, 1)

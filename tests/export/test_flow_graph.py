@@ -10,7 +10,7 @@ import torch
 from vidpred.export import export
 from vidpred.export.flow_graph import FlowsAsInput, flows_of
 from vidpred.models import FlowRefiner
-from vidpred.storage import SavedPredictor
+from vidpred.storage import SavedPredictor, load_predictor
 from vidpred.storage.description import describe_frames, describe_predictor
 from vidpred.storage.saved import write_saved
 
@@ -74,3 +74,15 @@ def test_a_program_takes_flows_and_its_card_says_which(tmp_path: Path, ending: s
             frames, header = program(context, flows), json.loads(extra["vidpred.json"])
     torch.testing.assert_close(frames, expected, atol=1e-4, rtol=0)
     assert header["graph"]["input"]["flows"] == ["batch", 4, 2, "height", "width"]
+
+
+@pytest.mark.slow
+def test_the_bundled_weights_are_a_program_of_torch_too(tmp_path: Path) -> None:
+    written = export("flow_refiner", tmp_path / "refiner.pt2")
+    program = torch.export.load(written.file).module()
+    network = load_predictor("flow_refiner")
+    for size in ((48, 64), (64, 64), (240, 320)):
+        context = torch.rand(1, 4, 3, *size)
+        with torch.no_grad():
+            frames = program(context, flows_of(network, context))
+            torch.testing.assert_close(frames, network(context, 1), atol=1e-4, rtol=0)

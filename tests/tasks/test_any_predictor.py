@@ -133,7 +133,7 @@ def test_reconstruction_refuses_what_does_not_fit() -> None:
     generator, _ = small_networks()
     with pytest.raises(ValueError, match="no predictor is given"):
         ReconstructionTask()
-    with pytest.raises(ValueError, match="both predictor and generator are given"):
+    with pytest.raises(ValueError, match=r"both predictor and generator .*Of two exp"):
         ReconstructionTask(generator, generator=generator)
     with pytest.raises(ValueError, match="MultiScaleLoss compares scales, and AnyNetwork"):
         ReconstructionTask(network(), loss=MultiScaleLoss())

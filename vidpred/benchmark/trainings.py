@@ -232,7 +232,8 @@ def train_missing(
         named = ", ".join(f"{name} (exit status {status})" for name, status in failed.items())
         raise BenchmarkError(
             f"{len(failed)} of {len(wanted)} trainings failed: {named}; see above. "
-            "The others are done: run the same command again, or leave these out with --rows"
+            + ("The others are done: " if len(failed) < len(wanted) else "Mend the cause, then ")
+            + "run the same command again, or leave these out with --rows"
         )
     return 0
 

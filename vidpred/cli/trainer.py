@@ -37,6 +37,7 @@ from vidpred.runs.checkpoints import LAST
 from vidpred.runs.configuration import RunConfiguration
 from vidpred.runs.folder import NewFolder, hold, new_run_dir, require_writable, run_of
 from vidpred.runs.resume_point import find_checkpoint, reader_of, say_changes, wandb_run_id
+from vidpred.runs.run_trainer import RunTrainer, warn_of_lost_callbacks
 from vidpred.tasks import PredictionTask
 from vidpred.tasks.speed import Speed, default_precision, require_precision
 
@@ -82,6 +83,7 @@ class VidpredCLI(LightningCLI):
         super().__init__(
             PredictionTask,
             pl.LightningDataModule,
+            trainer_class=RunTrainer,
             subclass_mode_model=True,
             subclass_mode_data=True,
             auto_configure_optimizers=False,
@@ -189,6 +191,7 @@ class VidpredCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Refuse other data than the run had, before anything is written."""
+        warn_of_lost_callbacks(self.trainer)
         if isinstance(self.datamodule, ClipStreamDataModule):
             self.datamodule.follow(self.model)
             self.datamodule.accept_changes = self._get(self.config, "accept_changes")
@@ -211,16 +214,14 @@ class VidpredCLI(LightningCLI):
     def after_fit(self) -> None:
         """Say what came out, and how to test it."""
         best = self.trainer.checkpoint_callback
-        if not isinstance(best, ModelCheckpoint):
+        if not isinstance(best, ModelCheckpoint) or best.monitor is None:
             return
         run_dir = Path(self.trainer.default_root_dir)
         if not best.best_model_path:
-            rank_zero_info(
-                "no validation ran, so there is no best.ckpt; the latest weights: "
-                f"{run_dir / 'checkpoints' / LAST}"
-            )
-            if self.trainer.limit_val_batches:
-                rank_zero_info("to validate after every N batches: --trainer.val_check_interval N")
+            if (last := run_dir / "checkpoints" / LAST).exists():
+                rank_zero_info(f"no best.ckpt, as no validation ran; the latest weights: {last}")
+                if self.trainer.limit_val_batches:
+                    rank_zero_info("to validate every N batches: --trainer.val_check_interval N")
             return
         score = "" if best.best_model_score is None else f" ({best.best_model_score:.2f})"
         path = best.best_model_path

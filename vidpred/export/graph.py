@@ -18,6 +18,13 @@ DYNAMIC = {0: "batch", 3: "height", 4: "width"}
 _TRACED = (3, 37, 53)
 """Batch, H and W that the graph is recorded with; none is special to it."""
 
+_TRACED_WITH_FLOWS = (3, 37, 19_983)
+"""The same where flows are inputs.
+
+The recorder then adds a check that refuses frames as wide as these are once they are padded
+(PyTorch 2.14), which no video is.
+"""
+
 
 class _FixedHorizon(nn.Module):
     """Does as `Predictor.forward`, with no decision that depends on the frame size."""
@@ -72,14 +79,14 @@ def record(predictor: Predictor, horizon: int) -> ExportedProgram:
     Raises:
         ExportError: When its steps cannot be recorded for all frame sizes.
     """
-    batch, height, width = _TRACED
+    flows = isinstance(predictor, FlowRefiner)
+    batch, height, width = _TRACED_WITH_FLOWS if flows else _TRACED
     side = smallest_side(predictor)
     context = torch.rand(
         batch, predictor.context_frames, channels_of(predictor), max(height, side), max(width, side)
     )
     free = {0: Dim("batch", min=1), 3: Dim("height", min=side), 4: Dim("width", min=side)}
     inputs = inputs_of(predictor, context)
-    flows = isinstance(predictor, FlowRefiner)
     graph: nn.Module = _FixedHorizon(predictor, horizon)
     if isinstance(predictor, FlowRefiner):
         graph = FlowsAsInput(predictor, horizon)

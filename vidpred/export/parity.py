@@ -1,6 +1,6 @@
 """Whether an exported file does what the predictor does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -14,6 +14,12 @@ TOLERANCE = 1e-4
 
 SIZES = ((1, 48, 64), (3, 45, 31), (2, 23, 86))
 """Batch, H and W; none is the one that graphs are recorded with."""
+
+
+def sizes_of(predictor: Predictor) -> Sequence[tuple[int, int, int]]:
+    """Give the sizes that are compared: `SIZES`, or the only one that a predictor takes."""
+    side = getattr(predictor, "image_size", None)
+    return SIZES if side is None else [(batch, side, side) for batch, *_ in SIZES[:2]]
 
 
 def require_parity(
@@ -42,15 +48,21 @@ def require_parity(
     flows = program and isinstance(predictor, FlowRefiner)
     found: dict[str, float] = {}
     with torch.inference_mode():
-        for batch, *sides in SIZES:
+        for batch, *sides in sizes_of(predictor):
             # Flows are estimated on frames that are padded: only whole multiples show them all.
             size = [side + -side % predictor.size_multiple if flows else side for side in sides]
             height, width = size
             context = torch.rand(batch, frames, channels, height, width, generator=generator)
             expected = predictor(context, horizon)
-            got = (
-                exported(*inputs_of(predictor, context).values()) if program else exported(context)
-            )
+            inputs = inputs_of(predictor, context).values() if program else (context,)
+            try:
+                got = exported(*inputs)
+            except RuntimeError as error:
+                raise ExportError(
+                    f"the exported program fails on frames of {height} x {width} "
+                    f"({next(iter(str(error).splitlines()), '')}); nothing was written. --format "
+                    "safetensors keeps the network as it is"
+                ) from error
             alike = got.shape == expected.shape
             difference = (got - expected).abs().max().item() if alike else float("nan")
             found[f"{batch} x {height} x {width}"] = difference

@@ -148,6 +148,7 @@ def one_of(predictor: Predictor | None, generator: Predictor | None) -> Predicto
     if len(given) != 1:
         raise SettingError(
             f"{'both predictor and generator are' if given else 'no predictor is'} given; expected "
-            "model.predictor alone (generator is its name in 0.1)"
+            "model.predictor alone (generator is its name in 0.1). Of two experiment files, the "
+            "second keeps what the first set: give one of them"
         )
     return given[0]

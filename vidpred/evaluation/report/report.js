@@ -23,6 +23,7 @@
   const color = (method) => css(`--${method.color}`);
   const faded = (hex, alpha) => `rgba(${[1, 3, 5].map((k) => parseInt(hex.slice(k, k + 2), 16)).join(",")},${alpha})`;
   const digits = (measure) => measure.digits;
+  const short = (name, plot) => { const most = plot.clientWidth < 590 ? 14 : 24; return name.length > most ? `${name.slice(0, most - 1)}…` : name; }; // in plots
   const shown = (value, measure, signed = false) => {
     if (value === null || value === undefined) return "–";
     const text = Math.abs(value).toFixed(digits(measure));
@@ -192,12 +193,6 @@
     fillTable(numbersOf("motion-plot"), ["Mean by motion", ...(ticks ?? []).map((bin) => `about ${bin.x.toFixed(1)} %`)], table);
   }
 
-  // Cuts a name for a plot; tables and the legend have all of it.
-  function short(name, room) {
-    const most = room < 500 ? 14 : 24;
-    return name.length > most ? `${name.slice(0, most - 1)}…` : name;
-  }
-
   // Gives each point's name a side where it covers no other name and no point, if there is one.
   function placing(plot, points) {
     const scale = (side, room) => {
@@ -210,7 +205,7 @@
     const taken = points.map((p) => [x(p.x.mean) - 9, y(p.y.mean) - 9, x(p.x.mean) + 9, y(p.y.mean) + 9]);
     const sides = new Map();
     for (const p of points) {
-      const [px, py, wide] = [x(p.x.mean), y(p.y.mean), short(p.name, width).length * 8 + 4];
+      const [px, py, wide] = [x(p.x.mean), y(p.y.mean), short(p.name, plot).length * 8 + 4];
       const boxes = Object.entries({
         "top right": [px + 5, py + 6, px + 5 + wide, py + 26], "top left": [px - 5 - wide, py + 6, px - 5, py + 26],
         "bottom right": [px + 5, py - 26, px + 5 + wide, py - 6], "bottom left": [px - 5 - wide, py - 26, px - 5, py - 6],
@@ -222,7 +217,6 @@
     }
     return sides;
   }
-
   function drawTradeoff() {
     const now = data.measures[key];
     const find = (metric, variant) => Object.entries(data.measures).find(([, m]) => m.metric === metric && m.area === now.area && m.variant === variant)?.[0];
@@ -234,12 +228,11 @@
     const [across, up] = [data.measures[find("psnr", variant)], data.measures[find("sharpness", variant)]];
     const bars = (score, ink) => ({ type: "data", symmetric: false, array: [score.interval ? score.interval[1] - score.mean : 0], arrayminus: [score.interval ? score.mean - score.interval[0] : 0], color: faded(ink, 0.55), thickness: 1.75, width: 4 });
     const points = visible().map((m) => ({ name: m.name, x: across.scores[m.name], y: up.scores[m.name] })).filter((p) => p.x.mean !== null && p.y.mean !== null);
-    const plot = document.getElementById("tradeoff-plot");
-    const placed = placing(plot, points);
+    const placed = placing(document.getElementById("tradeoff-plot"), points);
     const traces = visible().filter((m) => across.scores[m.name].mean !== null && up.scores[m.name].mean !== null).map((method) => {
       const [x, y, ink] = [across.scores[method.name], up.scores[method.name], color(method)];
       return {
-        x: [x.mean], y: [y.mean], mode: "markers+text", name: escaped(method.name), text: [escaped(short(method.name, plot.clientWidth - 90))], textposition: placed.get(method.name), textfont: { color: ink, size: 13 },
+        x: [x.mean], y: [y.mean], mode: "markers+text", name: escaped(method.name), text: [escaped(short(method.name, document.getElementById("tradeoff-plot")))], textposition: placed.get(method.name), textfont: { color: ink, size: 13 },
         marker: { symbol: method.symbol, size: method.kind === "baseline" ? 11 : 13, color: ink, line: { width: 2, color: ink } }, error_x: bars(x, ink), error_y: bars(y, ink), cliponaxis: false,
         hovertemplate: `<b>${escaped(method.name)}</b><br>${across.name} <b>${shown(x.mean, across)}</b>${x.interval ? ` [${x.interval.map((v) => shown(v, across)).join(", ")}]` : ""}<br>${up.name} <b>${shown(y.mean, up)}</b>${y.interval ? ` [${y.interval.map((v) => shown(v, up)).join(", ")}]` : ""}<extra></extra>`,
       };

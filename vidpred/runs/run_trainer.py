@@ -1,0 +1,62 @@
+"""The trainer of the command line: one folder, whatever its loggers, and numbers that can be."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from lightning_utilities.core.rank_zero import rank_zero_warn
+from pytorch_lightning.callbacks import ModelCheckpoint
+
+from vidpred.errors import SettingError
+from vidpred.runs.checkpoints import RunCheckpoints
+
+LEAST: Mapping[str, int] = {
+    "accumulate_grad_batches": 1,  # a loss divided by -1 is maximized
+    "check_val_every_n_epoch": 1,
+    "log_every_n_steps": 0,
+    "gradient_clip_val": 0,
+}
+"""Options of the trainer that Lightning takes as they come, and the least that has a meaning."""
+
+
+class RunTrainer(pl.Trainer):
+    """Lightning's trainer, whose run has one folder: `default_root_dir`.
+
+    Lightning's own puts checkpoints and what callbacks write into the folder of the first logger,
+    where a run that resumes does not look for them.
+
+    Raises:
+        SettingError: For numbers that would divide by zero, or turn the training around.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        for name, least in LEAST.items():
+            value = kwargs.get(name)
+            if value is not None and not value >= least:
+                raise SettingError(f"trainer.{name} is {value}; expected at least {least}")
+        interval = kwargs.get("val_check_interval")
+        if isinstance(interval, int | float) and not interval > 0:
+            raise SettingError(
+                f"trainer.val_check_interval is {interval}; expected a number of batches, or a "
+                "part of an epoch above 0; --trainer.limit_val_batches 0 validates never"
+            )
+        super().__init__(*args, **kwargs)
+        for callback in self.checkpoint_callbacks:
+            if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
+                callback.dirpath = str(Path(self.default_root_dir) / "checkpoints")
+
+    @property
+    def log_dir(self) -> str:
+        """Folder of the run."""
+        return str(self.default_root_dir)
+
+
+def warn_of_lost_callbacks(trainer: pl.Trainer) -> None:
+    """Say what a configuration loses that replaces the list of callbacks."""
+    if not any(isinstance(callback, RunCheckpoints) for callback in trainer.callbacks):  # type: ignore[attr-defined]  # set by a function
+        rank_zero_warn(
+            "trainer.callbacks replaces those of vidpred: no scores of validations, no checkpoints "
+            "to resume from, no pictures, no diagnostics; write trainer.callbacks+ to add yours to "
+            "them"
+        )
