@@ -70,6 +70,16 @@ def test_a_network_of_one_s_own_takes_the_place_of_an_experiment_s(
     assert main(["fit", *files, f"--data.root={toy_root}", "--run-dir=run", *QUICK]) == 0
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The number of training batches")
+@pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")
+def test_a_plain_trainer_of_lightning_trains_as_well(here: Path, toy_root: Path) -> None:
+    (code,) = write_files("train.md", here)
+    exec(compile(code.replace('"toy"', repr(str(toy_root))), "train.md", "exec"), {})
+    assert list(here.rglob("checkpoints/*.ckpt"))
+    assert (here / "stop_early.yaml").is_file()
+
+
 def test_a_metric_of_one_s_own_is_averaged(
     here: Path, long_toy_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
