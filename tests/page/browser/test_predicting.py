@@ -62,7 +62,7 @@ def test_futures_are_shown_side_by_side(visit: Visit, toy_clip: Path) -> None:
     expect(page.locator("#chart .line.other")).to_have_count(2)
     page.locator("#numbers summary").click()
     command = page.locator("#command").inner_text()
-    assert re.search(r"--model noisy --at \d+ --horizon 3 --samples 3 --seed \d+$", command)
+    assert re.search(r"--model CHECKPOINT --at \d+ --horizon 3 --samples 3 --seed \d+$", command)
     assert re.search(r"best \d+\.\d\d dB", page.locator("#past-list").inner_text())
     assert "3 futures" in page.locator("#past-list").inner_text()
     page.select_option("#model", "small")
