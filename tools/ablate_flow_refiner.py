@@ -50,7 +50,7 @@ class Mirrored(Predictor):
 
     def step(self, context: Tensor, *, condition: Condition | None = None) -> Tensor:
         """Predict the next frame; see `Predictor.step`."""
-        return self.rollout(context, 1)[:, 0]
+        return self.rollout(context, 1)
 
     def rollout(
         self, window: Tensor, horizon: int, *, condition: Condition | None = None

@@ -143,6 +143,8 @@ def main() -> None:
     parser.add_argument("--root", type=Path, help="UCF101, or a part of it, of --results")
     parser.add_argument("--output", type=Path, default=Path("docs/images"))
     arguments = parser.parse_args()
+    if not (arguments.video or arguments.results):
+        parser.error("nothing to show; expected --video, --results or both")
     if arguments.results:
         if arguments.root is None:
             parser.error("--results needs --root, the folder of UCF101")

@@ -93,25 +93,28 @@ def test_help_and_prediction_bring_no_more_than_they_need(
     assert "frames per second" in done.stderr
 
 
-def test_what_was_predicted_before_an_interruption_is_kept(
-    here: Path, tmp_path: Path, copies: str
-) -> None:
-    frame = moving_texture(1)[0].tobytes()
+def predicting_until(there: str, output: str, here: Path, copies: str) -> subprocess.Popen[bytes]:
+    """Predict from a pipe that stays open, as that of a camera does, until a file is there."""
     command = ["predict", "-", "--size", "96x64", "--every", "--model", copies]
     process = subprocess.Popen(
-        [sys.executable, "-m", "vidpred", *command, "--output", "f.mp4"],
+        [sys.executable, "-m", "vidpred", *command, "--output", output],
         cwd=here,
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
     assert process.stdin is not None
-    for _ in range(40):
-        process.stdin.write(frame)
+    process.stdin.write(moving_texture(1)[0].tobytes() * 40)
     process.stdin.flush()
-    # The pipe stays open, as that of a camera does.
     deadline = time.monotonic() + 60
-    while not list(here.iterdir()) and time.monotonic() < deadline:
+    while not list(here.rglob(there)) and time.monotonic() < deadline:
         time.sleep(0.05)
+    return process
+
+
+def test_what_was_predicted_before_an_interruption_is_kept(
+    here: Path, tmp_path: Path, copies: str
+) -> None:
+    process = predicting_until("*.mp4", "f.mp4", here, copies)
     assert [path.suffix for path in here.iterdir()] == [".mp4"]
     assert not (here / "f.mp4").exists()
     process.send_signal(signal.SIGINT)
@@ -125,19 +128,7 @@ def test_what_was_predicted_before_an_interruption_is_kept(
 
 @pytest.mark.slow
 def test_the_end_of_a_job_leaves_no_unfinished_frames(here: Path, copies: str) -> None:
-    command = ["predict", "-", "--size", "96x64", "--every", "--model", copies]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "vidpred", *command, "--output", "new/frames"],
-        cwd=here,
-        stdin=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    assert process.stdin is not None
-    process.stdin.write(moving_texture(1)[0].tobytes() * 40)
-    process.stdin.flush()
-    deadline = time.monotonic() + 60
-    while not list(here.rglob("*.png")) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    process = predicting_until("*.png", "new/frames", here, copies)
     assert list(here.rglob("*.png"))
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)

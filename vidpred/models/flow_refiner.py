@@ -28,7 +28,7 @@ from vidpred.models.predictor import Condition, Predictor
 from vidpred.ops.checks import require_positive
 from vidpred.ops.random import uniform_like
 from vidpred.ops.regions import Region, regions
-from vidpred.ops.warp import warp_region
+from vidpred.ops.warp import not_finite, warp_region
 
 CHANNELS = 3
 """Of the frames that the network sees; gray ones are shown to it as RGB."""
@@ -383,8 +383,11 @@ class FlowRefiner(Predictor):
     def _picture(self, evidence: Evidence, refined: Refinement, region: Region) -> Tensor:
         weights = refined.logits.softmax(1)
         if self.sharp:
-            return blend_motions(evidence, refined, weights, region)
-        return blend_images(evidence, refined, weights + self.rest[:, None, None], region)
+            picture = blend_motions(evidence, refined, weights, region)
+        else:
+            weights = weights + self.rest[:, None, None]
+            picture = blend_images(evidence, refined, weights, region)
+        return picture + not_finite(refined.starts.flatten(1, 2))
 
 
 def _as_given(frames: Tensor, context: Tensor) -> Tensor:

@@ -31,11 +31,21 @@ def warp(frames: Tensor, flow: Tensor) -> Tensor:
             f"frames have shape {tuple(frames.shape)}, flow {tuple(flow.shape)}; "
             "expected (N, C, H, W) and (N, 2, H, W)"
         )
-    return warp_region(frames, flow, Region.of(frames))
+    return warp_region(frames, flow, Region.of(frames)) + not_finite(flow).to(frames.dtype)
+
+
+def not_finite(flow: Tensor) -> Tensor:
+    """Give NaN where a flow (N, 2, H, W) is not finite, else 0, shape (N, 1, H, W).
+
+    Sampling takes what is no number for a place beyond the border, and hides it.
+    """
+    return (flow.detach() * 0).sum(1, keepdim=True)
 
 
 def warp_region(frames: Tensor, flow: Tensor, region: Region) -> Tensor:
     """Do as `warp` for a region of the result alone; samples come from all of the frames.
+
+    A flow that is not finite is not seen in the result; see `not_finite`.
 
     Args:
         frames: Shape (N, C, H, W), floating point, any range.
@@ -57,8 +67,6 @@ def warp_region(frames: Tensor, flow: Tensor, region: Region) -> Tensor:
         )
     if not (frames.is_floating_point() and flow.is_floating_point()):
         raise TypeError(f"frames are {frames.dtype}, flow {flow.dtype}; expected floating point")
-    # Beyond the border is a place, too, for what is no number: it would be lost.
-    lost = (flow.detach() * 0).sum(1, keepdim=True)
     # Half precision cannot count the pixels of a row.
     wide = torch.promote_types(torch.promote_types(frames.dtype, flow.dtype), torch.float32)
     flow = flow.to(wide)
@@ -72,4 +80,4 @@ def warp_region(frames: Tensor, flow: Tensor, region: Region) -> Tensor:
     warped = F.grid_sample(
         frames.to(wide), grid, mode="bilinear", padding_mode="border", align_corners=True
     )
-    return (warped + lost).to(frames.dtype)
+    return warped.to(frames.dtype)

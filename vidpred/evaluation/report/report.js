@@ -228,11 +228,11 @@
     const [across, up] = [data.measures[find("psnr", variant)], data.measures[find("sharpness", variant)]];
     const bars = (score, ink) => ({ type: "data", symmetric: false, array: [score.interval ? score.interval[1] - score.mean : 0], arrayminus: [score.interval ? score.mean - score.interval[0] : 0], color: faded(ink, 0.55), thickness: 1.75, width: 4 });
     const points = visible().map((m) => ({ name: m.name, x: across.scores[m.name], y: up.scores[m.name] })).filter((p) => p.x.mean !== null && p.y.mean !== null);
-    const placed = placing(document.getElementById("tradeoff-plot"), points);
+    const plot = document.getElementById("tradeoff-plot"), placed = placing(plot, points);
     const traces = visible().filter((m) => across.scores[m.name].mean !== null && up.scores[m.name].mean !== null).map((method) => {
       const [x, y, ink] = [across.scores[method.name], up.scores[method.name], color(method)];
       return {
-        x: [x.mean], y: [y.mean], mode: "markers+text", name: escaped(method.name), text: [escaped(short(method.name, document.getElementById("tradeoff-plot")))], textposition: placed.get(method.name), textfont: { color: ink, size: 13 },
+        x: [x.mean], y: [y.mean], mode: "markers+text", name: escaped(method.name), text: [escaped(short(method.name, plot))], textposition: placed.get(method.name), textfont: { color: ink, size: 13 },
         marker: { symbol: method.symbol, size: method.kind === "baseline" ? 11 : 13, color: ink, line: { width: 2, color: ink } }, error_x: bars(x, ink), error_y: bars(y, ink), cliponaxis: false,
         hovertemplate: `<b>${escaped(method.name)}</b><br>${across.name} <b>${shown(x.mean, across)}</b>${x.interval ? ` [${x.interval.map((v) => shown(v, across)).join(", ")}]` : ""}<br>${up.name} <b>${shown(y.mean, up)}</b>${y.interval ? ` [${y.interval.map((v) => shown(v, up)).join(", ")}]` : ""}<extra></extra>`,
       };

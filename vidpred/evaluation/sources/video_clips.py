@@ -39,8 +39,7 @@ class VideoClips(ClipSource):
             raise DataError(
                 f"{root}: none of its videos is a test video of protocol {protocol.name}; expected "
                 "more videos, or one that says which are: a copy of the protocol's file with "
-                "videos.test_list, or with vidpred.evaluation.selection.FolderVideos, which takes "
-                "all of them"
+                "videos.test_list, or with vidpred.evaluation.FolderVideos, which takes all of them"
             )
         if not listing.videos:
             raise DataError(
