@@ -1,0 +1,48 @@
+"""The tool that switches parts of a flow refiner off."""
+
+import runpy
+from pathlib import Path
+
+import torch
+from flow.patterns import moving_texture
+from torch import nn
+
+from vidpred.models import FlowRefiner
+from vidpred.models.flow_evidence import carry
+from vidpred.ops.regions import Region
+
+TOOL = Path(__file__).parents[2] / "tools" / "ablate_flow_refiner.py"
+
+
+def test_rows_hold_the_parts_that_they_name() -> None:
+    torch.manual_seed(0)
+    refiner = FlowRefiner(widths=(8,), hidden=8).eval()
+    for head in (refiner.flow_head, refiner.pixel_head, refiner.clip_logits, refiner.clip_speed):
+        nn.init.normal_(head.weight, std=0.1)
+    context = moving_texture((1.5, 0.5), num_frames=4, height=48, width=64)[None]
+    rows = runpy.run_path(str(TOOL))["rows_of"](refiner)
+    found = {}
+    with torch.no_grad():
+        expected = refiner(context, 2)
+        assert torch.equal(rows["residual"](context, 2), expected)
+        for name in ("clip_blend", "pixel_blend", "motion", "residual"):
+            network = rows[name]
+            evidence = network.observe(context)
+            (paths,) = carry(evidence, 1)
+            clip, whole = network.clip_features(evidence, 1), Region.of(evidence.last)
+            refined = network.refine(evidence, paths, 1, clip, whole)
+            found[name] = (
+                refined.logits.var((2, 3)).max() > 1e-6,
+                (refined.starts[:, 0] - paths[0]).abs().max() > 1e-3,
+                refined.residual.abs().max() > 0,
+            )
+        mirrored = rows["mirrored"]
+        assert mirrored(context, 2).shape == expected.shape
+        assert mirrored.step(context).shape == (1, 1, 3, 48, 64)
+        assert not torch.allclose(rows["without_branch"](context, 2), expected)
+    assert found == {
+        "clip_blend": (False, False, False),
+        "pixel_blend": (True, False, False),
+        "motion": (True, True, False),
+        "residual": (True, True, True),
+    }
