@@ -36,6 +36,7 @@ COMPARED = {
     "motion": "pixel_blend",
     "residual": "motion",
     "mirrored": "residual",
+    "fed_back": "residual",
     "without_branch": "residual",
 }
 """The row that each one is compared with. `residual` is the whole network."""
@@ -67,6 +68,22 @@ class Mirrored(Predictor):
         return self.predictor.config()
 
 
+class FedBack(Predictor):
+    """Predicts one frame, and the next ones from its predictions."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        super().__init__(context_frames=predictor.context_frames)
+        self.predictor = predictor
+
+    def step(self, context: Tensor, *, condition: Condition | None = None) -> Tensor:
+        """Predict the next frame; see `Predictor.step`."""
+        return self.predictor(context, 1)
+
+    def config(self) -> dict[str, Any]:
+        """Give the one-step predictor's."""
+        return self.predictor.config()
+
+
 def rows_of(refiner: FlowRefiner) -> dict[str, Predictor]:
     """Give the network with more and more of its parts, by what is added last."""
     logits, residual = slice(None, 4 * BLENDED), slice(4 * BLENDED, None)
@@ -85,6 +102,7 @@ def rows_of(refiner: FlowRefiner) -> dict[str, Predictor]:
         "motion": motion,
         "residual": refiner,
         "mirrored": Mirrored(refiner),
+        "fed_back": FedBack(refiner),
         "without_branch": without_branch,
     }
 

@@ -39,6 +39,11 @@ def test_rows_hold_the_parts_that_they_name() -> None:
         mirrored = rows["mirrored"]
         assert mirrored(context, 2).shape == expected.shape
         assert mirrored.step(context).shape == (1, 1, 3, 48, 64)
+        fed_back, window = rows["fed_back"](context, 2), context
+        for t in range(2):
+            window = torch.cat([window[:, -4:], refiner(window, 1)], dim=1)
+            torch.testing.assert_close(fed_back[:, t], window[:, -1])
+        assert not torch.allclose(fed_back[:, 1], expected[:, 1])
         assert not torch.allclose(rows["without_branch"](context, 2), expected)
     assert found == {
         "clip_blend": (False, False, False),
