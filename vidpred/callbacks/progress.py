@@ -134,7 +134,7 @@ def progress_line(
     if results is not None:
         area = _area(results)
         model, copied = (_decibels(results, predictor) for predictor in ("model", "copy_last"))
-        parts.append(f"PSNR t+1 ({AREA_NAMES[area]}) {model}, copy-last {copied}")
+        parts.append(f"PSNR t+1 ({AREA_NAMES[area]}) {model}, copy last {copied}")
         if best is not None:
             at = best["provenance"]["batches_seen"]
             parts.append(f"best {_decibels(best, 'model')}" + (f" at batch {at:,}" if at else ""))
@@ -167,7 +167,7 @@ def comparison_sentence(results: QualityResults) -> str:
     model = results["scores"]["model"][area]["psnr"]["per_frame"][0]
     copied = results["scores"]["copy_last"][area]["psnr"]["per_frame"][0]
     if model is None or copied is None:
-        return "Nothing moved in the validation clips, so model and copy-last cannot be compared."
+        return "Nothing moved in the validation clips, so the model is not compared with copying."
     where = f"in PSNR of the first predicted frame ({AREA_NAMES[area]})"
     numbers = f"{model:.2f} dB against {copied:.2f} dB"
     if model < copied:

@@ -20,6 +20,7 @@ from vidpred.cli.progress import counting
 from vidpred.cli.refused_values import refusals
 from vidpred.cli.scoring import add_scoring_options, require_all_scored, score
 from vidpred.errors import VidpredError
+from vidpred.resources import BENCHMARKS
 
 if TYPE_CHECKING:
     from vidpred.benchmark import Benchmark
@@ -47,7 +48,10 @@ def add_benchmark_parser(
         formatter_class=HelpWithDefaults,
     )
     parser.add_argument(
-        "file", metavar="FILE", help="name of a benchmark in the package, or a YAML file"
+        "file",
+        metavar="FILE",
+        help=f"name of a benchmark of the package ({', '.join(BENCHMARKS.names())}), or a YAML "
+        "file",
     )
     parser.add_argument("--root", help="folder of the data set, in place of the file's")
     parser.add_argument(
@@ -61,9 +65,13 @@ def add_benchmark_parser(
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--batches", type=at_least_one, help="of each training, as its budget")
     length.add_argument("--minutes", type=above_zero, help="of each training, as its budget")
-    parser.add_argument("--batch-size", type=at_least_one, help="clips of a batch")
     parser.add_argument(
-        "--validations", type=at_least_one, help="validations, spread over the batches"
+        "--batch-size", type=at_least_one, help="clips of a batch, in place of the file's"
+    )
+    parser.add_argument(
+        "--validations",
+        type=at_least_one,
+        help="validations, spread over the batches, in place of the file's",
     )
     only = parser.add_mutually_exclusive_group()
     only.add_argument(

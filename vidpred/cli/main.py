@@ -9,6 +9,7 @@ import re
 import shlex
 import sys
 import threading
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
@@ -108,6 +109,17 @@ SPLITS = {"val": "validate", "test": "test"}
 
 def run() -> NoReturn:
     """Run the command of the process, and end it."""
+    in_full = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+        """Show what users are warned of as a sentence, without the line of code that says it."""
+        if issubclass(category, UserWarning):
+            say(f"warning: {message}")
+        else:
+            in_full(message, category, *where)
+
+    # Not `formatwarning`, which Lightning replaces.
+    warnings.showwarning = show
     status = main()
     if any(thread.name == BACKGROUND for thread in threading.enumerate()):
         # A stage that is still inside PyTorch or FFmpeg while Python ends would abort the process.

@@ -27,7 +27,7 @@ def add_probe_parser(
         description="Fit a linear classifier to frozen features of a checkpoint's discriminator on "
         "the training list of UCF101, and report how often it is right on the test list, next to "
         "the same discriminator with random weights and to raw pixels. One clip a video: its first "
-        "frames, whole, resized to the size of the discriminator's patches. Intervals of 95 %% "
+        "frames, whole, resized to the size of the discriminator's patches. Intervals of 95 % "
         "are over groups of clips. Needs scikit-learn (extra `probe`).",
         formatter_class=HelpWithDefaults,
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from vidpred.cli.common import HelpWithDefaults, at_least_zero, require_data_folder, say
 from vidpred.cli.progress import counting
+from vidpred.cli.scoring import protocol_help
 
 if TYPE_CHECKING:
     from vidpred.evaluation.clips import Loaded
@@ -24,7 +25,7 @@ def add_clips_parser(
         formatter_class=HelpWithDefaults,
     )
     parser.add_argument("output", metavar="FOLDER", type=Path, help="where clips go")
-    parser.add_argument("--protocol", required=True, help="name of a protocol, or a YAML file")
+    parser.add_argument("--protocol", required=True, help=protocol_help())
     parser.add_argument("--root", type=Path, required=True, help="folder of the data set")
     parser.add_argument(
         "--workers", type=at_least_zero, default=2, help="threads that read clips ahead"

@@ -85,7 +85,9 @@ def run_quickstart(arguments: argparse.Namespace) -> int:
     say("  pictures/               strips (PNG) and videos (MP4): truth, prediction, difference")
     say("  test_metrics.json       the table with its conventions, seed and versions")
     say("  metrics.csv, wandb/     every curve")
-    say("next: the same networks and losses on your own folder of videos")
+    say("next: its prediction of a video, side by side with the truth")
+    say(f"  vidpred predict VIDEO --model {best} --compare")
+    say("then: the same networks and losses on your own folder of videos")
     say(
         "  vidpred fit -c experiment/adv_gdl.yaml -c model/adam_adversarial.yaml "
         "--data data/video_folder.yaml --data.root FOLDER"

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 SHOWN_FAILURES = 5
 
 
+def protocol_help() -> str:
+    """Name the protocols of the package."""
+    return f"name of a protocol in the package ({', '.join(PROTOCOLS.names())}), or a YAML file"
+
+
 def add_scoring_options(
     parser: argparse.ArgumentParser, *, protocol: str | None, required: bool = True
 ) -> None:
@@ -37,7 +42,7 @@ def add_scoring_options(
         "--protocol",
         default=protocol,
         required=required and protocol is None,
-        help=f"name of a protocol in the package ({', '.join(PROTOCOLS.names())}), or a YAML file",
+        help=protocol_help(),
     )
     add_device_option(parser)
     parser.add_argument(

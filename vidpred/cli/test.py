@@ -22,10 +22,10 @@ def add_test_parser(
     parser = subparsers.add_parser(
         "test",
         help="score checkpoints and baselines by a protocol",
-        description="Score checkpoints, and the baselines (copy-last, linear and optical-flow "
-        "extrapolation), all in one pass over the clips of a protocol. Results are appended as "
-        "they come; the same command resumes where it stopped, and a checkpoint that is added "
-        "later is scored alone.",
+        description="Score checkpoints, and the baselines (copy last, linear, and optical-flow "
+        "extrapolation with and without regard to repeated frames), all in one pass over the clips "
+        "of a protocol. Results are appended as they come; the same command resumes where it "
+        "stopped, and a checkpoint that is added later is scored alone.",
         epilog="The clips of a run's own data module are scored by vidpred validate -c FILE "
         "--ckpt-path FILE --split test.",
         formatter_class=HelpWithDefaults,

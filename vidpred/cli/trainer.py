@@ -375,6 +375,8 @@ def _quieten_lightning() -> None:
     warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
     # A warning only as long as no validation has run, which `after_fit` says.
     warnings.filterwarnings("ignore", message=r"`ModelCheckpoint\(monitor=.* could not find the")
+    # The run's CSV file, W&B and TensorBoard get what is logged, however short an epoch is.
+    warnings.filterwarnings("ignore", message="The number of training batches .* is smaller than")
     log = logging.getLogger("pytorch_lightning.utilities.rank_zero")
     log.addFilter(_is_no_advertisement)
 

@@ -80,7 +80,7 @@ def log_curves(loggers: Sequence[Logger], found: Sequence[Chart], picture: Path,
         if isinstance(logger, RunTensorBoardLogger):
             with Image.open(picture) as image:
                 pixels = torch.from_numpy(np.asarray(image.convert("RGB")).copy())
-            drawn = "Losses, and scores of model and copy-last"
+            drawn = "Losses, and scores of model and copy last"
             logger.log_picture("curves", pixels.permute(2, 0, 1), drawn, step)
         elif isinstance(logger, WandbLogger):
             import wandb

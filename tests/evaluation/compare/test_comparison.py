@@ -250,7 +250,10 @@ def test_other_refusals() -> None:
 
 def test_the_reader_is_told_what_differs() -> None:
     one, two = result("one", {"a": [1, 1], "b": [1, 1]}), result("two", {"a": [2, 2], "b": [1, 1]})
-    few = "Intervals from 2 videos are too narrow; take at least 20."
+    few = (
+        "Intervals from 2 videos are too narrow; this protocol has no more: for numbers to report, "
+        "take one of at least 20."
+    )
     assert compared(one, two)["warnings"] == [few]
     two["mask"] = {"source": "given", "description": None}
     two["provenance"]["torch"] = "2.11.0"
@@ -364,11 +367,17 @@ def test_an_empty_result_is_left_out_and_named() -> None:
 
 
 def test_few_videos_give_a_warning() -> None:
-    def warnings(count: int) -> list[str]:
-        return compared(result("one", {f"v{k}": [k, k] for k in range(count)}))["warnings"]
+    def warnings(count: int, listed: int) -> list[str]:
+        one = result("one", {f"v{k}": [k, k] for k in range(count)})
+        one["clips"]["videos_listed"] = listed
+        return compared(one)["warnings"]
 
-    assert "Intervals from 19 videos are too narrow; take at least 20." in warnings(19)
-    assert not any("too narrow" in warning for warning in warnings(20))
+    few = "Intervals from 19 videos are too narrow; "
+    assert few + "take at least 20." in warnings(19, 40)
+    assert any(
+        warning.startswith(few + "this protocol has no more") for warning in warnings(19, 19)
+    )
+    assert not any("too narrow" in warning for warning in warnings(20, 40))
 
 
 def test_what_is_given_twice_stands_once_and_names_can_be_given(tmp_path: Path) -> None:

@@ -152,9 +152,15 @@ def _percent(motion: float | None) -> str:
 
 
 def _few_videos(results: Mapping[str, Result]) -> Iterator[str]:
-    fewest = min(result["clips"]["videos_scored"] for result in results.values())
+    counts = min((r["clips"] for r in results.values()), key=lambda clips: clips["videos_scored"])
+    fewest = counts["videos_scored"]
     if 1 < fewest < FEW_VIDEOS:
-        yield f"Intervals from {fewest} videos are too narrow; take at least {FEW_VIDEOS}."
+        all_scored = fewest >= (counts["videos_expected"] or counts["videos_listed"])
+        yield f"Intervals from {fewest} videos are too narrow; " + (
+            f"this protocol has no more: for numbers to report, take one of at least {FEW_VIDEOS}."
+            if all_scored
+            else f"take at least {FEW_VIDEOS}."
+        )
 
 
 def _missing_videos(results: Mapping[str, Result]) -> Iterator[str]:

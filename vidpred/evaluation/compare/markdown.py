@@ -20,6 +20,7 @@ from vidpred.evaluation.compare.wording import (
     variant_name,
     verdict,
 )
+from vidpred.plain import counted
 
 TIED = "≈"
 """After a score that is not significantly different from the best one."""
@@ -87,11 +88,15 @@ def _ranking(comparison: Comparison) -> str:
 def _legend(comparison: Comparison) -> str:
     table = comparison["measures"][comparison["measure"]]
     sure = comparison["bootstrap"]
+    intervals = (
+        f"[95 % interval], {sure['draws']:,.0f} paired bootstrap draws of {table['videos']} "
+        f"videos; **best**; {TIED} not significantly different from the best"
+        if any(score["interval"] for score in table["scores"].values())
+        else "**best**"
+    )
     return (
-        f"Mean over {len(table['clips'])} predicted frames; [95 % interval], "
-        f"{sure['draws']:.0f} paired draws of {table['videos']} videos; **best**; {TIED} not "
-        f"significantly different from the best. Ranked on what counts for all: "
-        f"{clips_by_frame(table['clips'])}."
+        f"Mean over {counted(len(table['clips']), 'predicted frame')}; {intervals}. Ranked on what "
+        f"counts for all: {clips_by_frame(table['clips'])}."
     )
 
 

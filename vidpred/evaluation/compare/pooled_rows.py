@@ -183,13 +183,20 @@ def _scores(
 ) -> str:
     what = "first predicted frame" if first else "all predicted frames"
     heads = [what, "seeds", *(metric_name(key) for key in keys)]
-    rows = []
-    for row, seeds in content["seeds"].items():
-        cells = [row, str(seeds)]
-        for key in keys:
-            score: KindScore = measures[key]["scores"][row]
-            cells.append(_cell(score["first"] if first else score, key))
-        rows.append(cells)
+    found: dict[str, list[Estimate]] = {}
+    for row in content["seeds"]:
+        scores: list[KindScore] = [measures[key]["scores"][row] for key in keys]
+        found[row] = [score["first"] if first else score for score in scores]
+    sign = -1 if describe_measure(keys[0])["higher_is_better"] else 1
+
+    def place(row: str) -> tuple[bool, float]:
+        mean = found[row][0]["mean"]
+        return mean is None, sign * (mean or 0.0)
+
+    rows = [
+        [row, str(content["seeds"][row]), *map(_cell, found[row], keys)]
+        for row in sorted(found, key=place)
+    ]
     return markdown_table(heads, rows)
 
 
