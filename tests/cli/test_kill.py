@@ -42,7 +42,7 @@ trainer:
   enable_progress_bar: false
   accelerator: cpu
   callbacks:
-    - class_path: pytorch_lightning.callbacks.EMAWeightAveraging
+    - class_path: vidpred.callbacks.WeightAverage
       init_args: {decay: 0.99}
     - class_path: vidpred.callbacks.FrameQuality
     - class_path: vidpred.callbacks.Pictures

@@ -9,11 +9,12 @@ import pytest
 import pytorch_lightning as pl
 import torch
 import yaml
-from pytorch_lightning.callbacks import Callback, EMAWeightAveraging
+from pytorch_lightning.callbacks import Callback
 from torch.optim import SGD, Adam, Optimizer
 from worlds import adversarial_task, fit, loader, moving_squares, small_networks, trainer
 
 import vidpred
+from vidpred.callbacks import WeightAverage
 from vidpred.losses import AdversarialLoss, MultiScaleLoss
 from vidpred.resources import packaged_configurations
 from vidpred.storage import trained_generator
@@ -143,7 +144,7 @@ def test_the_average_is_what_is_evaluated_saved_and_loaded(tmp_path: Path) -> No
         def on_validation_batch_start(self, *args: Any) -> None:
             validated.append(flat(task.generator))
 
-    average = EMAWeightAveraging(decay=decay)
+    average = WeightAverage(decay=decay)
     engine = trainer(callbacks=[average, Watch()], num_sanity_val_steps=0)
     clips = loader(moving_squares(24), 8)
     engine.fit(task, clips, loader(moving_squares(2, frames=6), 2))
@@ -171,7 +172,7 @@ def test_the_packaged_average_moves_with_the_weights(tmp_path: Path) -> None:
         def on_train_batch_end(self, *args: Any) -> None:
             states.append(flat(task.generator))
 
-    engine = trainer(callbacks=[EMAWeightAveraging(**average["init_args"]), Watch()])
+    engine = trainer(callbacks=[WeightAverage(**average["init_args"]), Watch()])
     engine.fit(task, loader(moving_squares(24), 8))
     engine.save_checkpoint(tmp_path / "average.ckpt")
     expected = states[1]
@@ -182,6 +183,63 @@ def test_the_packaged_average_moves_with_the_weights(tmp_path: Path) -> None:
     # It is neither where training began nor where it ended.
     assert not torch.allclose(loaded, states[0], rtol=0, atol=1e-6)
     assert not torch.allclose(loaded, states[-1], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_an_average_counts_batches_whatever_the_optimizers(every: int, tmp_path: Path) -> None:
+    """Lightning's counts the steps of both, of which the zero-based number is always odd."""
+    task = adversarial_task(generator_optimizer=partial(SGD, lr=0.1))
+    states: list[torch.Tensor] = []
+
+    class Watch(Callback):
+        def on_train_batch_end(self, *args: Any) -> None:
+            states.append(flat(task.generator))
+
+    average = WeightAverage(decay=0.5, update_every_n_steps=every)
+    engine = trainer(callbacks=[Watch(), average])
+    engine.fit(task, loader(moving_squares(24), 4))
+    taken = states[::every]
+    assert len(states) == 6
+    assert average._average_model.n_averaged == len(taken)
+    expected = taken[0]
+    for state in taken[1:]:
+        expected = 0.5 * expected + 0.5 * state
+    torch.testing.assert_close(flat(task.generator), expected)
+
+
+def test_an_average_counts_the_steps_of_accumulated_batches() -> None:
+    task = ReconstructionTask(small_networks()[0], optimizer=partial(SGD, lr=0.1))
+    average = WeightAverage(decay=0.5, update_every_n_steps=2)
+    engine = trainer(callbacks=[average], accumulate_grad_batches=2)
+    engine.fit(task, loader(moving_squares(24), 3))  # 8 batches, 4 steps
+    assert average._average_model.n_averaged == 2
+
+
+def test_an_average_that_never_begins_keeps_the_weights() -> None:
+    task = adversarial_task(generator_optimizer=partial(SGD, lr=0.1))
+    states = [flat(task.generator)]
+    validated: list[torch.Tensor] = []
+
+    class Watch(Callback):
+        def on_train_batch_end(self, *args: Any) -> None:
+            states.append(flat(task.generator))
+
+        def on_validation_batch_start(self, *args: Any) -> None:
+            validated.append(flat(task.generator))
+
+    average = WeightAverage(update_starting_at_step=100)
+    engine = trainer(callbacks=[average, Watch()], num_sanity_val_steps=0)
+    with pytest.warns(UserWarning, match="the weights were never averaged"):
+        engine.fit(task, loader(moving_squares(24), 8), loader(moving_squares(2, frames=6), 2))
+    assert not torch.equal(states[0], states[-1])
+    assert torch.equal(validated[-1], states[-1])
+    assert torch.equal(flat(task.generator), states[-1])
+
+
+@pytest.mark.parametrize("wrong", [{"decay": 1.0}, {"decay": -0.1}, {"update_every_n_steps": 0}])
+def test_an_average_that_would_never_move_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        WeightAverage(**wrong)
 
 
 def test_adversarial_training_starts_from_a_reconstruction(tmp_path: Path) -> None:

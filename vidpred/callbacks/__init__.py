@@ -1,7 +1,8 @@
 """What a run's `trainer.callbacks` may name.
 
 Those that are defined here watch: removing one of them changes no result. The others are of
-`vidpred.diagnostics` (health, certificate, divergence) and `vidpred.runs` (checkpoints, recovery).
+`vidpred.diagnostics` (health, certificate, divergence) and `vidpred.runs` (checkpoints, recovery,
+weight average).
 """
 
 from vidpred.callbacks.curves import Curves
@@ -18,6 +19,7 @@ from vidpred.runs.checkpoints import RunCheckpoints
 from vidpred.runs.clock import TrainingClock
 from vidpred.runs.interrupt import InterruptCheckpoint
 from vidpred.runs.recovery import DivergenceRecovery
+from vidpred.runs.weight_average import WeightAverage
 
 __all__ = [
     "Curves",
@@ -35,5 +37,6 @@ __all__ = [
     "TrainingClock",
     "TrainingHealth",
     "TrainingProgress",
+    "WeightAverage",
     "quality_table",
 ]
