@@ -3,11 +3,13 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 from test_runs import ENVIRONMENT, adversarial, command, run_to_end
 
 from vidpred.storage.checkpoint import read_checkpoint
@@ -85,3 +87,33 @@ def test_fewer_clips_than_processes_are_refused(toy_root: Path, tmp_path: Path) 
     assert "1 clips to evaluate on 2 processes" in done.stderr
     assert "Traceback" not in done.stderr
     assert os.environ.get("LOCAL_RANK") is None
+
+
+def test_processes_resume_with_what_each_had_accumulated(toy_root: Path, tmp_path: Path) -> None:
+    """Between two steps every process has gradients of its own clips alone."""
+    callbacks = tmp_path / "callbacks.yaml"
+    callbacks.write_text(
+        "trainer:\n  callbacks:\n"
+        "    - class_path: vidpred.callbacks.RunCheckpoints\n"
+        "      init_args: {every_n_batches: 1, keep: 30}\n"
+    )
+    options = (*TWO, "--wandb.enabled=false", "--trainer.accumulate_grad_batches=2")
+
+    def reconstruction(run: Path, *more: str) -> list[str]:
+        arguments = ("-c", "experiment/l2.yaml", "-c", str(callbacks), *options, *more)
+        return command(toy_root, run, "fit", *arguments)
+
+    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
+    done = run_to_end(reconstruction(whole))
+    assert done.returncode == 0, done.stderr
+    shutil.copytree(whole, resumed)
+    third = resumed / "checkpoints" / "batch_00000003.ckpt"
+    kept = read_checkpoint(third)["vidpred_resume"]["gradients"]
+    assert len(kept) == 2
+    assert any(not torch.equal(kept[0][name], kept[1][name]) for name in kept[0])
+    done = run_to_end(reconstruction(resumed, f"--ckpt_path={third}"))
+    assert done.returncode == 0, done.stderr
+    ends = [read_checkpoint(run / "checkpoints" / "last.ckpt") for run in (whole, resumed)]
+    assert ends[0]["vidpred"]["batches_seen"] == ends[1]["vidpred"]["batches_seen"] == 5
+    for name, value in ends[0]["state_dict"].items():
+        assert torch.equal(value, ends[1]["state_dict"][name]), name

@@ -125,6 +125,56 @@ def test_other_samples_are_refused_unless_accepted(
         assert "; accepted" in caplog.text
 
 
+def test_the_best_of_other_validation_clips_does_not_compete(
+    run: Path, toy_root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = run / "checkpoints"
+    best = read_checkpoint(folder / "best.ckpt")
+    (key,) = (name for name in best["callbacks"] if "val/selection" in name)
+    # A score that no validation reaches.
+    last = torch.load(folder / "last.ckpt", weights_only=True)
+    state = last["callbacks"][key]
+    state["best_model_score"] = state["kth_value"] = torch.tensor(99.0)
+    state["best_k_models"] = dict.fromkeys(state["best_k_models"], torch.tensor(99.0))
+    torch.save(last, folder / "last.ckpt")
+    caplog.set_level("INFO")
+    more = ("--resume=auto", "--trainer.max_epochs=2")
+    other = ("--data.max_val_videos=2", "--accept_changes=true")
+    assert fit(run, toy_root, *more, *other) == 0
+    assert "chosen among those that follow" in caplog.text
+    assert read_checkpoint(folder / "best.ckpt")["vidpred"]["batches_seen"] == 4
+    kept = read_checkpoint(folder / "best_of_other_clips.ckpt")
+    assert kept["vidpred"]["batches_seen"] == best["vidpred"]["batches_seen"]
+
+
+@pytest.mark.filterwarnings("ignore:health at batch")
+def test_a_run_that_stopped_early_stays_so(
+    tmp_path: Path, toy_root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def stop_early(patience: int) -> tuple[str, ...]:
+        path = tmp_path / f"stop_early_{patience}.yaml"
+        path.write_text(
+            "trainer:\n  callbacks+:\n"
+            "    - class_path: pytorch_lightning.callbacks.EarlyStopping\n"
+            "      init_args: {monitor: val/selection, mode: max, min_delta: 50, "
+            f"patience: {patience}}}\n"
+        )
+        return ("-c", str(path), "--trainer.max_epochs=9", "--resume=auto")
+
+    run, seen = tmp_path / "run", []
+    for patience in (1, 1, 2):
+        caplog.clear()
+        caplog.set_level("INFO")
+        assert fit(run, toy_root, *stop_early(patience)) == 0
+        seen.append(read_checkpoint(run / "checkpoints/last.ckpt")["vidpred"]["batches_seen"])
+        if len(seen) == 2:
+            assert "this run has ended: val/selection did not improve in 1 validations" in (
+                caplog.text
+            )
+    # Two batches an epoch: the first validation sets the best, the next ones are no better.
+    assert seen == [4, 4, 6]
+
+
 def test_a_video_that_is_gone_or_changed_is_noticed(
     run: Path, toy_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

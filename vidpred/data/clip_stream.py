@@ -24,7 +24,7 @@ from vidpred.data.loading import (
 )
 from vidpred.data.mirror import mirrored_batch
 from vidpred.data.options import ClipOptions
-from vidpred.data.stream import require_same_stream
+from vidpred.data.stream import TRAINING_ALONE, changes_of, require_same_stream
 from vidpred.data.worker_start import start_worker
 from vidpred.errors import DataError, SettingError, VidpredError
 from vidpred.plain import python_number
@@ -264,6 +264,15 @@ class ClipStreamDataModule(ClipOptions, pl.LightningDataModule, ABC):
         if "stream" in state_dict:  # older checkpoints do not know
             before, now = state_dict["stream"], self.describe_stream()
             require_same_stream(before, now, accepted=self.accept_changes)
+
+    def same_validation(self, state_dict: Mapping[str, Any]) -> bool:
+        """Say whether scores of the run that is resumed compare with those of this validation.
+
+        Args:
+            state_dict: As for `require_same_stream`.
+        """
+        before = state_dict.get("stream")
+        return before is None or changes_of(before, self.describe_stream()).keys() <= TRAINING_ALONE
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Resume behind these batches.

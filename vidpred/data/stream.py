@@ -29,6 +29,26 @@ WITHOUT_A_NAME = {"resize": None, "color": "rgb"}
 """What options were in checkpoints that do not name them: those of 0.1."""
 
 
+TRAINING_ALONE = frozenset(
+    {
+        *("augmentation", "batch_size", "clips_per_video", "flip_probability", "horizon"),
+        *("limit_train_batches", "mixed_videos", "motion_threshold", "patch_size"),
+        *("patches_per_clip", "processes", "samples_per_epoch", "seed", "train_videos"),
+    }
+)
+"""Entries of a stream on which no validation depends."""
+
+
+def changes_of(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
+    """Say by name what differs between two descriptions of a stream."""
+    before = {**WITHOUT_A_NAME, **before}
+    return {
+        name: f"{name} was {before.get(name)}, is {value}"
+        for name, value in now.items()
+        if before.get(name) != value
+    }
+
+
 def require_same_stream(
     before: Mapping[str, Any], now: Mapping[str, Any], *, accepted: bool
 ) -> None:
@@ -42,15 +62,10 @@ def require_same_stream(
     Raises:
         DataError: Naming what changed.
     """
-    before = {**WITHOUT_A_NAME, **before}
-    changes = [
-        f"{name} was {before.get(name)}, is {value}"
-        for name, value in now.items()
-        if before.get(name) != value
-    ]
+    changes = changes_of(before, now)
     if not changes:
         return
-    said = "the samples are not those of the run that is resumed: " + "; ".join(changes)
+    said = "the samples are not those of the run that is resumed: " + "; ".join(changes.values())
     if not accepted:
         raise DataError(
             f"{said}. Resume with what it had (config.yaml in its folder), or accept that its "

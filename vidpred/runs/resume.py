@@ -6,13 +6,15 @@ of one moment: between two batches, or before a validation that is due.
 """
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from pytorch_lightning.utilities import rank_zero_info, rank_zero_only
 from torch import Tensor
 
 RESUME_KEY = "vidpred_resume"
@@ -35,6 +37,14 @@ class ResumableLogger(Protocol):
         """Forget what was logged after that."""
 
 
+@runtime_checkable
+class ValidationIdentity(Protocol):
+    """A data module that knows which clips it validates on, as those of `vidpred.data` do."""
+
+    def same_validation(self, state_dict: Plain) -> bool:
+        """Say whether a checkpoint's data module validated on the same clips."""
+
+
 class ResumeState:
     """The random states before each batch, what was half done, and where the loops were.
 
@@ -52,7 +62,7 @@ class ResumeState:
         if loaded := self._loaded:
             self._restore_randomness(trainer)
             self._loaded = {}
-            _restore_gradients(task, loaded["gradients"])
+            _restore_gradients(task, _own_gradients(trainer, loaded["gradients"]))
             # By it Lightning decides which batches are logged; its restart may count one twice.
             trainer.fit_loop.epoch_loop._batches_that_stepped = loaded["batches_stepped"]
         self._remember(trainer)
@@ -84,7 +94,7 @@ class ResumeState:
         )
         checkpoint[RESUME_KEY] = {
             "random": _of_all_processes(states.plain()),
-            "gradients": _half_done_gradients(task),
+            "gradients": _of_all_processes(_half_done_gradients(task)),
             "batches_stepped": loop._batches_that_stepped
             + int(counting and not loop._should_accumulate()),
             "loggers": {
@@ -107,10 +117,28 @@ class ResumeState:
             name = type(logger).__name__
             if isinstance(logger, ResumableLogger) and name in states:
                 logger.load_state_dict(states[name])
-        for callback in task.trainer.checkpoint_callbacks:
+        comparable = _same_validation(task.trainer, checkpoint)
+        for callback in task.trainer.callbacks:  # type: ignore[attr-defined]  # set by a function
             state = checkpoint.get("callbacks", {}).get(callback.state_key)
-            if isinstance(callback, ModelCheckpoint) and state:
+            if state and isinstance(callback, ModelCheckpoint):
                 _keep_the_best(callback, state)
+                if callback.monitor is not None and not comparable:
+                    _forget_the_best(callback, state)
+            if state and isinstance(callback, EarlyStopping):
+                state["patience"] = callback.patience  # as configured, which may have been raised
+                if not comparable:
+                    state.update(wait_count=0, best_score=callback.best_score)
+
+    def begin_training(self, task: pl.LightningModule) -> None:
+        """Train no further where early stopping has ended the run, unless it has patience again."""
+        for callback in task.trainer.early_stopping_callbacks:
+            if callback is not None and callback.wait_count >= callback.patience:
+                task.trainer.should_stop = True
+                rank_zero_info(
+                    f"this run has ended: {callback.monitor} did not improve in "
+                    f"{callback.wait_count} validations; to train further, raise the patience of "
+                    "EarlyStopping"
+                )
 
     def _remember(self, trainer: pl.Trainer) -> None:
         done = trainer.fit_loop.epoch_loop.batch_progress.state_dict()["total"]["processed"]
@@ -163,10 +191,10 @@ def set_random_states(device: torch.device, states: Plain) -> None:
         torch.get_device_module(device).set_rng_state(states["device"].cpu(), device)
 
 
-def _of_all_processes(states: Plain) -> list[Plain]:
+def _of_all_processes(states: Any) -> list[Any]:
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return [states]
-    gathered: list[Plain] = [{} for _ in range(torch.distributed.get_world_size())]
+    gathered: list[Any] = [{} for _ in range(torch.distributed.get_world_size())]
     torch.distributed.all_gather_object(gathered, states)
     return gathered
 
@@ -181,6 +209,22 @@ def _half_done_gradients(task: pl.LightningModule) -> dict[str, Tensor]:
         name: parameter.grad
         for name, parameter in task.named_parameters()
         if parameter.grad is not None
+    }
+
+
+def _own_gradients(
+    trainer: pl.Trainer, gradients: Sequence[dict[str, Tensor]] | dict[str, Tensor]
+) -> dict[str, Tensor]:
+    """Give what this process had accumulated: processes exchange it at the step alone."""
+    if isinstance(gradients, dict):  # of 0.1, which kept those of the first process
+        return gradients
+    if len(gradients) == trainer.world_size:
+        return gradients[trainer.global_rank]
+    # Another number of processes: each gets the mean, which is what the step makes of them.
+    return {
+        name: torch.stack([own[name] for own in gradients]).mean(0)
+        for name in gradients[0]
+        if all(name in own for own in gradients)
     }
 
 
@@ -234,6 +278,32 @@ def _counts(done: int, begun: int = 0) -> dict[str, dict[str, int]]:
         "completed": done,
     }
     return {"total": counts, "current": dict(counts)}
+
+
+def _same_validation(trainer: pl.Trainer, checkpoint: Plain) -> bool:
+    """Say whether the scores of a checkpoint compare with those that are to come."""
+    data: Any = getattr(trainer, "datamodule", None)
+    state = checkpoint.get(type(data).__qualname__)
+    return not (isinstance(data, ValidationIdentity) and state) or data.same_validation(state)
+
+
+def _forget_the_best(callback: ModelCheckpoint, state: Plain) -> None:
+    """Let a best checkpoint of other validation clips keep its file, and compete no longer."""
+    rank_zero_info(
+        "the validation clips are others, so their scores do not compare with the earlier ones: "
+        "the best checkpoint is chosen among those that follow"
+    )
+    fresh = callback.state_dict()
+    for path in map(Path, state["best_k_models"]):
+        mine = callback.dirpath is not None and path.parent == Path(callback.dirpath)
+        if rank_zero_only.rank == 0 and mine and path.is_file():
+            kept = path.with_name(f"{path.stem}_of_other_clips{path.suffix}")
+            path.replace(kept)
+            rank_zero_info(f"the earlier one is {kept}")
+    for key in ("best_k_models", "kth_best_model_path", "kth_value", "best_model_path"):
+        state[key] = fresh[key]
+    state["best_model_score"] = state["current_score"] = None
+    callback.current_score = None
 
 
 def _keep_the_best(callback: ModelCheckpoint, state: Plain) -> None:

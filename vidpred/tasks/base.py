@@ -246,6 +246,7 @@ class PredictionTask(pl.LightningModule, ABC):
         """
         for optimizer in unscheduled(self.trainer):
             keep_settings(optimizer)
+        self._resume.begin_training(self)
 
     def on_train_start(self) -> None:
         """Prepare what is drawn and how optimizers keep their state."""
