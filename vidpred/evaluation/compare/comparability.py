@@ -1,12 +1,12 @@
 """Whether results may be compared at all, and what a reader has to know before trusting it."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from vidpred.errors import ResultError
 from vidpred.evaluation.results.result import Result
-from vidpred.plain import leaves
+from vidpred.plain import counted, leaves
 
 FEW_VIDEOS = 20
 """Below this many, 95 % intervals by percentiles of draws hold the truth in about 80 to 92 %."""
@@ -98,6 +98,7 @@ def cautions(results: Mapping[str, Result]) -> list[str]:
     by_method = {result["method"]["name"]: result for result in results.values()}
     by_method = dict(sorted(by_method.items()))
     return [
+        *_clips_apart(by_method),
         *_missing_videos(by_method),
         *_few_videos(by_method),
         *_failures(by_method),
@@ -126,18 +127,46 @@ def _differing_protocols(results: Mapping[str, Result], first: str, other: str) 
 
 def _other_videos(results: Mapping[str, Result], first: str, other: str) -> str | None:
     """Say that clips of the same names show other videos: the truth of most moves otherwise."""
-    one, two = ({r["clip"]: r["motion"] for r in results[file]["rows"]} for file in (first, other))
-    common = sorted(one.keys() & two.keys())
-    apart = [clip for clip in common if not _close(one[clip], two[clip])]
+    one, two = (_motion(results[file]) for file in (first, other))
+    common = one.keys() & two.keys()
+    apart = clips_apart([results[first], results[other]])
     if 2 * len(apart) <= len(common):
         return None
-    clip = apart[0]
+    clip = min(apart)
     motions = " and ".join(", ".join(_percent(m) for m in rows[clip]) for rows in (one, two))
     return (
         f"{first} and {other} are of different videos: {len(apart)} of {len(common)} clips of the "
         f"same names move otherwise, such as {clip} ({motions} of full scale). Score both methods "
         "on the same data."
     )
+
+
+def clips_apart(results: Iterable[Result]) -> set[str]:
+    """Name clips whose truth moves otherwise than in the first of these results.
+
+    They show other videos under the same names: decoders differ by rounding alone.
+    """
+    first, *others = (_motion(result) for result in results)
+    return {
+        clip
+        for rows in others
+        for clip in first.keys() & rows.keys()
+        if not _close(first[clip], rows[clip])
+    }
+
+
+def _motion(result: Result) -> dict[str, list[float | None]]:
+    return {row["clip"]: row["motion"] for row in result["rows"]}
+
+
+def _clips_apart(results: Mapping[str, Result]) -> Iterator[str]:
+    if apart := clips_apart(results.values()):
+        yield (
+            f"{counted(len(apart), 'clip')}, such as {min(apart)}, of the same "
+            f"{'name moves' if len(apart) == 1 else 'names move'} otherwise in some of these "
+            "results, so they show other videos and are left out: score all methods on the same "
+            "data."
+        )
 
 
 def _close(one: Sequence[float | None], two: Sequence[float | None]) -> bool:
