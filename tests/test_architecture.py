@@ -25,6 +25,7 @@ FOUNDATION = {
     "provenance",
     "ranges",
     "resources",
+    "seen_videos",
 }
 ALLOWED = {
     "ops": FOUNDATION,

@@ -111,12 +111,12 @@ def run() -> NoReturn:
     """Run the command of the process, and end it."""
     in_full = warnings.showwarning
 
-    def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
         """Show what users are warned of as a sentence, without the line of code that says it."""
         if issubclass(category, UserWarning):
             say(f"warning: {message}")
         else:
-            in_full(message, category, *where)
+            in_full(message, category, *where, **more)
 
     # Not `formatwarning`, which Lightning replaces.
     warnings.showwarning = show

@@ -25,9 +25,10 @@ from vidpred import data
 from vidpred.callbacks import NetworkSummary, TrainingBar
 from vidpred.cli.common import look_for_modules_here, with_underscores
 from vidpred.cli.configuration_parser import explain, resolve_configurations
+from vidpred.cli.next_command import test_command
 from vidpred.cli.refused_values import refusals
 from vidpred.cli.run_loggers import TensorBoardOptions, WandbOptions, loggers_of
-from vidpred.data import ClipStreamDataModule, UCF101DataModule
+from vidpred.data import ClipStreamDataModule
 from vidpred.errors import TrainingDivergedError, VidpredError
 from vidpred.kernels import keep_freed_memory
 from vidpred.loggers import ResilientWandbLogger
@@ -225,20 +226,13 @@ class VidpredCLI(LightningCLI):
             return
         score = "" if best.best_model_score is None else f" ({best.best_model_score:.2f})"
         path = best.best_model_path
-        data = self.datamodule
-        # Protocol quick takes color frames of any size in UCF101's layout; of other data, the run
-        # knows its test clips.
-        following = (
-            f"vidpred test {path} --root {data.root} --protocol quick{self._module()}"
-            if isinstance(data, UCF101DataModule) and data.color == "rgb" and data.resize is None
-            else f"vidpred validate -c {run_dir / 'config.yaml'} --ckpt-path {path} --split test"
-        )
+        following = test_command(self.datamodule, path, run_dir, module=self._module())
         rank_zero_info(f"best by {best.monitor}{score}: {path}\nnext: {following}")
 
-    def _module(self) -> str:
+    def _module(self) -> str | None:
         """Name the module of a network that is not ours, which a checkpoint may not choose."""
         module = type(self.model.predictor).__module__
-        return "" if module.startswith("vidpred.") else f" --module {module}"
+        return None if module.startswith("vidpred.") else module
 
     def _send_logs_to_stderr(self) -> None:
         """Leave the standard output to results; Lightning's own choice writes both there."""

@@ -17,6 +17,7 @@ from vidpred.data.stream import describe_videos
 from vidpred.data.training_clips import TrainingClips
 from vidpred.errors import DataError, VideoError
 from vidpred.plain import counted
+from vidpred.seen_videos import SeenVideos
 from vidpred.video.conditions import conditions_path, has_conditions, read_conditions
 
 
@@ -76,6 +77,12 @@ class ClipDataModule(ClipStreamDataModule):
             require_disjoint(listings)
             self.listings = listings
             rank_zero_info(self.summary())
+
+    def seen_videos(self) -> SeenVideos:
+        """Say on which videos weights are trained and chosen; needs `setup`."""
+        return SeenVideos.of(
+            video.video_id for split in ("train", "val") for video in self._videos(split)
+        )
 
     def summary(self) -> str:
         """Count videos, classes and missing files of each split, a line each; needs `setup`."""

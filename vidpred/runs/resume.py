@@ -296,14 +296,19 @@ def _forget_the_best(callback: ModelCheckpoint, state: Plain) -> None:
     fresh = callback.state_dict()
     for path in map(Path, state["best_k_models"]):
         mine = callback.dirpath is not None and path.parent == Path(callback.dirpath)
-        if rank_zero_only.rank == 0 and mine and path.is_file():
-            kept = path.with_name(f"{path.stem}_of_other_clips{path.suffix}")
-            path.replace(kept)
-            rank_zero_info(f"the earlier one is {kept}")
+        if mine:
+            _rename(path, path.with_name(f"{path.stem}_of_other_clips{path.suffix}"))
     for key in ("best_k_models", "kth_best_model_path", "kth_value", "best_model_path"):
         state[key] = fresh[key]
     state["best_model_score"] = state["current_score"] = None
     callback.current_score = None
+
+
+@rank_zero_only
+def _rename(path: Path, new: Path) -> None:
+    if path.is_file():
+        path.replace(new)
+        rank_zero_info(f"the earlier one is {new}")
 
 
 def _keep_the_best(callback: ModelCheckpoint, state: Plain) -> None:

@@ -1,6 +1,6 @@
 """A trained predictor, from whatever file holds it: a checkpoint, weights alone, or ours."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +15,7 @@ from vidpred.models.named_baselines import BASELINES, baseline
 from vidpred.models.predictor import Predictor
 from vidpred.models.scale_predictor import ScalePredictor
 from vidpred.resources import no_such_checkpoint, packaged_weights
+from vidpred.seen_videos import SeenVideos
 from vidpred.storage.checkpoint import CHECKPOINT_KEY, WEIGHTS_ENDING, read_checkpoint
 from vidpred.storage.description import build_trained, describe_frames
 from vidpred.storage.hub import WEIGHTS_NAME, fetch, is_address, split_address
@@ -39,6 +40,7 @@ class SavedPredictor:
             `WeightAveraging`, whose checkpoints hold the average where weights are looked for).
         training: Where they come from, as `vidpred.tasks` says it: task, data, seed, commit,
             versions.
+        seen_videos: Those of the training and its validation; None when unknown.
         scores: By protocol; see `vidpred.export.scores`.
         notes: What else a user should know, in Markdown.
         frames: What the writer took frames to be; None in a checkpoint. See `describe_frames`.
@@ -50,6 +52,7 @@ class SavedPredictor:
     batches_seen: int | None = None
     averaged: bool = False
     training: dict[str, Any] | None = None
+    seen_videos: SeenVideos | None = None
     scores: list[dict[str, Any]] = field(default_factory=list)
     notes: str = ""
     frames: dict[str, Any] | None = None
@@ -175,6 +178,7 @@ def header_of(saved: SavedPredictor) -> dict[str, Any]:
         "batches_seen": saved.batches_seen,
         "averaged": saved.averaged,
         "training": saved.training,
+        **({} if saved.seen_videos is None else {"seen_videos": saved.seen_videos.text}),
         "scores": saved.scores,
         "notes": saved.notes,
     }
@@ -237,6 +241,11 @@ def named_checkpoint(argument: str) -> tuple[str, str]:
     return path.name if path.is_dir() else path.stem, argument
 
 
+def _seen(said: Mapping[str, Any]) -> SeenVideos | None:
+    text = said.get("seen_videos")
+    return None if text is None else SeenVideos(text)
+
+
 def _from_weights(path: Path) -> SavedPredictor:
     weights, header = read_weights(path)
     try:
@@ -247,6 +256,7 @@ def _from_weights(path: Path) -> SavedPredictor:
             batches_seen=None if header["batches_seen"] is None else int(header["batches_seen"]),
             averaged=bool(header["averaged"]),
             training=None if header["training"] is None else dict(header["training"]),
+            seen_videos=_seen(header),
             scores=[dict(score) for score in header["scores"]],
             notes=str(header["notes"]),
             frames=dict(header["frames"]),
@@ -274,6 +284,7 @@ def _from_checkpoint(path: Path) -> SavedPredictor:
             batches_seen=said["batches_seen"],
             averaged="averaging_state" in checkpoint,
             training=said.get("training"),
+            seen_videos=_seen(said),
         )
     except (AttributeError, TypeError, ValueError) as error:
         raise CheckpointError(

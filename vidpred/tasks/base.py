@@ -27,7 +27,7 @@ from vidpred.storage.description import describe_predictor, require_rebuildable
 from vidpred.tasks.builders import Builders, adam, build_optimizer, build_scheduler
 from vidpred.tasks.divided_clips import Clips, divided, require_length
 from vidpred.tasks.finite import FiniteCheck
-from vidpred.tasks.origin import describe_training, require_same_networks
+from vidpred.tasks.origin import describe_training, require_same_networks, seen_videos
 from vidpred.tasks.processes import draw_apart, share_buffers, share_gradients
 from vidpred.tasks.speed import Decided, Speed, compiled, fused, lay_out_alike, prepare
 
@@ -305,6 +305,7 @@ class PredictionTask(pl.LightningModule, ABC):
             "version": __version__,
             "batches_seen": self.batches_seen,
             "training": describe_training(self, self.batches_seen),
+            "seen_videos": seen_videos(self),
             **self._networks(),
         }
         self._resume.save(self, checkpoint)

@@ -9,6 +9,7 @@ from packaging.version import Version
 from vidpred._version import __version__
 from vidpred.errors import CheckpointError
 from vidpred.provenance import provenance
+from vidpred.seen_videos import SeenVideos
 from vidpred.storage.checkpoint import CHECKPOINT_KEY
 from vidpred.storage.description import differing_weights
 
@@ -34,6 +35,20 @@ def describe_training(task: pl.LightningModule, batches_seen: int) -> dict[str, 
         "data": type(data).__name__ if data is not None else None,
         "videos": data.summary() if isinstance(data, Summarized) else None,
     }
+
+
+@runtime_checkable
+class KnowsItsVideos(Protocol):
+    """Data that know which videos they consist of, as `vidpred.data.ClipDataModule` does."""
+
+    def seen_videos(self) -> SeenVideos:
+        """Say on which videos weights are trained and chosen."""
+
+
+def seen_videos(task: pl.LightningModule) -> str | None:
+    """Say on which videos a task is trained, as a checkpoint keeps it; None when unknown."""
+    data = getattr(task.trainer, "datamodule", None)
+    return data.seen_videos().text if isinstance(data, KnowsItsVideos) else None
 
 
 def require_same_networks(

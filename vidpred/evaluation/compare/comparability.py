@@ -98,6 +98,7 @@ def cautions(results: Mapping[str, Result]) -> list[str]:
     by_method = {result["method"]["name"]: result for result in results.values()}
     by_method = dict(sorted(by_method.items()))
     return [
+        *_seen_videos(by_method),
         *_clips_apart(by_method),
         *_missing_videos(by_method),
         *_few_videos(by_method),
@@ -157,6 +158,16 @@ def clips_apart(results: Iterable[Result]) -> set[str]:
 
 def _motion(result: Result) -> dict[str, list[float | None]]:
     return {row["clip"]: row["motion"] for row in result["rows"]}
+
+
+def _seen_videos(results: Mapping[str, Result]) -> Iterator[str]:
+    for name, result in results.items():
+        if seen := result["clips"].get("videos_seen", 0):
+            yield (
+                f"{name} was trained or validated on videos of these names: {seen} of "
+                f"{result['clips']['videos_scored']} that were scored. Its scores say nothing of "
+                "videos that it has not seen."
+            )
 
 
 def _clips_apart(results: Mapping[str, Result]) -> Iterator[str]:

@@ -102,6 +102,8 @@ def _problem(content: Mapping[str, Any]) -> str | None:
     for entry in ("list_digest", "scored_digest"):
         if not isinstance(counts[entry], str):
             return f"clips.{entry} is no text"
+    if not isinstance(counts.get("videos_seen", 0), int):
+        return "clips.videos_seen is no number"
     if not isinstance(counts["videos_expected"], int | None):
         return "clips.videos_expected is no number"
     if not (isinstance(counts["failed"], dict) and _are_texts(counts["failed"].values())):

@@ -69,6 +69,8 @@ class ClipCounts(TypedDict):
         scored_digest: Of the names of the scored clips.
         missing: Listed videos that are not on the disk.
         failed: By clip, why it could not be scored.
+        videos_seen: Scored videos whose names are those of videos that the method was trained or
+            validated on; absent when that is unknown.
     """
 
     videos_expected: int | None
@@ -80,6 +82,7 @@ class ClipCounts(TypedDict):
     scored_digest: str
     missing: list[str]
     failed: dict[str, str]
+    videos_seen: NotRequired[int]
 
 
 class Summary(TypedDict):

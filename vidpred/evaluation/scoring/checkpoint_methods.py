@@ -7,6 +7,7 @@ from types import ModuleType
 import torch
 
 from vidpred.errors import CheckpointError
+from vidpred.evaluation.results.result import Method
 from vidpred.evaluation.scoring.methods import (
     PredictorMethod,
     class_of,
@@ -64,4 +65,5 @@ def _method(
     predictor = predictor.to(device)
     if device.type == "cpu":
         accelerate(predictor)
-    return PredictorMethod(predictor, {"name": name, "kind": "model", "details": details}, device)
+    method: Method = {"name": name, "kind": "model", "details": details}
+    return PredictorMethod(predictor, method, device, seen_videos=saved.seen_videos)

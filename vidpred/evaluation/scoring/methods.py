@@ -19,6 +19,7 @@ from vidpred.evaluation.sources.frame_files import size_in_words
 from vidpred.kernels import describe
 from vidpred.models import BASELINES, Likelihood, Predictor, baseline
 from vidpred.plain import counted
+from vidpred.seen_videos import SeenVideos
 
 
 class ScoredMethod(ABC):
@@ -26,9 +27,11 @@ class ScoredMethod(ABC):
 
     Attributes:
         description: What it is, for results.
+        seen_videos: Those that it was trained or validated on; None when unknown.
     """
 
     description: Method
+    seen_videos: SeenVideos | None = None
 
     @abstractmethod
     def predict(self, clips: Sequence[EvaluationClip], cut: ClipCut) -> Tensor:
@@ -116,9 +119,18 @@ class PredictorMethod(ScoredMethod):
         predictor: In evaluation mode, on the device where it is to run.
         description: What it is.
         device: Where its input goes.
+        seen_videos: See `ScoredMethod`.
     """
 
-    def __init__(self, predictor: Predictor, description: Method, device: torch.device) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        description: Method,
+        device: torch.device,
+        *,
+        seen_videos: SeenVideos | None = None,
+    ) -> None:
+        self.seen_videos = seen_videos
         self.predictor = predictor
         self.description = description
         self.device = device

@@ -16,6 +16,7 @@ from vidpred.evaluation.results.result import FORMAT, ClipCounts, ClipRow, Metho
 from vidpred.evaluation.scoring.extras import Extras, Features, video_distance
 from vidpred.files import replacing, write_json
 from vidpred.plain import leaves
+from vidpred.seen_videos import SeenVideos
 
 MEASURED = ("value", "clips")
 """Entries of a result's extras that were measured; the others decide."""
@@ -47,6 +48,7 @@ class ResultWriter:
         extras: What is measured in addition to the protocol.
         fingerprint: Identifies the files of a clip and their state.
         kernels: Gives by which kernels predictions were computed, once they are.
+        seen_videos: Those that the method was trained or validated on; None when unknown.
 
     Attributes:
         done: Clips that are scored.
@@ -63,7 +65,9 @@ class ResultWriter:
         extras: Extras,
         fingerprint: Callable[[str], str],
         kernels: Callable[[], str | None],
+        seen_videos: SeenVideos | None = None,
     ) -> None:
+        self.seen_videos = seen_videos
         self.method = method
         self.protocol = protocol
         self.source = source
@@ -186,10 +190,11 @@ class ResultWriter:
         return result
 
     def _counts(self, rows: list[ClipRow]) -> ClipCounts:
-        return {
+        videos = {row["video"] for row in rows}
+        counts: ClipCounts = {
             "videos_expected": self.source.videos_expected,
             "videos_listed": self.source.videos_listed,
-            "videos_scored": len({row["video"] for row in rows}),
+            "videos_scored": len(videos),
             "clips_listed": len(self.source.names),
             "clips_scored": len(rows),
             "list_digest": digest_of_names(self.source.names),
@@ -197,6 +202,9 @@ class ResultWriter:
             "missing": sorted(self.source.missing),
             "failed": dict(sorted(self.failed.items())),
         }
+        if self.seen_videos is not None:
+            counts["videos_seen"] = sum(video in self.seen_videos for video in videos)
+        return counts
 
     def _extras(self, features: list[Features]) -> dict[str, Any]:
         described = self.extras.describe()

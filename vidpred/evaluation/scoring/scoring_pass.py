@@ -83,6 +83,7 @@ def evaluate(
             extras,
             fingerprint=partial(_fingerprint, source, method),
             kernels=method.kernels,
+            seen_videos=method.seen_videos,
         )
         for method in methods
     ]
