@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import onnx
@@ -21,10 +22,18 @@ import vidpred
 from vidpred.cli.main import main
 from vidpred.errors import ExportError
 from vidpred.export import export
+from vidpred.export.graph import record
 from vidpred.export.hub_folder import export_hub_folder
 from vidpred.export.parity import require_parity
 from vidpred.files import file_sha256
-from vidpred.models import CopyLastFrame, GeneratorScale, MultiScaleGenerator
+from vidpred.models import (
+    DYAN,
+    Autoencoder,
+    CopyLastFrame,
+    EDMPredictor,
+    GeneratorScale,
+    MultiScaleGenerator,
+)
 from vidpred.storage import SavedPredictor
 from vidpred.storage.description import describe_frames, describe_predictor
 from vidpred.storage.saved import write_saved
@@ -274,3 +283,36 @@ def test_a_program_that_fails_is_refused_in_a_sentence() -> None:
 
     with pytest.raises(ExportError, match=r"on frames of 48 x 64 \(Runtime assertion failed\)"):
         require_parity(CopyLastFrame(), fails, 1)
+
+
+def test_a_conditioned_network_is_kept_and_is_no_program(tmp_path: Path) -> None:
+    network = Autoencoder.from_preset("cpu", image_size=16)
+    path = tmp_path / "network.safetensors"
+    write_saved(
+        path,
+        SavedPredictor(
+            path=path,
+            description=describe_predictor(network),
+            weights=network.state_dict(),
+            frames=describe_frames(network),
+        ),
+    )
+    again = export(path, tmp_path / "again.safetensors")
+    assert again.parity == {}
+    found = vidpred.load(tmp_path / "again.safetensors").network.state_dict()
+    assert all(torch.equal(found[name], value) for name, value in network.state_dict().items())
+    for ending in ("onnx", "pt2"):
+        with pytest.raises(ExportError, match="is no graph: it is conditioned on true_frames"):
+            export(path, tmp_path / f"a.{ending}")
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (DYAN.from_preset, "its optical flow is estimated outside of PyTorch"),
+        (EDMPredictor.from_preset, "its prediction starts from seeded noise"),
+    ],
+)
+def test_what_no_graph_can_hold_is_said_at_once(make: Any, reason: str) -> None:
+    with pytest.raises(ExportError, match=f"is no graph: {reason}.*--format safetensors"):
+        record(make("cpu"), 1)

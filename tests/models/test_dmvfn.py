@@ -77,15 +77,21 @@ def test_probabilities_are_the_routers_shares_of_half_the_blocks(tiny: DMVFN) ->
     torch.testing.assert_close(found, expected.expand(2, 3), atol=1e-5, rtol=0)
 
 
-def test_only_probable_blocks_run_and_the_most_probable_always(tiny: DMVFN) -> None:
+def test_the_most_probable_blocks_run_as_many_as_training_draws(tiny: DMVFN) -> None:
     context = torch.rand(1, 2, 3, 16, 16)
     with torch.no_grad():
         route(tiny, 5.0, -5.0, 5.0)  # 0.75, 0, 0.75
         chosen = torch.tensor([[True, False, True]])
         assert torch.equal(tiny.step(context), tiny.along(context, chosen))
-        # Equal shares are just below one half: one block runs, where the release may run none.
-        route(tiny, 0.0, 0.0, 0.0)
-        assert torch.equal(tiny.step(context), tiny.along(context, chosen & (chosen.cumsum(1) < 2)))
+        # Equal shares are just below one half, and three blocks are one and a half on average.
+        first_two = torch.tensor([[True, True, False]])
+        for logit in (0.0, 20.0):
+            route(tiny, logit, logit, logit)
+            assert torch.equal(tiny.step(context), tiny.along(context, first_two))
+        # Where one is certain and no other likely, it runs alone, where the release may run none.
+        route(tiny, -20.0, 5.0, -20.0)
+        alone = torch.tensor([[False, True, False]])
+        assert torch.equal(tiny.step(context), tiny.along(context, alone))
 
 
 def test_without_heads_it_is_the_mean_of_the_two_frames(tiny: DMVFN) -> None:

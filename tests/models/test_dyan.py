@@ -190,3 +190,13 @@ def test_what_does_not_fit_is_refused() -> None:
         DYAN(sparsity=-1.0)
     with pytest.raises(ValueError, match="unknown preset 'huge'; expected one of faithful, cpu"):
         DYAN.from_preset("huge")  # type: ignore[arg-type]
+
+
+def test_half_precision_continues_as_full() -> None:
+    network = DYAN.from_preset("cpu")
+    context = torch.rand(1, 4, 3, 64, 64)
+    with torch.no_grad():
+        expected = network(context, 2)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = network(context, 2)
+    torch.testing.assert_close(found, expected)

@@ -1,4 +1,5 @@
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -6,7 +7,9 @@ import torch
 
 from vidpred.errors import PredictionError
 from vidpred.models import (
+    SVG,
     CopyLastFrame,
+    DCGANGenerator,
     FlowRefiner,
     GeneratorScale,
     LinearExtrapolation,
@@ -128,3 +131,10 @@ def test_a_predictor_that_cuts_frames_itself_is_expected_to_fit_a_4k_frame_into_
     refiner = FlowRefiner()
     with pytest.raises(PredictionError, match=r"looks at whole frames, which takes 3\.9 GiB"):
         next(rollout(refiner, 3 << 30)([window(*frames)], 1))
+
+
+@pytest.mark.parametrize("make", [DCGANGenerator.from_preset, SVG.from_preset])
+def test_a_network_of_one_frame_size_has_no_border(make: Any) -> None:
+    predictor = make("cpu", image_size=16)
+    frames = list(rollout(predictor)([window(*noise(predictor.context_frames, 16, 16))], 3))
+    assert [frame.shape for frame in frames] == [(1, 3, 16, 16)] * 3

@@ -117,3 +117,8 @@ def test_missing_and_unreadable_conditions_are_named(video: Path, tmp_path: Path
     (tmp_path / "bad.npy").write_bytes(b"no array")
     with pytest.raises(PredictionError, match=r"--condition level: .*cannot be read as an array"):
         read_condition_option("level", tmp_path / "bad.npy")
+
+
+def test_the_future_is_no_condition_of_a_prediction(video: Path) -> None:
+    with pytest.raises(PredictionError, match="it reconstructs and cannot predict"):
+        conditions_of(video, ["true_frames"], {"true_frames": torch.zeros(14, 3, 16, 16)})

@@ -137,8 +137,10 @@ class ClipOptions:
         predictor = getattr(task, "predictor", None)
         wanted = getattr(predictor, "channels", None)
         if wanted is not None and wanted != self.channels:
+            fixed = "channels" not in getattr(predictor, "config", dict)()
+            other = "" if fixed else f", or the network's channels to {self.channels}"
             raise DataError(
                 f"data.color is {self.color}, frames of {counted(self.channels, 'channel')}, and "
                 f"{type(predictor).__name__} takes {wanted}; expected the same: set data.color to "
-                f"{'gray' if wanted == 1 else 'rgb'}, or the network's channels to {self.channels}"
+                f"{'gray' if wanted == 1 else 'rgb'}{other}"
             )

@@ -156,6 +156,18 @@ def format_of(output: Path, format: Format | None) -> Format:
     return found
 
 
+class _Reread:
+    """What a safetensors file holds, as a program."""
+
+    def __init__(self, predictor: Predictor, horizon: int) -> None:
+        self.predictor = predictor
+        self.horizon = horizon
+
+    def __call__(self, context: Tensor) -> Tensor:
+        frames: Tensor = self.predictor(context, self.horizon)
+        return frames
+
+
 def _write(
     file: Path,
     format: Format,
@@ -167,8 +179,7 @@ def _write(
     """Write the file; gives the program that it holds, read back."""
     if format == "safetensors":
         write_saved(file, saved)
-        again = read_saved(file).build(modules=modules)
-        return lambda context: again(context, horizon)
+        return _Reread(read_saved(file).build(modules=modules), horizon)
     program = record(predictor, horizon)
     graph = _describe_graph(predictor, horizon)
     header = {**header_of(saved), "graph": graph}

@@ -6,7 +6,7 @@ from torch.export import Dim, ExportedProgram
 
 from vidpred.errors import ExportError
 from vidpred.export.flow_graph import FLOWS, FlowsAsInput, flows_of
-from vidpred.models import FlowRefiner, Predictor
+from vidpred.models import DYAN, EDMPredictor, FlowRefiner, Predictor
 from vidpred.ops.padding import repeat_edges
 
 INPUT, OUTPUT = "context", "frames"
@@ -69,6 +69,19 @@ def inputs_of(predictor: Predictor, context: Tensor) -> dict[str, Tensor]:
     return {INPUT: context}
 
 
+def _why_no_graph(predictor: Predictor) -> str | None:
+    """Say what of a predictor no graph can hold, where that is known."""
+    if predictor.conditions:
+        return (
+            f"it is conditioned on {', '.join(predictor.conditions)}, and a graph has frames alone"
+        )
+    if isinstance(predictor, DYAN):
+        return "its optical flow is estimated outside of PyTorch"
+    if isinstance(predictor, EDMPredictor):
+        return "its prediction starts from seeded noise of the frame's size"
+    return None
+
+
 def record(predictor: Predictor, horizon: int) -> ExportedProgram:
     """Record a predictor as a graph.
 
@@ -79,6 +92,11 @@ def record(predictor: Predictor, horizon: int) -> ExportedProgram:
     Raises:
         ExportError: When its steps cannot be recorded for all frame sizes.
     """
+    if reason := _why_no_graph(predictor):
+        raise ExportError(
+            f"{type(predictor).__name__} is no graph: {reason}. --format safetensors takes any "
+            "network"
+        )
     flows = isinstance(predictor, FlowRefiner)
     batch, height, width = _TRACED_WITH_FLOWS if flows else _TRACED
     side = smallest_side(predictor)

@@ -8,6 +8,7 @@ from torch import Tensor
 from vidpred.errors import ExportError
 from vidpred.export.graph import channels_of, inputs_of
 from vidpred.models import FlowRefiner, Predictor
+from vidpred.models.dcgan_layers import image_size_of
 
 TOLERANCE = 1e-4
 """Largest difference of a pixel, full scale being 1: a fortieth of a gray level."""
@@ -18,7 +19,7 @@ SIZES = ((1, 48, 64), (3, 45, 31), (2, 23, 86))
 
 def sizes_of(predictor: Predictor) -> Sequence[tuple[int, int, int]]:
     """Give the sizes that are compared: `SIZES`, or the only one that a predictor takes."""
-    side = getattr(predictor, "image_size", None)
+    side = image_size_of(predictor)
     return SIZES if side is None else [(batch, side, side) for batch, *_ in SIZES[:2]]
 
 
@@ -38,11 +39,15 @@ def require_parity(
         program: Whether it takes what the graph takes (`inputs_of`), not the frames alone.
 
     Returns:
-        The largest difference by size, such as {"1 x 48 x 64": 6e-08}.
+        The largest difference by size, such as {"1 x 48 x 64": 6e-08}; none for a predictor that is
+        conditioned, whose weights are compared instead.
 
     Raises:
         ExportError: With the numbers, when one is above `TOLERANCE` or none at all.
     """
+    if predictor.conditions:  # what they are like, only their data know
+        _require_same_weights(predictor, exported)
+        return {}
     generator = torch.Generator().manual_seed(0)
     frames, channels = predictor.context_frames, channels_of(predictor)
     flows = program and isinstance(predictor, FlowRefiner)
@@ -74,3 +79,13 @@ def require_parity(
             "--format safetensors keeps the network as it is"
         )
     return found
+
+
+def _require_same_weights(predictor: Predictor, exported: Callable[..., Tensor]) -> None:
+    again = getattr(exported, "predictor", None)
+    assert isinstance(again, Predictor)  # conditioned networks are not recorded as graphs
+    weights = again.state_dict()
+    if again.config() != predictor.config() or any(
+        not torch.equal(value, weights[name]) for name, value in predictor.state_dict().items()
+    ):
+        raise ExportError("the file does not hold the predictor's weights; nothing was written")

@@ -127,10 +127,12 @@ class DMVFN(Predictor):
         return cls(**DMVFN_PRESETS[name])
 
     def step(self, context: Tensor, *, condition: Condition | None = None) -> Tensor:
-        """Predict the next frame along the most probable route; see `Predictor.step`."""
+        """Predict the next frame by the most probable blocks; see `Predictor.step`."""
         probabilities = self.probabilities(context)
-        chosen = probabilities >= 0.5
-        chosen = chosen | F.one_hot(probabilities.argmax(1), chosen.shape[1]).bool()
+        # As many as training draws on average, rounded up; the sum is slightly below N / 2.
+        count = (probabilities.sum(1, keepdim=True) - 1e-3).ceil().clamp(min=1)
+        place = probabilities.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
+        chosen = place < count
         if torch.is_grad_enabled():
             return self._refined(context, _straight_through(chosen, probabilities))[-1]
         return self.along(context, chosen)

@@ -182,6 +182,13 @@ class DYAN(Predictor):
         Returns:
             Shape (B, horizon, ...), differentiable in the poles.
         """
+        # Signals are a few numbers long: half precision saves nothing, and iterations add it up.
+        with torch.autocast(flows.device.type, enabled=False):
+            return self._continued(
+                flows.to(torch.promote_types(flows.dtype, torch.float32)), horizon
+            )
+
+    def _continued(self, flows: Tensor, horizon: int) -> Tensor:
         known = flows.shape[1]
         signals = flows.transpose(0, 1).flatten(1)
         columns = self.dictionary(known + horizon)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
+from vidpred.batch import TRUE_FRAMES
 from vidpred.errors import PredictionError
 from vidpred.video.conditions import Rows, conditions_path, cut_conditions, read_conditions
 
@@ -50,11 +51,16 @@ def conditions_of(path: Path, names: Sequence[str], given: Rows) -> Rows | None:
         given: Arrays by name that take the place of those.
 
     Raises:
-        PredictionError: When one is missing.
+        PredictionError: When one is missing, or is the future itself.
         VideoError: When the arrays next to the video cannot be read.
     """
     if not names:
         return None
+    if TRUE_FRAMES in names:
+        raise PredictionError(
+            f"{path}: this network is shown the frames that it draws, so it reconstructs and "
+            "cannot predict; `vidpred test` scores its reconstructions"
+        )
     rows = {**read_conditions(path), **given}
     missing = [name for name in names if name not in rows]
     if missing:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from vidpred import models
 from vidpred.errors import CheckpointError, NetworkError
+from vidpred.models.dcgan_layers import image_size_of
 from vidpred.models.predictor import Predictor
 from vidpred.models.scale_predictor import ScalePredictor
 from vidpred.storage.checkpoint import DAMAGED
@@ -36,7 +37,7 @@ def describe_frames(predictor: Predictor) -> dict[str, Any]:
         **({"direct": True} if direct else {}),
         **({"stochastic": True} if predictor.stochastic else {}),
         **({"channels": predictor.channels} if predictor.channels not in (None, 3) else {}),
-        **({"image_size": size} if (size := getattr(predictor, "image_size", None)) else {}),
+        **({"image_size": size} if (size := image_size_of(predictor)) else {}),
         "layout": "(B, T, C, H, W)",
         "range": [0, 1],
         "network_range": [-1, 1] if isinstance(predictor, ScalePredictor) else [0, 1],

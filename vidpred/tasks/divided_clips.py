@@ -90,5 +90,10 @@ def require_channels(predictor: Predictor, frames: Tensor) -> None:
         raise SettingError(
             f"clips have {counted(found, 'channel')}, and {type(predictor).__name__} takes "
             f"{channels}; expected the same: set data.color to "
-            f"{'gray' if channels == 1 else 'rgb'}, or the network's channels to {found}"
+            f"{'gray' if channels == 1 else 'rgb'}"
+            + (
+                f", or the network's channels to {found}"
+                if "channels" in predictor.config()
+                else ""
+            )
         )
