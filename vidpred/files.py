@@ -1,5 +1,6 @@
 """Files that are whole or not there, and the folder of those that can be made again."""
 
+import errno
 import hashlib
 import json
 import logging
@@ -36,6 +37,24 @@ def temporary_name(path: Path, *, keep_suffix: bool = True) -> Path:
     return path.with_name(f".{stem}.{os.getpid()}{suffix}")
 
 
+def is_irregular(path: Path) -> bool:
+    """Say whether a path is that of a pipe, a socket or a device, which no file may replace."""
+    return path.exists() and not (path.is_file() or path.is_dir())
+
+
+def read_text(path: Path) -> str:
+    """Read a file of text in UTF-8.
+
+    Raises:
+        OSError: When it cannot be read, or is a device, which may have no end.
+        UnicodeDecodeError: When it is no such text.
+    """
+    mode = path.stat().st_mode
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        raise OSError(errno.EINVAL, "it is a device; expected a file", str(path))
+    return path.read_text(encoding="utf-8")
+
+
 @contextmanager
 def replacing(path: Path, *, keep_suffix: bool = True) -> Iterator[Path]:
     """Write a file so that it appears under its name only when it is complete.
@@ -51,6 +70,8 @@ def replacing(path: Path, *, keep_suffix: bool = True) -> Iterator[Path]:
     Raises:
         OSError: When the file cannot take its place.
     """
+    if is_irregular(path):
+        raise OSError(errno.EEXIST, "it is a pipe or a device", str(path))
     temporary = temporary_name(path, keep_suffix=keep_suffix)
     try:
         yield temporary

@@ -14,6 +14,7 @@ from vidpred.errors import (
     VidpredError,
     did_you_mean,
 )
+from vidpred.files import read_text
 
 YAML_ENDINGS = (".yaml", ".yml")
 
@@ -76,8 +77,8 @@ class ConfigurationFolder:
             VidpredError: Of class `error`, when it cannot be read or holds something else.
         """
         try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+            content = yaml.safe_load(read_text(path))
+        except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
             raise self.error(f"{path}: cannot be read as YAML: {error}") from error
         if not isinstance(content, dict):
             raise self.error(f"{path}: holds no {self.kind}; expected keys {self.keys}, ...")

@@ -135,8 +135,10 @@ RATES = (Fraction(1, 1000), Fraction(10_000))
 
 def frame_rate(text: str) -> Fraction:
     """Read frames per second."""
+    # Not all that Fraction takes: 1e99999999 would be written out.
+    known = re.fullmatch(r"\d{1,9}(\.\d{1,9})?(/\d{1,9})?", text)
     try:
-        rate = Fraction(text)
+        rate = Fraction(text if known else 0)
     except (ValueError, ZeroDivisionError):
         rate = Fraction(0)
     if not RATES[0] <= rate <= RATES[1]:
@@ -256,8 +258,15 @@ def import_modules(names: Sequence[str]) -> list[ModuleType]:
 
 def _import(name: str) -> ModuleType:
     look_for_modules_here()
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise VidpredError(f"--module {name!r}: expected the name of a module, such as my_networks")
     try:
         return importlib.import_module(name)
+    except SystemExit as error:
+        raise VidpredError(
+            f"--module {name}: it ends the program when it is imported ({error!r}); expected "
+            "classes, and what is to be run below `if __name__ == '__main__':`"
+        ) from error
     except ImportError as error:
         raise VidpredError(
             f"--module {name}: {error}; expected the name of a module, as Python imports it here"

@@ -2,10 +2,13 @@
 
 import argparse
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from vidpred.cli.common import require_no_folder, say
 from vidpred.cli.progress import counting
+from vidpred.files import is_irregular
 
 
 def add_compare_parser(
@@ -65,25 +68,35 @@ def run_compare(arguments: argparse.Namespace) -> int:
     for path in outputs:
         if path.resolve() in {Path(file).resolve() for file in results}:
             raise ResultError(f"{path}: this is one of the results; choose another name")
+    if len({path.resolve() for path in outputs}) < len(outputs):
+        raise ResultError(f"{outputs[0]}: --json and --output are the same file; choose two names")
     comparison = compare(results, measure=arguments.measure)
-    try:
-        if arguments.json:
+    if arguments.json:
+        with _writing(arguments.json):
             write_json(arguments.json, comparison)
-        if arguments.output:
-            from vidpred.evaluation.report import write_report
+    if arguments.output:
+        from vidpred.evaluation.report import write_report
 
-            with counting("Pictures of clips") as progress:
-                write_report(arguments.output, comparison, progress=progress)
+        with _writing(arguments.output), counting("Pictures of clips") as progress:
+            write_report(arguments.output, comparison, progress=progress)
+    print(markdown(comparison), end="")
+    return 0
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Say that a file was written, or why it could not be."""
+    from vidpred.errors import ResultError
+
+    try:
+        yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise ResultError(
-            f"{error.filename}: cannot be written ({error.strerror or error}); choose another place"
+            f"{path}: cannot be written ({error.strerror or error}); choose another place"
         ) from error
-    for path in outputs:
-        say(f"wrote {path}")
-    print(markdown(comparison), end="")
-    return 0
+    say(f"wrote {path}")
 
 
 def _check_output(path: Path | None, ending: str, *, overwrite: bool) -> None:
@@ -93,6 +106,8 @@ def _check_output(path: Path | None, ending: str, *, overwrite: bool) -> None:
     if path is None:
         return
     require_no_folder(path, ending)
+    if is_irregular(path):
+        raise ResultError(f"{path}: is a pipe or a device; choose another name")
     if path.exists() and not overwrite:
         raise ResultError(
             f"{path}: this file is there already; choose another name, or give --overwrite"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from vidpred.errors import VidpredError, did_you_mean
+from vidpred.files import read_text
 from vidpred.resources import packaged_configurations
 
 if TYPE_CHECKING:
@@ -140,11 +141,11 @@ def _resolve(argument: str) -> str:
 
 def _require_yaml(path: Path) -> None:
     try:
-        yaml.safe_load(path.read_text(encoding="utf-8"))
+        yaml.safe_load(read_text(path))
     except UnicodeDecodeError as error:
         raise VidpredError(
             f"{path}: expected UTF-8 text ({error}); save it as UTF-8, or in PowerShell write it "
             "by `| Out-File -Encoding utf8`"
         ) from error
-    except (yaml.YAMLError, RecursionError) as error:
+    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
         raise VidpredError(f"{path}: not valid YAML: {error}") from error

@@ -88,9 +88,10 @@ def run_export(arguments: argparse.Namespace) -> int:
     from vidpred.errors import ExportError
     from vidpred.evaluation.results.gathering import read_results
     from vidpred.export import export
+    from vidpred.files import read_text
 
     try:
-        notes = None if arguments.notes is None else arguments.notes.read_text(encoding="utf-8")
+        notes = None if arguments.notes is None else read_text(arguments.notes)
     except (OSError, UnicodeDecodeError) as error:
         raise ExportError(f"--notes {arguments.notes}: cannot be read ({error})") from error
     if (arguments.output is None) == (arguments.hub_folder is None):

@@ -146,7 +146,7 @@ def _is_there(root: Path, card: ShapesCard, *, overwrite: bool) -> bool:
 def _read_card(root: Path) -> dict[str, int] | None:
     try:
         content = yaml.safe_load((root / CARD).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError):
+    except (OSError, yaml.YAMLError, ValueError):
         return None
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         return None

@@ -74,10 +74,10 @@ class Page:
                 Route(f"{tab}/clips", self.upload, methods=["POST"]),
                 Route(f"{tab}/examples/{{name}}", self.example, methods=["POST"]),
                 Route(f"{tab}{clip}", self.remove_clip, methods=["DELETE"]),
-                Route(f"{tab}{clip}/frames/{{index:int}}.jpg", self.preview),
+                Route(f"{tab}{clip}/frames/{{index}}.jpg", self.preview),
                 Route(f"{tab}/predictions", self.predict, methods=["POST"]),
                 Route(f"{tab}{prediction}", self.remove_prediction, methods=["DELETE"]),
-                Route(f"{tab}{prediction}/{{kind}}/{{future:int}}/{{step:int}}.png", self.picture),
+                Route(f"{tab}{prediction}/{{kind}}/{{future}}/{{step}}.png", self.picture),
             ],
             middleware=[Middleware(LocalRequestsOnly)],
             exception_handlers={PageError: _refused, Gone: _gone, 404: _unknown, 405: _unknown},
@@ -163,7 +163,7 @@ class Page:
     async def preview(self, request: Request) -> Response:
         """Give a small picture of one frame of a clip."""
         upload = self._tab(request).upload(request.path_params["clip"])
-        return _picture(upload.preview(request.path_params["index"]), "image/jpeg")
+        return _picture(upload.preview(_number(request.path_params["index"])), "image/jpeg")
 
     async def predict(self, request: Request) -> Response:
         """Begin a prediction; what comes of it is sent by `events`."""
@@ -182,7 +182,7 @@ class Page:
         job = self._tab(request).job(wanted["prediction"])
         if wanted["kind"] not in KINDS:
             return await _unknown(request, None)
-        path = job.picture(wanted["kind"], wanted["future"], wanted["step"])
+        path = job.picture(wanted["kind"], _number(wanted["future"]), _number(wanted["step"]))
         return _picture(path, "image/png")
 
     def _tab(self, request: Request) -> Tab:
@@ -266,6 +266,13 @@ def _packaged_files() -> dict[str, tuple[bytes, str]]:
     return found
 
 
+def _number(text: str) -> int:
+    """Take the number of a picture from its address."""
+    if re.fullmatch("[0-9]{1,9}", text) is None:
+        raise PageError("this picture is not there", NOT_FOUND)
+    return int(text)
+
+
 def _picture(path: Path, kind: str) -> Response:
     if not path.is_file():
         raise PageError("this picture is not there", NOT_FOUND)
@@ -280,7 +287,7 @@ async def _json_body(request: Request) -> Mapping[str, Any]:
             raise PageError(f"the request is larger than {_LARGEST_QUESTION} bytes")
     try:
         found = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PageError("the request is no JSON") from error
     if not isinstance(found, dict):
         raise PageError("the request is no JSON object")

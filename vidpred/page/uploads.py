@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import av
+from av.container import InputContainer
 
 from vidpred.errors import VideoError, VidpredError
 from vidpred.page.disk import Folder
@@ -121,14 +122,7 @@ class Upload:
 
     def _inspect(self) -> None:
         """Refuse what is no video, too large or too long, before a frame is decoded."""
-        with (
-            ffmpeg_errors(self.path),
-            av.open(
-                str(self.path),
-                metadata_errors="replace",
-                container_options={"format_whitelist": FORMATS, "protocol_whitelist": "file"},
-            ) as container,
-        ):
+        with ffmpeg_errors(self.path), self._open() as container:
             stream = choose_stream(self.path, container)
             context = stream.codec_context
             self.codec = context.codec.long_name or context.name
@@ -144,6 +138,20 @@ class Upload:
         if self.expected > self.limits.frames:
             lasts = "" if duration is None else f" ({_duration(duration)})"
             self._refuse_length(f"it has about {self.expected:,} frames{lasts}")
+
+    def _open(self) -> InputContainer:
+        try:
+            return av.open(
+                str(self.path),
+                metadata_errors="replace",
+                container_options={"format_whitelist": FORMATS, "protocol_whitelist": "file"},
+            )
+        except av.error.ArgumentError as error:  # FFmpeg's word for what is not on the list
+            raise VideoError(
+                self.path,
+                "it is none of the kinds of video that this page takes, such as MP4, MOV, MKV, "
+                "WebM, AVI and GIF: pictures and sound alone are not",
+            ) from error
 
     def _read_frames(self) -> None:
         for index, frame in enumerate(play(self.path)):

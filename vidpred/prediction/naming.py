@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from vidpred.errors import PredictionError
-from vidpred.files import PIPE
+from vidpred.files import PIPE, is_irregular
 
 Format = Literal["mp4", "webm", "gif", "png", "npy"]
 
@@ -97,7 +97,7 @@ def require_free(path: Path, form: Format, *, overwrite: bool, inputs: Sequence[
     if there:
         if any(other.exists() and path.samefile(other) for other in inputs):
             raise PredictionError(f"{path}: is an input; choose another --output")
-        if not (path.is_file() or path.is_dir()):
+        if is_irregular(path):
             raise PredictionError(f"{path}: is a pipe or a device; choose another --output")
         if not overwrite:
             raise PredictionError(f"{path}: exists and is kept; --overwrite replaces it")

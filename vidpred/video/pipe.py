@@ -75,10 +75,16 @@ def open_pipe(raw: RawVideo | None) -> Iterator[tuple[InputContainer, av.VideoSt
 
 def _require_pixel_format(name: str) -> None:
     try:
-        av.VideoFormat(name)
+        found = av.VideoFormat(name)
     except ValueError as error:
         raise VideoError(
             PIPE,
             f"no pixel format is called {name!r}; expected a name of FFmpeg's (ffmpeg -pix_fmts), "
             "such as rgb24 or yuv420p",
         ) from error
+    if not found.components:
+        raise VideoError(
+            PIPE,
+            f"pixels of format {name} are in the memory of a device; expected one of plain pixels, "
+            "such as rgb24 or yuv420p",
+        )

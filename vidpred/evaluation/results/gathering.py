@@ -7,6 +7,7 @@ from pathlib import Path
 from vidpred.errors import ResultError
 from vidpred.evaluation.results.reading import read_result
 from vidpred.evaluation.results.result import FORMAT, Result
+from vidpred.files import read_text
 
 
 def read_results(arguments: Iterable[str | Path]) -> dict[str, Result]:
@@ -67,7 +68,7 @@ def _may_be_result(path: Path) -> bool:
     if path.name.startswith("."):
         return False
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
     except (OSError, ValueError, RecursionError):
         return True
     kind = FORMAT.rsplit(" ", 1)[0]

@@ -13,6 +13,7 @@ from vidpred.evaluation.measures import Measure
 from vidpred.evaluation.protocol import NamedProtocol, Skip, digest_of
 from vidpred.evaluation.results.averages import summarize, summarize_samples
 from vidpred.evaluation.results.result import FORMAT, ClipRow, Result
+from vidpred.files import read_text
 
 
 def read_result(path: str | Path) -> Result:
@@ -27,7 +28,7 @@ def read_result(path: str | Path) -> Result:
     path = Path(path)
     try:
         content = json.loads(
-            path.read_text(encoding="utf-8"),
+            read_text(path),
             parse_constant=_refuse_constant,
             parse_float=lambda text: float(_finite(text)),
             parse_int=lambda text: int(_finite(text)),
@@ -88,6 +89,9 @@ def _problem(content: Mapping[str, Any]) -> str | None:
             return f"{entry} is no mapping"
     if not all(isinstance(extra, dict) for extra in content["extras"].values()):
         return "extras is no mapping of mappings"
+    distance = content["extras"].get("fvd", {"value": None})["value"]
+    if type(distance) not in (int, float, type(None)):
+        return "extras.fvd.value is no number"
     for row in content["rows"]:
         _check_row(row, horizon)
     names = [row["clip"] for row in content["rows"]]
