@@ -94,3 +94,39 @@ def test_help_answers_at_once() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert time.perf_counter() - start < 2  # on a busy machine; torch alone takes longer
     assert "with 95 % intervals" in " ".join(done.stdout.split())
+
+
+def test_two_outputs_are_two_files(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "link.html").symlink_to("one.html")
+    with pytest.raises(ResultError, match="--json and --output are the same file"):
+        compare(home, "--output", tmp_path / "one.html", "--json", tmp_path / "link.html")
+    assert not (tmp_path / "one.html").exists()
+
+
+def test_devices_and_pipes_are_neither_read_nor_replaced(home: Path, tmp_path: Path) -> None:
+    with pytest.raises(ResultError, match="it is a device; expected a file"):
+        compare("/dev/zero")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for option in ("--json", "--output"):
+        with pytest.raises(ResultError, match="is a pipe or a device; choose another name"):
+            compare(home, option, pipe, "--overwrite")
+    assert pipe.is_fifo()
+
+
+def test_a_place_that_cannot_be_written_has_the_name_that_was_given(home: Path) -> None:
+    with pytest.raises(ResultError, match=r"^/proc/x.html: cannot be written"):
+        compare(home, "--output", "/proc/x.html")
+
+
+@pytest.mark.parametrize("value", ["far", True, None, {}])
+def test_a_distance_that_is_no_number_is_refused(value: object, home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "l2.json"
+    content = json.loads((home / "l2.json").read_text())
+    content["extras"] = {"fvd": {} if value == {} else {"value": value}}
+    path.write_text(json.dumps(content))
+    if value is None:
+        assert compare(path) == 0
+        return
+    with pytest.raises(ResultError, match=r"l2.json: not as it was written"):
+        compare(path)

@@ -72,6 +72,9 @@ def test_pipes_give_what_files_give(
     with standard_input(raw):
         assert predict(*options, "f.npy", "--size", "96x64", "--pixel-format", "puce") == 2
     assert "no pixel format is called 'puce'" in capsys.readouterr().err
+    with standard_input(raw):
+        assert predict(*options, "f.npy", "--size", "96x64", "--pixel-format", "vaapi") == 2
+    assert "format vaapi are in the memory of a device" in capsys.readouterr().err
     with standard_input(b"words " * 9999):
         assert predict(*options, "f.npy") == 2
     assert "-: FFmpeg cannot read the standard input" in capsys.readouterr().err

@@ -75,6 +75,7 @@ def test_mistakes_are_told_in_a_sentence(
         (["--fps", "0"], "expected a rate"),
         (["--fps", "1e-9"], "from 1/1000 to 10000"),
         (["--fps", "1e18"], "from 1/1000 to 10000"),
+        (["--fps", "1e99999999"], "from 1/1000 to 10000"),
         (["--horizon", "9999999999"], "at most 999999999"),
         (["--max_memory", "much"], "expected an amount"),
         (["--size", "wide"], "expected width x height"),
@@ -147,3 +148,24 @@ def test_damaged_positions_are_left_out_and_told(
     assert len(array("f.npy")) == 30 - 2 - 9
     assert predict(*options, "--at", "7") == 2
     assert "the frame at 0.20 s is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("", "expected the name of a module"),
+        ("..x", "expected the name of a module"),
+        ("a-b", "expected the name of a module"),
+        ("ends", "it ends the program when it is imported"),
+        ("absent", "No module named 'absent'"),
+    ],
+)
+def test_names_of_modules_are_checked(
+    name: str, message: str, video: Path, copies: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("ends.py").write_text("raise SystemExit(0)\n")
+    assert predict(video, "--model", copies, "--module", name) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error

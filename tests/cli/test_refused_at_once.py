@@ -212,3 +212,20 @@ def test_fit_alone_names_the_experiments_without_torch() -> None:
     said = run_without_torch("fit")
     assert "needs a configuration: vidpred fit -c FILE" in said
     assert 'experiment/l2.yaml                         Row "l2" of Mathieu' in said
+
+
+@pytest.mark.parametrize("value", ["2026-13-45", "2020-02-31", '!!int "abc"'])
+def test_values_that_yaml_cannot_make_are_refused(
+    value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "odd.yaml"
+    path.write_text(f"x: {value}\n")
+    for command in (
+        ["fit", "-c", "experiment/l2.yaml", "-c", str(path), "--data.root=."],
+        ["test", "--root=.", f"--protocol={path}"],
+        ["benchmark", str(path), "--root=."],
+    ):
+        assert main(command) == 2
+        error = capsys.readouterr().err
+        assert f"{path}: " in error
+        assert "YAML" in error

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import requests
 from page_client import Client
+from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
 from vidpred.metrics.registry import METRICS
@@ -271,6 +272,13 @@ def test_pictures_have_no_other_names(client: Open, toy_clip: Path) -> None:
     base = f"{tab.path}/predictions/{done}"
     for path in (f"{base}/known/0/9.png", f"{base}/clip/0/0.png", f"{base}/..%2f/0/0.png"):
         assert requests.get(path, timeout=30).status_code == 404
+    for digits in (300, 5000):
+        number = "9" * digits
+        paths = (f"{tab.path}/clips/{clip}/frames/{number}.jpg", f"{base}/known/0/{number}.png")
+        for path in (*paths, f"{base}/known/{number}/0.png"):
+            answer = requests.get(path, timeout=30)
+            assert answer.status_code == 404
+            assert answer.json()["problem"] == "this picture is not there"
     assert requests.get(f"{tab.path}/clips/{clip}/frames/99.jpg", timeout=30).status_code == 404
     assert requests.get(f"{tab.path}/clips/{clip}/frames/-1.jpg", timeout=30).status_code == 404
 
@@ -304,3 +312,20 @@ def test_the_page_knows_the_measures_by_their_names(client: Open, toy_clip: Path
         info = METRICS[name]
         assert f'{name}: {{ label: "{info.label}", unit: "{info.unit}"' in words.read_text()
         assert len(values) == 3
+
+
+def test_questions_that_are_no_json_are_refused(client: Open) -> None:
+    path = f"{client().path}/predictions"
+    for body in ("[" * 4000, "{", "[]", "\xff"):
+        answer = requests.post(path, data=body, timeout=30)
+        assert answer.status_code == 400
+        assert "the request is no JSON" in answer.json()["problem"]
+
+
+def test_what_is_no_video_is_not_called_damaged(client: Open, tmp_path: Path) -> None:
+    Image.new("RGB", (64, 48)).save(tmp_path / "a.png")
+    Image.new("RGB", (64, 48)).save(tmp_path / "a.jpg")
+    for name in ("a.png", "a.jpg"):
+        clip = client().ready(tmp_path / name, name)
+        assert clip["state"] == "failed"
+        assert "it is no video, or of a kind that this page does not take" in clip["problem"]

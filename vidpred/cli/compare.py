@@ -79,13 +79,15 @@ def run_compare(arguments: argparse.Namespace) -> int:
 
         with _writing(arguments.output), counting("Pictures of clips") as progress:
             write_report(arguments.output, comparison, progress=progress)
+    for path in outputs:
+        say(f"wrote {path}")
     print(markdown(comparison), end="")
     return 0
 
 
 @contextmanager
 def _writing(path: Path) -> Iterator[None]:
-    """Say that a file was written, or why it could not be."""
+    """Say why a file cannot be written, under the name that was given."""
     from vidpred.errors import ResultError
 
     try:
@@ -96,7 +98,6 @@ def _writing(path: Path) -> Iterator[None]:
         raise ResultError(
             f"{path}: cannot be written ({error.strerror or error}); choose another place"
         ) from error
-    say(f"wrote {path}")
 
 
 def _check_output(path: Path | None, ending: str, *, overwrite: bool) -> None:

@@ -149,8 +149,8 @@ class Upload:
         except av.error.ArgumentError as error:  # FFmpeg's word for what is not on the list
             raise VideoError(
                 self.path,
-                "it is none of the kinds of video that this page takes, such as MP4, MOV, MKV, "
-                "WebM, AVI and GIF: pictures and sound alone are not",
+                "it is no video, or of a kind that this page does not take; expected such as MP4, "
+                "MOV, MKV, WebM, AVI and GIF",
             ) from error
 
     def _read_frames(self) -> None:
