@@ -56,11 +56,14 @@ def charts(rows: list[dict[str, str]]) -> list[Chart]:
     names = list(dict.fromkeys(name for row in rows for name in row if row[name]))
     losses: dict[str, list[str]] = {}
     terms: dict[str, list[str]] = {}
+    rates: dict[str, list[str]] = {}
     for name in names:
         logged = _TERM.fullmatch(name)
         if logged is None or logged["term"] in _NOT_MINIMIZED:
             continue
-        group = losses if logged["term"].startswith("loss") else terms
+        kinds = {"loss": losses, "learning_rate": rates}
+        kind = next((kind for kind in kinds if logged["term"].startswith(kind)), None)
+        group = terms if kind is None else kinds[kind]
         group.setdefault(logged["term"], []).append(name)
     found = [
         Chart("Training losses", _curves(rows, losses)),
@@ -73,6 +76,7 @@ def charts(rows: list[dict[str, str]]) -> list[Chart]:
             known = {label: group for label, group in labels.items() if group[0] in names}
             if known:
                 found.append(Chart(f"{title} ({area}, validation)", _curves(rows, known)))
+    found.append(Chart("Learning rate", _curves(rows, rates)))
     return [chart for chart in found if any(chart.curves.values())]
 
 

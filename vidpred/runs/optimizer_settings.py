@@ -1,5 +1,7 @@
 """Settings of optimizers: which of them a checkpoint decides, and which the configuration."""
 
+from collections.abc import Sequence
+
 from pytorch_lightning import Trainer
 from torch.optim import Optimizer
 
@@ -8,6 +10,26 @@ def unscheduled(trainer: Trainer) -> list[Optimizer]:
     """Give the optimizers whose rates no learning-rate scheduler sets."""
     scheduled = [config.scheduler.optimizer for config in trainer.lr_scheduler_configs]
     return [each for each in trainer.optimizers if not any(each is other for other in scheduled)]
+
+
+def learning_rates(optimizers: Sequence[Optimizer]) -> dict[str, float]:
+    """Give the learning rate of each optimizer's first parameters, by its name in the logs.
+
+    Args:
+        optimizers: One, or that of a generator and that of its discriminator.
+
+    Example:
+        >>> import torch
+        >>> weight = torch.nn.Parameter(torch.zeros(1))
+        >>> fast, slow = torch.optim.SGD([weight], lr=1.0), torch.optim.SGD([weight], lr=0.1)
+        >>> learning_rates([fast]), learning_rates([fast, slow])
+        ({'train/learning_rate': 1.0}, {'train/learning_rate_g': 1.0, 'train/learning_rate_d': 0.1})
+    """
+    endings = ("",) if len(optimizers) == 1 else ("_g", "_d")
+    return {
+        f"train/learning_rate{ending}": float(optimizer.param_groups[0]["lr"])
+        for ending, optimizer in zip(endings, optimizers, strict=False)
+    }
 
 
 def keep_settings(optimizer: Optimizer) -> None:

@@ -20,7 +20,7 @@ from vidpred.kernels import accelerate
 from vidpred.losses import Objective
 from vidpred.models import Condition, Predictor
 from vidpred.ops.checks import RANGE_TOLERANCE
-from vidpred.runs.optimizer_settings import keep_settings, unscheduled
+from vidpred.runs.optimizer_settings import keep_settings, learning_rates, unscheduled
 from vidpred.runs.resume import ResumeState
 from vidpred.storage.checkpoint import CHECKPOINT_KEY
 from vidpred.storage.description import describe_predictor, require_rebuildable
@@ -345,7 +345,7 @@ class PredictionTask(pl.LightningModule, ABC):
     def _log_training(self, scalars: Mapping[str, Tensor], terms: Mapping[str, Tensor]) -> None:
         """Log under `train/`; a term of shape (S,) gets one name a scale: scale_8 to scale_1.
 
-        Of several processes the mean is logged, which is the loss of the batch of all.
+        With them go the learning rates of this batch. Of several processes the mean is logged, which is the loss of the batch of all.
         """
         values = {f"train/{name}": value.detach() for name, value in scalars.items()}
         for name, term in terms.items():
@@ -360,7 +360,8 @@ class PredictionTask(pl.LightningModule, ABC):
                 torch.stack(list(values.values())), reduce_op="mean"
             )
             values = dict(zip(values, mean.unbind(), strict=True))
-        self.log_dict({**values, "step": float(self.batches_seen)})
+        rates = learning_rates(self.trainer.optimizers)
+        self.log_dict({**values, **rates, "step": float(self.batches_seen)})
 
     def _require_finite(self, terms: Mapping[str, Tensor], optimizer: Optimizer) -> None:
         """Stop before a step that would put NaN into the weights, or skip it; see `FiniteCheck`."""

@@ -73,7 +73,7 @@ def require_same_networks(
         )
     said = dict(checkpoint[CHECKPOINT_KEY])
     _require_known_version(str(said.get("version", "0")))
-    known = ("version", "training", "batches_seen")
+    known = ("version", "training", "seen_videos", "batches_seen")
     there = {name: value for name, value in said.items() if name not in known}
     differences = _differences("", there, dict(networks))
     if differences:
