@@ -20,6 +20,13 @@ def r1_penalty(real_logits: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
 
     Returns:
         Shape (S,), each at least 0, differentiable.
+
+    Example:
+        >>> import torch
+        >>> real = torch.rand(2, 3, 8, 8, requires_grad=True)
+        >>> logits = 3 * real.mean((1, 2, 3))[:, None]  # a gradient of 3 / 192 at 192 values
+        >>> r1_penalty([logits], [real])
+        tensor([0.0469])
     """
     steepness = []
     for logits, frames in zip(real_logits, real, strict=True):

@@ -30,6 +30,13 @@ def frechet_distance(
     Raises:
         ValueError: For shapes that do not belong together, numbers that are not finite, and
             matrices that are not symmetric.
+
+    Example:
+        >>> import torch
+        >>> one = torch.eye(2, dtype=torch.float64)
+        >>> mean = torch.zeros(2, dtype=torch.float64)
+        >>> frechet_distance(mean, one, mean + 1, 4 * one).item()  # half of it by means
+        4.0
     """
     mean_a, covariance_a, mean_b, covariance_b = (
         value.detach().double() for value in (mean_a, covariance_a, mean_b, covariance_b)

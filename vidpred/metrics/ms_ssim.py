@@ -34,6 +34,12 @@ def ms_ssim(
     Raises:
         ValueError: For frames that are too small, for a mask, and for input that cannot be scored;
             see `vidpred.metrics.inputs.checked_frames`.
+
+    Example:
+        >>> import torch
+        >>> frames = torch.rand(1, 2, 3, 192, 192)
+        >>> ms_ssim(frames, frames, data_range=1.0)
+        tensor([[1., 1.]])
     """
     # Imported here, as it takes seconds that most commands have no use for.
     from torchmetrics.functional.image import multiscale_structural_similarity_index_measure

@@ -83,7 +83,12 @@ CONVENTIONS = {
 
 
 def metric_info(name: str) -> MetricInfo:
-    """Give what is known about a metric; of an unknown one, its name and the defaults."""
+    """Give what is known about a metric; of an unknown one, its name and the defaults.
+
+    Example:
+        >>> metric_info("psnr").unit
+        'dB'
+    """
     return METRICS.get(name) or MetricInfo(name, name)
 
 

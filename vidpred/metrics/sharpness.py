@@ -52,6 +52,14 @@ def sharpness(
 
     Raises:
         ValueError: For input that cannot be scored; see `vidpred.metrics.inputs.checked_frames`.
+
+    Example:
+        >>> import torch
+        >>> target = torch.rand(1, 2, 3, 32, 32)
+        >>> blurred = torch.nn.functional.avg_pool2d(target[0], 3, 1, 1)[None]
+        >>> scores = [sharpness(pred, target, data_range=1.0) for pred in (target, blurred)]
+        >>> (scores[0] > scores[1]).all().item()
+        True
     """
     require_variant(variant, get_args(SharpnessVariant))
     require_masked(variant, mask)

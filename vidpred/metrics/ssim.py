@@ -60,6 +60,12 @@ def ssim(
 
     Raises:
         ValueError: For input that cannot be scored; see `vidpred.metrics.inputs.checked_frames`.
+
+    Example:
+        >>> import torch
+        >>> frames = torch.rand(1, 2, 3, 32, 32)
+        >>> ssim(frames, frames, data_range=1.0)
+        tensor([[1., 1.]])
     """
     require_variant(variant, get_args(SSIMVariant))
     require_masked(variant, mask)
@@ -90,6 +96,12 @@ def ssim_map(pred: Tensor, target: Tensor, *, data_range: float) -> Tensor:
 
     Raises:
         ValueError: For input that cannot be scored; see `vidpred.metrics.inputs.checked_frames`.
+
+    Example:
+        >>> import torch
+        >>> frames = torch.rand(1, 2, 3, 32, 32)
+        >>> ssim_map(frames, frames, data_range=1.0).shape
+        torch.Size([1, 2, 1, 22, 22])
     """
     pred, target = checked_frames(pred, target, data_range=data_range, mask=None, minimum=WINDOW)
     return _map(pred / data_range, target / data_range)
@@ -107,6 +119,12 @@ def ssim_of_map(similarity: Tensor, mask: Tensor | None = None) -> Tensor:
 
     Raises:
         ValueError: When the mask is not boolean or does not belong to frames of that size.
+
+    Example:
+        >>> import torch
+        >>> similarity = torch.tensor([0.0, 1.0]).repeat(8).expand(1, 1, 1, 16, 16)
+        >>> ssim_of_map(similarity)
+        tensor([[0.5000]])
     """
     if mask is not None:
         b, t, _, h, w = similarity.shape

@@ -18,6 +18,12 @@ def spatial_gradients(frames: Tensor) -> tuple[Tensor, Tensor]:
 
     Raises:
         ValueError: When a frame is smaller than 2 x 2.
+
+    Example:
+        >>> import torch
+        >>> ramp = torch.arange(4.0).expand(1, 1, 4, 4)
+        >>> [gradient.abs().sum().item() for gradient in spatial_gradients(ramp)]
+        [12.0, 0.0]
     """
     require_frame_size(frames, minimum=2)
     along_w = (frames[..., :, 1:] - frames[..., :, :-1]).abs()

@@ -30,6 +30,13 @@ def frame_difference_mask(
     Raises:
         TypeError: When the frames are not floating point.
         ValueError: When fewer than two frames come before the first target.
+
+    Example:
+        >>> import torch
+        >>> frames = torch.zeros(1, 3, 3, 8, 8)
+        >>> frames[:, 1, :, :2] = 1  # two rows of eight change between the known frames
+        >>> frame_difference_mask(frames, horizon=1).float().mean().item()
+        0.25
     """
     change = torch.diff(known_frames(frames, horizon), dim=1).abs()
     return change.amax(dim=2, keepdim=True) > threshold
@@ -49,6 +56,11 @@ def known_frames(frames: Tensor, horizon: int) -> Tensor:
     Raises:
         TypeError: When the frames are not floating point.
         ValueError: When fewer than two frames come before the first target.
+
+    Example:
+        >>> import torch
+        >>> known_frames(torch.rand(1, 6, 3, 8, 8), horizon=2).shape
+        torch.Size([1, 3, 3, 8, 8])
     """
     require_frames("frames", frames)
     if not frames.is_floating_point():

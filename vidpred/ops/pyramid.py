@@ -23,6 +23,11 @@ def downsample(frames: Tensor, factor: int) -> Tensor:
 
     Raises:
         ValueError: When the frame size is not a multiple of the factor.
+
+    Example:
+        >>> import torch
+        >>> downsample(torch.rand(1, 4, 3, 32, 48), 4).shape
+        torch.Size([1, 4, 3, 8, 12])
     """
     require_positive("factor", factor)
     if factor == 1:
@@ -47,6 +52,11 @@ def pyramid(frames: Tensor, num_scales: int) -> list[Tensor]:
 
     Returns:
         S tensors, from factor `2 ** (S - 1)` to the frames themselves.
+
+    Example:
+        >>> import torch
+        >>> [tuple(level.shape[-2:]) for level in pyramid(torch.rand(1, 4, 3, 32, 48), 3)]
+        [(8, 12), (16, 24), (32, 48)]
     """
     require_positive("num_scales", num_scales)
     return [downsample(frames, 2**k) for k in reversed(range(num_scales))]

@@ -25,6 +25,13 @@ def warp(frames: Tensor, flow: Tensor) -> Tensor:
     Raises:
         TypeError: When the frames or the flow are not floating point.
         ValueError: For shapes that do not fit.
+
+    Example:
+        >>> import torch
+        >>> frames = torch.arange(4.0).view(1, 1, 1, 4)
+        >>> to_the_left = torch.tensor([-1.0, 0.0]).view(1, 2, 1, 1).expand(1, 2, 1, 4)
+        >>> warp(frames, to_the_left)  # each pixel shows what was one to its left
+        tensor([[[[0., 0., 1., 2.]]]])
     """
     if flow.shape[-2:] != frames.shape[-2:]:
         raise ValueError(

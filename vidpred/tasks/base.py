@@ -345,7 +345,8 @@ class PredictionTask(pl.LightningModule, ABC):
     def _log_training(self, scalars: Mapping[str, Tensor], terms: Mapping[str, Tensor]) -> None:
         """Log under `train/`; a term of shape (S,) gets one name a scale: scale_8 to scale_1.
 
-        With them go the learning rates of this batch. Of several processes the mean is logged, which is the loss of the batch of all.
+        With them go the learning rates of this batch. Of several processes the mean is logged,
+        which is the loss of the batch of all.
         """
         values = {f"train/{name}": value.detach() for name, value in scalars.items()}
         for name, term in terms.items():

@@ -53,6 +53,16 @@ def read_clip(
     Raises:
         ValueError: When `start` is negative, or `length` or `frame_step` is below 1.
         VideoError: When the file is missing, empty, damaged, no video, or shorter than asked.
+
+    Example:
+        >>> import tempfile
+        >>> import torch
+        >>> from vidpred.video import write_video
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_video(f"{folder}/a.avi", torch.zeros(9, 3, 32, 48, dtype=torch.uint8))
+        ...     clip = read_clip(f"{folder}/a.avi", start=2, length=3, frame_step=2)
+        >>> clip.shape, clip.dtype
+        (torch.Size([3, 3, 32, 48]), torch.uint8)
     """
     planes: npt.NDArray[np.uint8] | None = None
     for number, frame in enumerate(_frames(path, start, length, frame_step, info)):

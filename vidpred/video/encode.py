@@ -49,6 +49,16 @@ def write_video(
         TypeError: When the frames are not uint8.
         ValueError: For another shape or file name, or a frame rate that is not positive.
         OSError: When the file cannot be written: no such folder, no permission, disk full.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import torch
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "a.mp4")
+        ...     write_video(path, torch.zeros(5, 3, 32, 48, dtype=torch.uint8), fps=25)
+        ...     path.stat().st_size > 0
+        True
     """
     path = Path(path)
     chosen = codec or _CONTAINERS.get(path.suffix.lower())

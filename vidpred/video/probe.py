@@ -33,6 +33,16 @@ def probe(path: str | Path, *, count: bool = True) -> VideoInfo:
 
     Raises:
         VideoError: When it is missing, empty or no video, or holds no frame.
+
+    Example:
+        >>> import tempfile
+        >>> import torch
+        >>> from vidpred.video import write_video
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_video(f"{folder}/a.avi", torch.zeros(5, 3, 32, 48, dtype=torch.uint8))
+        ...     info = probe(f"{folder}/a.avi")
+        >>> info.num_frames, info.height, info.width
+        (5, 32, 48)
     """
     path = Path(path)
     if path.is_dir():

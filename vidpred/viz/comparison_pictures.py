@@ -44,6 +44,12 @@ def comparison_strip(context: Tensor | None, target: Tensor, preds: Mapping[str,
 
     Raises:
         ValueError: For no method, or shapes that do not fit together.
+
+    Example:
+        >>> import torch
+        >>> context, target, pred = (torch.rand(t, 3, 32, 48) for t in (4, 2, 2))
+        >>> comparison_strip(context, target, {"mine": pred}).ndim
+        3
     """
     past, future, shown = _prepared(context, target, preds)
     methods = [FrameRow(name, frames, predicted=True) for name, frames in shown.items()]

@@ -35,6 +35,11 @@ def future_strip(context: Tensor, pred: Tensor) -> Tensor:
 
     Raises:
         ValueError: For shapes that do not fit together.
+
+    Example:
+        >>> import torch
+        >>> future_strip(torch.rand(4, 3, 32, 48), torch.rand(2, 3, 32, 48)).ndim
+        3
     """
     return _row(*_prepared(context, pred))
 
@@ -51,6 +56,11 @@ def future_video(context: Tensor, pred: Tensor) -> Tensor:
 
     Raises:
         ValueError: For shapes that do not fit together.
+
+    Example:
+        >>> import torch
+        >>> future_video(torch.rand(4, 3, 32, 48), torch.rand(2, 3, 32, 48)).shape[0]
+        6
     """
     known, future = _prepared(context, pred)
     single = [_row(known[k : k + 1], future[:0], k - len(known) + 1) for k in range(len(known))]

@@ -25,6 +25,12 @@ def strip(context: Tensor, target: Tensor, pred: Tensor) -> Tensor:
 
     Raises:
         ValueError: For shapes that do not fit together.
+
+    Example:
+        >>> import torch
+        >>> context, target, pred = (torch.rand(t, 3, 32, 48) for t in (4, 2, 2))
+        >>> strip(context, target, pred).ndim
+        3
     """
     clip = prepared_clip(context, target, pred)
     return clip_rows(

@@ -291,6 +291,11 @@ def test_markdown_is_a_table_for_a_readme() -> None:
 def test_names_cannot_become_markup() -> None:
     comparison = compared(result("a|b<img>_", {"a": [1, 1]}))
     assert "| a\\|b\\<img\\>\\_ |" in markdown(comparison)
+    text = markdown(
+        compared(result("[a](javascript:b)", {"a": [1, 1]}), result("b", {"a": [1, 1]}))
+    )
+    assert "[a\\](javascript:b)" in text
+    assert "[a](javascript" not in text
 
 
 @pytest.mark.parametrize(

@@ -191,7 +191,9 @@ def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _plain(text: str) -> str:
     """Keep a name from becoming markup."""
-    text = re.sub(r"([\\|*`<>\[\]])", r"\\\1", text)
+    text = re.sub(r"([\\|*`<>])", r"\\\1", text)
+    # Brackets are markup in front of an address alone; intervals have them too.
+    text = re.sub(r"\](?=[(\[:])", r"\]", text)
     # Underscores inside a word are no markup.
     text = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\_", text)
     return " ".join(text.split())
