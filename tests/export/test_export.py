@@ -28,8 +28,10 @@ from vidpred.export.parity import require_parity
 from vidpred.files import file_sha256
 from vidpred.models import (
     DYAN,
+    SVG,
     Autoencoder,
     CopyLastFrame,
+    DCGANGenerator,
     EDMPredictor,
     GeneratorScale,
     MultiScaleGenerator,
@@ -311,6 +313,8 @@ def test_a_conditioned_network_is_kept_and_is_no_program(tmp_path: Path) -> None
     [
         (DYAN.from_preset, "its optical flow is estimated outside of PyTorch"),
         (EDMPredictor.from_preset, "its prediction starts from seeded noise"),
+        (DCGANGenerator.from_preset, "it takes frames of 64 x 64 alone"),
+        (SVG.from_preset, "it takes frames of 64 x 64 alone"),
     ],
 )
 def test_what_no_graph_can_hold_is_said_at_once(make: Any, reason: str) -> None:

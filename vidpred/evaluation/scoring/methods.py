@@ -18,6 +18,7 @@ from vidpred.evaluation.sources.clip_folder import ClipFolder
 from vidpred.evaluation.sources.frame_files import size_in_words
 from vidpred.kernels import describe
 from vidpred.models import BASELINES, Likelihood, Predictor, baseline
+from vidpred.models.dcgan_layers import image_size_of
 from vidpred.plain import counted
 from vidpred.seen_videos import SeenVideos
 
@@ -136,7 +137,7 @@ class PredictorMethod(ScoredMethod):
         self.device = device
 
     def require(self, protocol: Protocol) -> None:
-        """Refuse a protocol of other channels; see `ScoredMethod.require`."""
+        """Refuse a protocol of other channels or sizes; see `ScoredMethod.require`."""
         super().require(protocol)
         color, wanted = protocol.frames.color, self.predictor.channels
         found = 1 if color == "gray" else 3
@@ -145,6 +146,13 @@ class PredictorMethod(ScoredMethod):
                 f"{self.description['name']}: it takes frames of {counted(wanted, 'channel')}, and "
                 f"protocol {protocol.name} gives {found} (frames.color: {color}); expected the "
                 f"same: use a protocol with frames.color: {'gray' if wanted == 1 else 'rgb'}"
+            )
+        side, frames = image_size_of(self.predictor), protocol.frames
+        if side and (frames.height, frames.width) not in ((None, None), (side, side)):
+            raise PredictionError(
+                f"{self.description['name']}: it takes frames of {side} x {side} alone, and "
+                f"protocol {protocol.name} gives {frames.height} x {frames.width}; expected a "
+                f"protocol with frames: {{height: {side}, width: {side}}}"
             )
 
     @property
