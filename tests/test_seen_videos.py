@@ -5,14 +5,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from worlds import loader, moving_squares, trainer
 
 from vidpred.cli.main import main
 from vidpred.cli.next_command import test_command as command_of
 from vidpred.data import UCF101DataModule, VideoFolderDataModule
 from vidpred.errors import CheckpointError
+from vidpred.models import GeneratorScale, MultiScaleGenerator
 from vidpred.seen_videos import SeenVideos
+from vidpred.storage import SavedPredictor, trained_generator
 from vidpred.storage.checkpoint import read_checkpoint
-from vidpred.storage.saved import read_saved
+from vidpred.storage.description import describe_frames, describe_predictor
+from vidpred.storage.saved import read_saved, write_saved
+from vidpred.tasks import ReconstructionTask
 
 
 def test_names_are_kept_as_digests() -> None:
@@ -23,6 +28,42 @@ def test_names_are_kept_as_digests() -> None:
     assert SeenVideos.of(reversed(names)).text == seen.text
     assert len(seen.text) < 7 * len(names)
     assert "x" not in SeenVideos.of([])
+    # As a folder of videos names the same one.
+    assert f"UCF-101/{names[0]}.avi" in seen
+    assert "Bowling/v_Archery_g01_c01" not in seen
+    both = SeenVideos.of(["a.mp4"]) | SeenVideos.of(["b.mp4"])
+    assert "a.mp4" in both
+    assert "b.mp4" in both
+
+
+def test_what_a_network_was_trained_on_before_is_kept(toy_root: Path, tmp_path: Path) -> None:
+    before = tmp_path / "before.safetensors"
+    network = MultiScaleGenerator([GeneratorScale((4,), (3, 3))])
+    saved = SavedPredictor(
+        path=before,
+        description=describe_predictor(network),
+        weights=network.state_dict(),
+        seen_videos=SeenVideos.of(["Elsewhere/a.mp4"]),
+        frames=describe_frames(network),
+    )
+    write_saved(before, saved)
+    task = ReconstructionTask(trained_generator(str(before)))
+    data = UCF101DataModule(toy_root, batch_size=4, samples_per_epoch=4, num_workers=0)
+    engine = trainer()
+    engine.fit(task, datamodule=data)
+    engine.save_checkpoint(tmp_path / "after.ckpt")
+    seen = read_saved(tmp_path / "after.ckpt").seen_videos
+    assert seen is not None
+    assert "Elsewhere/a.mp4" in seen
+    assert data.listings["train"].videos[0].video_id in seen
+    # A network that begins from it is trained on other data.
+    fresh = ReconstructionTask(MultiScaleGenerator([GeneratorScale((4,), (3, 3))]))
+    other = trainer(max_epochs=2)
+    other.fit(fresh, loader(moving_squares(8), 4), ckpt_path=tmp_path / "after.ckpt")
+    other.save_checkpoint(tmp_path / "last.ckpt")
+    again = read_saved(tmp_path / "last.ckpt").seen_videos
+    assert again is not None
+    assert again.text == seen.text
 
 
 def test_a_test_on_videos_of_the_training_says_so(

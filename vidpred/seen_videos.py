@@ -4,6 +4,8 @@ import base64
 import hashlib
 import os
 from collections.abc import Iterable
+from pathlib import PurePosixPath
+from weakref import WeakKeyDictionary
 
 _BYTES = 5
 """Of each digest: two different names have the same once in a million million."""
@@ -35,6 +37,11 @@ class SeenVideos:
         seen._digests = {_digest(name) for name in names}
         return seen
 
+    @classmethod
+    def from_text(cls, text: str | None) -> "SeenVideos | None":
+        """Read what a file keeps; None when it keeps nothing."""
+        return None if text is None else cls(text)
+
     @property
     def text(self) -> str:
         """The digests as text (base 85), the same for the same names."""
@@ -43,6 +50,29 @@ class SeenVideos:
     def __contains__(self, name: str) -> bool:
         return _digest(name) in self._digests
 
+    def __or__(self, other: "SeenVideos") -> "SeenVideos":
+        both = SeenVideos("")
+        both._digests = self._digests | other._digests
+        return both
+
+
+_OF_NETWORKS: WeakKeyDictionary[object, SeenVideos] = WeakKeyDictionary()
+
+
+def remember(network: object, seen: SeenVideos | None) -> None:
+    """Note on which videos a network has been trained before, in addition to what is known."""
+    if seen is not None:
+        before = _OF_NETWORKS.get(network)
+        _OF_NETWORKS[network] = seen if before is None else before | seen
+
+
+def remembered(network: object) -> SeenVideos | None:
+    """Give the videos on which a network has been trained before, as far as they are known."""
+    return _OF_NETWORKS.get(network)
+
 
 def _digest(name: str) -> bytes:
-    return hashlib.blake2b(os.fsencode(name), digest_size=_BYTES).digest()
+    # The last folder and the name without its ending: data modules begin at different folders.
+    path = PurePosixPath(name)
+    short = f"{path.parent.name}/{path.stem}"
+    return hashlib.blake2b(os.fsencode(short), digest_size=_BYTES).digest()

@@ -125,6 +125,7 @@ def test_other_samples_are_refused_unless_accepted(
         assert "; accepted" in caplog.text
 
 
+@pytest.mark.filterwarnings("ignore:health at batch")
 def test_the_best_of_other_validation_clips_does_not_compete(
     run: Path, toy_root: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -145,6 +146,33 @@ def test_the_best_of_other_validation_clips_does_not_compete(
     assert read_checkpoint(folder / "best.ckpt")["vidpred"]["batches_seen"] == 4
     kept = read_checkpoint(folder / "best_of_other_clips.ckpt")
     assert kept["vidpred"]["batches_seen"] == best["vidpred"]["batches_seen"]
+    # And the next one does not replace it.
+    more = ("--resume=auto", "--trainer.max_epochs=3", "--data.max_val_videos=3")
+    assert fit(run, toy_root, *more, "--accept_changes=true") == 0
+    kept = read_checkpoint(folder / "best_of_other_clips.ckpt")
+    assert kept["vidpred"]["batches_seen"] == best["vidpred"]["batches_seen"]
+    second = read_checkpoint(folder / "best_of_other_clips_2.ckpt")
+    assert second["vidpred"]["batches_seen"] == 4
+
+
+@pytest.mark.filterwarnings("ignore:health at batch")
+def test_a_threshold_that_was_reached_ends_a_run_for_good(
+    tmp_path: Path, toy_root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "stop.yaml"
+    path.write_text(
+        "trainer:\n  callbacks+:\n"
+        "    - class_path: pytorch_lightning.callbacks.EarlyStopping\n"
+        "      init_args: {monitor: val/selection, mode: max, stopping_threshold: 1, patience: 9}\n"
+    )
+    run = tmp_path / "run"
+    for _ in range(2):
+        caplog.clear()
+        caplog.set_level("INFO")
+        assert fit(run, toy_root, "-c", str(path), "--trainer.max_epochs=9", "--resume=auto") == 0
+        seen = read_checkpoint(run / "checkpoints/last.ckpt")["vidpred"]["batches_seen"]
+        assert seen == 2
+    assert "this run has ended: Stopping threshold reached" in caplog.text
 
 
 @pytest.mark.filterwarnings("ignore:health at batch")
@@ -162,13 +190,13 @@ def test_a_run_that_stopped_early_stays_so(
         return ("-c", str(path), "--trainer.max_epochs=9", "--resume=auto")
 
     run, seen = tmp_path / "run", []
-    for patience in (1, 1, 2):
+    for patience in (0, 0, 2):
         caplog.clear()
         caplog.set_level("INFO")
         assert fit(run, toy_root, *stop_early(patience)) == 0
         seen.append(read_checkpoint(run / "checkpoints/last.ckpt")["vidpred"]["batches_seen"])
         if len(seen) == 2:
-            assert "this run has ended: val/selection did not improve in 1 validations" in (
+            assert "this run has ended: val/selection did not improve in 1 validation" in (
                 caplog.text
             )
     # Two batches an epoch: the first validation sets the best, the next ones are no better.

@@ -215,6 +215,16 @@ def test_an_average_counts_the_steps_of_accumulated_batches() -> None:
     assert average._average_model.n_averaged == 2
 
 
+@pytest.mark.parametrize("every", [1, 2])
+def test_an_average_counts_the_steps_of_accumulated_adversarial_batches(every: int) -> None:
+    task = adversarial_task(generator_accumulate_batches=4, discriminator_accumulate_batches=4)
+    average = WeightAverage(decay=0.5, update_every_n_steps=every)
+    engine = trainer(callbacks=[average])
+    engine.fit(task, loader(moving_squares(32), 4))  # 8 batches, 2 steps of each optimizer
+    assert engine.global_step == 4
+    assert average._average_model.n_averaged == 2 // every
+
+
 def test_an_average_that_never_begins_keeps_the_weights() -> None:
     task = adversarial_task(generator_optimizer=partial(SGD, lr=0.1))
     states = [flat(task.generator)]

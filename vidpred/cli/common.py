@@ -258,7 +258,7 @@ def import_modules(names: Sequence[str]) -> list[ModuleType]:
 
 def _import(name: str) -> ModuleType:
     look_for_modules_here()
-    if not all(part.isidentifier() for part in name.split(".")):
+    if not all(name.split(".")) or "/" in name:
         raise VidpredError(f"--module {name!r}: expected the name of a module, such as my_networks")
     try:
         return importlib.import_module(name)

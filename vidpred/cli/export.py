@@ -141,5 +141,8 @@ def _write_hub_folder(arguments: argparse.Namespace, notes: str | None) -> int:
 
 
 def _say_parity(parity: Mapping[str, float]) -> None:
+    if not parity:
+        say("its weights are the predictor's; frames, which need its conditions, were not compared")
+        return
     sizes = ", ".join(f"{size}: {found:.1e}" for size, found in parity.items())
     say(f"largest difference from the predictor, by batch x H x W: {sizes}")

@@ -113,7 +113,8 @@ def run() -> NoReturn:
 
     def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
         """Show what users are warned of as a sentence, without the line of code that says it."""
-        if issubclass(category, UserWarning):
+        file = where[2] if len(where) > 2 else more.get("file")
+        if issubclass(category, UserWarning) and file is None:
             say(f"warning: {message}")
         else:
             in_full(message, category, *where, **more)

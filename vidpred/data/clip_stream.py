@@ -235,6 +235,7 @@ class ClipStreamDataModule(ClipOptions, pl.LightningDataModule, ABC):
             # `limit_train_batches` may end an epoch before the stream's.
             "batches_done": done if done < self.trainer.num_training_batches else 0,
             "stream": self.describe_stream(),
+            "limit_val_batches": str(self.trainer.limit_val_batches),
         }
 
     def describe_stream(self) -> dict[str, Any]:
@@ -272,7 +273,11 @@ class ClipStreamDataModule(ClipOptions, pl.LightningDataModule, ABC):
             state_dict: As for `require_same_stream`.
         """
         before = state_dict.get("stream")
-        return before is None or changes_of(before, self.describe_stream()).keys() <= TRAINING_ALONE
+        if before is None:
+            return True
+        limit = str(self.trainer.limit_val_batches if self.trainer else 1.0)
+        changes = changes_of(before, self.describe_stream()).keys()
+        return changes <= TRAINING_ALONE and state_dict.get("limit_val_batches", limit) == limit
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Resume behind these batches.

@@ -153,8 +153,8 @@ def feature_widths(width: int, image_size: int) -> list[int]:
 
 def image_size_of(predictor: object) -> int | None:
     """Give H = W of the only frames that a predictor takes; None for one of any size."""
-    size: int | None = getattr(predictor, "image_size", None)
-    return size
+    size = getattr(predictor, "image_size", None)
+    return size if isinstance(size, int) else None
 
 
 def require_square(network: object, frames: Tensor, image_size: int) -> None:

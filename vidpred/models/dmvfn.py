@@ -26,6 +26,9 @@ FINE = 8
 ROUTER = 32
 """Channels of the router; released code."""
 
+ROUNDING = 1e-3
+"""By so much a sum of probabilities may be above a whole number and still not count as more."""
+
 DMVFNPreset = Literal["faithful", "cpu"]
 
 DMVFN_PRESETS: dict[DMVFNPreset, dict[str, tuple[int, ...]]] = {
@@ -65,8 +68,8 @@ class DMVFN(Predictor):
     Source: Hu et al. 2023 and the authors' release, whose outputs these are for the same weights
     and route. Deviations: the release draws the route at test too, looks at the first clip of a
     batch alone, and gives the older known frame where no block was drawn. Here the route of a
-    prediction is certain: a block runs for the clips that give it a probability of 1/2 or more, and
-    the most probable one always. `stages`, for training, draws as the release does. The release
+    prediction is certain: each clip runs its most probable blocks, as many as are drawn for it on
+    average, rounded up. `stages`, for training, draws as the release does. The release
     also trains by a VGG19 term of weight 0.5, which `DeepSupervisionTask` has not.
 
     Args:
@@ -130,7 +133,7 @@ class DMVFN(Predictor):
         """Predict the next frame by the most probable blocks; see `Predictor.step`."""
         probabilities = self.probabilities(context)
         # As many as training draws on average, rounded up; the sum is slightly below N / 2.
-        count = (probabilities.sum(1, keepdim=True) - 1e-3).ceil().clamp(min=1)
+        count = (probabilities.sum(1, keepdim=True) - ROUNDING).ceil().clamp(min=1)
         place = probabilities.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
         chosen = place < count
         if torch.is_grad_enabled():

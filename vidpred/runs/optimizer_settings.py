@@ -16,7 +16,8 @@ def learning_rates(optimizers: Sequence[Optimizer]) -> dict[str, float]:
     """Give the learning rate of each optimizer's first parameters, by its name in the logs.
 
     Args:
-        optimizers: One, or that of a generator and that of its discriminator.
+        optimizers: One, that of a generator and that of its discriminator, or more, which are
+            numbered. Those without a rate are left out.
 
     Example:
         >>> import torch
@@ -25,10 +26,11 @@ def learning_rates(optimizers: Sequence[Optimizer]) -> dict[str, float]:
         >>> learning_rates([fast]), learning_rates([fast, slow])
         ({'train/learning_rate': 1.0}, {'train/learning_rate_g': 1.0, 'train/learning_rate_d': 0.1})
     """
-    endings = ("",) if len(optimizers) == 1 else ("_g", "_d")
+    endings = {1: ("",), 2: ("_g", "_d")}.get(len(optimizers))
     return {
-        f"train/learning_rate{ending}": float(optimizer.param_groups[0]["lr"])
-        for ending, optimizer in zip(endings, optimizers, strict=False)
+        f"train/learning_rate{endings[k] if endings else f'_{k + 1}'}": float(rate)
+        for k, optimizer in enumerate(optimizers)
+        if (rate := optimizer.param_groups[0].get("lr")) is not None
     }
 
 

@@ -6,6 +6,7 @@ of one moment: between two batches, or before a validation that is due.
 """
 
 import random
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -16,6 +17,9 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_only
 from torch import Tensor
+
+from vidpred.files import replacing
+from vidpred.plain import counted
 
 RESUME_KEY = "vidpred_resume"
 """Entry of a checkpoint that holds what is saved here."""
@@ -55,6 +59,8 @@ class ResumeState:
         self._loaded: Plain = {}
         self._before: tuple[int, RandomStates] | None = None
         self._validation_due = False
+        self._ended: str | None = None
+        self._of_other_clips: list[Path] = []
 
     def begin_batch(self, task: pl.LightningModule) -> None:
         """Take notice that a training batch is there, untouched; finish a resume."""
@@ -123,22 +129,23 @@ class ResumeState:
             if state and isinstance(callback, ModelCheckpoint):
                 _keep_the_best(callback, state)
                 if callback.monitor is not None and not comparable:
-                    _forget_the_best(callback, state)
+                    self._of_other_clips += _forget_the_best(callback, state)
             if state and isinstance(callback, EarlyStopping):
-                state["patience"] = callback.patience  # as configured, which may have been raised
                 if not comparable:
-                    state.update(wait_count=0, best_score=callback.best_score)
+                    state.update(wait_count=0, best_score=callback.best_score, **_NOT_STOPPED)
+                self._ended = self._ended or _end_of(callback, state)
+                state["patience"] = callback.patience  # as configured, which may have been raised
 
     def begin_training(self, task: pl.LightningModule) -> None:
-        """Train no further where early stopping has ended the run, unless it has patience again."""
-        for callback in task.trainer.early_stopping_callbacks:
-            if callback is not None and callback.wait_count >= callback.patience:
-                task.trainer.should_stop = True
-                rank_zero_info(
-                    f"this run has ended: {callback.monitor} did not improve in "
-                    f"{callback.wait_count} validations; to train further, raise the patience of "
-                    "EarlyStopping"
-                )
+        """Keep what a resume replaces; train no further where early stopping has ended the run."""
+        for path in self._of_other_clips:
+            _keep_copy(path)
+        if self._ended:
+            task.trainer.should_stop = True
+            rank_zero_info(
+                f"this run has ended: {self._ended}; to train further, change EarlyStopping"
+            )
+        self._of_other_clips, self._ended = [], None
 
     def _remember(self, trainer: pl.Trainer) -> None:
         done = trainer.fit_loop.epoch_loop.batch_progress.state_dict()["total"]["processed"]
@@ -287,28 +294,54 @@ def _same_validation(trainer: pl.Trainer, checkpoint: Plain) -> bool:
     return not (isinstance(data, ValidationIdentity) and state) or data.same_validation(state)
 
 
-def _forget_the_best(callback: ModelCheckpoint, state: Plain) -> None:
-    """Let a best checkpoint of other validation clips keep its file, and compete no longer."""
+_NOT_STOPPED = {"stopped_epoch": 0, "stopping_reason": 0, "stopping_reason_message": None}
+"""State of an early stopping that has not stopped."""
+
+
+def _end_of(callback: EarlyStopping, state: Plain) -> str | None:
+    """Say why early stopping has ended a run, if it has, and would end it again."""
+    reason: str | None = state.get("stopping_reason_message")
+    waited = state["wait_count"]
+    if 0 < waited >= state["patience"]:
+        reason = f"{callback.monitor} did not improve in {counted(waited, 'validation')}"
+        if waited < callback.patience:  # which was raised
+            reason = None
+    if reason is None:
+        state.update(_NOT_STOPPED)
+    return reason
+
+
+def _forget_the_best(callback: ModelCheckpoint, state: Plain) -> list[Path]:
+    """Let a best checkpoint of other validation clips compete no longer.
+
+    Returns:
+        Files in the run's folder that the next best checkpoint may replace.
+    """
     rank_zero_info(
         "the validation clips are others, so their scores do not compare with the earlier ones: "
         "the best checkpoint is chosen among those that follow"
     )
     fresh = callback.state_dict()
-    for path in map(Path, state["best_k_models"]):
-        mine = callback.dirpath is not None and path.parent == Path(callback.dirpath)
-        if mine:
-            _rename(path, path.with_name(f"{path.stem}_of_other_clips{path.suffix}"))
+    found = [Path(path) for path in state["best_k_models"]]
     for key in ("best_k_models", "kth_best_model_path", "kth_value", "best_model_path"):
         state[key] = fresh[key]
     state["best_model_score"] = state["current_score"] = None
     callback.current_score = None
+    return [path for path in found if callback.dirpath and path.parent == Path(callback.dirpath)]
 
 
 @rank_zero_only
-def _rename(path: Path, new: Path) -> None:
-    if path.is_file():
-        path.replace(new)
-        rank_zero_info(f"the earlier one is {new}")
+def _keep_copy(path: Path) -> None:
+    """Keep a checkpoint under a name that is free; links to it still lead to the file."""
+    if not path.is_file():
+        return
+    number, kept = 1, path.with_name(f"{path.stem}_of_other_clips{path.suffix}")
+    while kept.exists():
+        number += 1
+        kept = path.with_name(f"{path.stem}_of_other_clips_{number}{path.suffix}")
+    with replacing(kept) as partial:
+        shutil.copyfile(path, partial)
+    rank_zero_info(f"the earlier one is kept as {kept}")
 
 
 def _keep_the_best(callback: ModelCheckpoint, state: Plain) -> None:

@@ -46,6 +46,7 @@ class WeightAverage(EMAWeightAveraging):
                 f"update_every_n_steps is {update_every_n_steps}; expected a number that is at "
                 "least 1"
             )
+        self._steps = self._last_step = 0
         super().__init__(
             decay=decay,
             update_every_n_steps=update_every_n_steps,
@@ -58,12 +59,31 @@ class WeightAverage(EMAWeightAveraging):
         """That of Lightning's own, whose checkpoints resume."""
         return EMAWeightAveraging.__qualname__
 
+    def state_dict(self) -> dict[str, Any]:
+        """Add how many batches have moved the weights."""
+        return {**super().state_dict(), "steps": self._steps, "last_step": self._last_step}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue to count; Lightning's own counted the steps of all optimizers."""
+        super().load_state_dict(state_dict)
+        latest = self._latest_update_step
+        self._steps = state_dict.get("steps", latest)
+        self._last_step = state_dict.get("last_step", latest)
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Begin with the weights as they are."""
+        super().setup(trainer, pl_module, stage)
+        self._steps, self._last_step = 0, trainer.global_step
+
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any, **__: Any
     ) -> None:
         """Take the weights, when this batch moved them and its turn has come."""
-        loop = trainer.fit_loop.epoch_loop
-        if loop._should_accumulate() or not self.should_update(step_idx=loop._batches_that_stepped):
+        if trainer.global_step == self._last_step:  # gradients were accumulated
+            return
+        self._last_step = trainer.global_step
+        number, self._steps = self._steps, self._steps + 1
+        if not self.should_update(step_idx=number):
             return
         assert self._average_model is not None
         self._average_model.update_parameters(pl_module)

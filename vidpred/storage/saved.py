@@ -1,6 +1,6 @@
 """A trained predictor, from whatever file holds it: a checkpoint, weights alone, or ours."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -15,7 +15,7 @@ from vidpred.models.named_baselines import BASELINES, baseline
 from vidpred.models.predictor import Predictor
 from vidpred.models.scale_predictor import ScalePredictor
 from vidpred.resources import no_such_checkpoint, packaged_weights
-from vidpred.seen_videos import SeenVideos
+from vidpred.seen_videos import SeenVideos, remember
 from vidpred.storage.checkpoint import CHECKPOINT_KEY, WEIGHTS_ENDING, read_checkpoint
 from vidpred.storage.description import build_trained, describe_frames
 from vidpred.storage.hub import WEIGHTS_NAME, fetch, is_address, split_address
@@ -93,7 +93,9 @@ def load_predictor(path: str | Path, *, modules: Sequence[ModuleType] = ()) -> P
     """
     if str(path) in BASELINES and not Path(path).exists():
         return baseline(str(path))
-    predictor = read_saved(find_saved(path, others=BASELINES)).build(modules=modules)
+    saved = read_saved(find_saved(path, others=BASELINES))
+    predictor = saved.build(modules=modules)
+    remember(predictor, saved.seen_videos)
     # Convolutions of whole frames are faster with the channels innermost, on the CPU by a seventh.
     to_channels_last(predictor)
     return predictor
@@ -241,11 +243,6 @@ def named_checkpoint(argument: str) -> tuple[str, str]:
     return path.name if path.is_dir() else path.stem, argument
 
 
-def _seen(said: Mapping[str, Any]) -> SeenVideos | None:
-    text = said.get("seen_videos")
-    return None if text is None else SeenVideos(text)
-
-
 def _from_weights(path: Path) -> SavedPredictor:
     weights, header = read_weights(path)
     try:
@@ -256,7 +253,7 @@ def _from_weights(path: Path) -> SavedPredictor:
             batches_seen=None if header["batches_seen"] is None else int(header["batches_seen"]),
             averaged=bool(header["averaged"]),
             training=None if header["training"] is None else dict(header["training"]),
-            seen_videos=_seen(header),
+            seen_videos=SeenVideos.from_text(header.get("seen_videos")),
             scores=[dict(score) for score in header["scores"]],
             notes=str(header["notes"]),
             frames=dict(header["frames"]),
@@ -284,7 +281,7 @@ def _from_checkpoint(path: Path) -> SavedPredictor:
             batches_seen=said["batches_seen"],
             averaged="averaging_state" in checkpoint,
             training=said.get("training"),
-            seen_videos=_seen(said),
+            seen_videos=SeenVideos.from_text(said.get("seen_videos")),
         )
     except (AttributeError, TypeError, ValueError) as error:
         raise CheckpointError(

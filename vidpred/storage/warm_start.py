@@ -2,6 +2,7 @@
 
 from vidpred.errors import CheckpointError
 from vidpred.models import MultiScaleGenerator
+from vidpred.seen_videos import remember, remembered
 from vidpred.storage.saved import load_predictor
 
 
@@ -32,4 +33,5 @@ def residual_generator(path: str) -> MultiScaleGenerator:
             for name, weight in trained.state_dict().items()
         }
     )
+    remember(generator, remembered(trained))
     return generator.train()

@@ -22,6 +22,7 @@ from vidpred.models import Condition, Predictor
 from vidpred.ops.checks import RANGE_TOLERANCE
 from vidpred.runs.optimizer_settings import keep_settings, learning_rates, unscheduled
 from vidpred.runs.resume import ResumeState
+from vidpred.seen_videos import SeenVideos, remember
 from vidpred.storage.checkpoint import CHECKPOINT_KEY
 from vidpred.storage.description import describe_predictor, require_rebuildable
 from vidpred.tasks.builders import Builders, adam, build_optimizer, build_scheduler
@@ -305,7 +306,7 @@ class PredictionTask(pl.LightningModule, ABC):
             "version": __version__,
             "batches_seen": self.batches_seen,
             "training": describe_training(self, self.batches_seen),
-            "seen_videos": seen_videos(self),
+            "seen_videos": seen_videos(self, self.predictor),
             **self._networks(),
         }
         self._resume.save(self, checkpoint)
@@ -319,6 +320,7 @@ class PredictionTask(pl.LightningModule, ABC):
         """
         found = require_same_networks(checkpoint, self._networks(), self.state_dict())
         self.batches_seen = found["batches_seen"]
+        remember(self.predictor, SeenVideos.from_text(found.get("seen_videos")))
         if self.trainer.state.fn == TrainerFn.FITTING:
             self._resume.load(self, checkpoint)
 

@@ -5,11 +5,12 @@ from typing import Any, Protocol, runtime_checkable
 
 import pytorch_lightning as pl
 from packaging.version import Version
+from torch import nn
 
 from vidpred._version import __version__
 from vidpred.errors import CheckpointError
 from vidpred.provenance import provenance
-from vidpred.seen_videos import SeenVideos
+from vidpred.seen_videos import SeenVideos, remember, remembered
 from vidpred.storage.checkpoint import CHECKPOINT_KEY
 from vidpred.storage.description import differing_weights
 
@@ -45,10 +46,17 @@ class KnowsItsVideos(Protocol):
         """Say on which videos weights are trained and chosen."""
 
 
-def seen_videos(task: pl.LightningModule) -> str | None:
-    """Say on which videos a task is trained, as a checkpoint keeps it; None when unknown."""
+def seen_videos(task: pl.LightningModule, network: nn.Module) -> str | None:
+    """Say on which videos a network is trained, now and before, as a checkpoint keeps it.
+
+    Returns:
+        None when nothing is known.
+    """
     data = getattr(task.trainer, "datamodule", None)
-    return data.seen_videos().text if isinstance(data, KnowsItsVideos) else None
+    if isinstance(data, KnowsItsVideos):
+        remember(network, data.seen_videos())
+    seen = remembered(network)
+    return None if seen is None else seen.text
 
 
 def require_same_networks(

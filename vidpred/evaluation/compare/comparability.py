@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 from vidpred.errors import ResultError
@@ -143,16 +144,15 @@ def _other_videos(results: Mapping[str, Result], first: str, other: str) -> str 
 
 
 def clips_apart(results: Iterable[Result]) -> set[str]:
-    """Name clips whose truth moves otherwise than in the first of these results.
+    """Name clips whose truth moves otherwise in some of these results than in others.
 
     They show other videos under the same names: decoders differ by rounding alone.
     """
-    first, *others = (_motion(result) for result in results)
     return {
         clip
-        for rows in others
-        for clip in first.keys() & rows.keys()
-        if not _close(first[clip], rows[clip])
+        for one, other in combinations(map(_motion, results), 2)
+        for clip in one.keys() & other.keys()
+        if not _close(one[clip], other[clip])
     }
 
 
@@ -193,7 +193,10 @@ def _percent(motion: float | None) -> str:
 
 def _few_videos(results: Mapping[str, Result]) -> Iterator[str]:
     counts = min((r["clips"] for r in results.values()), key=lambda clips: clips["videos_scored"])
-    fewest = counts["videos_scored"]
+    fewest, apart = counts["videos_scored"], clips_apart(results.values())
+    if apart:
+        rows = [row for result in results.values() for row in result["rows"]]
+        fewest = min(fewest, len({row["video"] for row in rows if row["clip"] not in apart}))
     if 1 < fewest < FEW_VIDEOS:
         all_scored = fewest >= (counts["videos_expected"] or counts["videos_listed"])
         yield f"Intervals from {fewest} videos are too narrow; " + (

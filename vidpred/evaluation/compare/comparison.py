@@ -7,7 +7,13 @@ from vidpred.errors import ResultError
 from vidpred.evaluation.compare.best_and_worst import ClipPoint, Extreme, clip_points, extremes
 from vidpred.evaluation.compare.bootstrap import CONFIDENCE, RESAMPLES, SEED
 from vidpred.evaluation.compare.common_clips import common_values, measures_of, skip_of
-from vidpred.evaluation.compare.comparability import cautions, check_alike, left_out, with_scores
+from vidpred.evaluation.compare.comparability import (
+    cautions,
+    check_alike,
+    clips_apart,
+    left_out,
+    with_scores,
+)
 from vidpred.evaluation.compare.measure_table import BASELINE, MeasureTable, measure_table
 from vidpred.evaluation.compare.strata import Stratum, strata
 from vidpred.evaluation.results.result import ClipCounts, Method, Result, Summary
@@ -109,10 +115,10 @@ def compare(
 
     values = {key: common_values(own, key, skip) for key in keys}
     if not next(iter(values.values()))[next(iter(own))]:
-        raise ResultError(
-            f"no clip is common to {', '.join(own)}; compare results that were scored on the same "
-            "clips"
-        )
+        why = "compare results that were scored on the same clips"
+        if apart := clips_apart(own.values()):
+            why = f"clips of the same names show other videos, such as {min(apart)}; {why}"
+        raise ResultError(f"no clip is common to {', '.join(own)}; {why}")
     tables = {key: measure_table(key, own, values[key], videos, resamples) for key in keys}
     ranking = tables[chosen]["ranking"]
     baseline = BASELINE if _is_baseline(own) else None
@@ -170,7 +176,11 @@ def _is_baseline(results: Mapping[str, Result]) -> bool:
 def _gaps(results: Mapping[str, Result], points: list[ClipPoint], table: MeasureTable) -> list[str]:
     """Say when methods were scored on different clips, or few are left to rank."""
     sentences = []
-    rows = {name: len(result["rows"]) for name, result in results.items()}
+    apart = clips_apart(results.values())
+    rows = {
+        name: sum(row["clip"] not in apart for row in result["rows"])
+        for name, result in results.items()
+    }
     if any(count != len(points) for count in rows.values()):
         said = ", ".join(f"{name} {count}" for name, count in rows.items())
         sentences.append(

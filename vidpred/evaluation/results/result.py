@@ -70,7 +70,7 @@ class ClipCounts(TypedDict):
         missing: Listed videos that are not on the disk.
         failed: By clip, why it could not be scored.
         videos_seen: Scored videos whose names are those of videos that the method was trained or
-            validated on; absent when that is unknown.
+            validated on; absent when none is known to be.
     """
 
     videos_expected: int | None

@@ -203,7 +203,9 @@ class ResultWriter:
             "failed": dict(sorted(self.failed.items())),
         }
         if self.seen_videos is not None:
-            counts["videos_seen"] = sum(video in self.seen_videos for video in videos)
+            seen = sum(video in self.seen_videos for video in videos)
+            if seen:  # of none it cannot be said: what came before a training may be unknown
+                counts["videos_seen"] = seen
         return counts
 
     def _extras(self, features: list[Features]) -> dict[str, Any]:
