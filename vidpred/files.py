@@ -5,6 +5,7 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,6 +79,29 @@ def replacing(path: Path, *, keep_suffix: bool = True) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def replace_folder(new: Path, path: Path) -> None:
+    """Put a folder in the place of another; at any time one of them is there, whole.
+
+    Args:
+        new: What takes the place.
+        path: The place; a folder that is there is removed at last.
+
+    Raises:
+        OSError: When it cannot be done; what was there is there again.
+    """
+    old = temporary_name(path, keep_suffix=False)
+    old = old.with_name(f"{old.name}.old")
+    try:
+        if path.exists():
+            path.rename(old)
+        new.rename(path)
+    except BaseException:
+        if old.exists() and not path.exists():
+            old.rename(path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

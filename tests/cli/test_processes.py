@@ -117,3 +117,23 @@ def test_processes_resume_with_what_each_had_accumulated(toy_root: Path, tmp_pat
     assert ends[0]["vidpred"]["batches_seen"] == ends[1]["vidpred"]["batches_seen"] == 5
     for name, value in ends[0]["state_dict"].items():
         assert torch.equal(value, ends[1]["state_dict"][name]), name
+
+
+def test_means_over_clips_are_those_of_one_process(toy_root: Path, tmp_path: Path) -> None:
+    """Three clips in two processes: the mean of the processes' means is another number."""
+    run = tmp_path / "run"
+    three = ("--data.max_val_videos=3", "--wandb.enabled=false", "--data.eval_horizon=2")
+    fit = command(toy_root, run, "fit", "-c", "experiment/mixture.yaml", *three)
+    done = run_to_end([*fit, "--trainer.max_epochs=1", "--trainer.limit_train_batches=1"])
+    assert done.returncode == 0, done.stderr
+    found = []
+    for devices in (1, 2):
+        folder = tmp_path / f"val{devices}"
+        validate = command(toy_root, folder, "validate", "-c", str(run / "config.yaml"), *three)
+        checkpoint = f"--ckpt_path={run / 'checkpoints' / 'last.ckpt'}"
+        more = ("--data.eval_batch_size=1", f"--trainer.devices={devices}")
+        done = run_to_end([*validate, checkpoint, *more])
+        assert done.returncode == 0, done.stderr
+        (row,) = rows(folder, "val/bits_per_dim")
+        found.append(float(row["val/bits_per_dim"]))
+    assert found[1] == pytest.approx(found[0], rel=1e-5)

@@ -77,10 +77,16 @@ def check_benchmark(benchmark: Benchmark) -> None:
     Raises:
         VidpredError: Saying which, and what there is.
     """
+    names: list[str] = []
     for scored in benchmark.protocols:
         if Path(scored.protocol).suffix.lower() not in YAML_ENDINGS:
             _require_one_of("protocol", scored.protocol, available_protocols())
-        load_protocol(scored.protocol)
+        names.append(load_protocol(scored.protocol).protocol.name)
+    if doubled := sorted({name for name in names if names.count(name) > 1}):
+        raise BenchmarkError(
+            f"two protocols are named {doubled[0]}, and each has a table and results of its own; "
+            "give a copy of its file another name:, also to score by it on another root"
+        )
     if not benchmark.protocols:
         raise BenchmarkError("protocols is empty; expected at least one")
     for name in benchmark.baselines:

@@ -1,7 +1,6 @@
 """A folder that can be uploaded to the Hugging Face Hub as it is."""
 
 import json
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from vidpred.evaluation.compare.common_clips import describe_measure
 from vidpred.evaluation.compare.wording import area_name, metric_name, variant_name
 from vidpred.evaluation.results.result import Result
 from vidpred.export.exporting import export, require_text_name
-from vidpred.files import write_text
+from vidpred.files import replace_folder, write_text
 from vidpred.storage.hub import WEIGHTS_NAME
 from vidpred.storage.saved import SavedPredictor, header_of, read_saved
 
@@ -84,9 +83,7 @@ def export_hub_folder(
             written.card.unlink()
             head = yaml.safe_dump(card_head(saved, folder.name), sort_keys=False)
             write_text(home / CARD_NAME, f"---\n{head}---\n\n{card}")
-            if folder.exists():
-                shutil.rmtree(folder)
-            home.rename(folder)
+            replace_folder(home, folder)
     except OSError as error:
         raise ExportError(
             f"{folder}: cannot be written ({error.strerror or error}); choose another place"

@@ -1,6 +1,7 @@
 """Where predictions go: files and folders that are whole or not there."""
 
 import shutil
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.lib import format as npy
 from PIL import Image
 
-from vidpred.files import replacing, temporary_name
+from vidpred.files import replace_folder, replacing, temporary_name
 from vidpred.prediction.naming import future_name
 from vidpred.video.clip import Pixels
 from vidpred.video.playing import Look
@@ -85,12 +86,14 @@ class FramesOutput(Output):
         super().__init__(path)
         self._several = several
         self._futures = futures
-        self._temporary = temporary_name(path, keep_suffix=False)
-        self._folder = self._temporary
+        self._home = self._folder = path  # until it is entered
         self._count = 0
 
     def __enter__(self) -> Self:
-        self._temporary.mkdir()
+        prefix = f"{temporary_name(self.path, keep_suffix=False).name}."
+        self._home = Path(tempfile.mkdtemp(prefix=prefix, dir=self.path.parent))
+        self._folder = self._home / "frames"  # mkdtemp's own is closed to other users
+        self._folder.mkdir()
         return super().__enter__()
 
     def __exit__(
@@ -102,18 +105,16 @@ class FramesOutput(Output):
         super().__exit__(kind, error, traceback)
         try:
             if error is None:
-                if self.path.exists():
-                    # The caller has made sure that it holds frames alone.
-                    shutil.rmtree(self.path)
-                self._temporary.replace(self.path)
+                # The caller has made sure that what is there holds frames alone.
+                replace_folder(self._home / "frames", self.path)
         finally:
-            shutil.rmtree(self._temporary, ignore_errors=True)
+            shutil.rmtree(self._home, ignore_errors=True)
 
     def begin_position(self, name: str) -> None:
         """See `Output.begin_position`."""
         self._count = 0
         if self._several:
-            self._folder = self._temporary / name
+            self._folder = self._home / "frames" / name
             self._folder.mkdir()
         if self._futures > 1:
             for index in range(self._futures):

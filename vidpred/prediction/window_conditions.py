@@ -9,7 +9,13 @@ from torch import Tensor
 
 from vidpred.batch import TRUE_FRAMES
 from vidpred.errors import PredictionError
-from vidpred.video.conditions import Rows, conditions_path, cut_conditions, read_conditions
+from vidpred.video.conditions import (
+    UNREADABLE,
+    Rows,
+    conditions_path,
+    cut_conditions,
+    read_conditions,
+)
 
 if TYPE_CHECKING:
     from vidpred.prediction.windows import Input, Window
@@ -27,12 +33,12 @@ def read_condition_option(name: str, path: Path) -> Rows:
     """
     try:
         rows = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except UNREADABLE as error:
         raise PredictionError(
             f"--condition {name}: {path} cannot be read as an array ({error}); write it with "
             "numpy.save"
         ) from error
-    if not isinstance(rows, np.ndarray) or rows.dtype.kind not in "fiub" or rows.ndim == 0:
+    if not (isinstance(rows, np.ndarray) and rows.dtype.kind in "fiub" and rows.ndim and rows.size):
         raise PredictionError(
             f"--condition {name}: {path} holds no numbers by frame; expected an array with a row "
             "for each frame"

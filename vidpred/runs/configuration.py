@@ -8,6 +8,8 @@ import pytorch_lightning as pl
 import yaml
 from pytorch_lightning.cli import SaveConfigCallback
 
+from vidpred.files import replacing
+
 CONFIGURATION_KEY = "vidpred_configuration"
 """Entry of a checkpoint that holds the configuration of its run, as `config.yaml` does."""
 
@@ -30,9 +32,10 @@ class RunConfiguration(SaveConfigCallback):
         saved = self.config.clone()
         saved["run_dir"] = saved["ckpt_path"] = saved["resume"] = None
         saved["accept_changes"] = False
-        self.parser.save(saved, folder / name, skip_none=False, overwrite=True, multifile=False)
+        with replacing(folder / name) as partial:
+            self.parser.save(saved, partial, skip_none=False, overwrite=True, multifile=False)
         # Through YAML: the command line's own number classes would be logged as text.
-        configuration = yaml.safe_load((folder / name).read_text())
+        configuration = yaml.safe_load((folder / name).read_text(encoding="utf-8"))
         configuration.pop("config", None)
         self.configuration = configuration
         for logger in trainer.loggers:

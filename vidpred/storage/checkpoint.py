@@ -83,6 +83,20 @@ def read_resumable(path: str | Path) -> dict[str, Any]:
     checkpoint = read_checkpoint(path)
     if not checkpoint.keys() >= {"optimizer_states", "loops"}:
         raise weights_alone(path)
+    states = checkpoint["optimizer_states"]
+    loops = checkpoint["loops"]
+    kept = (checkpoint.get(name, {}) for name in ("vidpred_resume", "vidpred_configuration"))
+    if not (
+        isinstance(states, list)
+        and all(isinstance(state, dict) for state in states)
+        and isinstance(loops, dict)
+        and isinstance(loops.get("fit_loop"), dict)
+        and all(isinstance(part, dict) for part in kept)
+    ):
+        raise CheckpointError(
+            f"{path}: damaged, the state of its training is not as `vidpred fit` writes it; use an "
+            "earlier one from the same folder"
+        )
     return checkpoint
 
 

@@ -197,4 +197,5 @@ def _form(weight: object) -> str:
     if not isinstance(weight, Tensor):
         return "missing" if weight is None else f"a {type(weight).__name__}"
     kind = "floating point" if weight.is_floating_point() else str(weight.dtype)
-    return f"{kind} {tuple(weight.shape)}"
+    sparse = "" if weight.layout == torch.strided else "sparse "
+    return f"{sparse}{kind} {tuple(weight.shape)}"

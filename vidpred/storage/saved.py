@@ -278,9 +278,9 @@ def _from_checkpoint(path: Path) -> SavedPredictor:
                 for prefix in _TASK_PREFIXES
                 if str(name).startswith(prefix)
             },
-            batches_seen=said["batches_seen"],
+            batches_seen=int(said["batches_seen"]),
             averaged="averaging_state" in checkpoint,
-            training=said.get("training"),
+            training=None if said.get("training") is None else dict(said["training"]),
             seen_videos=SeenVideos.from_text(said.get("seen_videos")),
         )
     except (AttributeError, TypeError, ValueError) as error:

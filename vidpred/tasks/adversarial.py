@@ -364,7 +364,8 @@ class AdversarialTask(NextFrameTask):
     def _noisy(self, candidates: Sequence[Tensor]) -> Sequence[Tensor]:
         deviation = self.instance_noise
         if self.instance_noise_batches is not None:
-            deviation *= max(0.0, 1 - self.batches_seen / self.instance_noise_batches)
+            asked = self.batches_seen - self.reconstruction_batches
+            deviation *= max(0.0, 1 - asked / self.instance_noise_batches)
         if not deviation:
             return candidates
         return [frames + deviation * torch.randn_like(frames) for frames in candidates]

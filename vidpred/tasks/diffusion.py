@@ -7,6 +7,7 @@ import torch
 from jsonargparse.typing import PositiveFloat
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
+from torchmetrics import MeanMetric
 
 from vidpred.batch import ClipBatch, Evaluation
 from vidpred.errors import SettingError
@@ -79,6 +80,8 @@ class DiffusionTask(PredictionTask):
                 raise ValueError(f"{name} is {value}; expected a finite number above 0")
         self.noise_median = float(noise_median)
         self.noise_spread = float(noise_spread)
+        # Not `sync_dist`, by which processes of different shares of the clips have a wrong mean.
+        self.clip_mean = MeanMetric()
 
     def objective(self, batch: ClipBatch) -> Objective:
         """Take away noise that was added to the next frames."""
@@ -94,14 +97,8 @@ class DiffusionTask(PredictionTask):
             for video_id, start in zip(batch["video_id"], batch["start"].tolist(), strict=True)
         ]
         nearest = clips._replace(target=clips.target[:, : self.predictor.output_frames])
-        self.log(
-            f"{stage}/denoising",
-            self._denoising(nearest, generators),
-            on_step=False,
-            on_epoch=True,
-            batch_size=len(clips.target),
-            sync_dist=True,
-        )
+        self.clip_mean.update(self._denoising(nearest, generators), len(clips.target))
+        self.log(f"{stage}/denoising", self.clip_mean, on_step=False, on_epoch=True)
         return evaluation
 
     def _denoising(self, clips: Clips, generators: Sequence[torch.Generator] | None) -> Tensor:

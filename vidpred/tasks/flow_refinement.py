@@ -38,7 +38,8 @@ class FlowRefinementTask(PredictionTask):
         fastest_weight: Weight of that over the fastest pixels.
         l1_weight: Weight of the mean absolute difference.
         train_clip_branch: Whether the clip-level branch is trained too; False keeps what
-            `tools/fit_clip_branch.py` fitted to many more clips than a training sees.
+            `tools/fit_clip_branch.py` fitted to many more clips than a training sees: all but its
+            speeds, which that does not fit.
         optimizer: Builds the optimizer from parameters; the default is Adam at 0.001.
         lr_scheduler: Builds a learning-rate scheduler from the optimizer; steps after every step of
             the optimizer.

@@ -6,6 +6,7 @@ import torch
 from jsonargparse.typing import PositiveInt
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
+from torchmetrics import MeanMetric
 
 from vidpred.batch import ClipBatch, Evaluation
 from vidpred.errors import SettingError
@@ -57,6 +58,8 @@ class LikelihoodTask(PredictionTask):
         if horizon is not None:
             require_positive("horizon", horizon)
         self.horizon = predictor.output_frames if horizon is None else int(horizon)
+        # Not `sync_dist`, by which processes of different shares of the clips have a wrong mean.
+        self.mean_nats, self.mean_bits = MeanMetric(), MeanMetric()
 
     @property
     def training_horizon(self) -> int:
@@ -77,16 +80,11 @@ class LikelihoodTask(PredictionTask):
         evaluation = super().evaluate(batch, stage)
         clips = divided(self.predictor, batch)
         nats = self._nats_per_frame(clips)
-        self.log_dict(
-            {
-                f"{stage}/nats_per_frame": nats,
-                f"{stage}/bits_per_dim": _bits_per_dim(nats, clips.target),
-            },
-            on_step=False,
-            on_epoch=True,
-            batch_size=len(clips.target),
-            sync_dist=True,
-        )
+        self.mean_nats.update(nats, len(clips.target))
+        self.mean_bits.update(_bits_per_dim(nats, clips.target), len(clips.target))
+        means = {"nats_per_frame": self.mean_nats, "bits_per_dim": self.mean_bits}
+        for name, mean in means.items():
+            self.log(f"{stage}/{name}", mean, on_step=False, on_epoch=True)
         return evaluation
 
     def _nats_per_frame(self, clips: Clips) -> Tensor:

@@ -10,7 +10,9 @@ All names in it travel with the frames, to `ClipBatch["condition"]`, to evaluati
 `vidpred predict`; a network declares which of them it needs (`Predictor.conditions`).
 """
 
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,12 @@ from vidpred.errors import VideoError
 
 SUFFIX = ".conditions.npz"
 """What the name of a video is followed by."""
+
+UNREADABLE = (
+    *(OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, tokenize.TokenError),
+    *(NotImplementedError, RuntimeError, KeyError, TypeError, SyntaxError, MemoryError),
+)
+"""What NumPy and Python raise over files of arrays that were cut, or made up."""
 
 Rows = dict[str, npt.NDArray[Any]]
 """By name, one row for each frame of a video: shape (num_frames, ...)."""
@@ -77,11 +85,13 @@ def read_conditions(video: str | Path) -> Rows:
             found = {name: arrays[name] for name in arrays.files}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise VideoError(
             path, f"cannot be read as arrays by name ({error}); write it with numpy.savez"
         ) from error
     for name, rows in found.items():
+        if not isinstance(rows, np.ndarray):
+            raise VideoError(path, f"{name} is no array; write it with numpy.savez")
         try:
             _require_numbers(path, name, rows)
         except ValueError as error:
@@ -153,8 +163,15 @@ def _require_numbers(path: Path, name: str, rows: npt.NDArray[Any]) -> None:
             f"{path}: condition {name!r} is {rows.dtype} of shape {rows.shape}; expected numbers "
             "with a row for each frame"
         )
-    if rows.dtype.kind == "f" and not np.isfinite(rows).all():
-        bad = int(np.argwhere(~np.isfinite(rows))[0][0])
+    if rows.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            finite = np.isfinite(rows.astype(np.float32))
+        if not finite.all():
+            raise ValueError(
+                f"{path}: condition {name!r} is not finite at frame "
+                f"{int(np.argwhere(~finite)[0][0])}; expected finite numbers that float32 holds"
+            )
+    if rows.dtype.kind == "u" and rows.max() > np.iinfo(np.int64).max:
         raise ValueError(
-            f"{path}: condition {name!r} is not finite at frame {bad}; expected finite numbers"
+            f"{path}: condition {name!r} holds {rows.max()}; expected numbers that int64 holds"
         )

@@ -6,8 +6,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypedDict
 
 from vidpred.evaluation.compare.common_clips import describe_measure
+from vidpred.evaluation.compare.comparability import FEW_VIDEOS
 from vidpred.evaluation.compare.markdown import markdown_table
 from vidpred.evaluation.compare.pooled_seeds import Estimate, KindScore, PooledMeasure, pool_seeds
+from vidpred.evaluation.compare.sampled import samples_in_words
 from vidpred.evaluation.compare.strata import holds_near_duplicates
 from vidpred.evaluation.compare.wording import (
     area_name,
@@ -18,6 +20,10 @@ from vidpred.evaluation.compare.wording import (
     variant_name,
 )
 from vidpred.evaluation.results.result import Result
+
+FEW_SEEDS = 5
+"""Below this many, a bootstrap over seeds is too narrow: with two or three, equal rows differ
+significantly in 9 to 25 % of simulated cases."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,7 @@ def pooled_rows(
         "protocol": first["protocol"],
         "protocol_digest": first["protocol_digest"],
         "seeds": {row: len(rows[row]) for row in order},
+        "kinds": {row: rows[row][0]["method"]["kind"] for row in order},
         "measures": {
             key: {
                 **measure,
@@ -155,7 +162,8 @@ def pooled_rows_markdown(content: Mapping[str, Any], title: str) -> str:
         _scores(content, measures, keys, first=False),
         f"Means over seeds and videos; [95 % interval], draws of {shown['videos']} videos and of "
         f"the seeds. Every number is over the clips that count for all trainings: "
-        f"{clips_by_frame(shown['clips'])}.",
+        f"{clips_by_frame(shown['clips'])}." + _narrow(content, shown["videos"]),
+        _sampled(content),
         _strata_table(content, leading),
         _claims(content, measures, keys),
     ]
@@ -230,11 +238,37 @@ def _claims(
         differences: Mapping[Any, KindScore] = measures[key]["differences"]
         first = differences[f"{claim['better']} - {claim['worse']}"]["first"]
         holds = _holds(first, higher_is_better=describe_measure(key)["higher_is_better"])
+        if 1 in (_seeds(content).get(claim[row]) for row in ("better", "worse")):
+            holds = "undecided: one seed"
         rows.append([claim["claim"], metric_name(key), _cell(first, key, signed=True), holds])
     if not rows:
         return ""
     heads = ["what is claimed, first frame", "measure", "difference", "here"]
     return markdown_table(heads, rows)
+
+
+def _seeds(content: Mapping[str, Any]) -> dict[str, int]:
+    """Give the seeds of each row that was trained."""
+    kinds = content.get("kinds", {})
+    return {row: n for row, n in content["seeds"].items() if kinds.get(row) != "baseline"}
+
+
+def _narrow(content: Mapping[str, Any], videos: int) -> str:
+    """Say what the intervals leave out."""
+    said = ""
+    if 1 < videos < FEW_VIDEOS:
+        said += f" Intervals from {videos} videos are too narrow."
+    fewest = min(_seeds(content).values(), default=FEW_SEEDS)
+    if fewest == 1:
+        said += " Of rows with one seed they are over videos alone, and say nothing of other seeds."
+    elif fewest < FEW_SEEDS:
+        said += f" Intervals from {fewest} seeds are too narrow."
+    return said
+
+
+def _sampled(content: Mapping[str, Any]) -> str:
+    samples = content["protocol"].get("samples")
+    return "" if not samples else f"Of stochastic rows: {samples_in_words(samples)}"
 
 
 def _holds(difference: Estimate, *, higher_is_better: bool) -> str:

@@ -93,7 +93,7 @@ def _problem(content: Mapping[str, Any]) -> str | None:
     if type(distance) not in (int, float, type(None)):
         return "extras.fvd.value is no number"
     for row in content["rows"]:
-        _check_row(row, horizon)
+        check_row(row, horizon)
     names = [row["clip"] for row in content["rows"]]
     counts = content["clips"]
     if len(set(names)) < len(names):
@@ -135,7 +135,14 @@ def _are_texts(values: Iterable[Any]) -> bool:
     return all(isinstance(value, str) for value in values)
 
 
-def _check_row(row: ClipRow, horizon: int) -> None:
+def check_row(row: ClipRow, horizon: int) -> None:
+    """Refuse a row that is none of ours, by what plain Python raises for wrong types.
+
+    Raises:
+        KeyError: When something is missing.
+        TypeError: When something is of another kind.
+        ValueError: When something is too short, or not finite.
+    """
     if not (isinstance(row["clip"], str) and isinstance(row["video"], str)):
         raise TypeError("a clip or a video is no text")
     if not isinstance(row["start"], int | None):

@@ -4,14 +4,14 @@ import json
 import textwrap
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from vidpred.errors import ResultError
 from vidpred.evaluation.clips import ClipSource
 from vidpred.evaluation.fingerprints import digest_of_names
 from vidpred.evaluation.protocol import NamedProtocol
 from vidpred.evaluation.results.averages import summarize, summarize_samples
-from vidpred.evaluation.results.reading import read_result
+from vidpred.evaluation.results.reading import check_row, read_result
 from vidpred.evaluation.results.result import FORMAT, ClipCounts, ClipRow, Method, Result
 from vidpred.evaluation.scoring.extras import Extras, Features, video_distance
 from vidpred.files import replacing, write_json
@@ -248,12 +248,18 @@ class ResultWriter:
 
     def _lines(self, *, check: bool = False) -> _Kept:
         """Yield the rows of the unfinished file; a line that an interruption cut off ends it."""
-        with self._partial.open(encoding="utf-8") as file:
+        keys = {measure.key for measure in self.protocol.protocol.measures}
+        horizon = self.protocol.protocol.clips.horizon
+        with self._partial.open(encoding="utf-8", errors="replace") as file:
             lines = _whole(file)
             header = next(lines, None)
+            if not isinstance(header, dict):  # damaged: nothing behind it can be trusted
+                return
             for number, row in enumerate(lines):
+                if not _is_row(row, keys, horizon):
+                    return
                 if check and number == 0:
-                    self._require_same(header or {}, self._partial)
+                    self._require_same(header, self._partial)
                 features = row.pop("features")
                 yield row, features
 
@@ -287,12 +293,26 @@ def _short(value: object) -> str:
 def _whole(lines: Iterable[str]) -> Iterator[Any]:
     for line in lines:
         try:
-            content = json.loads(line)
-        except ValueError:
+            content = json.loads(line, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError):
             return
         if not line.endswith("\n"):
             return
         yield content
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"it holds {name}")
+
+
+def _is_row(row: Any, keys: Collection[str], horizon: int) -> bool:
+    """Say whether a line holds a row and its features; what is damaged ends the file."""
+    try:
+        check_row(row, horizon)
+        known = row["values"].keys() >= set(keys) and isinstance(row["fingerprint"], str)
+        return bool(known and "features" in row)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return False
 
 
 def _line(content: object) -> str:
