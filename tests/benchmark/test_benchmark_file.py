@@ -79,6 +79,7 @@ def test_a_row_replaces_budget_and_seeds() -> None:
         ({"seeds": [-1]}, "seeds"),
         ({"protocols": ["quik"]}, "there is no protocol 'quik' (did you mean quick?)"),
         ({"protocols": []}, "protocols is empty"),
+        ({"protocols": ["quick", {"protocol": "quick", "root": "b"}]}, "protocols are named quick"),
         ({"baselines": ["copy_lst"]}, "no baseline 'copy_lst' (did you mean copy_last?)"),
         ({"models": ["smal"]}, "smal: no such checkpoint"),
         ({"experiments": ["adv_gld"]}, "did you mean adv_gdl?"),

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from vidpred.errors import CheckpointError
-from vidpred.models import CopyLastFrame
+from vidpred.models import CopyLastFrame, GeneratorScale, MultiScaleGenerator
 from vidpred.storage import build_predictor, load_predictor
-from vidpred.storage.checkpoint import read_checkpoint
+from vidpred.storage.checkpoint import read_checkpoint, read_resumable
 from vidpred.storage.description import describe_predictor
 
 
@@ -71,3 +71,44 @@ def test_only_our_predictors_are_built() -> None:
     for name in ("os", "Predictor.__subclasses__", "MultiScaleDiscriminator", "load_predictor"):
         with pytest.raises(CheckpointError, match=r"none of this version's.*vidpred validate -c"):
             build_predictor({"class": name, "arguments": {}})
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"vidpred_resume": 5},
+        {"loops": {}},
+        {"loops": {"fit_loop": 3}},
+        {"optimizer_states": [5]},
+        {"vidpred_configuration": [1]},
+    ],
+)
+def test_a_spoilt_state_of_a_training_is_refused(spoilt: dict[str, object], tmp_path: Path) -> None:
+    path = tmp_path / "x.ckpt"
+    content = {
+        "vidpred": {"predictor": {}, "batches_seen": 0},
+        "state_dict": {},
+        "pytorch-lightning_version": "2",
+        "optimizer_states": [{}],
+        "loops": {"fit_loop": {}},
+    }
+    torch.save(content, path)
+    read_resumable(path)
+    torch.save({**content, **spoilt}, path)
+    with pytest.raises(CheckpointError, match=r"x\.ckpt: damaged, the state of its training"):
+        read_resumable(path)
+
+
+@pytest.mark.filterwarnings("ignore:Validating sparse tensor")
+def test_sparse_weights_are_refused(tmp_path: Path) -> None:
+    network = MultiScaleGenerator([GeneratorScale((4,), (3, 3))])
+    path = tmp_path / "x.ckpt"
+    weights = {f"generator.{name}": w.to_sparse() for name, w in network.state_dict().items()}
+    said = {"predictor": describe_predictor(network), "batches_seen": 1}
+    content = {"vidpred": said, "state_dict": weights, "pytorch-lightning_version": "2"}
+    torch.save(content, path)
+    with pytest.raises(CheckpointError, match="is sparse floating point"):
+        load_predictor(path)
+    torch.save({**content, "vidpred": {**said, "batches_seen": "many"}}, path)
+    with pytest.raises(CheckpointError, match="its description is not as"):
+        load_predictor(path)

@@ -70,11 +70,14 @@ def test_reconstruction_batches_train_as_without_a_discriminator() -> None:
         adversarial_task(reconstruction_batches=1, loss=MultiScaleLoss(lp_weight=0))
 
 
-def test_instance_noise_has_its_strength_and_falls() -> None:
+@pytest.mark.parametrize("alone", [0, 100])
+def test_instance_noise_has_its_strength_and_falls(alone: int) -> None:
     clips = moving_squares(4)
     clean, noisy = (
         adversarial_task(),
-        adversarial_task(instance_noise=0.5, instance_noise_batches=10),
+        adversarial_task(
+            instance_noise=0.5, instance_noise_batches=10, reconstruction_batches=alone
+        ),
     )
     seen: dict[str, list[list[torch.Tensor]]] = {"clean": [], "noisy": []}
     for name, task in (("clean", clean), ("noisy", noisy)):
@@ -83,7 +86,7 @@ def test_instance_noise_has_its_strength_and_falls() -> None:
         )
     frames = torch.stack([clip["frames"] for clip in clips])
     for batches_seen, expected in ((0, 0.5), (5, 0.25), (10, 0.0), (20, 0.0)):
-        noisy.batches_seen = batches_seen
+        noisy.batches_seen = alone + batches_seen
         for task in (clean, noisy):
             task.discriminator_objective(frames)
             task.generator_objective(frames)

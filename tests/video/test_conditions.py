@@ -1,5 +1,6 @@
 """Arrays next to a video, cut exactly as its frames are."""
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,8 @@ def test_what_is_no_file_of_arrays_is_named(tmp_path: Path) -> None:
         (np.empty((0, 2)), "expected numbers with a row for each frame"),
         (np.array([0.0, np.nan]), "not finite at frame 1"),
         (np.array([0.0, 1.0, np.inf]), "not finite at frame 2"),
+        (np.array([0.0, 1e300]), "not finite at frame 1; expected finite numbers that float32"),
+        (np.array([0, 2**64 - 1], np.uint64), "expected numbers that int64 holds"),
         (np.array([None, 1], dtype=object), "cannot be read as arrays|expected numbers"),
     ],
 )
@@ -73,4 +76,28 @@ def test_what_is_no_finite_number_is_refused(
         write_conditions(tmp_path / "a.avi", {"actions": rows})
     np.savez(conditions_path(tmp_path / "a.avi"), actions=rows)
     with pytest.raises(VideoError, match=problem):
+        read_conditions(tmp_path / "a.avi")
+
+
+def test_archives_that_are_made_up_are_named(tmp_path: Path) -> None:
+    path = conditions_path(tmp_path / "a.avi")
+    np.savez(path, actions=np.zeros(3))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("notes", "no array")
+    with pytest.raises(VideoError, match="notes is no array"):
+        read_conditions(tmp_path / "a.avi")
+    np.savez_compressed(path, actions=np.random.default_rng(0).random(999))
+    content = bytearray(path.read_bytes())
+    content[200:260] = b"\xff" * 60
+    path.write_bytes(content)
+    with pytest.raises(VideoError, match="cannot be read as arrays"):
+        read_conditions(tmp_path / "a.avi")
+    header = (
+        np.lib.format.magic(1, 0)
+        + b"\x36\x00"
+        + b"{'descr': '<f4', 'fortran_order': False, 'shape': ((((\n"
+    )
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("actions.npy", header)
+    with pytest.raises(VideoError, match="cannot be read as arrays"):
         read_conditions(tmp_path / "a.avi")

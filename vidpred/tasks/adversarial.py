@@ -65,8 +65,8 @@ class AdversarialTask(NextFrameTask):
         instance_noise: Standard deviation of the noise on every frame that the discriminator is
             asked about, true or predicted, in the range [-1, 1] of the frames (Sonderby et al.
             2017, arXiv 1610.04490); at least 0.
-        instance_noise_batches: Batches over which the noise falls to nothing, evenly; None keeps
-            it.
+        instance_noise_batches: Batches with the discriminator over which the noise falls to
+            nothing, evenly; None keeps it.
         generator_optimizer: Builds the generator's optimizer; the default is the paper's SGD at
             0.02.
         discriminator_optimizer: The same for the discriminator.

@@ -114,6 +114,28 @@ def test_the_tables_say_which_orderings_hold() -> None:
     assert math.isfinite(content["measures"][measure_of(rows)]["scores"]["l2"]["mean"])
 
 
+def test_few_seeds_decide_nothing_and_few_are_named() -> None:
+    rows = trainings()
+    assert "Intervals from 2 seeds are too narrow." in markdown_of(rows)
+    rows["l1"] = rows["l1"][:1]
+    text = markdown_of(rows)
+    (line,) = (line for line in text.splitlines() if line.startswith("| l1 is sharper than l2"))
+    assert line.endswith("| undecided: one seed |")
+    assert "Adv+GDL is sharper than GDL l1" in text
+    assert "they are over videos alone" in text
+    many = {row: own * 3 if len(own) == 2 else own for row, own in trainings().items()}
+    assert "too narrow" not in markdown_of(many)
+
+
+def test_scores_of_several_futures_are_named() -> None:
+    rows = trainings()
+    samples = {"count": 3, "seed": 0, "reduce": "best_of_k", "by": None}
+    for results in rows.values():
+        for result in results:
+            result["protocol"] = {**result["protocol"], "samples": samples}
+    assert "3 futures of each clip (seed 0); the best one counts" in markdown_of(rows)
+
+
 def test_rows_are_ranked_by_the_first_measure_or_left_in_their_order() -> None:
     rows = trainings()
     rows = {name: rows[name] for name in ("l2", "gdl_l1", "l1", "copy_last")}

@@ -1,0 +1,67 @@
+"""A folder that is replaced: the old one or the new one is there, whole, whatever happens."""
+
+import shutil
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vidpred.files import replace_folder, temporary_name
+from vidpred.prediction.outputs import FramesOutput
+from vidpred.video.playing import Look
+
+
+def folder(path: Path, text: str) -> Path:
+    path.mkdir()
+    (path / "0001.png").write_text(text)
+    return path
+
+
+def test_the_new_one_takes_the_place(tmp_path: Path) -> None:
+    old, new = folder(tmp_path / "a", "old"), folder(tmp_path / "b", "new")
+    replace_folder(new, old)
+    assert (old / "0001.png").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_an_interruption_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = folder(tmp_path / "a", "old"), folder(tmp_path / "b", "new")
+    rename = Path.rename
+
+    def interrupted(self: Path, target: Path) -> Path:
+        if self == new:
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        replace_folder(new, old)
+    assert (old / "0001.png").read_text() == "old"
+
+
+def test_an_interruption_while_the_old_one_goes_leaves_the_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = folder(tmp_path / "a", "old"), folder(tmp_path / "b", "new")
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "rmtree", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        replace_folder(new, old)
+    assert (old / "0001.png").read_text() == "new"
+
+
+def test_what_another_process_of_this_number_left_is_in_no_way(tmp_path: Path) -> None:
+    path = tmp_path / "frames"
+    stale = temporary_name(path, keep_suffix=False)
+    stale.mkdir()
+    with FramesOutput(path, several=False) as output:
+        output.begin_position("0")
+        output.write(np.zeros((8, 8, 3), np.uint8), Look(8, 8, Fraction(25)))
+    assert [file.name for file in path.iterdir()] == ["0001.png"]
+    assert sorted(found.name for found in tmp_path.iterdir()) == sorted([path.name, stale.name])
