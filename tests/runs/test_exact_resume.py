@@ -16,12 +16,18 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import EMAWeightAveraging, ModelCheckpoint
+from pytorch_lightning.callbacks import ModelCheckpoint
 from same_checkpoints import require_same
 from worlds import trainer
 
 from vidpred.batch import ClipBatch
-from vidpred.callbacks import FrameQuality, InterruptCheckpoint, Pictures, RunCheckpoints
+from vidpred.callbacks import (
+    FrameQuality,
+    InterruptCheckpoint,
+    Pictures,
+    RunCheckpoints,
+    WeightAverage,
+)
 from vidpred.data import UCF101DataModule
 from vidpred.errors import CheckpointError
 from vidpred.loggers import RunCSVLogger
@@ -111,7 +117,7 @@ def reconstruction() -> NextFrameTask:
 
 def standard_callbacks(every_n_batches: int) -> list[pl.Callback]:
     return [
-        EMAWeightAveraging(decay=0.9, update_every_n_steps=1),
+        WeightAverage(decay=0.9, update_every_n_steps=2),
         FrameQuality(),
         Pictures(num_clips=1, every_n_validations=2),
         ModelCheckpoint(

@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from test_scoring_pass import Darker, measured, run
+from test_scoring_pass import CUT, Darker, measured, protocol, run
+
+from vidpred.errors import ResultError
 
 PARTIAL = "darker_0.9.partial.jsonl"
 
@@ -56,3 +58,13 @@ def test_a_damaged_header_is_none(toy_root: Path, tmp_path: Path) -> None:
     partial.write_bytes(b"[1]\n" + partial.read_bytes().split(b"\n", 1)[1])
     (resumed,) = run(toy_root, tmp_path / "parts", Darker())
     assert measured(resumed) == measured(expected)
+
+
+def test_the_rows_of_another_protocol_are_kept(toy_root: Path, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(toy_root, tmp_path, Darker(stop_after=2))
+    before = (tmp_path / PARTIAL).read_bytes()
+    other = protocol(clips={**CUT, "horizon": 1})
+    with pytest.raises(ResultError, match=r"protocol_digest is .* there, .* here"):
+        run(toy_root, tmp_path, Darker(), named=other)
+    assert (tmp_path / PARTIAL).read_bytes() == before

@@ -256,10 +256,10 @@ class ResultWriter:
             if not isinstance(header, dict):  # damaged: nothing behind it can be trusted
                 return
             for number, row in enumerate(lines):
-                if not _is_row(row, keys, horizon):
-                    return
                 if check and number == 0:
                     self._require_same(header, self._partial)
+                if not _is_row(row, keys, horizon):
+                    return
                 features = row.pop("features")
                 yield row, features
 
