@@ -42,12 +42,26 @@ COMPARED = {
 """The row that each one is compared with. `residual` is the whole network."""
 
 
-class Mirrored(Predictor):
-    """Averages the predictions of a clip and of its three mirror images."""
-
+class _Wrapped(Predictor):
     def __init__(self, predictor: Predictor) -> None:
         super().__init__(context_frames=predictor.context_frames)
         self.predictor = predictor
+
+    def config(self) -> dict[str, Any]:
+        """Give the wrapped predictor's."""
+        return self.predictor.config()
+
+
+class FedBack(_Wrapped):
+    """Predicts one frame, and the next ones from its predictions."""
+
+    def step(self, context: Tensor, *, condition: Condition | None = None) -> Tensor:
+        """Predict the next frame; see `Predictor.step`."""
+        return self.predictor(context, 1)
+
+
+class Mirrored(_Wrapped):
+    """Averages the predictions of a clip and of its three mirror images."""
 
     def step(self, context: Tensor, *, condition: Condition | None = None) -> Tensor:
         """Predict the next frame; see `Predictor.step`."""
@@ -62,26 +76,6 @@ class Mirrored(Predictor):
             for dims in ([], [-1], [-2], [-1, -2])
         ]
         return torch.stack(preds).mean(0)
-
-    def config(self) -> dict[str, Any]:
-        """Give the averaged predictor's."""
-        return self.predictor.config()
-
-
-class FedBack(Predictor):
-    """Predicts one frame, and the next ones from its predictions."""
-
-    def __init__(self, predictor: Predictor) -> None:
-        super().__init__(context_frames=predictor.context_frames)
-        self.predictor = predictor
-
-    def step(self, context: Tensor, *, condition: Condition | None = None) -> Tensor:
-        """Predict the next frame; see `Predictor.step`."""
-        return self.predictor(context, 1)
-
-    def config(self) -> dict[str, Any]:
-        """Give the one-step predictor's."""
-        return self.predictor.config()
 
 
 def rows_of(refiner: FlowRefiner) -> dict[str, Predictor]:

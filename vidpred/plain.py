@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 MISSING = "unset"
 """Given for a value that is null or absent, which means the same in a configuration."""
@@ -80,3 +80,12 @@ def counted(count: int, noun: str, plural: str = "") -> str:
 def without_nan(value: float) -> float | None:
     """Give None for NaN, which JSON does not have."""
     return None if math.isnan(value) else value
+
+
+def refuse_constant(name: str) -> NoReturn:
+    """Refuse NaN and infinities, which Python's JSON reads: give it as `parse_constant`.
+
+    Raises:
+        ValueError: Naming the constant.
+    """
+    raise ValueError(f"it holds {name}")

@@ -133,29 +133,32 @@ def test_smoothed_labels_keep_the_discriminator_from_growing_sure() -> None:
     assert verdict(0.3) == pytest.approx(0.7, abs=0.05)
 
 
+class Watch(Callback):
+    """Notes the generator's weights: before the training, after each batch, and as validated."""
+
+    def __init__(self, task: AdversarialTask) -> None:
+        self.generator = task.generator
+        self.states, self.validated = [flat(self.generator)], list[torch.Tensor]()
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        self.states.append(flat(self.generator))
+
+    def on_validation_batch_start(self, *args: Any) -> None:
+        self.validated.append(flat(self.generator))
+
+
 def test_the_average_is_what_is_evaluated_saved_and_loaded(tmp_path: Path) -> None:
-    """Lightning's own average works with two optimizers, and its checkpoint gives the average."""
     decay = 0.5
     task = adversarial_task(generator_optimizer=partial(SGD, lr=0.1))
-    states: list[torch.Tensor] = []
-    validated: list[torch.Tensor] = []
-
-    class Watch(Callback):
-        def on_train_batch_end(self, *args: Any) -> None:
-            states.append(flat(task.generator))
-
-        def on_validation_batch_start(self, *args: Any) -> None:
-            validated.append(flat(task.generator))
-
-    average = WeightAverage(decay=decay)
-    engine = trainer(callbacks=[average, Watch()], num_sanity_val_steps=0)
+    watch = Watch(task)
+    engine = trainer(callbacks=[WeightAverage(decay=decay), watch], num_sanity_val_steps=0)
     clips = loader(moving_squares(24), 8)
     engine.fit(task, clips, loader(moving_squares(2, frames=6), 2))
     # The first update copies, as torch.optim.swa_utils does.
-    expected = states[0]
-    for state in states[1:]:
+    _, expected, *states = watch.states
+    for state in states:
         expected = decay * expected + (1 - decay) * state
-    torch.testing.assert_close(validated[-1], expected)
+    torch.testing.assert_close(watch.validated[-1], expected)
     engine.save_checkpoint(tmp_path / "average.ckpt")
     loaded = vidpred.load(tmp_path / "average.ckpt")
     torch.testing.assert_close(flat(loaded), expected)
@@ -169,14 +172,10 @@ def test_the_packaged_average_moves_with_the_weights(tmp_path: Path) -> None:
     (average,) = packaged["trainer"]["callbacks+"]
     decay = average["init_args"]["decay"]
     task = adversarial_task(generator_optimizer=partial(SGD, lr=0.1))
-    states = [flat(task.generator)]
-
-    class Watch(Callback):
-        def on_train_batch_end(self, *args: Any) -> None:
-            states.append(flat(task.generator))
-
-    engine = trainer(callbacks=[WeightAverage(**average["init_args"]), Watch()])
+    watch = Watch(task)
+    engine = trainer(callbacks=[WeightAverage(**average["init_args"]), watch])
     engine.fit(task, loader(moving_squares(24), 8))
+    states = watch.states
     engine.save_checkpoint(tmp_path / "average.ckpt")
     expected = states[1]
     for state in states[2:]:
@@ -192,17 +191,11 @@ def test_the_packaged_average_moves_with_the_weights(tmp_path: Path) -> None:
 def test_an_average_counts_batches_whatever_the_optimizers(every: int, tmp_path: Path) -> None:
     """Lightning's counts the steps of both, of which the zero-based number is always odd."""
     task = adversarial_task(generator_optimizer=partial(SGD, lr=0.1))
-    states: list[torch.Tensor] = []
-
-    class Watch(Callback):
-        def on_train_batch_end(self, *args: Any) -> None:
-            states.append(flat(task.generator))
-
-    average = WeightAverage(decay=0.5, update_every_n_steps=every)
-    engine = trainer(callbacks=[Watch(), average])
+    watch, average = Watch(task), WeightAverage(decay=0.5, update_every_n_steps=every)
+    engine = trainer(callbacks=[watch, average])
     engine.fit(task, loader(moving_squares(24), 4))
-    taken = states[::every]
-    assert len(states) == 6
+    assert len(watch.states) == 1 + 6
+    taken = watch.states[1::every]
     assert average._average_model.n_averaged == len(taken)
     expected = taken[0]
     for state in taken[1:]:
@@ -230,23 +223,14 @@ def test_an_average_counts_the_steps_of_accumulated_adversarial_batches(every: i
 
 def test_an_average_that_never_begins_keeps_the_weights() -> None:
     task = adversarial_task(generator_optimizer=partial(SGD, lr=0.1))
-    states = [flat(task.generator)]
-    validated: list[torch.Tensor] = []
-
-    class Watch(Callback):
-        def on_train_batch_end(self, *args: Any) -> None:
-            states.append(flat(task.generator))
-
-        def on_validation_batch_start(self, *args: Any) -> None:
-            validated.append(flat(task.generator))
-
-    average = WeightAverage(update_starting_at_step=100)
-    engine = trainer(callbacks=[average, Watch()], num_sanity_val_steps=0)
+    watch, average = Watch(task), WeightAverage(update_starting_at_step=100)
+    engine = trainer(callbacks=[average, watch], num_sanity_val_steps=0)
     with pytest.warns(UserWarning, match="the weights were never averaged"):
         engine.fit(task, loader(moving_squares(24), 8), loader(moving_squares(2, frames=6), 2))
-    assert not torch.equal(states[0], states[-1])
-    assert torch.equal(validated[-1], states[-1])
-    assert torch.equal(flat(task.generator), states[-1])
+    before, *_, after = watch.states
+    assert not torch.equal(before, after)
+    assert torch.equal(watch.validated[-1], after)
+    assert torch.equal(flat(task.generator), after)
 
 
 @pytest.mark.parametrize("wrong", [{"decay": 1.0}, {"decay": -0.1}, {"update_every_n_steps": 0}])

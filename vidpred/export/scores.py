@@ -6,6 +6,7 @@ from typing import Any, NotRequired, TypedDict
 
 from vidpred.errors import ExportError
 from vidpred.evaluation.compare.common_clips import common_values, measures_of, skip_of
+from vidpred.evaluation.compare.comparability import of_same_videos
 from vidpred.evaluation.results.averages import average
 from vidpred.evaluation.results.result import ClipCounts, Result, Summary
 from vidpred.files import file_sha256
@@ -91,6 +92,7 @@ def scores_of(saved: SavedPredictor, results: Mapping[str, Result]) -> list[Scor
 
 def _on_common_clips(results: Mapping[str, Result]) -> dict[str, dict[str, Summary]]:
     """Average each measure over the clips that count for all methods; by method and measure."""
+    results, _ = of_same_videos(results)
     protocol = next(iter(results.values()))["protocol"]
     found: dict[str, dict[str, Summary]] = {name: {} for name in results}
     for key in measures_of(protocol, results):

@@ -184,9 +184,8 @@ class DYAN(Predictor):
         """
         # Signals are a few numbers long: half precision saves nothing, and iterations add it up.
         with torch.autocast(flows.device.type, enabled=False):
-            return self._continued(
-                flows.to(torch.promote_types(flows.dtype, torch.float32)), horizon
-            )
+            kind = torch.promote_types(flows.dtype, torch.float32)
+            return self._continued(flows.to(kind), horizon)
 
     def _continued(self, flows: Tensor, horizon: int) -> Tensor:
         known = flows.shape[1]

@@ -4,7 +4,7 @@ import json
 import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vidpred.errors import CheckpointError
 from vidpred.files import replacing
+from vidpred.plain import refuse_constant
 from vidpred.storage.checkpoint import DAMAGED, first_line
 
 FORMAT = "vidpred predictor 1"
@@ -60,7 +61,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get(METADATA_KEY)
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no mapping
-        header = None if text is None else json.loads(text, parse_constant=_refuse_constant)
+        header = None if text is None else json.loads(text, parse_constant=refuse_constant)
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such file; expected one of `vidpred export`") from None
     except (OSError, SafetensorError, *DAMAGED) as error:
@@ -89,7 +90,3 @@ def _require_header(path: Path) -> None:
         raise ValueError(
             f"its header claims {length:,} bytes; expected at most {_LARGEST_HEADER:,}"
         )
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"it holds {name}")

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any, TypedDict
 
 from vidpred.errors import ResultError
-from vidpred.evaluation.compare.comparability import clips_apart
 from vidpred.evaluation.measures import LIKELIHOOD_METRICS, higher_is_better
 from vidpred.evaluation.results.result import ClipRow, Result
 from vidpred.evaluation.results.skipping import SkipRule, counted
@@ -95,9 +94,7 @@ def common_values(
         ResultError: When results differ in the number of frames.
     """
     rows = {name: {row["clip"]: row for row in r["rows"]} for name, r in results.items()}
-    clips = sorted(
-        set.intersection(*(set(own) for own in rows.values())) - clips_apart(results.values())
-    )
+    clips = sorted(set.intersection(*(set(own) for own in rows.values())))
     values: dict[str, dict[str, list[float | None]]] = {name: {} for name in results}
     without = lacking(results, key)
     scored = [own for name, own in rows.items() if name not in without] or list(rows.values())

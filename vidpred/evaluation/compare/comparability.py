@@ -1,8 +1,8 @@
 """Whether results may be compared at all, and what a reader has to know before trusting it."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import combinations
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from copy import copy
 from typing import Any
 
 from vidpred.errors import ResultError
@@ -87,11 +87,12 @@ def left_out(results: Mapping[str, Result]) -> list[str]:
     ]
 
 
-def cautions(results: Mapping[str, Result]) -> list[str]:
+def cautions(results: Mapping[str, Result], apart: Collection[str]) -> list[str]:
     """Say what a reader has to know: missing clips, other masks, other versions.
 
     Args:
         results: By file, measured by one protocol.
+        apart: Clips that are left out; see `of_same_videos`.
 
     Returns:
         Whole sentences, the gravest first; none when all is well.
@@ -100,9 +101,9 @@ def cautions(results: Mapping[str, Result]) -> list[str]:
     by_method = dict(sorted(by_method.items()))
     return [
         *_seen_videos(by_method),
-        *_clips_apart(by_method),
+        *_left_out_clips(apart),
         *_missing_videos(by_method),
-        *_few_videos(by_method),
+        *_few_videos(by_method, apart),
         *_failures(by_method),
         *_disagreements(by_method),
     ]
@@ -131,7 +132,7 @@ def _other_videos(results: Mapping[str, Result], first: str, other: str) -> str 
     """Say that clips of the same names show other videos: the truth of most moves otherwise."""
     one, two = (_motion(results[file]) for file in (first, other))
     common = one.keys() & two.keys()
-    apart = clips_apart([results[first], results[other]])
+    apart = _clips_apart([results[first], results[other]])
     if 2 * len(apart) <= len(common):
         return None
     clip = min(apart)
@@ -143,16 +144,31 @@ def _other_videos(results: Mapping[str, Result], first: str, other: str) -> str 
     )
 
 
-def clips_apart(results: Iterable[Result]) -> set[str]:
-    """Name clips whose truth moves otherwise in some of these results than in others.
+def of_same_videos(results: Mapping[str, Result]) -> tuple[dict[str, Result], set[str]]:
+    """Leave out clips whose truth moves otherwise in some of these results than in others.
 
     They show other videos under the same names: decoders differ by rounding alone.
+
+    Returns:
+        The results without these clips, and their names.
     """
+    apart = _clips_apart(results.values())
+    if not apart:
+        return dict(results), apart
+    kept: dict[str, Result] = {}
+    for name, result in results.items():
+        kept[name] = copy(result)
+        kept[name]["rows"] = [row for row in result["rows"] if row["clip"] not in apart]
+    return kept, apart
+
+
+def _clips_apart(results: Iterable[Result]) -> set[str]:
+    moved: dict[str, list[list[float | None]]] = {}
+    for result in results:
+        for row in result["rows"]:
+            moved.setdefault(row["clip"], []).append(row["motion"])
     return {
-        clip
-        for one, other in combinations(map(_motion, results), 2)
-        for clip in one.keys() & other.keys()
-        if not _close(one[clip], other[clip])
+        clip for clip, motions in moved.items() if not all(map(_close, zip(*motions, strict=True)))
     }
 
 
@@ -170,8 +186,8 @@ def _seen_videos(results: Mapping[str, Result]) -> Iterator[str]:
             )
 
 
-def _clips_apart(results: Mapping[str, Result]) -> Iterator[str]:
-    if apart := clips_apart(results.values()):
+def _left_out_clips(apart: Collection[str]) -> Iterator[str]:
+    if apart:
         yield (
             f"{counted(len(apart), 'clip')}, such as {min(apart)}, of the same "
             f"{'name moves' if len(apart) == 1 else 'names move'} otherwise in some of these "
@@ -180,20 +196,20 @@ def _clips_apart(results: Mapping[str, Result]) -> Iterator[str]:
         )
 
 
-def _close(one: Sequence[float | None], two: Sequence[float | None]) -> bool:
-    return all(
-        a is None or b is None or math.isclose(a, b, rel_tol=OTHER_MOTION, abs_tol=OTHER_MOTION)
-        for a, b in zip(one, two, strict=True)
-    )
+def _close(motions: Iterable[float | None]) -> bool:
+    """Say whether the motions of one frame of a clip are those of one video."""
+    known = [motion for motion in motions if motion is not None]
+    least, most = min(known, default=0.0), max(known, default=0.0)
+    return math.isclose(least, most, rel_tol=OTHER_MOTION, abs_tol=OTHER_MOTION)
 
 
 def _percent(motion: float | None) -> str:
     return "unknown" if motion is None else f"{motion:.2f} %"
 
 
-def _few_videos(results: Mapping[str, Result]) -> Iterator[str]:
+def _few_videos(results: Mapping[str, Result], apart: Collection[str]) -> Iterator[str]:
     counts = min((r["clips"] for r in results.values()), key=lambda clips: clips["videos_scored"])
-    fewest, apart = counts["videos_scored"], clips_apart(results.values())
+    fewest = counts["videos_scored"]
     if apart:
         rows = [row for result in results.values() for row in result["rows"]]
         fewest = min(fewest, len({row["video"] for row in rows if row["clip"] not in apart}))

@@ -10,8 +10,8 @@ from vidpred.evaluation.compare.common_clips import common_values, measures_of, 
 from vidpred.evaluation.compare.comparability import (
     cautions,
     check_alike,
-    clips_apart,
     left_out,
+    of_same_videos,
     with_scores,
 )
 from vidpred.evaluation.compare.measure_table import BASELINE, MeasureTable, measure_table
@@ -106,7 +106,7 @@ def compare(
     # Sorted, so that sums and ties do not depend on the order of the command line.
     named = {r["method"]["name"]: (file, r) for file, r in results.items()}
     files = {name: named[name][0] for name in sorted(named)}
-    own = {name: named[name][1] for name in sorted(named)}
+    own, apart = of_same_videos({name: named[name][1] for name in sorted(named)})
     protocol = next(iter(own.values()))["protocol"]
     keys = measures_of(protocol, own)
     chosen = _chosen_measure(measure, keys)
@@ -116,7 +116,7 @@ def compare(
     values = {key: common_values(own, key, skip) for key in keys}
     if not next(iter(values.values()))[next(iter(own))]:
         why = "compare results that were scored on the same clips"
-        if apart := clips_apart(own.values()):
+        if apart:
             why = f"clips of the same names show other videos, such as {min(apart)}; {why}"
         raise ResultError(f"no clip is common to {', '.join(own)}; {why}")
     tables = {key: measure_table(key, own, values[key], videos, resamples) for key in keys}
@@ -131,7 +131,7 @@ def compare(
         "baseline": baseline,
         "skip": skip,
         "bootstrap": {"confidence": CONFIDENCE, "draws": resamples, "seed": SEED},
-        "warnings": left_out(given) + cautions(results) + _gaps(own, points, tables[chosen]),
+        "warnings": left_out(given) + cautions(results, apart) + _gaps(own, points, tables[chosen]),
         "entrants": {
             name: {
                 "method": own[name]["method"],
@@ -176,11 +176,7 @@ def _is_baseline(results: Mapping[str, Result]) -> bool:
 def _gaps(results: Mapping[str, Result], points: list[ClipPoint], table: MeasureTable) -> list[str]:
     """Say when methods were scored on different clips, or few are left to rank."""
     sentences = []
-    apart = clips_apart(results.values())
-    rows = {
-        name: sum(row["clip"] not in apart for row in result["rows"])
-        for name, result in results.items()
-    }
+    rows = {name: len(result["rows"]) for name, result in results.items()}
     if any(count != len(points) for count in rows.values()):
         said = ", ".join(f"{name} {count}" for name, count in rows.items())
         sentences.append(

@@ -19,6 +19,7 @@ from vidpred.evaluation.compare.bootstrap import (
     paired_scores,
 )
 from vidpred.evaluation.compare.common_clips import common_values, lacking, measures_of, skip_of
+from vidpred.evaluation.compare.comparability import of_same_videos
 from vidpred.evaluation.results.result import Result
 
 Array = npt.NDArray[np.float64]
@@ -90,9 +91,9 @@ def pool_seeds(
         ResultError: When results have no measure in common.
     """
     names = {f"{kind}/{k}": kind for kind, results in kinds.items() for k in range(len(results))}
-    flat = {
-        f"{kind}/{k}": result for kind, results in kinds.items() for k, result in enumerate(results)
-    }
+    flat, _ = of_same_videos(
+        {f"{kind}/{k}": result for kind, own in kinds.items() for k, result in enumerate(own)}
+    )
     protocol = next(iter(flat.values()))["protocol"]
     videos = {row["clip"]: row["video"] for result in flat.values() for row in result["rows"]}
     pooled: dict[str, PooledMeasure] = {}

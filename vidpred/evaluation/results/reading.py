@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from vidpred.errors import ResultError
 from vidpred.evaluation.clips import ClipSource
@@ -14,6 +14,7 @@ from vidpred.evaluation.protocol import NamedProtocol, Skip, digest_of
 from vidpred.evaluation.results.averages import summarize, summarize_samples
 from vidpred.evaluation.results.result import FORMAT, ClipRow, Result
 from vidpred.files import read_text
+from vidpred.plain import refuse_constant
 
 
 def read_result(path: str | Path) -> Result:
@@ -29,7 +30,7 @@ def read_result(path: str | Path) -> Result:
     try:
         content = json.loads(
             read_text(path),
-            parse_constant=_refuse_constant,
+            parse_constant=refuse_constant,
             parse_float=lambda text: float(_finite(text)),
             parse_int=lambda text: int(_finite(text)),
         )
@@ -162,7 +163,3 @@ def _finite(number: str) -> str:
     if not math.isfinite(float(number)):
         raise ValueError(f"it holds {number:.10}, which is too large for a number")
     return number
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"it holds {name}")

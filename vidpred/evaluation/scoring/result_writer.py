@@ -4,7 +4,7 @@ import json
 import textwrap
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from vidpred.errors import ResultError
 from vidpred.evaluation.clips import ClipSource
@@ -15,7 +15,7 @@ from vidpred.evaluation.results.reading import check_row, read_result
 from vidpred.evaluation.results.result import FORMAT, ClipCounts, ClipRow, Method, Result
 from vidpred.evaluation.scoring.extras import Extras, Features, video_distance
 from vidpred.files import replacing, write_json
-from vidpred.plain import leaves
+from vidpred.plain import leaves, refuse_constant
 from vidpred.seen_videos import SeenVideos
 
 MEASURED = ("value", "clips")
@@ -293,16 +293,12 @@ def _short(value: object) -> str:
 def _whole(lines: Iterable[str]) -> Iterator[Any]:
     for line in lines:
         try:
-            content = json.loads(line, parse_constant=_refuse_constant)
+            content = json.loads(line, parse_constant=refuse_constant)
         except (ValueError, RecursionError):
             return
         if not line.endswith("\n"):
             return
         yield content
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"it holds {name}")
 
 
 def _is_row(row: Any, keys: Collection[str], horizon: int) -> bool:
