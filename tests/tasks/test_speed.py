@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
 from statistics import median
@@ -38,6 +39,13 @@ one seed in six (in three for channels last and Winograd together), it is up to 
 median of three seeds, and a bound for each."""
 
 ONE_SIDE = 3e-2
+
+COMPILED: dict[str, Callable[[], PredictionTask]] = {
+    "reconstruction": lambda: ReconstructionTask(ConvLSTM.from_preset("cpu")),
+    "recurrent": lambda: RecurrentTask(ConvLSTM.from_preset("cpu"), horizon=2),
+    "diffusion": lambda: DiffusionTask(EDMPredictor.from_preset("cpu")),
+    "likelihood": lambda: LikelihoodTask(VideoPixelNetwork.from_preset("cpu")),
+}
 
 
 def changes(
@@ -363,6 +371,32 @@ def test_compiled_networks_train_alike() -> None:
     require_equal(changes(Speed(**{**PLAIN, "compile": "default"})), expected)
     assert counters["frames"]["ok"] >= 2
     assert not counters["graph_break"]
+
+
+@pytest.mark.parametrize("task", COMPILED.values(), ids=COMPILED)
+def test_every_task_that_compiles_computes_by_it(
+    task: Callable[[], PredictionTask], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[Callable[..., Any]] = []
+
+    def compiles(function: Callable[..., Any], **_: Any) -> Callable[..., Any]:
+        return lambda *arguments, **options: (
+            compiled.append(function),
+            function(*arguments, **options),
+        )[1]
+
+    monkeypatch.setattr(torch, "compile", compiles)
+    made = task()
+    made._use(Speed(compile="default").on(torch.device("cpu")))
+    frames = torch.randint(256, (2, 4 + made.training_horizon, 3, 32, 32), dtype=torch.uint8)
+    made.objective({"frames": frames[:, -made.predictor.context_frames - made.training_horizon :]})  # type: ignore[typeddict-item]
+    assert compiled
+
+
+def test_tasks_that_compile_nothing_refuse_it() -> None:
+    task = DeepSupervisionTask(DMVFN.from_preset("cpu"), speed=Speed(compile="default"))
+    with pytest.raises(SettingError, match="compile is default; expected off: DeepSuperv"):
+        fit(task)
 
 
 @pytest.mark.slow

@@ -147,5 +147,7 @@ def _require_yaml(path: Path) -> None:
             f"{path}: expected UTF-8 text ({error}); save it as UTF-8, or in PowerShell write it "
             "by `| Out-File -Encoding utf8`"
         ) from error
-    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise VidpredError(f"{path}: {error.strerror}; expected a YAML file") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise VidpredError(f"{path}: not valid YAML: {error}") from error

@@ -13,7 +13,7 @@ from vidpred.ops.motion import MOTION_THRESHOLD
 from vidpred.prediction.pipeline import Values
 
 PREDICTION = "prediction"
-COPY_LAST = "copy last frame"
+COPY_LAST = "copy last"
 
 
 def _ssim_by_color(pred: Tensor, target: Tensor, *, data_range: float) -> Tensor:

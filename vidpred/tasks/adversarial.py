@@ -1,6 +1,6 @@
 """Training against a discriminator as well: the rows `adv` and `adv_gdl` of the paper."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
@@ -27,7 +27,7 @@ from vidpred.ops.checks import require_positive, require_weight
 from vidpred.tasks.builders import Builders, build_optimizer, build_scheduler, sgd
 from vidpred.tasks.draws import Draw, separate_clips
 from vidpred.tasks.multiscale import NextFrameTask
-from vidpred.tasks.speed import Decided, Speed, compiled, prepare
+from vidpred.tasks.speed import Decided, Speed, prepare
 
 
 class AdversarialTask(NextFrameTask):
@@ -150,7 +150,6 @@ class AdversarialTask(NextFrameTask):
                 )
         self.automatic_optimization = False
         self.discriminator = discriminator
-        self._compiled_discriminator: Callable[..., list[Tensor]] | None = None
         self.adversarial_loss = adversarial_loss or AdversarialLoss()
         self.adversarial_weight = adversarial_weight
         self.mismatched_pairs = mismatched_pairs
@@ -344,7 +343,7 @@ class AdversarialTask(NextFrameTask):
         if self.r1_weight:
             # The second derivative is of the real frames alone, and compiled networks have none.
             return [self.discriminator(context, candidates) for candidates in asked]
-        discriminate = self._compiled_discriminator or self.discriminator
+        discriminate = self._compiled(self.discriminator)
         if self.discriminator.batch_dependent:
             # Statistics of both together would give away which is which.
             return [discriminate(context, candidates) for candidates in asked]
@@ -391,9 +390,6 @@ class AdversarialTask(NextFrameTask):
     def _use(self, speed: Decided) -> None:
         super()._use(speed)
         prepare(self.discriminator, speed)
-        self._compiled_discriminator = None
-        if speed.compile != "off":
-            self._compiled_discriminator = compiled(self.discriminator.forward, speed.compile)
 
     def _networks(self) -> dict[str, Any]:
         return {**super()._networks(), "discriminator": self.discriminator.config()}

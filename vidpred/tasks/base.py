@@ -1,7 +1,7 @@
 """What all tasks share: clips, steps, optimizers, the batch counter, checkpoints."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Literal, cast
 
 import pytorch_lightning as pl
@@ -30,7 +30,7 @@ from vidpred.tasks.divided_clips import Clips, divided, require_length
 from vidpred.tasks.finite import FiniteCheck
 from vidpred.tasks.origin import describe_training, require_same_networks, seen_videos
 from vidpred.tasks.processes import draw_apart, share_buffers, share_gradients
-from vidpred.tasks.speed import Decided, Speed, compiled, fused, lay_out_alike, prepare
+from vidpred.tasks.speed import CompiledFunctions, Decided, Speed, fused, lay_out_alike, prepare
 
 Stage = Literal["val", "test"]
 
@@ -55,6 +55,7 @@ class PredictionTask(pl.LightningModule, ABC):
         predictor_key: Under which name the predictor is a submodule and checkpoints hold it:
             `generator` in the tasks of 0.1.
         loss_name: Name of the loss in the logs, under `train/`.
+        compiles: Whether `speed.compile` has something to compile; others refuse it.
 
     Example:
         >>> import torch
@@ -76,6 +77,7 @@ class PredictionTask(pl.LightningModule, ABC):
 
     predictor_key: ClassVar[Literal["predictor", "generator"]] = "predictor"
     loss_name: ClassVar[str] = "loss"
+    compiles: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -93,7 +95,7 @@ class PredictionTask(pl.LightningModule, ABC):
         self._speed = speed or Speed()
         self._reads_late = False
         self._finite = FiniteCheck()
-        self._compiled_predictor: Callable[..., Tensor] | None = None
+        self._compiled = CompiledFunctions("off")
 
     @property
     def predictor(self) -> Predictor:
@@ -127,8 +129,7 @@ class PredictionTask(pl.LightningModule, ABC):
         self, context: Tensor, horizon: int, *, condition: Condition | None = None
     ) -> Tensor:
         """Predict for an objective: as `forward`, compiled where `Speed.compile` asks for it."""
-        predictor = self._compiled_predictor or self.predictor
-        pred: Tensor = predictor(context, horizon, **_given(condition))
+        pred: Tensor = self._compiled(self.predictor)(context, horizon, **_given(condition))
         return pred
 
     def training_clips(self, batch: ClipBatch) -> Clips:
@@ -183,7 +184,7 @@ class PredictionTask(pl.LightningModule, ABC):
 
         Raises:
             NetworkError: When checkpoints would rebuild another network than this.
-            ValueError: When the device does not have what an option asks for.
+            SettingError: When the device or the task does not have what an option asks for.
         """
         if stage != "fit":
             if self.trainer.strategy.root_device.type == "cpu":
@@ -191,6 +192,11 @@ class PredictionTask(pl.LightningModule, ABC):
             return
         require_rebuildable(self.predictor)
         speed = self._speed.on(self.trainer.strategy.root_device)
+        if speed.compile != "off" and not self.compiles:
+            raise SettingError(
+                f"speed.compile is {speed.compile}; expected off: {type(self).__name__} does not "
+                "compile what it trains"
+            )
         self._reads_late = speed.late_finite_check
         self._finite = FiniteCheck()
         self._use(speed)
@@ -329,9 +335,7 @@ class PredictionTask(pl.LightningModule, ABC):
 
     def _use(self, speed: Decided) -> None:
         prepare(self.predictor, speed)
-        self._compiled_predictor = None
-        if speed.compile != "off":
-            self._compiled_predictor = compiled(self.predictor.forward, speed.compile)
+        self._compiled = CompiledFunctions(speed.compile)
 
     def _fused(self, optimizer: Optimizer) -> Optimizer:
         return fused(optimizer) if self._speed.on(self.device).fused_optimizers else optimizer

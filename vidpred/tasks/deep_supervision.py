@@ -43,6 +43,8 @@ class DeepSupervisionTask(PredictionTask):
         0
     """
 
+    compiles = False
+
     def __init__(
         self,
         predictor: Predictor,

@@ -111,7 +111,8 @@ class DiffusionTask(PredictionTask):
         sigma = data * self.noise_median * (self.noise_spread * draws).exp()
         noisy = signal + sigma.view(-1, 1, 1, 1, 1) * noise
         # The losses are computed in float32 under any precision.
-        error = (denoiser.denoise(noisy, sigma, clips.context).float() - signal).square()
+        denoised: Tensor = self._compiled(denoiser.denoise)(noisy, sigma, clips.context)
+        error = (denoised.float() - signal).square()
         weight = (sigma.square() + data**2) / (sigma * data).square()
         return (weight * error.flatten(1).mean(1)).mean()
 

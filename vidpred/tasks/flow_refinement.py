@@ -50,6 +50,8 @@ class FlowRefinementTask(PredictionTask):
         ValueError: When the step weights are empty, negative or all zero.
     """
 
+    compiles = False
+
     def __init__(
         self,
         predictor: Predictor,

@@ -89,15 +89,15 @@ class LikelihoodTask(PredictionTask):
 
     def _nats_per_frame(self, clips: Clips) -> Tensor:
         assert isinstance(self.predictor, Likelihood)
-        log_prob = self.predictor.log_prob(
+        log_prob: Tensor = self._compiled(self.predictor.log_prob)(
             clips.context, clips.target, condition=clips.condition
-        ).float()
+        )
         if log_prob.shape != clips.target.shape[:2]:
             raise ValueError(
                 f"log_prob has shape {tuple(log_prob.shape)}; expected one value a clip and frame, "
                 f"{tuple(clips.target.shape[:2])}"
             )
-        return -log_prob.mean()
+        return -log_prob.float().mean()
 
 
 def _bits_per_dim(nats_per_frame: Tensor, target: Tensor) -> Tensor:

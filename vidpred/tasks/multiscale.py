@@ -1,6 +1,5 @@
 """What the tasks share that compare predictions with true frames at every scale."""
 
-from collections.abc import Callable
 from typing import ClassVar, Literal
 
 from torch import Tensor
@@ -12,7 +11,7 @@ from vidpred.models.given_conditions import condition_of
 from vidpred.ops import pyramid, signed_to_unit, to_unit, unit_to_signed
 from vidpred.tasks.base import PredictionTask
 from vidpred.tasks.divided_clips import require_channels, require_length, require_multiple
-from vidpred.tasks.speed import Decided, Speed, compiled
+from vidpred.tasks.speed import Speed
 
 
 class NextFrameTask(PredictionTask):
@@ -38,7 +37,6 @@ class NextFrameTask(PredictionTask):
     ) -> None:
         super().__init__(generator, speed=speed)
         self.loss = loss
-        self._compiled_scales: Callable[[Tensor], list[Tensor]] | None = None
 
     @property
     def num_scales(self) -> int:
@@ -85,12 +83,7 @@ class NextFrameTask(PredictionTask):
     def _predict_scales(self, context: Tensor, condition: Condition | None = None) -> list[Tensor]:
         """Predict from frames in [-1, 1]: S tensors (B, T, C, h, w) in [-1, 1]."""
         if isinstance(self.generator, ScalePredictor):
-            return (self._compiled_scales or self.generator.forward_scales)(context)
+            scales: list[Tensor] = self._compiled(self.generator.forward_scales)(context)
+            return scales
         pred = self.predict(signed_to_unit(context), self.training_horizon, condition=condition)
         return pyramid(unit_to_signed(pred.float()), self.num_scales)
-
-    def _use(self, speed: Decided) -> None:
-        super()._use(speed)
-        self._compiled_scales = None
-        if speed.compile != "off" and isinstance(self.generator, ScalePredictor):
-            self._compiled_scales = compiled(self.generator.forward_scales, speed.compile)

@@ -95,7 +95,7 @@ class RecurrentTask(PredictionTask):
             len(frames), self.predictor.context_frames, self.horizon, self.batches_seen + 1
         )
         assert isinstance(self.predictor, RecurrentPredictor)
-        pred, found = self.predictor.follow(frames, true.to(frames.device))
+        pred, found = self._compiled(self.predictor.follow)(frames, true.to(frames.device))
         penalties = {name: found[name] for name in found if self.penalty_weights[name]}
         return PredictionObjective(
             terms={**self.loss.checked_terms(pred, frames[:, 1:]), **penalties},

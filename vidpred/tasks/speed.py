@@ -1,7 +1,7 @@
 """How fast a step is computed: options that change no result beyond rounding."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -30,7 +30,8 @@ class Speed:
     Attributes:
         channels_last: Keep weights and feature maps with the channels innermost, as tensor cores
             and oneDNN want them. None: on CPU and CUDA.
-        compile: `torch.compile` of the two networks, not of the task; `reduce-overhead` also
+        compile: `torch.compile` of the networks, not of the task; tasks whose networks draw at
+            random refuse it; `reduce-overhead` also
             replays them as CUDA graphs, which pays where kernels are short: narrow networks, small
             batches. None: `off`, until it has been measured on a GPU; on a CPU the convolutions
             that take the time are the same, and the compilation takes a minute.
@@ -135,20 +136,47 @@ def require_precision(precision: str | int | None) -> None:
         )
 
 
-def compiled(function: Callable[..., Any], mode: CompileMode) -> Callable[..., Any]:
-    """Compile a function that gives a tensor or a list of tensors."""
-    fast = torch.compile(function, mode=None if mode == "default" else mode)
-    if mode == "default":
-        return fast
+class CompiledFunctions:
+    """Networks and functions of networks, each compiled when it is first asked for.
 
-    def copied(*arguments: Any, **options: Any) -> Tensor | list[Tensor]:
+    Args:
+        mode: Of `torch.compile`; with `off` everything is given as it is.
+    """
+
+    def __init__(self, mode: CompileMode) -> None:
+        self._mode = mode
+        self._known: dict[Callable[..., Any], Callable[..., Any]] = {}
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Give the same function, compiled.
+
+        Args:
+            function: A network or a method of one, which draws nothing at random: compiled code
+                would draw other numbers.
+        """
+        if self._mode == "off":
+            return function
+        if function not in self._known:
+            self._known[function] = self._compile(
+                function.forward if isinstance(function, nn.Module) else function
+            )
+        return self._known[function]
+
+    def _compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        fast = torch.compile(function, mode=None if self._mode == "default" else self._mode)
+        if self._mode == "default":
+            return fast
         # A CUDA graph writes its next outputs over these, which phases and watchers still hold.
-        outputs = fast(*arguments, **options)
-        if isinstance(outputs, Tensor):
-            return outputs.clone()
-        return [output.clone() for output in outputs]
+        return lambda *arguments, **options: _copied(fast(*arguments, **options))
 
-    return copied
+
+def _copied(value: Any) -> Any:
+    """Copy the tensors of tensors, sequences and mappings."""
+    if isinstance(value, Tensor):
+        return value.clone()
+    if isinstance(value, Mapping):
+        return {name: _copied(inner) for name, inner in value.items()}
+    return type(value)(_copied(inner) for inner in value)
 
 
 def prepare(network: nn.Module, speed: Decided) -> None:

@@ -41,6 +41,8 @@ class VariationalTask(PredictionTask):
             loss has a weight.
     """
 
+    compiles = False
+
     def __init__(
         self,
         predictor: Predictor,

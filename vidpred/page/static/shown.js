@@ -198,9 +198,9 @@ export class Shown {
     one.futures.forEach((values, k) => { if (k !== future) series.push({ values: values[measure] ?? [], className: "pred other" }); });
     series.push({ values: own, className: "pred" });
     const done = Math.max(0, Math.min(one.horizon, one.done - future * one.horizon));
-    const title = own.length ? `${label(measure)} by frame: ${one.model} from ${written(own[0], measure)} to ${written(own.at(-1), measure)}, copy last frame from ${written(copied[0], measure)} to ${written(copied[own.length - 1], measure)}` : `No ${label(measure)} yet`;
+    const title = own.length ? `${label(measure)} by frame: ${one.model} from ${written(own[0], measure)} to ${written(own.at(-1), measure)}, copy last from ${written(copied[0], measure)} to ${written(copied[own.length - 1], measure)}` : `No ${label(measure)} yet`;
     drawChart($("#chart svg"), { series, known: Math.max(1, one.known), horizon: one.horizon, done, truth: one.following, index: this.#page.state.index, title });
-    $("#legend").replaceChildren(legendEntry("pred", one.model, own, step, measure), legendEntry("copy", "copy last frame", copied, step, measure));
+    $("#legend").replaceChildren(legendEntry("pred", one.model, own, step, measure), legendEntry("copy", "copy last", copied, step, measure));
     const steps = $("#steps");
     steps.setAttribute("aria-valuemin", 0);
     steps.setAttribute("aria-valuemax", one.known + one.horizon - 1);
@@ -219,7 +219,7 @@ export class Shown {
     $("#numbers thead").replaceChildren(row([cell("td", ""), ...steps.map((k) => cell("th", `t+${k + 1}`, "col")), cell("th", "mean", "col")]));
     const lines = [];
     for (const measure of Object.keys(MEASURES)) {
-      for (const [name, values] of [[one.model, one.futures[future]?.[measure] ?? []], ["copy last frame", one.copy_last[measure] ?? []]]) {
+      for (const [name, values] of [[one.model, one.futures[future]?.[measure] ?? []], ["copy last", one.copy_last[measure] ?? []]]) {
         const unit = MEASURES[measure].unit;
         lines.push(row([cell("th", `${label(measure)}${unit ? `, ${unit}` : ""}: ${name}`, "row"), ...steps.map((k) => cell("td", written(values[k], measure, false))), cell("td", values.length ? written(mean(values), measure, false) : "–")]));
       }
