@@ -50,7 +50,7 @@ WHOLE_FRAMES = {
 
 
 REFINERS = ("flow_refiner", "flow_refiner_finetuned", "flow_refiner_adversarial")
-"""Experiments of the two stages of the bundled model, and of one that sharpens it."""
+"""Experiments of the two stages of a flow refiner with a network, and of one that sharpens it."""
 
 NETWORKS = (
     *("convlstm", "phydnet", "predrnn", "simvp", "simvp_v2", "tau"),
@@ -144,8 +144,9 @@ def test_the_bundled_refiner_trains_against_a_discriminator(
     require_results(tmp_path / "run")
     bundled = vidpred.load("flow_refiner").network.state_dict()
     tuned = vidpred.load(tmp_path / "run/checkpoints/last.ckpt").network.state_dict()
-    same = {name for name in bundled if bundled[name].equal(tuned[name])}
-    assert same == {name for name in bundled if name.startswith("modes.")}
+    shared = {name for name in bundled if not name.startswith("modes.")}
+    assert shared < set(tuned)
+    assert not any(bundled[name].equal(tuned[name]) for name in shared)
 
 
 @pytest.mark.slow

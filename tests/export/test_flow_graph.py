@@ -19,7 +19,12 @@ def refiner() -> FlowRefiner:
     """Give one whose heads are not at zero."""
     torch.manual_seed(0)
     network = FlowRefiner(widths=(4, 4), hidden=4).eval()
-    for head in (network.flow_head, network.pixel_head, network.clip_logits, network.clip_speed):
+    for head in (
+        network.network.flow_head,
+        network.network.pixel_head,
+        network.clip_logits,
+        network.clip_speed,
+    ):
         torch.nn.init.normal_(head.weight, std=0.05)
     return network
 

@@ -67,6 +67,6 @@ def blend_motions(
     Where the frame stays as it is, it moves by nothing; the older frame is not used.
     """
     still = torch.zeros_like(refined.starts[:, :1])
-    motions = torch.cat([refined.starts[:, :MOVED], still], dim=1)
-    motion = robust_motion(motions, weights[:, : MOVED + 1].unsqueeze(2))
+    candidates = torch.cat([refined.starts[:, :MOVED], still], dim=1)
+    motion = robust_motion(candidates, weights[:, : MOVED + 1].unsqueeze(2))
     return warp_region(evidence.last, motion, region)

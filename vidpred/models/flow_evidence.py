@@ -4,19 +4,30 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from vidpred.flow import FlowEstimator
 from vidpred.ops.warp import warp
 
-HYPOTHESES = 3
-"""Motions that are carried: of the last pair, the mean of the last two, of the pair before."""
+FURTHER = ((1.5, 0.0), (-0.5, 0.0), (1.5, -0.5), (2.5, -1.5))
+"""Motions that are made of that of the last pair and that of the pair before, by their shares:
+faster, backwards, and changed further as it has changed, by half as much and by three halves."""
+
+HYPOTHESES = 4 + len(FURTHER)
+"""Motions that are carried: those of `Evidence.velocities`, then FURTHER."""
+
+SMOOTHED = 8
+"""Pixels over which the mean of the last motions is."""
 
 PAIR_STATISTICS = 8
 """Numbers that describe one pair of neighboring frames."""
 
 FLOW_UNIT = 16.0
 """Pixels that a network sees as 1."""
+
+CARRIED_AT_ONCE = 2**22
+"""Numbers of motions that are carried together: of large frames a few, which saves memory."""
 
 UNCHANGED = 1e-4
 """A pixel that changes by less, of full scale, is the same 8-bit value."""
@@ -35,8 +46,8 @@ class Evidence:
         last: The last known frame, shape (B, C, H, W) in [0, 1].
         older: The frame before it, same shape.
         back: Flow from the last frame to the older one, shape (B, 2, H, W).
-        velocities: Motion of each hypothesis on the grid of the last frame, shape
-            (HYPOTHESES, B, 2, H, W).
+        velocities: Motions on the grid of the last frame, shape (4, B, 2, H, W): of the last pair,
+            over the last two pairs, of the pair before, and the mean of the last three, smoothed.
         cues: On the grid of the last frame at half its size, shape (B, N, H / 2, W / 2), see
             `num_cues`.
         statistics: Of the whole clip, shape (B, M), see `num_statistics`: of each pair of
@@ -96,6 +107,7 @@ def evidence_of(frames: Tensor, flows: Tensor) -> Evidence:
         statistics.append(_describe(pair))
     back, before = between[-1], between[-2]
     carried = warp(before, back)  # the motion before, on the grid of the last frame
+    recent = [back, carried, *(warp(warp(flow, before), back) for flow in between[-3:-2])]
     cues = torch.cat(
         [
             known[-1] - known[-2],
@@ -117,7 +129,9 @@ def evidence_of(frames: Tensor, flows: Tensor) -> Evidence:
         last=known[-1],
         older=known[-2],
         back=back,
-        velocities=torch.stack([back, long / 2, carried]),
+        velocities=torch.stack(
+            [back, long / 2, carried, _smooth(torch.stack(recent).mean(0), SMOOTHED)]
+        ),
         cues=halve(cues),
         statistics=torch.cat(statistics, dim=1),
     )
@@ -134,12 +148,21 @@ def carry(evidence: Evidence, horizon: int) -> Iterator[Tensor]:
         For each of `horizon` frames: where its pixels come from in the last known frame, relative
         to where they are, shape (HYPOTHESES, B, 2, H, W), pixels.
     """
-    velocity = evidence.velocities.flatten(0, 1)
-    path = None
+    last, _, before, _ = measured = evidence.velocities.unbind(0)
+    hypotheses = [*measured, *(a * last + b * before for a, b in FURTHER)]
+    count = max(1, CARRIED_AT_ONCE // last.numel())
+    velocities = [torch.stack(hypotheses[k : k + count]) for k in range(0, HYPOTHESES, count)]
+    paths = [torch.zeros_like(velocity) for velocity in velocities]
     for _ in range(horizon):
-        velocity = warp(velocity, velocity)
-        path = velocity if path is None else velocity + warp(path, velocity)
-        yield path.view(evidence.velocities.shape)
+        for k, velocity in enumerate(velocities):
+            moved = _warp_each(velocity, velocity)
+            velocities[k], paths[k] = moved, moved + _warp_each(paths[k], moved)
+        yield torch.cat(paths)
+
+
+def _warp_each(fields: Tensor, flows: Tensor) -> Tensor:
+    """Warp fields (N, B, 2, H, W), each by its own flow of the same shape."""
+    return warp(fields.flatten(0, 1), flows.flatten(0, 1)).view(fields.shape)
 
 
 def halve(fields: Tensor) -> Tensor:
@@ -147,6 +170,12 @@ def halve(fields: Tensor) -> Tensor:
     # Faster than pooling, and a part of a frame gives to the bit what the whole gives there.
     upper, lower = fields[..., ::2, :], fields[..., 1::2, :]
     return (upper[..., ::2] + upper[..., 1::2] + lower[..., ::2] + lower[..., 1::2]) / 4
+
+
+def _smooth(fields: Tensor, size: int) -> Tensor:
+    """Average over squares of some pixels, and go from one to the next linearly."""
+    coarse = F.avg_pool2d(fields, size, ceil_mode=True, count_include_pad=False)
+    return F.interpolate(coarse, fields.shape[-2:], mode="bilinear", align_corners=False)
 
 
 @dataclass(frozen=True)

@@ -1,46 +1,39 @@
-"""Optical flow carried on and refined: sharp frames whose motion a network corrects."""
+"""Optical flow carried on and refined: frames that are sampled from the known ones."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import torch
-import torch.nn.functional as F
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
 from vidpred.flow import DISFlow, FlowEstimator, described_estimator
-from vidpred.models.flow_blend import BLENDED, MOVED, Refinement, blend_images, blend_motions
+from vidpred.models.flow_blend import (
+    BLENDED,
+    MOVED,
+    Refinement,
+    blend_images,
+    blend_motions,
+)
 from vidpred.models.flow_draws import DrawnFuture, draw
 from vidpred.models.flow_evidence import (
-    FLOW_UNIT,
-    HYPOTHESES,
     Evidence,
     carry,
-    halve,
     num_cues,
     num_statistics,
     observe,
 )
 from vidpred.models.flow_modes import FlowModes
-from vidpred.models.modulated_unet import ModulatedUNet
+from vidpred.models.flow_network import CHANNELS, FlowNetwork
 from vidpred.models.predictor import Condition, Predictor
 from vidpred.ops.checks import require_positive
 from vidpred.ops.random import uniform_like
 from vidpred.ops.regions import Region, regions
 from vidpred.ops.warp import not_finite, warp_region
 
-CHANNELS = 3
-"""Of the frames that the network sees; gray ones are shown to it as RGB."""
-
 PRIOR = 6.0
 """Logit that the first hypothesis is ahead of the others before any training."""
-
-REACH = 4.0
-"""Pixels by which an output of 1 moves a sample."""
-
-RESIDUAL = 0.1
-"""Most that is added to a blended pixel, of full scale."""
 
 Decision = tuple[Tensor | None, DrawnFuture | None]
 """Number of a mode of each clip, shape (B,), and what is decided by chance."""
@@ -50,16 +43,18 @@ TILE = 512
 
 
 class FlowRefiner(Predictor):
-    """Refines optical-flow extrapolation: a network corrects motions and chooses between them.
+    """Refines optical-flow extrapolation: chooses between motions, once for the whole clip.
 
-    Three motions are carried from the known frames to every future frame: that of the last pair,
-    the mean of the last two, and that of the pair before, which is used where the last pair is a
-    duplicate. A U-Net at half the size sees the frames, the motions and how wrong the same
-    extrapolation would have been one step ago. It corrects each motion, blends the images that they
-    sample from the last frame with the last frame as it is and with the older frame (which may show
-    what was covered), and adds a small residual. Statistics of the whole clip shift the blend and
-    the speeds everywhere: whether a clip moves on or stays on a repeated frame is one decision for
-    the whole frame.
+    Motions are carried from the known frames to every future frame: that of the last pair, the mean
+    of the last two, that of the pair before, which is used where the last pair is a duplicate, and
+    a smoothed mean. The last frame is sampled along each of them, slower, faster and back, and
+    blended with itself as it is and with the older frame. Statistics of the whole clip, among them
+    how wrong the same extrapolation would have been one step ago, decide the blend and the speeds:
+    whether a clip moves on or stays on a repeated frame is one decision for the whole frame.
+
+    With `widths` a U-Net at half the size decides pixel by pixel in addition: it sees the frames,
+    the motions and their errors, corrects motions, shifts the blend (the older frame may show what
+    was covered), and adds a small residual.
 
     Every future frame is sampled directly from the known ones, so that nothing is blurred twice.
     `forward` blends images, which is closest on average and shows double exposures where motion is
@@ -73,7 +68,8 @@ class FlowRefiner(Predictor):
     Args:
         estimator: Of the flow; `DISFlow()` when None.
         context_frames: At least 3; with more of them the cadence of repeated frames shows better.
-        widths: Channels of the U-Net, one a level, the first at half the frame's size.
+        widths: Channels of the U-Net, one a level, the first at half the frame's size; without any
+            there is none.
         hidden: Features of the clip-level branch.
         sharp: Whether motions are blended, not images; also an attribute, to be set at any time.
         modes: Likely futures that `sample` takes in turn, once they are fitted
@@ -81,7 +77,7 @@ class FlowRefiner(Predictor):
             alone.
 
     Raises:
-        ValueError: For fewer than 3 context frames, no width, or fewer than 0 modes.
+        ValueError: For fewer than 3 context frames, or fewer than 0 modes.
         VidpredError: When the estimator's library is not installed.
 
     Example:
@@ -97,8 +93,8 @@ class FlowRefiner(Predictor):
         estimator: FlowEstimator | None = None,
         *,
         context_frames: PositiveInt = 4,
-        widths: Sequence[PositiveInt] = (32, 48, 64, 96),
-        hidden: PositiveInt = 64,
+        widths: Sequence[PositiveInt] = (),
+        hidden: PositiveInt = 256,
         sharp: bool = False,
         modes: NonNegativeInt = 0,
     ) -> None:
@@ -107,19 +103,19 @@ class FlowRefiner(Predictor):
                 f"context_frames is {context_frames}; expected at least 3, which show two motions, "
                 "one of them to judge the extrapolation of the other"
             )
-        if not widths:
-            raise ValueError("widths are empty; expected the channels of at least one level")
         if modes < 0:
             raise ValueError(f"modes is {modes}; expected a number that is at least 0")
-        super().__init__(context_frames=context_frames, size_multiple=2 ** len(widths))
+        # Cues are at half the size, with a network and without.
+        super().__init__(context_frames=context_frames, size_multiple=2 ** max(1, len(widths)))
         self.estimator = DISFlow() if estimator is None else estimator
         self.widths = tuple(int(width) for width in widths)
         self.hidden = int(hidden)
         self.sharp = bool(sharp)
-        seen = 4 * 4 * CHANNELS + num_cues(self.context_frames, CHANNELS) + 2 * HYPOTHESES + 3
-        self.network = ModulatedUNet(seen, self.widths, self.hidden)
-        self.flow_head = nn.Conv2d(self.widths[0], 3 * (MOVED + 1), 3, padding=1)
-        self.pixel_head = nn.Conv2d(self.widths[0], 4 * (BLENDED + CHANNELS), 3, padding=1)
+        self.network: FlowNetwork | None = None
+        if self.widths:
+            self.network = FlowNetwork(
+                self.widths, context_frames=self.context_frames, clip_features=self.hidden
+            )
         statistics = num_statistics(self.context_frames)
         self.clip = nn.Sequential(
             nn.Linear(statistics + 2, self.hidden),
@@ -129,12 +125,13 @@ class FlowRefiner(Predictor):
         )
         self.clip_logits = nn.Linear(self.hidden, BLENDED)
         self.clip_speed = nn.Linear(self.hidden, MOVED + 1)
-        for head in (self.flow_head, self.pixel_head, self.clip_logits, self.clip_speed):
+        for head in (self.clip_logits, self.clip_speed):
             nn.init.zeros_(head.weight)
-            nn.init.zeros_(cast(Tensor, head.bias))
-        self.modes = (
-            FlowModes(int(modes), statistics=statistics, features=self.widths[0]) if modes else None
-        )
+            nn.init.zeros_(head.bias)
+        self.modes: FlowModes | None = None
+        if modes:
+            features = self.widths[0] if self.widths else num_cues(self.context_frames, CHANNELS)
+            self.modes = FlowModes(int(modes), statistics=statistics, features=features)
         # On the CPU first: without memory, as `load` builds it, softmax would import torch._dynamo.
         prior = torch.zeros(BLENDED, device="cpu")
         prior[0] = PRIOR
@@ -288,28 +285,24 @@ class FlowRefiner(Predictor):
             region: Corners are multiples of `size_multiple`.
         """
         with torch.no_grad():
-            paths = paths[..., *region.slices]
-            to_older = paths[0] + warp_region(evidence.back, paths[0], region)
-            seen = self._seen(evidence, paths, to_older, k, region)
-        features = self.network(seen.to(clip.dtype), clip)
-        batch, height, width = clip.shape[0], *paths.shape[-2:]
-        # Planes from here on: whatever follows takes channels one by one.
-        moves, pixels = (
-            head(features).float().contiguous() for head in (self.flow_head, self.pixel_head)
-        )
-        moves = F.interpolate(moves, scale_factor=2, mode="bilinear", align_corners=False)
-        moves = moves.view(batch, MOVED + 1, 3, height, width)
-        everywhere = self.clip_speed(clip).float()[:, :, None, None, None]
-        speed = (moves[:, :, 2:] + everywhere).exp()
-        pixels = F.pixel_shuffle(pixels, 2)
-        starts = torch.stack([*paths, paths[0] / 2, to_older], dim=1)
+            own = paths[..., *region.slices]
+            to_older = own[0] + warp_region(evidence.back, own[0], region)
+        starts = torch.stack([*own, own[0] / 2, to_older], dim=1)
+        log_speed = self.clip_speed(clip).float()[:, :, None, None, None]
+        logits = self.clip_logits(clip).float()[:, :, None, None] + self.prior[:, None, None]
+        if self.network is None:
+            return Refinement(
+                starts=starts * log_speed.exp(),
+                logits=logits,
+                residual=starts.new_zeros(len(starts), CHANNELS, 1, 1),
+                features=evidence.cues[..., *region.halved().slices],
+            )
+        pixels = self.network(evidence, own, k, clip, region)
         return Refinement(
-            starts=starts * speed + REACH * moves[:, :, :2],
-            logits=pixels[:, :BLENDED]
-            + self.clip_logits(clip).float()[:, :, None, None]
-            + self.prior[:, None, None],
-            residual=RESIDUAL * torch.tanh(pixels[:, BLENDED:]),
-            features=features.float(),
+            starts=starts * (log_speed + pixels.log_speed).exp() + pixels.shifts,
+            logits=logits + pixels.logits,
+            residual=pixels.residual,
+            features=pixels.features,
         )
 
     def clip_features(self, evidence: Evidence, k: int) -> Tensor:
@@ -324,9 +317,7 @@ class FlowRefiner(Predictor):
     @property
     def margin(self) -> int:
         """Pixels around a region on which the network's output there depends, at most."""
-        # A 3 x 3 convolution sees 1 pixel of its level to each side, a level has four of them, and
-        # enlarging sees 1 pixel of the level below; level i has pixels of 2 ** (i + 1).
-        radius: int = sum(6 * 2 ** (i + 1) for i in range(len(self.widths)))
+        radius = 0 if self.network is None else self.network.radius
         return -(-radius // self.size_multiple) * self.size_multiple
 
     @property
@@ -353,32 +344,6 @@ class FlowRefiner(Predictor):
             ValueError: When its estimator was not DIS.
         """
         return cls(**{**config, "estimator": described_estimator(config["estimator"])})
-
-    def _seen(
-        self, evidence: Evidence, paths: Tensor, to_older: Tensor, k: int, region: Region
-    ) -> Tensor:
-        """Collect what the network sees, shape (B, N, H / 2, W / 2)."""
-        batch, _, height, width = paths[0].shape
-        images = [
-            warp_region(evidence.last, paths[0], region),
-            warp_region(evidence.older, to_older, region),
-            warp_region(evidence.last, paths[2], region),
-            evidence.last[..., *region.slices],
-        ]
-        halved = halve(paths.flatten(0, 1))
-        halved = halved.view(HYPOTHESES, batch, 2, height // 2, width // 2)
-        spread = (halved - halved[0]).square().sum(2).sqrt().amax(0)[:, None]
-        return torch.cat(
-            [
-                F.pixel_unshuffle(torch.cat(images, dim=1) - 0.5, 2),
-                warp_region(evidence.cues, halved[0] / 2, region.halved()),
-                *(path / FLOW_UNIT for path in halved),
-                spread / FLOW_UNIT,
-                torch.full_like(spread, 1 / k),
-                torch.full_like(spread, k / 8),
-            ],
-            dim=1,
-        )
 
     def _picture(self, evidence: Evidence, refined: Refinement, region: Region) -> Tensor:
         weights = refined.logits.softmax(1)

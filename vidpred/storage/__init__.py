@@ -9,7 +9,7 @@ from vidpred.storage.saved import (
     trained_generator,
     trained_predictor,
 )
-from vidpred.storage.warm_start import residual_generator
+from vidpred.storage.warm_start import refiner_with_network, residual_generator
 
 __all__ = [
     "SavedPredictor",
@@ -17,6 +17,7 @@ __all__ = [
     "load_predictor",
     "packaged_weights",
     "read_saved",
+    "refiner_with_network",
     "residual_generator",
     "trained_generator",
     "trained_predictor",
