@@ -12,7 +12,7 @@ them, and the tool resumes where it was interrupted.
 import argparse
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -25,21 +25,21 @@ from vidpred.evaluation.results.result import Result
 from vidpred.evaluation.scoring.methods import PredictorMethod, baselines, class_of
 from vidpred.evaluation.sources.video_clips import VideoClips
 from vidpred.models import FlowRefiner
-from vidpred.models.flow_blend import BLENDED
+from vidpred.models.flow_blend import BLENDED, MOVED
+from vidpred.models.flow_evidence import HYPOTHESES
 from vidpred.models.predictor import Condition, Predictor
 from vidpred.storage import load_predictor
 
-COMPARED = {
-    "optical_flow_dup": "optical_flow",
-    "clip_blend": "optical_flow_dup",
-    "pixel_blend": "clip_blend",
-    "motion": "pixel_blend",
-    "residual": "motion",
-    "mirrored": "residual",
-    "fed_back": "residual",
-    "without_branch": "residual",
-}
-"""The row that each one is compared with. `residual` is the whole network."""
+PLAIN = (0, 1, 2, HYPOTHESES, MOVED, MOVED + 1)
+"""Images of the blend by motions as they are: three, one at half the speed, none, and the older
+frame; the others are smoothed, faster and backwards."""
+
+
+class Row(NamedTuple):
+    """What is scored, and the row that it is compared with."""
+
+    predictor: Predictor
+    compared: str
 
 
 class _Wrapped(Predictor):
@@ -57,7 +57,8 @@ class FedBack(_Wrapped):
 
     def step(self, context: Tensor, *, condition: Condition | None = None) -> Tensor:
         """Predict the next frame; see `Predictor.step`."""
-        return self.predictor(context, 1)
+        pred: Tensor = self.predictor(context, 1)
+        return pred
 
 
 class Mirrored(_Wrapped):
@@ -78,27 +79,39 @@ class Mirrored(_Wrapped):
         return torch.stack(preds).mean(0)
 
 
-def rows_of(refiner: FlowRefiner) -> dict[str, Predictor]:
-    """Give the network with more and more of its parts, by what is added last."""
-    logits, residual = slice(None, 4 * BLENDED), slice(4 * BLENDED, None)
-    blend, by_pixel, motion, without_branch = (deepcopy(refiner) for _ in range(4))
-    for each in (blend, by_pixel):
-        silence(each.flow_head)
+def rows_of(refiner: FlowRefiner) -> dict[str, Row]:
+    """Give the refiner with more and more of its parts, by what is added last."""
+    plain, blend, without_branch = (deepcopy(refiner) for _ in range(3))
+    for each in (plain, blend):
         silence(each.clip_speed)
-    for each in (blend, by_pixel, motion):
-        silence(each.pixel_head, residual)
-    silence(blend.pixel_head, logits)
-    for head in ("clip_logits", "clip_speed", "network.modulate"):
-        silence(without_branch.get_submodule(head))
-    return {
-        "clip_blend": blend,
-        "pixel_blend": by_pixel,
-        "motion": motion,
-        "residual": refiner,
-        "mirrored": Mirrored(refiner),
-        "fed_back": FedBack(refiner),
-        "without_branch": without_branch,
+        if each.network is not None:
+            silence(each.network.flow_head)
+            silence(each.network.pixel_head)
+    others = [k for k in range(BLENDED) if k not in PLAIN]
+    plain.clip_logits.bias.data[others] = -torch.inf
+    for head in (without_branch.clip_logits, without_branch.clip_speed):
+        silence(head)
+    rows = {
+        "plain_blend": Row(plain, "optical_flow_dup"),
+        "clip_blend": Row(blend, "plain_blend"),
     }
+    if refiner.network is not None and without_branch.network is not None:
+        silence(without_branch.network.unet.modulate)
+        by_pixel, motion = deepcopy(refiner), deepcopy(refiner)
+        for each in (by_pixel, motion):
+            assert each.network is not None
+            silence(each.network.pixel_head, slice(4 * BLENDED, None))
+        assert by_pixel.network is not None
+        silence(by_pixel.network.flow_head)
+        silence(by_pixel.clip_speed)
+        rows["pixel_blend"] = Row(by_pixel, "clip_blend")
+        rows["motion"] = Row(motion, "pixel_blend")
+        rows["residual"] = Row(refiner, "motion")
+    whole = list(rows)[-1]
+    rows["mirrored"] = Row(Mirrored(rows[whole].predictor), whole)
+    rows["fed_back"] = Row(FedBack(rows[whole].predictor), whole)
+    rows["without_branch"] = Row(without_branch, whole)
+    return rows
 
 
 def silence(head: nn.Module, outputs: slice = slice(None)) -> None:
@@ -144,13 +157,16 @@ def main() -> None:
         for method in baselines(device, refiner.context_frames)
         if method.description["name"] in ("optical_flow", "optical_flow_dup")
     ]
+    ingredients = rows_of(refiner)
+    compared = {"optical_flow_dup": "optical_flow"}
+    compared |= {name: row.compared for name, row in ingredients.items()}
     networks = [
         PredictorMethod(
             predictor.eval(),
             {"name": name, "kind": "model", "details": class_of(predictor)},
             device,
         )
-        for name, predictor in rows_of(refiner).items()
+        for name, (predictor, _) in ingredients.items()
     ]
     results = evaluate(
         protocol,
@@ -165,7 +181,7 @@ def main() -> None:
         print(f"{key}, dB: first frame, last frame, mean over frames (and gain)")
         scores = {name: by_video(result, key) for name, result in rows.items()}
         for name, values in scores.items():
-            other = COMPARED.get(name)
+            other = compared.get(name)
             cells = [f"{column.mean():.2f}" for column in values]
             if other:
                 gains = map(gain, values, scores[other])

@@ -128,8 +128,8 @@ def looked_at(refiner: FlowRefiner, frames: Tensor, ahead: int) -> Points | None
         older=known[1],
         places=torch.stack([chosen % width, chosen // width])[None].float(),
         starts=refined.starts.flatten(-2)[..., chosen],
-        logits=refined.logits.flatten(-2)[..., chosen],
-        residual=refined.residual.flatten(-2)[..., chosen],
+        logits=refined.logits.expand(-1, -1, *frames.shape[-2:]).flatten(-2)[..., chosen],
+        residual=refined.residual.expand(-1, -1, *frames.shape[-2:]).flatten(-2)[..., chosen],
         features=features.flatten(-2)[..., chosen].half(),
         target=frames[-1:].flatten(-2)[..., chosen],
     )

@@ -17,10 +17,17 @@ TOOL = Path(__file__).parents[2] / "tools" / "ablate_flow_refiner.py"
 def test_rows_hold_the_parts_that_they_name() -> None:
     torch.manual_seed(0)
     refiner = FlowRefiner(widths=(8,), hidden=8).eval()
-    for head in (refiner.flow_head, refiner.pixel_head, refiner.clip_logits, refiner.clip_speed):
+    assert refiner.network is not None
+    for head in (
+        refiner.network.flow_head,
+        refiner.network.pixel_head,
+        refiner.clip_logits,
+        refiner.clip_speed,
+    ):
         nn.init.normal_(head.weight, std=0.1)
     context = moving_texture((1.5, 0.5), num_frames=4, height=48, width=64)[None]
-    rows = runpy.run_path(str(TOOL))["rows_of"](refiner)
+    rows_of = runpy.run_path(str(TOOL))["rows_of"]
+    rows = {name: row.predictor for name, row in rows_of(refiner).items()}
     found = {}
     with torch.no_grad():
         expected = refiner(context, 2)
@@ -45,6 +52,14 @@ def test_rows_hold_the_parts_that_they_name() -> None:
             torch.testing.assert_close(fed_back[:, t], window[:, -1])
         assert not torch.allclose(fed_back[:, 1], expected[:, 1])
         assert not torch.allclose(rows["without_branch"](context, 2), expected)
+        evidence = refiner.observe(context)
+        (paths,) = carry(evidence, 1)
+        clip, whole = refiner.clip_features(evidence, 1), Region.of(evidence.last)
+        weights = rows["plain_blend"].refine(evidence, paths, 1, clip, whole).logits.softmax(1)
+        assert (weights.amax((0, 2, 3)) > 0).nonzero().flatten().tolist() == [0, 1, 2, 8, 9, 10]
+    without_network = rows_of(FlowRefiner())
+    assert list(without_network)[:3] == ["plain_blend", "clip_blend", "mirrored"]
+    assert without_network["mirrored"].compared == "clip_blend"
     assert found == {
         "clip_blend": (False, False, False),
         "pixel_blend": (True, False, False),
