@@ -6,6 +6,10 @@ for the world outside the program: files, videos, checkpoints, runs.
 
 import difflib
 import errno
+import struct
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,6 +17,14 @@ _ABOUT_A_NAME = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL}
 )
 """Errors of the system that say something about a name; all others are about the system itself."""
+
+DAMAGED = (
+    *(RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError, AssertionError),
+    *(OverflowError, MemoryError, SyntaxError),
+    *(struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
+)
+"""What Python and libraries raise, besides `OSError`, over files that were cut, damaged or made up
+to confuse them."""
 
 
 def is_system_error(error: OSError) -> bool:

@@ -8,9 +8,8 @@ import numpy as np
 from torch import Tensor
 
 from vidpred.batch import TRUE_FRAMES
-from vidpred.errors import PredictionError
+from vidpred.errors import DAMAGED, PredictionError
 from vidpred.video.conditions import (
-    UNREADABLE,
     Rows,
     conditions_path,
     cut_conditions,
@@ -33,7 +32,7 @@ def read_condition_option(name: str, path: Path) -> Rows:
     """
     try:
         rows = np.load(path, allow_pickle=False)
-    except UNREADABLE as error:
+    except (OSError, *DAMAGED) as error:
         raise PredictionError(
             f"--condition {name}: {path} cannot be read as an array ({error}); write it with "
             "numpy.save"

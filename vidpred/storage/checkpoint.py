@@ -7,19 +7,13 @@ from typing import Any
 
 import torch
 
-from vidpred.errors import CheckpointError
+from vidpred.errors import DAMAGED, CheckpointError
 
 CHECKPOINT_KEY = "vidpred"
 """Entry of a checkpoint that says what the predictor is."""
 
 WEIGHTS_ENDING = ".safetensors"
 """Of files that hold weights alone; see `vidpred.storage.safetensors`."""
-
-DAMAGED = (
-    *(RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError),
-    *(AssertionError, OverflowError, MemoryError, RecursionError),
-)
-"""What libraries raise over files that were cut, or made up to confuse them."""
 
 
 def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:

@@ -10,11 +10,10 @@ import torch
 from torch import Tensor
 
 from vidpred import models
-from vidpred.errors import CheckpointError, NetworkError
+from vidpred.errors import DAMAGED, CheckpointError, NetworkError
 from vidpred.models.dcgan_layers import image_size_of
 from vidpred.models.predictor import Predictor
 from vidpred.models.scale_predictor import ScalePredictor
-from vidpred.storage.checkpoint import DAMAGED
 
 _SHOWN = 3
 """Weights that a message names."""

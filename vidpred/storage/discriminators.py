@@ -9,10 +9,10 @@ from typing import Any
 from torch import Tensor
 
 from vidpred import models
-from vidpred.errors import CheckpointError
+from vidpred.errors import DAMAGED, CheckpointError
 from vidpred.models.clip_discriminator import ClipDiscriminator
 from vidpred.models.discriminator import DiscriminatorScale
-from vidpred.storage.checkpoint import CHECKPOINT_KEY, DAMAGED, read_checkpoint
+from vidpred.storage.checkpoint import CHECKPOINT_KEY, read_checkpoint
 
 _PREFIX = "discriminator."
 

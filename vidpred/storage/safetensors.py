@@ -10,10 +10,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from vidpred.errors import CheckpointError
+from vidpred.errors import DAMAGED, CheckpointError
 from vidpred.files import replacing
 from vidpred.plain import refuse_constant
-from vidpred.storage.checkpoint import DAMAGED, first_line
+from vidpred.storage.checkpoint import first_line
 
 FORMAT = "vidpred predictor 1"
 """First entry of every header; a change of the layout changes the number."""

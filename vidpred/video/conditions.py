@@ -10,9 +10,6 @@ All names in it travel with the frames, to `ClipBatch["condition"]`, to evaluati
 `vidpred predict`; a network declares which of them it needs (`Predictor.conditions`).
 """
 
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,16 +19,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vidpred.errors import VideoError
+from vidpred.errors import DAMAGED, VideoError
 
 SUFFIX = ".conditions.npz"
 """What the name of a video is followed by."""
-
-UNREADABLE = (
-    *(OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, tokenize.TokenError),
-    *(NotImplementedError, RuntimeError, KeyError, TypeError, SyntaxError, MemoryError),
-)
-"""What NumPy and Python raise over files of arrays that were cut, or made up."""
 
 Rows = dict[str, npt.NDArray[Any]]
 """By name, one row for each frame of a video: shape (num_frames, ...)."""
@@ -85,7 +76,7 @@ def read_conditions(video: str | Path) -> Rows:
             found = {name: arrays[name] for name in arrays.files}
     except FileNotFoundError:
         return {}
-    except UNREADABLE as error:
+    except (OSError, *DAMAGED) as error:
         raise VideoError(
             path, f"cannot be read as arrays by name ({error}); write it with numpy.savez"
         ) from error

@@ -1,7 +1,5 @@
 """Frames of one clip in image files."""
 
-import struct
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from vidpred.errors import AccessError, VideoError, is_system_error
+from vidpred.errors import DAMAGED, AccessError, VideoError, is_system_error
 
 _MODES = {"1": "L", "L": "L", "LA": "L", "RGB": "RGB", "RGBA": "RGB", "P": "RGB", "PA": "RGB"}
 _ORIENTATION = 0x0112  # EXIF's number of this entry
@@ -24,14 +22,6 @@ _TURNS = {
 }
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_BIT_DEPTH = 24  # byte of the file at which the header chunk, always the first, holds it
-
-# What Pillow's parsers raise for files that are cut, damaged or no image.
-# fmt: off
-_DAMAGE = (
-    OSError, EOFError, SyntaxError, ValueError, IndexError, OverflowError, MemoryError,
-    struct.error, zlib.error,
-)
-# fmt: on
 
 
 def read_images(files: Sequence[Path]) -> npt.NDArray[np.uint8]:
@@ -92,7 +82,7 @@ def read_image(file: Path) -> npt.NDArray[np.uint8]:
         raise VideoError(
             file, f"{error}; expected a frame of at most {Image.MAX_IMAGE_PIXELS} pixels"
         ) from error
-    except _DAMAGE as error:
+    except (OSError, *DAMAGED) as error:
         if isinstance(error, OSError) and is_system_error(error):
             raise AccessError(
                 file, f"the system does not give it ({error.strerror}); try again later"

@@ -2,7 +2,6 @@
 
 import math
 from pathlib import Path
-from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -10,22 +9,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vidpred.errors import PredictionError
+from vidpred.errors import DAMAGED, PredictionError
 from vidpred.evaluation.sources.frame_files import Expected
 from vidpred.ops.checks import RANGE_TOLERANCE
 
 ARRAY_SUFFIXES = frozenset({".npy"})
 
 _LAYOUTS = "(T, H, W, C) or (T, C, H, W) with C 1 or 3, or gray (T, H, W)"
-
-# What NumPy raises for files that are cut, damaged, no array or full of objects; the last four come
-# from the parsers that it borrows for the header.
-# fmt: off
-_DAMAGE = (
-    OSError, EOFError, ValueError, TypeError, OverflowError,
-    SyntaxError, TokenError, MemoryError, RecursionError,
-)
-# fmt: on
 
 
 def require_value_range(value_range: tuple[float, float]) -> None:
@@ -59,7 +49,7 @@ def open_array(path: Path, expected: Expected | None = None) -> npt.NDArray[Any]
     """
     try:
         array: npt.NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
-    except _DAMAGE as error:
+    except (OSError, *DAMAGED) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise PredictionError(
             f"{path}: cannot be read ({reason}); expected one whole array of numbers, "
