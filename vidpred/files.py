@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import stat
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -136,6 +137,24 @@ def file_sha256(path: Path) -> str:
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def require_whole_zip(path: Path) -> None:
+    """Refuse a ZIP file whose content is not what was written; `torch.load` does not look.
+
+    Args:
+        path: Any file. One that is no ZIP is left to its reader, and so is one without checksums
+            (`torch.serialization.set_crc32_options(False)`).
+
+    Raises:
+        OSError: When the file cannot be read.
+        zipfile.BadZipFile: When it is damaged.
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        if any(entry.CRC for entry in archive.infolist()) and (name := archive.testzip()):
+            raise zipfile.BadZipFile(f"{name} is not what was written")
 
 
 def cache_folder() -> Path | None:

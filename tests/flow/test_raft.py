@@ -58,7 +58,10 @@ def test_files_that_are_no_weights_are_refused(small_weights: Path, tmp_path: Pa
     with pytest.raises(CheckpointError, match="no such file"):
         RAFTFlow(tmp_path)
     path = tmp_path / "file.pth"
+    changed = bytearray(small_weights.read_bytes())
+    changed[len(changed) // 2] ^= 1
     for content in (
+        bytes(changed),
         b"",
         b"no weights",
         small_weights.read_bytes()[:1000],

@@ -182,6 +182,11 @@ def test_refuses_files_that_are_something_else(
     file.write_bytes(weights["alexnet"].read_bytes()[:1000])
     with pytest.raises(CheckpointError, match="damaged or not a state dict"):
         LPIPSNetwork(file)
+    changed = bytearray(weights["alexnet"].read_bytes())
+    changed[len(changed) // 2] ^= 1
+    file.write_bytes(changed)
+    with pytest.raises(CheckpointError, match="damaged or not a state dict"):
+        LPIPSNetwork(file)
     torch.save([1, 2], file)
     with pytest.raises(CheckpointError, match="holds no state dict"):
         LPIPSNetwork(file)

@@ -41,6 +41,32 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
             read_checkpoint(path)
 
 
+def test_one_changed_bit_is_found(tmp_path: Path) -> None:
+    path, weight = tmp_path / "saved.ckpt", torch.rand(1000)
+    said = {"predictor": {}, "batches_seen": 0}
+    content = {"vidpred": said, "state_dict": {"w": weight}, "pytorch-lightning_version": "2"}
+    torch.save(content, path)
+    read_checkpoint(path)
+    whole = bytearray(path.read_bytes())
+    whole[whole.index(weight.numpy().tobytes()) + 17] ^= 1
+    path.write_bytes(whole)
+    with pytest.raises(
+        CheckpointError, match=r"damaged .*data/0 is not what was written\); use an"
+    ):
+        read_checkpoint(path)
+
+
+def test_checkpoints_without_checksums_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "saved.ckpt"
+    said = {"predictor": {}, "batches_seen": 0}
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save({"vidpred": said, "state_dict": {}, "pytorch-lightning_version": "2"}, path)
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert read_checkpoint(path)["vidpred"] == said
+
+
 def test_missing_foreign_and_folder_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no such checkpoint"):
         read_checkpoint(tmp_path / "none.ckpt")

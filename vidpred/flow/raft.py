@@ -9,8 +9,8 @@ import torch
 from jsonargparse.typing import PositiveInt
 from torch import Tensor
 
-from vidpred.errors import CheckpointError
-from vidpred.files import expand_home, file_sha256
+from vidpred.errors import DAMAGED, CheckpointError
+from vidpred.files import expand_home, file_sha256, require_whole_zip
 from vidpred.flow.estimator import FlowEstimator, pad_to_size
 from vidpred.ops.checks import require_positive
 from vidpred.ops.range import unit_to_signed
@@ -109,13 +109,14 @@ class RAFTFlow(FlowEstimator):
 def _read_weights(path: Path) -> dict[str, Tensor]:
     state: Any
     try:
+        require_whole_zip(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (FileNotFoundError, IsADirectoryError):
         raise CheckpointError(
             f"{path}: no such file; expected the state dict of torchvision's RAFT. "
             "Nothing is downloaded: see vidpred.flow.RAFTFlow for how to get it"
         ) from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except (pickle.UnpicklingError, *DAMAGED) as error:
         # Not torch's own text, which advises to load it without weights_only.
         raise CheckpointError(
             f"{path}: damaged, or no file of weights alone; expected the state dict of "

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 # Private, but the only LPIPS of torchmetrics that takes its backbone without downloading it.
 from torchmetrics.functional.image.lpips import _NoTrainLpips
 
-from vidpred.errors import CheckpointError
-from vidpred.files import file_sha256
+from vidpred.errors import DAMAGED, CheckpointError
+from vidpred.files import file_sha256, require_whole_zip
 from vidpred.metrics.frame_average import FrameAverage
 from vidpred.metrics.inputs import checked_frames, refuse_mask
 
@@ -144,6 +144,7 @@ def _existing_file(weights: str | Path | None, backbone: LPIPSBackbone) -> Path:
 def _read_features(path: Path, backbone: LPIPSBackbone) -> dict[str, Tensor]:
     expected = f"expected torchvision's state dict of {backbone}, {_WEIGHTS[backbone].url}"
     try:
+        require_whole_zip(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         # Not torch's own text, which advises to load it anyway.
@@ -151,7 +152,7 @@ def _read_features(path: Path, backbone: LPIPSBackbone) -> dict[str, Tensor]:
             f"{path}: refused, because it is no state dict or holds objects that would run code "
             f"when loaded; {expected}"
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+    except DAMAGED as error:
         raise CheckpointError(f"{path}: damaged or not a state dict; {expected}") from error
     if not isinstance(state, Mapping) or not all(isinstance(key, str) for key in state):
         raise CheckpointError(f"{path}: holds no state dict; {expected}")

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from vidpred.errors import DAMAGED, CheckpointError
+from vidpred.files import require_whole_zip
 
 CHECKPOINT_KEY = "vidpred"
 """Entry of a checkpoint that says what the predictor is."""
@@ -31,6 +32,7 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
         raise weights_alone(path)
     checkpoint: Any
     try:
+        require_whole_zip(Path(path))
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(

@@ -1,11 +1,13 @@
 """Weights alone, in safetensors, with what is needed to use and assess them in the header."""
 
+import hashlib
 import json
 import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -20,6 +22,8 @@ FORMAT = "vidpred predictor 1"
 
 METADATA_KEY = "vidpred"
 """Entry of the file's metadata: JSON. Other programs write theirs under names of their own."""
+
+_DIGEST_KEY = "weights_sha256"
 
 _LARGEST_HEADER = 4 << 20
 """Bytes; a thousand weights need a twentieth. The library itself would take a hundred million."""
@@ -36,8 +40,9 @@ def write_weights(path: Path, weights: Mapping[str, Tensor], header: Mapping[str
     Raises:
         OSError: When the file cannot be written.
     """
-    text = json.dumps({"format": FORMAT, **header}, allow_nan=False)
     plain = {name: weight.detach().cpu().contiguous() for name, weight in weights.items()}
+    said = {"format": FORMAT, **header, _DIGEST_KEY: _digest(plain)}
+    text = json.dumps(said, allow_nan=False)
     with replacing(path) as temporary:
         # One entry: the library writes several in an order that changes from run to run. And not
         # its own writing of files, which leaves them closed to other users.
@@ -74,7 +79,20 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f"{path}: {f'format {found!r}' if found else 'holds no description of a predictor'}; "
             f"expected {FORMAT!r}, as `vidpred export` writes it"
         )
+    # Bundled files have no digest.
+    if (digest := header.pop(_DIGEST_KEY, None)) is not None and digest != _digest(weights):
+        raise CheckpointError(
+            f"{path}: damaged, its weights are not what was written; export it again"
+        )
     return weights, header
+
+
+def _digest(weights: Mapping[str, Tensor]) -> str:
+    """Give the SHA-256 of the weights' bytes, in the order of their names."""
+    digest = hashlib.sha256()
+    for _, weight in sorted(weights.items()):
+        digest.update(weight.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _require_header(path: Path) -> None:
