@@ -1,6 +1,7 @@
 """What `vidpred predict` refuses, and what it leaves as it was."""
 
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,28 @@ def test_what_exists_is_kept(video: Path, copies: str, capsys: pytest.CaptureFix
     Path("in.mp4").write_bytes(Path("f.mp4").read_bytes())
     assert predict("in.mp4", "--model", copies, "--output", "in.mp4", "--overwrite") == 2
     assert "in.mp4: is an input" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("options", [[], ["--overwrite"]])
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (".", ".: is a folder that cannot be replaced; choose the name of a new one with"),
+        ("..", "..: is a folder that cannot be replaced"),
+        ("mine", "mine: holds more than PNG frames, so it is not replaced"),
+        ("mine/thesis", "thesis: is a file; choose another --output for a folder"),
+        ("/proc/x.mp4", "/proc/x.mp4: nothing can be written in /proc (No such file or directory)"),
+    ],
+)
+def test_outputs_that_no_option_replaces_are_refused_alike(
+    output: str, message: str, options: list[str], video: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("mine").mkdir()
+    Path("mine/thesis").touch()
+    form = [] if output.endswith("mp4") else ["--format=png"]
+    assert predict(video, "--output", output, *form, *options) == 2
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("here")
@@ -116,6 +139,20 @@ def test_pictures_that_an_encoder_does_not_take_stop_no_other_input(
     assert "libx264 takes no pictures of 16386 x 2 pixels" in capsys.readouterr().err
     assert [path.name for path in Path("both").iterdir()] == ["ffv1.mp4"]
     assert predict(wide, *options, "--compare", "--output", "compared.mp4") == 0
+
+
+@pytest.mark.usefixtures("here")
+def test_a_file_that_grows_too_large_is_not_blamed_on_its_format(
+    video: Path, copies: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        assert predict(video, "--model", copies, "--horizon", "99", "--output", "f.npy") == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    said = capsys.readouterr().err
+    assert said.endswith("f.npy: cannot be written (File too large); choose another --output\n")
 
 
 @pytest.mark.usefixtures("here")

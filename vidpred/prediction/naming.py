@@ -1,6 +1,6 @@
 """Which file or folder each input's prediction goes to."""
 
-import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
@@ -99,8 +99,11 @@ def require_free(path: Path, form: Format, *, overwrite: bool, inputs: Sequence[
             raise PredictionError(f"{path}: is an input; choose another --output")
         if is_irregular(path):
             raise PredictionError(f"{path}: is a pipe or a device; choose another --output")
-        if not overwrite:
-            raise PredictionError(f"{path}: exists and is kept; --overwrite replaces it")
+        if path.name in ("", ".."):
+            raise PredictionError(
+                f"{path}: is a folder that cannot be replaced; choose the name of a new one with "
+                "--output"
+            )
         if path.is_dir() and form != "png":
             raise PredictionError(f"{path}: is a folder; choose another --output for a file")
         if path.is_dir() and not _only_frames(path):
@@ -110,15 +113,21 @@ def require_free(path: Path, form: Format, *, overwrite: bool, inputs: Sequence[
             )
         if path.is_file() and form == "png":
             raise PredictionError(f"{path}: is a file; choose another --output for a folder")
+        if not overwrite:
+            raise PredictionError(f"{path}: exists and is kept; --overwrite replaces it")
     folder = path.absolute().parent
     while not folder.exists():
         folder = folder.parent
     if not folder.is_dir():
         raise PredictionError(f"{path}: {folder} is a file; choose another --output")
-    if not os.access(folder, os.W_OK | os.X_OK):
+    try:
+        # Not `os.access`, which grants all to root, also on file systems that take no files.
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
         raise PredictionError(
-            f"{path}: no permission to write in {folder}; choose another --output"
-        )
+            f"{path}: nothing can be written in {folder} ({error.strerror}); choose another "
+            "--output"
+        ) from error
 
 
 def _only_frames(folder: Path) -> bool:

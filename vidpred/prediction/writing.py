@@ -298,7 +298,9 @@ def _not_written(output: Output, error: OSError) -> PredictionError:
     if error.errno in (errno.EMFILE, errno.ENFILE):
         advice = "lower --samples, or raise the limit of open files (ulimit -n)"
     else:
-        advice = "choose another --output, such as a name without ending for a folder of PNG frames"
+        advice = "choose another --output"
+        if error.errno == errno.EINVAL or error.errno not in errno.errorcode:  # of an encoder
+            advice += ", such as a name without ending for a folder of PNG frames"
     return PredictionError(
         f"{output.path}: cannot be written ({error.strerror or error}); {advice}"
     )
