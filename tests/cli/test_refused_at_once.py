@@ -200,6 +200,33 @@ def test_the_data_that_are_looked_for_are_those_of_the_package() -> None:
         assert option in data.__dataclass_fields__
 
 
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["-c", "a.avi"], "a.avi: expected UTF-8 text"),
+        (["--config=a.avi"], "a.avi: expected UTF-8 text"),
+        (["-c", "best.ckpt"], "best.ckpt: is a checkpoint; give it with --ckpt-path"),
+        (["-c", "none"], "no configuration none, neither here nor in the package"),
+        (["-c", ""], "-c is empty; expected a path"),
+        (["-c", "experiment/l2.yaml", "--data.root="], "--data.root is empty; expected a path"),
+        (["-c", "experiment/l2.yaml", "--run-dir", ""], "--run-dir is empty; expected a path"),
+    ],
+)
+def test_what_is_no_configuration_or_empty_is_refused_without_torch(
+    options: list[str], problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.avi").write_bytes(b"RIFF\xff\xfe")
+    assert problem in run_without_torch("fit", *options)
+
+
+def test_seeds_that_no_training_takes_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    for seed in ("-1", "4294967296"):
+        with pytest.raises(SystemExit):
+            main(["benchmark", "smoke", "--seeds", seed])
+        assert f"'{seed}'; expected a whole number from 0 to 4294967295" in capsys.readouterr().err
+
+
 def test_a_configuration_is_shown_without_its_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

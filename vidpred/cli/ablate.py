@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidpred.cli.benchmark import measure_quality, train, write_outputs
-from vidpred.cli.common import HelpWithDefaults, say
+from vidpred.cli.common import HelpWithDefaults, given_path, say, training_seed
 from vidpred.cli.refused_values import refusals
 from vidpred.cli.scoring import add_scoring_options, require_all_scored
 from vidpred.errors import VidpredError
@@ -38,13 +38,18 @@ def add_ablate_parser(
         formatter_class=HelpWithDefaults,
     )
     parser.add_argument(
-        "--root", type=Path, required=True, help="folder of the data set, such as data/ucf101"
+        "--root", type=given_path, required=True, help="folder of the data set, such as data/ucf101"
     )
     parser.add_argument(
-        "--output", type=Path, default=Path("runs/ablation"), help="folder of runs and results"
+        "--output",
+        type=given_path,
+        default=Path("runs/ablation"),
+        help="folder of runs and results",
     )
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), help="what to train")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3], help="one run for each")
+    parser.add_argument(
+        "--seeds", nargs="+", type=training_seed, default=[1, 2, 3], help="one run for each"
+    )
     parser.add_argument("--batches", type=int, default=10_000, help="generator steps of each run")
     parser.add_argument(
         "--batch-size",

@@ -13,8 +13,10 @@ from vidpred.cli.common import (
     add_module_option,
     at_least_one,
     device_of,
+    given_path,
     import_modules,
     say,
+    training_seed,
 )
 from vidpred.cli.progress import counting
 from vidpred.cli.refused_values import refusals
@@ -55,10 +57,12 @@ def add_benchmark_parser(
     )
     parser.add_argument("--root", help="folder of the data set, in place of the file's")
     parser.add_argument(
-        "--output", type=Path, help="folder of runs and results (default: runs/benchmark/NAME)"
+        "--output",
+        type=given_path,
+        help="folder of runs and results (default: runs/benchmark/NAME)",
     )
     parser.add_argument("--rows", nargs="+", metavar="ROW", help="these experiments alone")
-    parser.add_argument("--seeds", nargs="+", type=int, help="in place of the file's")
+    parser.add_argument("--seeds", nargs="+", type=training_seed, help="in place of the file's")
     parser.add_argument(
         "--trainings", nargs="+", metavar="ROW-seedN", help="these trainings alone, as in a sweep"
     )
@@ -82,7 +86,7 @@ def add_benchmark_parser(
     )
     only.add_argument(
         "--sweep",
-        type=Path,
+        type=given_path,
         metavar="FILE",
         help="write a W&B sweep whose agents train one row and seed each, and do nothing else",
     )

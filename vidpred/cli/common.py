@@ -114,8 +114,31 @@ def at_least_one(text: str) -> int:
 def at_least_zero(text: str) -> int:
     """Read a whole number that is at least 0, such as a number of workers."""
     if not re.fullmatch(r"\d{1,18}", text):
-        raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number that is at least 0")
+        raise argparse.ArgumentTypeError(
+            f"{text!r}; expected a whole number that is at least 0 and has at most 18 digits"
+        )
     return int(text)
+
+
+def training_seed(text: str) -> int:
+    """Read a seed of a training, which NumPy's generators take as well."""
+    if not re.fullmatch(r"\d{1,10}", text) or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number from 0 to {2**32 - 1}")
+    return int(text)
+
+
+def given_path(text: str) -> Path:
+    """Read a path; an empty one, which Python takes for the current folder, is a mistake."""
+    return Path(not_empty(text))
+
+
+def not_empty(text: str) -> str:
+    """Read a name or path that an unset shell variable has not emptied."""
+    if not text:
+        raise argparse.ArgumentTypeError(
+            "''; expected a path or a name; is a variable of the shell empty?"
+        )
+    return text
 
 
 def above_zero(text: str) -> float:
@@ -160,10 +183,11 @@ def time_or_index(text: str) -> tuple[Fraction | None, int | None]:
     """Read a time in seconds, or the index of a frame; the other one is None."""
     if re.fullmatch(r"\d{1,12}", text):
         return None, int(text)
-    found = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)s?", text)
+    found = re.fullmatch(r"(?:(?:(\d{1,9}):)?(\d{1,9}):)?(\d{1,9}(?:\.\d{1,9})?)s?", text)
     if found is None:
         raise argparse.ArgumentTypeError(
-            f"{text!r}; expected a time such as 12.5s or 1:02.5, or the index of a frame"
+            f"{text!r}; expected a time such as 12.5s or 1:02.5, or the index of a frame, of at "
+            "most 12 digits"
         )
     hours, minutes, seconds = (Fraction(part or 0) for part in found.groups())
     return (hours * 60 + minutes) * 60 + seconds, None
@@ -210,6 +234,7 @@ def add_device_option(parser: argparse.ArgumentParser) -> None:
     """Add `--device`, which `device_of` takes."""
     parser.add_argument(
         "--device",
+        type=not_empty,
         default="auto",
         help="auto (CUDA if there is one), cpu, cuda, cuda:1 or mps (default: %(default)s)",
     )

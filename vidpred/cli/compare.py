@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from vidpred.cli.common import require_no_folder, say
+from vidpred.cli.common import given_path, require_no_folder, say
 from vidpred.cli.progress import counting
 from vidpred.files import is_irregular
 
@@ -31,11 +31,11 @@ def add_compare_parser(
     parser.add_argument(
         "--output",
         metavar="FILE",
-        type=Path,
+        type=given_path,
         help="also write a report: one .html file that needs no network",
     )
     parser.add_argument(
-        "--json", metavar="FILE", type=Path, help="also write the comparison as JSON"
+        "--json", metavar="FILE", type=given_path, help="also write the comparison as JSON"
     )
     parser.add_argument(
         "--measure",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from vidpred.errors import VidpredError, did_you_mean
-from vidpred.files import read_text
+from vidpred.files import is_irregular, read_text
 from vidpred.resources import packaged_configurations
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _NOT_CHOSEN = ("pytorch_lightning.LightningDataModule", "vidpred.tasks.PredictionTask")
 """Classes in the place of which a configuration names one of its own."""
+
+_OPTIONS = ("-c", "--config")
 
 _NO_HELP = (
     *("Does not validate against", "Subtypes: ", "Errors:", "Given value"),
@@ -110,11 +112,16 @@ def resolve_configurations(arguments: Sequence[str]) -> list[str]:
     Raises:
         VidpredError: When a file is in neither place or is no YAML.
     """
-    return [
-        f"{key}={_resolve(value)}" if key.startswith("--") and _is_yaml(value) else _resolve(whole)
-        for whole in arguments
-        for key, _, value in [whole.partition("=")]
-    ]
+    resolved = []
+    for before, whole in zip(["", *arguments], arguments, strict=False):
+        key, equals, value = whole.partition("=")
+        if before in _OPTIONS or (_is_yaml(whole) and not key.startswith("--")):
+            resolved.append(_resolve(whole))
+        elif equals and (key in _OPTIONS or (key.startswith("--") and _is_yaml(value))):
+            resolved.append(f"{key}={_resolve(value)}")
+        else:
+            resolved.append(whole)
+    return resolved
 
 
 def _is_yaml(argument: str) -> bool:
@@ -122,8 +129,10 @@ def _is_yaml(argument: str) -> bool:
 
 
 def _resolve(argument: str) -> str:
-    if not _is_yaml(argument):
-        return argument
+    if argument.lstrip().startswith("{") or is_irregular(Path(argument)):
+        return argument  # its content, or a pipe
+    if argument.endswith(".ckpt"):
+        raise VidpredError(f"{argument}: is a checkpoint; give it with --ckpt-path")
     if Path(argument).is_file():
         _require_yaml(Path(argument))
         return argument

@@ -1,9 +1,8 @@
 """`vidpred data`: the data's own commands."""
 
 import argparse
-from pathlib import Path
 
-from vidpred.cli.common import HelpWithDefaults, at_least_one
+from vidpred.cli.common import HelpWithDefaults, at_least_one, given_path
 from vidpred.cli.doctor import add_doctor_parser, add_index_parser
 from vidpred.cli.prepare import add_prepare_parser
 from vidpred.cli.progress import counting
@@ -24,7 +23,7 @@ def add_data_parser(
         "official-style split lists, for tests and first trials. Needs no network.",
         formatter_class=HelpWithDefaults,
     )
-    toy.add_argument("root", metavar="ROOT", type=Path, help="folder to make")
+    toy.add_argument("root", metavar="ROOT", type=given_path, help="folder to make")
     toy.add_argument("--height", type=at_least_one, default=96, help="rows of a frame")
     toy.add_argument("--width", type=at_least_one, default=128, help="columns of a frame")
     toy.add_argument("--frames", type=at_least_one, default=40, help="frames of a clip")

@@ -2,10 +2,15 @@
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidpred.cli.common import HelpWithDefaults, at_least_one, at_least_zero, require_no_folder
+from vidpred.cli.common import (
+    HelpWithDefaults,
+    at_least_one,
+    at_least_zero,
+    given_path,
+    require_no_folder,
+)
 from vidpred.cli.progress import counting_phases
 from vidpred.files import expand_home, require_folder, write_json
 
@@ -30,7 +35,7 @@ def add_index_parser(
         "has changed is read. Training does this by itself.",
         formatter_class=HelpWithDefaults,
     )
-    parser.add_argument("root", metavar="ROOT", type=Path, help="folder of the data set")
+    parser.add_argument("root", metavar="ROOT", type=given_path, help="folder of the data set")
     parser.add_argument("--workers", type=at_least_one, help="threads; one a core by default")
     parser.set_defaults(run=build_index)
 
@@ -47,7 +52,7 @@ def add_doctor_parser(
         "something requires action.",
         formatter_class=HelpWithDefaults,
     )
-    parser.add_argument("root", metavar="ROOT", type=Path, help="folder of the data set")
+    parser.add_argument("root", metavar="ROOT", type=given_path, help="folder of the data set")
     parser.add_argument(
         "--full",
         action="store_true",
@@ -57,8 +62,10 @@ def add_doctor_parser(
     parser.add_argument("--sample", type=at_least_zero, default=50, help="videos to decode whole")
     parser.add_argument("--seed", type=at_least_zero, default=0, help="of the sampling")
     parser.add_argument("--subset", action="store_true", help="listed videos may be missing")
-    parser.add_argument("--list-dir", type=Path, help="folder of UCF101's lists, when elsewhere")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything as JSON")
+    parser.add_argument(
+        "--list-dir", type=given_path, help="folder of UCF101's lists, when elsewhere"
+    )
+    parser.add_argument("--json", type=given_path, metavar="FILE", help="write everything as JSON")
     parser.add_argument("--workers", type=at_least_one, help="threads; one a core by default")
     parser.add_argument("--release", action="store_true", help="empty the quarantine, and stop")
     parser.set_defaults(run=examine)

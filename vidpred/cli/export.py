@@ -2,12 +2,13 @@
 
 import argparse
 from collections.abc import Mapping
-from pathlib import Path
 
 from vidpred.cli.common import (
     add_module_option,
     at_least_one,
+    given_path,
     import_modules,
+    not_empty,
     require_checkpoint_there,
     say,
 )
@@ -30,6 +31,7 @@ def add_export_parser(
     )
     parser.add_argument(
         "checkpoint",
+        type=not_empty,
         metavar="CHECKPOINT",
         help="checkpoint of `vidpred fit`, safetensors file, or name of a bundled pretrained model",
     )
@@ -39,14 +41,14 @@ def add_export_parser(
     parser.add_argument(
         "--output",
         metavar="FILE",
-        type=Path,
+        type=given_path,
         help="file in .safetensors, .onnx or .pt2; the card has its name, in .md (mine.md; "
         "mine.onnx.md where mine.md is the card of mine.safetensors)",
     )
     parser.add_argument(
         "--hub-folder",
         metavar="FOLDER",
-        type=Path,
+        type=given_path,
         help="instead of a file: a folder for the Hugging Face Hub, with model.safetensors, "
         "config.json and a card, ready for `hf upload OWNER/NAME FOLDER`",
     )
@@ -67,7 +69,7 @@ def add_export_parser(
     parser.add_argument(
         "--notes",
         metavar="FILE",
-        type=Path,
+        type=given_path,
         help="Markdown that goes into file and card: what else a user should know",
     )
     add_module_option(parser)

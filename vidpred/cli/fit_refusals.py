@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from vidpred.errors import VidpredError
 from vidpred.files import expand_home, require_folder
 from vidpred.runs.folder import require_no_checkpoints
 
@@ -23,6 +24,25 @@ Those that render what is missing are not in it, and neither are a user's own.
 """
 
 _FOLDERS = frozenset(option for option, _ in READ_FROM.values())
+
+_PATHS = ("-c", "--config", "--run_dir", "--ckpt_path")
+
+
+def require_values(options: Sequence[str]) -> None:
+    """Refuse empty paths, as an unset variable of the shell leaves them.
+
+    Args:
+        options: Command line after `fit` or `validate`, its keys with underscores.
+
+    Raises:
+        VidpredError: Naming the option.
+    """
+    for key, value in _pairs(options):
+        if not value and (key in _PATHS or key.rpartition(".")[2] in _FOLDERS):
+            raise VidpredError(
+                f"{key.replace('_', '-')} is empty; expected a path: is a variable of the shell "
+                "empty?"
+            )
 
 
 def require_new_run(options: Sequence[str]) -> None:

@@ -181,6 +181,18 @@ _RESUMES = "; a training resumes from its latest checkpoint with --run-dir DIR -
 class _Parser(argparse.ArgumentParser):
     """Takes options in dashes, as they are declared, or underscores; its commands do as well."""
 
+    _given: Sequence[str] = ()
+
+    def error(self, message: str) -> NoReturn:
+        """Explain names that begin with a dash, which argparse takes for options."""
+        for name in self._given:
+            if re.match(r"-[^-\d]", name) and name not in self._option_string_actions:
+                message += (
+                    f"; a name that begins with a dash is written ./{name} or --OPTION={name}"
+                )
+                break
+        super().error(message)
+
     def parse_known_args(  # type: ignore[override] # argparse's own overloads say no more
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> tuple[Any, list[str]]:
@@ -190,6 +202,7 @@ class _Parser(argparse.ArgumentParser):
         not.
         """
         own, given = None if args is None else with_dashes(args), None
+        self._given = own or []
         if own is not None and "--" in own and self.get_default("fit_options") is not None:
             end = own.index("--")
             own, given = own[:end], own[end + 1 :]
@@ -250,8 +263,9 @@ def _run_trainer_command(command: str, options: list[str]) -> int:
         )
     # Here and not above, as `--help` has to answer at once: these bring yaml, and the last torch.
     from vidpred.cli.configuration_parser import resolve_configurations
-    from vidpred.cli.fit_refusals import require_data_of_fit, require_new_run
+    from vidpred.cli.fit_refusals import require_data_of_fit, require_new_run, require_values
 
+    require_values(options)
     options = resolve_configurations(options)
     if command == "fit" and not any(option.startswith(_SHOWING) for option in options):
         require_new_run(options)

@@ -13,7 +13,9 @@ from vidpred.cli.common import (
     at_least_zero,
     frame_rate,
     frame_size,
+    given_path,
     memory_amount,
+    not_empty,
     say,
     time_or_index,
 )
@@ -23,10 +25,11 @@ from vidpred.errors import PredictionError
 def add_predict_options(parser: argparse.ArgumentParser) -> None:
     """Add inputs and options."""
     parser.add_argument(
-        "inputs", nargs="+", metavar="INPUT", type=Path, help="video, folder of frames, or -"
+        "inputs", nargs="+", metavar="INPUT", type=given_path, help="video, folder of frames, or -"
     )
     parser.add_argument(
         "--model",
+        type=not_empty,
         default="flow_refiner",
         metavar="NAME|FILE",
         help="bundled pretrained model (flow_refiner, small), baseline (copy_last, linear, "
@@ -64,7 +67,7 @@ def add_predict_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--output",
-        type=Path,
+        type=given_path,
         metavar="OUT",
         help="file in .mp4, .webm, .gif (50 frames per second at most) or .npy (uint8, T x H x W x "
         "3), or a name without ending for a folder of PNG frames; for several inputs a folder "

@@ -4,7 +4,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from vidpred.cli.common import HelpWithDefaults, above_zero, at_least_zero, say
+from vidpred.cli.common import HelpWithDefaults, above_zero, at_least_zero, given_path, say
 from vidpred.cli.doctor import add_doctor_parser
 from vidpred.cli.progress import transferring
 from vidpred.cli.refused_values import refusals
@@ -25,7 +25,12 @@ def add_prepare_parser(
     )
     parser.add_argument("dataset", choices=("ucf101",), help="data set")
     parser.add_argument(
-        "root", metavar="ROOT", type=Path, nargs="?", default=Path("data/ucf101"), help="folder"
+        "root",
+        metavar="ROOT",
+        type=given_path,
+        nargs="?",
+        default=Path("data/ucf101"),
+        help="folder",
     )
     parser.add_argument(
         "--videos",

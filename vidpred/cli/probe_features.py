@@ -1,7 +1,6 @@
 """`vidpred probe`: what the discriminator of a checkpoint knows about actions."""
 
 import argparse
-from pathlib import Path
 
 from vidpred.cli.common import (
     HelpWithDefaults,
@@ -9,6 +8,7 @@ from vidpred.cli.common import (
     add_module_option,
     at_least_zero,
     device_of,
+    given_path,
     import_modules,
     require_checkpoint_there,
     require_data_folder,
@@ -32,16 +32,19 @@ def add_probe_parser(
         formatter_class=HelpWithDefaults,
     )
     parser.add_argument(
-        "checkpoint", metavar="CHECKPOINT", type=Path, help="of adversarial training"
+        "checkpoint", metavar="CHECKPOINT", type=given_path, help="of adversarial training"
     )
     parser.add_argument(
-        "--root", type=Path, required=True, help="folder in UCF101's layout, such as data/ucf101"
+        "--root",
+        type=given_path,
+        required=True,
+        help="folder in UCF101's layout, such as data/ucf101",
     )
     parser.add_argument("--split", type=int, choices=(1, 2, 3), default=1, help="official split")
-    parser.add_argument("--list-dir", type=Path, help="folder of the lists, when elsewhere")
+    parser.add_argument("--list-dir", type=given_path, help="folder of the lists, when elsewhere")
     add_module_option(parser)
     parser.add_argument("--seed", type=at_least_zero, default=0, help="of the random weights")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
+    parser.add_argument("--json", type=given_path, metavar="FILE", help="write the results as JSON")
     add_device_option(parser)
     parser.set_defaults(run=run_probe)
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidpred.cli.common import HelpWithDefaults, at_least_zero, require_data_folder, say
+from vidpred.cli.common import HelpWithDefaults, at_least_zero, given_path, require_data_folder, say
 from vidpred.cli.progress import counting
 from vidpred.cli.scoring import protocol_help
 
@@ -24,9 +24,9 @@ def add_clips_parser(
         "it is. Clips that exist are left alone.",
         formatter_class=HelpWithDefaults,
     )
-    parser.add_argument("output", metavar="FOLDER", type=Path, help="where clips go")
+    parser.add_argument("output", metavar="FOLDER", type=given_path, help="where clips go")
     parser.add_argument("--protocol", required=True, help=protocol_help())
-    parser.add_argument("--root", type=Path, required=True, help="folder of the data set")
+    parser.add_argument("--root", type=given_path, required=True, help="folder of the data set")
     parser.add_argument(
         "--workers", type=at_least_zero, default=2, help="threads that read clips ahead"
     )

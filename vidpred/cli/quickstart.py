@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidpred.cli.common import HelpWithDefaults, say
+from vidpred.cli.common import HelpWithDefaults, given_path, say
 from vidpred.cli.progress import counting
 from vidpred.errors import VidpredError
 
@@ -31,7 +31,7 @@ def add_quickstart_parser(
     )
     parser.add_argument(
         "--output",
-        type=Path,
+        type=given_path,
         default=Path("runs/quickstart"),
         help="folder of the run; a number is appended when it exists",
     )

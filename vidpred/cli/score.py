@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vidpred.cli.common import HelpWithDefaults, device_of, say
+from vidpred.cli.common import HelpWithDefaults, device_of, given_path, say
 from vidpred.cli.scoring import add_scoring_options, publish, score
 from vidpred.errors import PredictionError
 from vidpred.files import expand_home, require_folder
@@ -25,16 +25,16 @@ def add_score_parser(
     )
     parser.add_argument(
         "--pred",
-        type=Path,
+        type=given_path,
         required=True,
         help="folder of predicted clips, each with the predicted frames alone: PNG or JPEG, or "
         "an .npy of (T, H, W, C) or (T, C, H, W), uint8 or float in --value-range, or a video",
     )
-    parser.add_argument("--target", type=Path, required=True, help="folder of true clips")
-    parser.add_argument("--mask", type=Path, help="folder of masks, white where moving")
+    parser.add_argument("--target", type=given_path, required=True, help="folder of true clips")
+    parser.add_argument("--mask", type=given_path, help="folder of masks, white where moving")
     parser.add_argument("--name", help="of the method; the name of the --pred folder otherwise")
     parser.add_argument(
-        "--output", type=Path, help="folder of the result files (default: results/PROTOCOL)"
+        "--output", type=given_path, help="folder of the result files (default: results/PROTOCOL)"
     )
     parser.add_argument(
         "--value-range",

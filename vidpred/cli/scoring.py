@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidpred.cli.common import add_device_option, at_least_zero, say
+from vidpred.cli.common import add_device_option, at_least_zero, given_path, say
 from vidpred.cli.progress import counting
 from vidpred.errors import VidpredError
 from vidpred.plain import counted
@@ -50,13 +50,13 @@ def add_scoring_options(
     )
     parser.add_argument(
         "--lpips",
-        type=Path,
+        type=given_path,
         metavar="FILE",
         help="measure LPIPS too, with torchvision's AlexNet weights in this file",
     )
     parser.add_argument(
         "--fvd",
-        type=Path,
+        type=given_path,
         metavar="FILE",
         help="measure the Frechet video distance too, with the TorchScript network in this file",
     )

@@ -7,7 +7,9 @@ from vidpred.cli.common import (
     HelpWithDefaults,
     add_module_option,
     device_of,
+    given_path,
     import_modules,
+    not_empty,
     require_checkpoint_there,
     require_data_folder,
     say,
@@ -33,15 +35,16 @@ def add_test_parser(
     parser.add_argument(
         "checkpoints",
         nargs="*",
+        type=not_empty,
         metavar="[NAME=]CHECKPOINT",
         help="checkpoint of `vidpred fit`, named by the folder of its run; safetensors file of "
         "`vidpred export`; or name of a bundled pretrained model",
     )
     parser.add_argument(
-        "--root", type=Path, required=True, help="folder of the data set, such as data/ucf101"
+        "--root", type=given_path, required=True, help="folder of the data set, such as data/ucf101"
     )
     parser.add_argument(
-        "--output", type=Path, help="folder of the result files (default: results/PROTOCOL)"
+        "--output", type=given_path, help="folder of the result files (default: results/PROTOCOL)"
     )
     parser.add_argument(
         "--no-baselines", action="store_true", help="do not score the baselines as well"
