@@ -220,6 +220,14 @@ def test_what_is_no_configuration_or_empty_is_refused_without_torch(
     assert problem in run_without_torch("fit", *options)
 
 
+def test_a_closed_standard_input_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)  # as Python has it after `<&-`
+    assert main(["predict", "-"]) == 2
+    assert "-: the standard input is closed; expected a video in it" in capsys.readouterr().err
+
+
 def test_seeds_that_no_training_takes_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     for seed in ("-1", "4294967296"):
         with pytest.raises(SystemExit):

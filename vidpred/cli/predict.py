@@ -1,6 +1,7 @@
 """`vidpred predict`: the future of any video."""
 
 import argparse
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -106,6 +107,8 @@ def run_predict(arguments: argparse.Namespace) -> int:
 
 def _require_there(source: Path) -> None:
     """Refuse an input that is not there, before torch is imported; the rest is found in reading."""
+    if source == PIPE and sys.stdin is None:
+        raise VideoError(source, "the standard input is closed; expected a video in it")
     try:
         there = source == PIPE or source.exists()
     except OSError:
