@@ -69,6 +69,24 @@ def test_colors_and_aspect_are_kept(
     assert found.colorspace in ((5, 6) if colorspace in (5, 6) else (colorspace,))
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".webm"])
+@pytest.mark.parametrize("color_range", [0, 1, 2])
+def test_uniform_colors_are_kept(tmp_path: Path, suffix: str, color_range: int) -> None:
+    path = tmp_path / f"color{suffix}"
+    look = Look(48, 64, Fraction(25), color_range=color_range)
+    for level in (1, 60, 128, 200):  # gray is 128 in both color planes, whatever the range
+        write(path, look, np.full((3, 48, 64, 3), level, np.uint8))
+        with av.open(str(path)) as container:
+            planes = next(container.decode(video=0)).to_ndarray(format="yuv420p")
+        assert (planes[48:] == 128).all()
+        assert all(np.ptp(f.pixels) == 0 for f in play(path))
+        assert abs(int(next(play(path)).pixels[0, 0, 0]) - level) <= 1
+    for color in ((255, 0, 0), (0, 255, 0), (0, 0, 255), (200, 100, 50)):
+        write(path, look, np.full((3, 48, 64, 3), color, np.uint8))
+        for frame in play(path):
+            assert np.abs(frame.pixels.astype(int) - color).max() <= 3
+
+
 def test_a_gif_keeps_time_and_shape(tmp_path: Path) -> None:
     path = tmp_path / "ramp.gif"
     look = Look(40, 60, Fraction(30), pixel_aspect=Fraction(4, 3))

@@ -35,6 +35,9 @@ _CONVERTERS = {
     9: Colorspace.BT2020,
 }
 
+# Without accurate rounding colors of the full range are one level too low: gray becomes green.
+_CONVERSION = Interpolation.BICUBIC | Interpolation.ACCURATE_RND
+
 _GIF_UNIT = Fraction(1, 100)
 _GIF_SHORTEST = 2
 """Hundredths of a second: browsers show a frame that asks for less ten times as long."""
@@ -109,7 +112,7 @@ class _Sink:
             av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24"),
             width=look.width,
             format=self._stream.pix_fmt,
-            interpolation=Interpolation.BICUBIC,
+            interpolation=_CONVERSION,
             dst_colorspace=_CONVERTERS.get(look.colorspace, Colorspace.ITU601),
             dst_color_range=look.color_range or 1,
             threads=1,
