@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from vidpred.loggers import RunCSVLogger
@@ -84,11 +85,41 @@ def test_the_tidy_form_has_one_value_a_row(tmp_path: Path) -> None:
 def test_model_and_copy_last_share_a_chart(tmp_path: Path) -> None:
     found = {chart.title: chart.curves for chart in charts(write(tmp_path))}
     assert found["Training losses"] == {"loss_g": [(50, 1.0), (100, 0.5)]}
-    assert found["PSNR, dB (whole frame, validation)"] == {
+    assert found["PSNR, dB: mean over predicted frames (whole frame, validation)"] == {
         "model": [(50, 20.0), (100, 22.0)],
         "copy last": [(50, 21.0), (100, 21.0)],
     }
     assert charts([]) == []
+
+
+def test_what_the_terminal_prints_is_drawn_under_its_name() -> None:
+    """The PSNR of the first predicted frame, which selects best.ckpt, and not the mean of all."""
+    logged = {"val/psnr_moving": "20.0", "val/psnr_moving_t+01": "21.5", "val/psnr_t+02": "18.0"}
+    logged |= {"val/psnr_moving_copy_last_t+01": "19.0"}
+    found = {chart.title: chart.curves for chart in charts([{"step": "50", **logged}])}
+    assert found == {
+        "PSNR t+1, dB (moving area, validation)": {
+            "model": [(50, 21.5)],
+            "copy last": [(50, 19.0)],
+        },
+        "PSNR, dB: mean over predicted frames (moving area, validation)": {"model": [(50, 20.0)]},
+    }
+
+
+@pytest.mark.parametrize("last", [1, 2, 3, 1200])
+def test_batches_are_whole_numbers_from_0(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: int
+) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda drawing, *_, **__: drawn.append(drawing))
+    steps = {last, last // 2 or 1}
+    rows = [{"step": str(step), "train/loss": "1.0"} for step in sorted(steps)]
+    with pytest.raises(FileNotFoundError):  # nothing was saved that could replace the file
+        draw_picture(charts(rows), tmp_path / "curves.png")
+    (panel,) = drawn[0].axes
+    ticks = panel.get_xticks()
+    assert panel.get_xlim()[0] == 0
+    assert all(tick == round(tick) for tick in ticks)
 
 
 def test_every_term_of_the_loss_is_drawn() -> None:
@@ -120,8 +151,19 @@ def test_the_picture_and_the_page_are_whole(tmp_path: Path) -> None:
         assert picture.width > 500
     draw_page(found, tmp_path / "curves.html", "my run")
     page = (tmp_path / "curves.html").read_text(encoding="utf-8")
-    assert "PSNR, dB (whole frame, validation)" in page
+    assert "PSNR, dB: mean over predicted frames (whole frame, validation)" in page
     assert "cdn" not in page.split("plotly.js v")[0]
+
+
+@pytest.mark.slow
+def test_the_page_counts_the_batches_of_a_short_run_from_0(tmp_path: Path, browser: Any) -> None:
+    rows = [{"step": "2", "train/loss": "1.0"}]
+    draw_page(charts(rows), tmp_path / "curves.html", "short")
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto((tmp_path / "curves.html").as_uri())
+        page.wait_for_selector("#chart-0 .xtick")
+        assert page.locator("#chart-0 .xtick").all_text_contents() == ["0", "1", "2"]
 
 
 @pytest.mark.slow
@@ -151,7 +193,7 @@ def test_the_page_is_whole_on_every_screen(
         assert all(200 < plot["width"] < width for plot in plots)
         columns = {round(plot["x"]) for plot in plots}
         assert len(columns) == (2 if width == 1280 else 1)
-        assert page.locator("#chart-2").get_attribute("aria-label").startswith("PSNR, dB (whole")
+        assert page.locator("#chart-2").get_attribute("aria-label").startswith("PSNR, dB: mean")
         assert axe.Axe().run(page).response["violations"] == []
         assert said == []
         assert len(asked) == 1

@@ -51,7 +51,8 @@ def charts(rows: list[dict[str, str]]) -> list[Chart]:
     """Group what was logged into charts: losses, their terms, each metric of model and copy-last.
 
     Args:
-        rows: Of `metrics.csv`; those of the sanity check and of single frames are left out.
+        rows: Of `metrics.csv`; those of the sanity check are left out, and of single frames all but
+            the first one's PSNR.
     """
     names = list(dict.fromkeys(name for row in rows for name in row if row[name]))
     losses: dict[str, list[str]] = {}
@@ -69,10 +70,14 @@ def charts(rows: list[dict[str, str]]) -> list[Chart]:
         Chart("Training losses", _curves(rows, losses)),
         Chart("Loss terms (before weights, summed over scales)", _curves(rows, terms)),
     ]
-    for metric, title in _METRICS.items():
+    scores = [("psnr", "_t+01", "PSNR t+1, dB")]  # what selects best.ckpt comes first
+    scores += [
+        (name, "", f"{label}: mean over predicted frames") for name, label in _METRICS.items()
+    ]
+    for metric, frame, title in scores:
         for suffix, area in _AREAS.items():
             key = f"val/{metric}{suffix}"
-            labels = {"model": [key], "copy last": [f"{key}_copy_last"]}
+            labels = {"model": [f"{key}{frame}"], "copy last": [f"{key}_copy_last{frame}"]}
             known = {label: group for label, group in labels.items() if group[0] in names}
             if known:
                 found.append(Chart(f"{title} ({area}, validation)", _curves(rows, known)))
@@ -153,8 +158,9 @@ def draw_picture(found: list[Chart], path: Path) -> None:
             steps, values = zip(*points, strict=True) if points else ((), ())
             style = "--" if label == "copy last" else "-"
             panel.plot(steps, values, style, label=label, marker="." if len(points) < 30 else "")
-        panel.set_title(chart.title, fontsize=10)
+        panel.set_title(chart.title, fontsize=9)
         panel.set_xlabel("training batches")
+        panel.set_xlim(left=0)
         panel.xaxis.get_major_locator().set_params(integer=True)
         panel.grid(alpha=0.3)
         panel.legend(fontsize=8)

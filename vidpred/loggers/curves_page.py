@@ -49,6 +49,7 @@ const look = (name) => getComputedStyle(document.documentElement).getPropertyVal
 function draw() {{
   const axis = {{ gridcolor: look("--line"), zeroline: false, automargin: true }};
   charts.forEach((curves, number) => {{
+    const last = Math.max(...curves.flatMap(([, x]) => x));
     const traces = curves.map(([name, x, y], k) => {{
       const copied = name === "copy last";
       return {{ name, x, y, mode: x.length < 30 ? "lines+markers" : "lines", line: {{
@@ -60,7 +61,8 @@ function draw() {{
       font: {{ color: look("--ink") }},
       margin: {{ l: 48, r: 12, t: 8, b: 40 }}, showlegend: true,
       legend: {{ orientation: "h", y: 1.02, yanchor: "bottom" }},
-      xaxis: {{ ...axis, title: {{ text: "training batches" }} }}, yaxis: axis,
+      xaxis: {{ ...axis, title: {{ text: "training batches" }}, rangemode: "tozero",
+        dtick: last > 10 ? null : 1 }}, yaxis: axis,
     }}, {{ responsive: true, displaylogo: false,
       modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]] }});
   }});
