@@ -75,13 +75,31 @@ class Task:
     batches_seen = 0
 
 
-def validate(health: PredictionHealth, trainer: Trainer, offset: float) -> None:
+def validate(
+    health: PredictionHealth, trainer: Trainer, offset: float, batches_seen: int = 600
+) -> None:
     target = torch.full((2, 2, 3, 4, 4), 0.5)
     health.start("val", trainer)
     health.watch("val", trainer, evaluation(target + offset, target, target - 0.2), 0, 0)
     task: Any = Task()
-    task.batches_seen += 100
+    task.batches_seen = batches_seen
     health.finish("val", trainer, task)
+
+
+def test_a_training_that_has_hardly_begun_is_not_warned_of(tmp_path: Path) -> None:
+    """Warnings are errors in tests: `vidpred quickstart --batches 60` is well."""
+    from pytorch_lightning.trainer.states import TrainerFn
+
+    trainer = Trainer(accelerator="cpu", logger=False, default_root_dir=tmp_path)
+    trainer.state.fn = TrainerFn.FITTING
+    health = PredictionHealth()
+    for batches in (10, 20, 30, 599):
+        validate(health, trainer, 0.3, batches)
+    assert not (tmp_path / "health.jsonl").exists()
+    validate(health, trainer, 0.3, 600)
+    validate(health, trainer, 0.3, 800)
+    with pytest.warns(UserWarning, match="for 3 validations predictions were"):
+        validate(health, trainer, 0.3, 1000)
 
 
 def test_what_lasts_is_reported_once_and_again_when_it_returns(tmp_path: Path) -> None:

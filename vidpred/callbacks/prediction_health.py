@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from jsonargparse.typing import PositiveInt
+from jsonargparse.typing import NonNegativeInt, PositiveInt
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
@@ -45,10 +45,13 @@ class PredictionHealth(EvaluationWatcher):
 
     Args:
         patience: Validations in a row after which a symptom is reported.
+        min_batches: Training batches before which no validation counts: networks that have hardly
+            begun are worse than copying.
     """
 
-    def __init__(self, *, patience: PositiveInt = 3) -> None:
+    def __init__(self, *, patience: PositiveInt = 3, min_batches: NonNegativeInt = 600) -> None:
         self.patience = int(patience)
+        self.min_batches = int(min_batches)
         self._sums: Tensor | None = None
         self._clips = 0
         self._lasted: dict[str, int] = {}
@@ -81,6 +84,8 @@ class PredictionHealth(EvaluationWatcher):
         seen: int = getattr(pl_module, "batches_seen", trainer.global_step)
         for logger in trainer.loggers:
             logger.log_metrics({f"val/health/{k}": v for k, v in signs._asdict().items()}, seen)
+        if seen < self.min_batches:
+            return
         for name, text in self._due(signs, pl_module, getattr(trainer, "datamodule", None)):
             self._report.add(trainer, Path(folder), seen, name, text)
 

@@ -16,6 +16,8 @@ BATCH_SIZE = 16
 
 EPOCHS = 6
 
+BATCHES = 1200
+
 
 def add_quickstart_parser(
     subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
@@ -36,7 +38,10 @@ def add_quickstart_parser(
         help="folder of the run; a number is appended when it exists",
     )
     parser.add_argument(
-        "--batches", type=int, default=1200, help="training batches; fewer give a worse predictor"
+        "--batches",
+        type=int,
+        default=BATCHES,
+        help="training batches; fewer only check the installation",
     )
     parser.add_argument("--seed", type=int, default=1, help="of weights and samples")
     parser.set_defaults(run=run_quickstart)
@@ -92,10 +97,10 @@ def run_quickstart(arguments: argparse.Namespace) -> int:
         "  vidpred fit -c experiment/adv_gdl.yaml -c model/adam_adversarial.yaml "
         "--data data/video_folder.yaml --data.root FOLDER"
     )
-    return _verdict(quality.results, shortened=arguments.batches < 1200)
+    return _verdict(quality.results, arguments.batches)
 
 
-def _verdict(results: "QualityResults | None", shortened: bool) -> int:
+def _verdict(results: "QualityResults | None", batches: int) -> int:
     scores = results["scores"] if results else {}
     better = bool(scores)
     for metric in ("psnr", "ssim") if scores else ():
@@ -104,9 +109,11 @@ def _verdict(results: "QualityResults | None", shortened: bool) -> int:
         better = better and ours is not None and copy is not None and ours > copy
     if better:
         say("The predictor beats copying the last frame where something moves.")
-        return 0
-    say("The predictor does not yet beat copying the last frame where something moves.")
-    return 0 if shortened else 1
+    else:
+        say("The predictor does not yet beat copying the last frame where something moves.")
+    if batches < BATCHES:
+        say(f"All works: {batches} batches check the installation; a predictor takes {BATCHES:,}.")
+    return 0 if better or batches < BATCHES else 1
 
 
 def _free_folder(wanted: Path) -> Path:
