@@ -1,6 +1,7 @@
 """What people meet says what came, what was looked for, and what lies there."""
 
 import os
+import shlex
 import shutil
 import unicodedata
 from fractions import Fraction
@@ -75,6 +76,9 @@ def test_an_animated_webp_is_not_damaged(tmp_path: Path) -> None:
     ) as told:
         probe(path)
     assert "damaged" not in str(told.value)
+    _, code = shlex.split(told.value.problem.partition("python ")[2])
+    exec(code)  # what the message says to run
+    assert probe(path.with_suffix(".apng")).num_frames == 4
 
 
 def test_overfit_batches_are_refused_in_our_words(toy_root: Path) -> None:

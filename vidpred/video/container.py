@@ -1,6 +1,8 @@
 """Opened video files: which stream is read, and how FFmpeg's errors become ours."""
 
 import errno
+import json
+import shlex
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,8 +65,8 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, av.VideoStream]]:
         if container.format.name == _STILL_WEBP and _is_animated_webp(path):
             raise VideoError(
                 path,
-                "it is an animated WebP, which this FFmpeg cannot read; convert it to GIF, MP4 or "
-                "a folder of PNG frames (Pillow reads it, and webpmux)",
+                "it is an animated WebP, which this FFmpeg cannot read; Pillow converts it without "
+                f"loss: python -c {shlex.quote(_to_apng(path))}",
             )
         stream = choose_stream(path, container)
         # One thread: loaders run many workers, and each frame is small.
@@ -168,6 +170,13 @@ def require_given(path: Path, start: int = 0, amount: int = _CHECKED) -> None:
     except OSError as error:
         if is_system_error(error):
             raise _not_given(path, error.strerror or str(error)) from error
+
+
+def _to_apng(path: Path) -> str:
+    read, written = (
+        json.dumps(str(name), ensure_ascii=False) for name in (path, path.with_suffix(".apng"))
+    )
+    return f"from PIL import Image; Image.open({read}).save({written}, save_all=True)"
 
 
 def _is_animated_webp(path: Path) -> bool:
