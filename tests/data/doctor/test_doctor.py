@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from damaged_tree import EVERY_DAMAGE, damage_every_way, scribble, videos
@@ -12,6 +13,7 @@ from vidpred.data.doctor.diagnosing import diagnose
 from vidpred.data.doctor.findings import Diagnosis, Finding
 from vidpred.data.doctor.split_lists import OFFICIAL_CLASSES, OFFICIAL_LISTS, OFFICIAL_VIDEOS
 from vidpred.data.index.video_index import VideoIndex
+from vidpred.video.conditions import conditions_path, write_conditions
 
 MakeVideo = Callable[..., Path]
 
@@ -286,3 +288,20 @@ def test_every_real_video_decodes_whole_and_is_not_cut(real_data: Path, tmp_path
         assert diagnosis.healthy
         assert diagnosis.quarantine == {}
         assert "pictures" not in by_kind(diagnosis)  # as many as the packets tell
+
+
+def test_conditions_that_training_cannot_use_are_named(root: Path) -> None:
+    good, short, broken = videos(root)[:3]
+    for path, rows in ((good, 12), (short, 11), (broken, 12)):
+        write_conditions(path, {"actions": np.zeros((rows, 2), np.float32)})
+    broken_file = conditions_path(broken)
+    broken_file.write_bytes(broken_file.read_bytes()[:100])
+    diagnosis = examine(root)
+    finding = by_kind(diagnosis)["conditions"]
+    assert finding.summary == "2 files of conditions cannot be used"
+    assert dict(item.split(": ", 1) for item in finding.items).keys() == {
+        name(root, conditions_path(path)) for path in (short, broken)
+    }
+    assert any("'actions' has 11 rows" in item for item in finding.items)
+    assert not diagnosis.healthy
+    assert diagnosis.quarantine == {}  # the videos are fine

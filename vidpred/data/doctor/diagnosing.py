@@ -9,6 +9,7 @@ from typing import Literal
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from vidpred.data.doctor import video_files as doctor_files
+from vidpred.data.doctor.condition_files import condition_findings
 from vidpred.data.doctor.decoding import Decoded, decode, decoding_findings
 from vidpred.data.doctor.disk import compare_with_disk
 from vidpred.data.doctor.findings import Diagnosis, Finding, PhaseProgress
@@ -97,6 +98,9 @@ def diagnose(
         *_truncated(cut),
         *_not_given(decoded),
         *decoding_findings(decoded, infos),
+        *condition_findings(
+            index.root, {n: i.num_frames for n, i in sound.items()} | decoded.fewer
+        ),
         *doctor_files.too_short(infos, frames),
         *doctor_files.odd_sizes(infos, fault=layout == "UCF101"),
         *doctor_files.duplicates(index, states, workers=threads, progress=progress),

@@ -25,6 +25,7 @@ Kind = Literal[
     "header",
     "repeats",
     "pictures",
+    "conditions",
     "released",
     "cache",
 ]
