@@ -53,6 +53,15 @@ def test_a_healthy_set_exits_with_0(root: Path, capsys: pytest.CaptureFixture[st
     assert "12 videos, 4 classes, 96 frames, 12 decoded whole" in captured.out
 
 
+def test_one_is_counted_as_one(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "one").mkdir()
+    shutil.copy(next(root.rglob("*.avi")), tmp_path / "one")
+    assert run("doctor", tmp_path / "one") == 0
+    assert "1 video, 1 folder, 8 frames" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", [".", "", "/"])
 def test_a_folder_is_no_report(name: str, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(VidpredError, match=r"this is a folder; expected the name of a \.json file"):

@@ -13,12 +13,14 @@ from vidpred.cli.common import (
 )
 from vidpred.cli.progress import counting_phases
 from vidpred.files import expand_home, require_folder, write_json
+from vidpred.plain import counted
 
 if TYPE_CHECKING:
     from vidpred.data.doctor.findings import Diagnosis, Finding
 
 SHOWN_ITEMS = 3
 VIDEOS = "a folder of videos"
+SINGULAR = {"videos": "video", "folders": "folder", "classes": "class", "frames": "frame"}
 REQUIRES_ACTION = 2
 """Exit status when something has to be done about the data; 1 would be a mistake of ours."""
 
@@ -90,8 +92,8 @@ def build_index(arguments: argparse.Namespace) -> int:
         file = "memory" if index.in_memory else index.file
         left_out = len(index.quarantined())
     _say(
-        f"{report.total} videos: {report.new} new, {report.changed} changed, {report.gone} gone, "
-        f"{report.broken} cannot be read, {left_out} in quarantine"
+        f"{counted(report.total, 'video')}: {report.new} new, {report.changed} changed, "
+        f"{report.gone} gone, {report.broken} cannot be read, {left_out} in quarantine"
     )
     for name, reason in report.unreadable.items():
         _say(f"not given by the system: {name} ({reason})")
@@ -123,7 +125,9 @@ def examine(arguments: argparse.Namespace) -> int:
         if arguments.release:
             released = index.quarantined()
             index.release()
-            _say(f"{len(released)} videos released; those that cannot be opened come back")
+            _say(
+                f"{counted(len(released), 'video')} released; those that cannot be opened come back"
+            )
             return 0
         with counting_phases() as progress:
             diagnosis = diagnose(
@@ -149,7 +153,9 @@ def examine(arguments: argparse.Namespace) -> int:
 def show(diagnosis: "Diagnosis") -> None:
     """Print a report for people on stdout."""
     _say(f"{diagnosis.root} ({diagnosis.layout})")
-    _say("  " + ", ".join(f"{count:,} {name}" for name, count in diagnosis.counts.items()))
+    counts = diagnosis.counts.items()
+    names = [SINGULAR.get(name, name) if count == 1 else name for name, count in counts]
+    _say("  " + ", ".join(f"{n:,} {name}" for (_, n), name in zip(counts, names, strict=True)))
     faults = [finding for finding in diagnosis.findings if finding.fault]
     notes = [finding for finding in diagnosis.findings if not finding.fault]
     for title, findings in (("Requires action", faults), ("Worth knowing", notes)):
@@ -159,8 +165,8 @@ def show(diagnosis: "Diagnosis") -> None:
             _show_finding(finding)
     if diagnosis.quarantine:
         _say(
-            f"\nTraining leaves out {len(diagnosis.quarantine)} videos until their files change; "
-            f"to empty this quarantine: vidpred data doctor {diagnosis.root} --release"
+            f"\nTraining leaves out {counted(len(diagnosis.quarantine), 'video')} until the file "
+            f"changes; to empty this quarantine: vidpred data doctor {diagnosis.root} --release"
         )
     _say("\nhealthy" if diagnosis.healthy else f"\nnot healthy: kinds of faults: {len(faults)}")
 
