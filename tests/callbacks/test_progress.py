@@ -147,4 +147,32 @@ def test_the_bar_shows_losses_and_psnr_in_place_of_a_version(tmp_path: Path) -> 
         {"train/loss_g": torch.tensor(0.1234), "val/selection": torch.tensor(21.5)}
     )
     shown = TrainingBar().get_metrics(trainer, Scaled(1.0))
-    assert shown == {"loss_g": "0.123", "psnr": "21.50"}
+    assert shown == {"loss_g": "0.123", "PSNR t+1": "21.50 dB"}
+
+
+def test_the_bar_counts_epochs_from_1(tmp_path: Path) -> None:
+    bar = TrainingBar()
+    for epochs, said in ((6, "Epoch 1/6"), (-1, "Epoch 1")):
+        trainer = Trainer(accelerator="cpu", max_epochs=epochs, logger=False)
+        bar.setup(trainer, Scaled(1.0), "fit")
+        assert bar._get_train_description(0).strip() == said
+
+
+def test_there_is_no_bar_where_the_standard_error_is_a_file(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bar = TrainingBar(console_kwargs={"stderr": True})
+    assert bar.is_disabled
+    trainer = Trainer(
+        accelerator="cpu",
+        max_epochs=1,
+        callbacks=[bar],
+        logger=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+        default_root_dir=tmp_path,
+    )
+    load: Any = DataLoader(clips(4), batch_size=2)  # type: ignore[arg-type]
+    trainer.fit(Scaled(1.0), load, load)
+    assert "Epoch" not in capfd.readouterr().err
+    assert TrainingBar(console_kwargs={"stderr": True, "force_terminal": True}).is_enabled

@@ -4,6 +4,7 @@ import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from lightning_utilities.core.rank_zero import rank_zero_only
@@ -197,7 +198,20 @@ def comparison_sentence(results: QualityResults) -> str:
 
 
 class TrainingBar(RichProgressBar):
-    """A progress bar with losses and PSNR, in place of the number of a logger's version."""
+    """A progress bar with losses and PSNR, in place of the number of a logger's version.
+
+    Epochs count from 1, as in the lines of `TrainingProgress`. There is no bar where the output is
+    no terminal: the lines are enough for a file.
+    """
+
+    @cached_property
+    def _has_terminal(self) -> bool:
+        return Console(**(self._console_kwargs or {})).is_terminal
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether it is shown."""
+        return super().is_enabled and self._has_terminal
 
     def get_metrics(
         self, trainer: Trainer, pl_module: LightningModule
@@ -210,8 +224,13 @@ class TrainingBar(RichProgressBar):
             shown[name] = f"{value:.3g}"
         psnr = metrics.get("val/selection", math.nan)
         if not math.isnan(psnr):
-            shown["psnr"] = f"{psnr:.2f}"
+            shown["PSNR t+1"] = f"{psnr:.2f} dB"
         return shown
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        epochs = self.trainer.max_epochs
+        of = f"/{epochs}" if epochs is not None and epochs > 0 else ""
+        return f"Epoch {current_epoch + 1}{of}".ljust(len(self.validation_description))
 
 
 def _results(trainer: Trainer) -> QualityResults | None:
