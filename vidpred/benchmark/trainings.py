@@ -2,6 +2,7 @@
 
 import ctypes
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -26,6 +27,9 @@ COMPARED = ("model", "data", "seed_everything")
 
 ELSEWHERE = ("root", "samples_per_epoch", "num_workers")
 """Settings of the data that say where they are and how far a training goes."""
+
+PART_OF_A_BENCHMARK = "VIDPRED_BENCHMARK"
+"""Variable in the environment of its trainings, which do not say how to test what they trained."""
 
 PATIENCE = 120.0
 """Seconds for which a training waits for one that a killed benchmark has left."""
@@ -264,7 +268,10 @@ def _fit(command: Sequence[str], folder: Path) -> int:
     """Train in a process of its own, so that nothing of one training is left in the next."""
     wait_until_free(folder, PATIENCE)
     return subprocess.run(
-        [sys.executable, "-m", "vidpred", *command], check=False, preexec_fn=_die_with_parent
+        [sys.executable, "-m", "vidpred", *command],
+        check=False,
+        env={**os.environ, PART_OF_A_BENCHMARK: "1"},
+        preexec_fn=_die_with_parent,
     ).returncode
 
 

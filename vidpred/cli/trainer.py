@@ -22,6 +22,7 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from vidpred import data
+from vidpred.benchmark.trainings import PART_OF_A_BENCHMARK
 from vidpred.callbacks import NetworkSummary, TrainingBar
 from vidpred.cli.common import look_for_modules_here, with_underscores
 from vidpred.cli.configuration_parser import explain, resolve_configurations
@@ -226,8 +227,10 @@ class VidpredCLI(LightningCLI):
             return
         score = "" if best.best_model_score is None else f" ({best.best_model_score:.2f})"
         path = best.best_model_path
-        following = test_command(self.datamodule, path, run_dir, module=self._module())
-        rank_zero_info(f"best by {best.monitor}{score}: {path}\nnext: {following}")
+        rank_zero_info(f"best by {best.monitor}{score}: {path}")
+        if PART_OF_A_BENCHMARK not in os.environ:
+            following = test_command(self.datamodule, path, run_dir, module=self._module())
+            rank_zero_info(f"next: {following}")
 
     def _module(self) -> str | None:
         """Name the module of a network that is not ours, which a checkpoint may not choose."""
