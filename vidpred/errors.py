@@ -137,9 +137,15 @@ class TrainingDivergedError(VidpredError):
         """
         names = ", ".join(terms)
         super().__init__(
-            f"{problem} at batch {batch}: {names}. Lower the learning rate or clip the gradients, "
-            "and resume from an earlier checkpoint (--ckpt-path); the rates of the configuration "
-            "apply to what is resumed. In one process -c trainer/recovery.yaml does so by itself"
+            f"{problem} at batch {batch}: {names}. "
+            + (
+                "Lower the learning rate or clip the gradients; the rates of the configuration "
+                "apply to a run that is resumed, too. In one process -c trainer/recovery.yaml "
+                "resumes at lower rates by itself"
+                if batch
+                else "No optimizer has taken a step, so the learning rate is not the cause: look "
+                "for a division by zero, a log or a sqrt in the network's step or in the loss"
+            )
         )
         self.terms = names
         self.batch = batch

@@ -1,6 +1,7 @@
 """Trainings that really diverge: what is kept of them, and how they go on."""
 
 import json
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,12 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 from worlds import loader, trainer
 
-from vidpred.callbacks import DivergenceGuard, DivergenceRecovery
+from vidpred.callbacks import (
+    DivergenceGuard,
+    DivergenceRecovery,
+    InterruptCheckpoint,
+    RunCheckpoints,
+)
 from vidpred.cli.main import main
 from vidpred.errors import TrainingDivergedError
 from vidpred.models import MultiScaleGenerator, Predictor
@@ -226,6 +232,22 @@ def test_the_command_line_gives_up_in_the_end(
     assert recovering(tmp_path, toy_root, 0.9) == 2
     assert len(json.loads((tmp_path / "run" / "recovery.json").read_text())) == 2
     assert "not finite at batch" in capsys.readouterr().err
+
+
+def test_the_latest_good_checkpoint_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+
+    def lost(optimizer: Optimizer) -> LRScheduler:
+        return LambdaLR(optimizer, lambda step: 1.0 if step < 5 else 1e38)
+
+    often = RunCheckpoints(every_n_batches=1, keep=30)
+    with pytest.raises(TrainingDivergedError):
+        fit(task(layers=4, scheduler=lost), tmp_path, often, InterruptCheckpoint())
+    (path,) = re.findall(r"latest good one, to resume from: --ckpt-path (\S+)", caplog.text)
+    weights: list[Tensor] = list(read_checkpoint(path)["state_dict"].values())
+    assert all(torch.isfinite(weight).all() for weight in weights)
 
 
 def test_refuses_numbers_that_make_no_sense() -> None:

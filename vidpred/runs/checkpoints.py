@@ -3,14 +3,20 @@
 import os
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from jsonargparse.typing import PositiveFloat, PositiveInt
+from lightning_utilities.core.rank_zero import rank_zero_warn
 from pytorch_lightning.callbacks import Checkpoint
+from torch import Tensor
 
+from vidpred.errors import CheckpointError
 from vidpred.ops.checks import require_positive
+from vidpred.storage.checkpoint import CHECKPOINT_KEY, read_checkpoint
 
 LAST = "last.ckpt"
 NUMBERED = re.compile(r"batch_(\d+)\.ckpt")
@@ -100,6 +106,28 @@ def saved_checkpoints(folder: Path) -> list[Path]:
     # After a loss that diverged the weights may be spoilt.
     found = [path for path in folder.glob("*.ckpt") if path.name != "diverged.ckpt"]
     return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
+
+
+def good_checkpoints(folder: Path, well_before: int) -> Iterator[tuple[Path, int]]:
+    """Give the checkpoints from before a divergence whose weights are finite, the latest first.
+
+    Args:
+        folder: Of checkpoints.
+        well_before: Batch before which all was as usual.
+
+    Yields:
+        A checkpoint, and the batches that it has seen.
+    """
+    for path in saved_checkpoints(folder):
+        try:
+            checkpoint = read_checkpoint(path)
+        except CheckpointError as error:
+            rank_zero_warn(str(error))
+            continue
+        seen = int(checkpoint[CHECKPOINT_KEY]["batches_seen"])
+        weights = [w for w in checkpoint["state_dict"].values() if isinstance(w, Tensor)]
+        if seen <= well_before and all(torch.isfinite(weight).all() for weight in weights):
+            yield path, seen
 
 
 def _name_again(path: Path, name: Path) -> None:

@@ -17,7 +17,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from vidpred.errors import CheckpointError, TrainingDivergedError
-from vidpred.runs.checkpoints import saved_checkpoints
+from vidpred.runs.checkpoints import good_checkpoints, saved_checkpoints
 
 HANGUP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
 """The terminal or the ssh connection is closed; not every system has this signal."""
@@ -136,7 +136,7 @@ class InterruptCheckpoint(Callback):
         if isinstance(exception, TrainingDivergedError):
             path = folder / "checkpoints" / "diverged.ckpt"
             if trainer.world_size == 1 and self._save(trainer, path):
-                rank_zero_info(f"saved {path} to look into; resume from an earlier checkpoint")
+                rank_zero_info(f"saved {path} to look into; {_way_on(path.parent, exception)}")
             return
         path = folder / "checkpoints" / "interrupted.ckpt"
         if not self._is_whole(trainer, pl_module, exception) or not self._save(trainer, path):
@@ -220,6 +220,13 @@ class InterruptCheckpoint(Callback):
             rank_zero_warn(f"{path} could not be saved ({error})")
             return False
         return True
+
+
+def _way_on(folder: Path, exception: TrainingDivergedError) -> str:
+    good = next(good_checkpoints(folder, exception.well_before), None)
+    if good is None:
+        return "there is no good checkpoint before it: start again with a lower learning rate"
+    return f"the latest good one, to resume from: --ckpt-path {good[0]}"
 
 
 def _queue_again() -> None:

@@ -4,21 +4,18 @@ import json
 from pathlib import Path
 from typing import Any, TypedDict
 
-import torch
 from jsonargparse.typing import OpenUnitInterval, PositiveInt
 from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
-from torch import Tensor
 from torch.optim import Optimizer
 
-from vidpred.errors import CheckpointError, TrainingDivergedError
+from vidpred.errors import TrainingDivergedError
 from vidpred.files import write_json
 from vidpred.loggers import ResilientWandbLogger
 from vidpred.ops.checks import require_positive
-from vidpred.runs.checkpoints import saved_checkpoints
+from vidpred.runs.checkpoints import good_checkpoints, saved_checkpoints
 from vidpred.runs.optimizer_settings import unscheduled
-from vidpred.storage.checkpoint import CHECKPOINT_KEY, read_checkpoint
 
 RECOVERY_FILE = "recovery.json"
 
@@ -120,7 +117,7 @@ class DivergenceRecovery(Callback):
         if len(retries) >= self.max_retries:
             rank_zero_warn(f"diverged after {len(retries)} retries; expected a rate far lower")
             return
-        good = self._good(exception.well_before)
+        good = list(good_checkpoints(self._folder / "checkpoints", exception.well_before))
         if not good:
             rank_zero_warn("there is no good checkpoint from before it diverged")
             return
@@ -160,21 +157,6 @@ class DivergenceRecovery(Callback):
             return []
         found: list[RecoveryRecord] = json.loads(path.read_text(encoding="utf-8"))
         return found
-
-    def _good(self, well_before: int) -> list[tuple[Path, int]]:
-        """Give checkpoints and the batches that they have seen, the latest first."""
-        good = []
-        for path in saved_checkpoints(self._folder / "checkpoints"):
-            try:
-                checkpoint = read_checkpoint(path)
-            except CheckpointError as error:
-                rank_zero_warn(str(error))
-                continue
-            seen = int(checkpoint[CHECKPOINT_KEY]["batches_seen"])
-            weights = [w for w in checkpoint["state_dict"].values() if isinstance(w, Tensor)]
-            if seen <= well_before and all(torch.isfinite(weight).all() for weight in weights):
-                good.append((path, seen))
-        return good
 
 
 def _scale_rates(optimizer: Optimizer, factor: float) -> None:

@@ -224,7 +224,7 @@ class PredictionTask(pl.LightningModule, ABC):
         Raises:
             ValueError: When the clips do not fit the predictor.
             TrainingDivergedError: When a prediction is not finite.
-            NetworkError: When it is not in [0, 1].
+            NetworkError: When it is not in [0, 1], or not finite before any training.
         """
         context_frames = self.predictor.context_frames
         if batch["frames"].shape[1] <= context_frames:
@@ -238,6 +238,12 @@ class PredictionTask(pl.LightningModule, ABC):
         pred = self(context, target.shape[1], condition=condition).float()
         low, high = torch.aminmax(pred)
         if not (low.isfinite() and high.isfinite()):
+            if not self.batches_seen:
+                raise NetworkError(
+                    f"{type(self.predictor).__name__}.step gave values that are not finite for a "
+                    "finite context, before any training; expected frames in [0, 1]: look for a "
+                    "division by zero, a log or a sqrt in it"
+                )
             raise TrainingDivergedError(["prediction"], self.batches_seen)
         if low < -RANGE_TOLERANCE or high > 1 + RANGE_TOLERANCE:
             raise NetworkError(
