@@ -93,6 +93,19 @@ def test_each_network_has_its_own_accumulation_and_clip() -> None:
     assert (flat(task.discriminator) - before[1]).norm().item() > 2 * clip
 
 
+def test_the_discriminators_first_step_waits_for_a_whole_accumulation() -> None:
+    task = adversarial_task(
+        reconstruction_batches=1,
+        discriminator_accumulate_batches=2,
+        generator_accumulate_batches=4,
+    )
+    untrained = flat(task.discriminator)
+    fit(task, batches=2)
+    assert torch.equal(flat(task.discriminator), untrained)
+    task = adversarial_task(reconstruction_batches=1, discriminator_accumulate_batches=2)
+    assert fit(task, batches=3).global_step == 3 + 1
+
+
 def test_schedulers_step_with_their_own_optimizer() -> None:
     task = adversarial_task(
         generator_lr_scheduler=partial(StepLR, step_size=1, gamma=0.5),

@@ -373,10 +373,11 @@ class AdversarialTask(NextFrameTask):
         return cast(list[LightningOptimizer], self.optimizers())[k]
 
     def _descend(self, optimizer: LightningOptimizer, loss: Tensor, k: int) -> None:
-        """Accumulate the gradient, and step every `_accumulate_batches[k]` batches."""
+        """Accumulate the gradient, and step every `_accumulate_batches[k]` batches of network k."""
         count = self._accumulate_batches[k]
         self.manual_backward(loss / count)
-        if (self.batches_seen + 1) % count:
+        rested = self.reconstruction_batches if k == 1 else 0
+        if (self.batches_seen - rested + 1) % count:
             return
         if (clip := self._gradient_clips[k]) is not None:
             weights = (p for group in optimizer.param_groups for p in group["params"])
