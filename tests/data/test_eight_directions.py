@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from vidpred.cli.main import main
-from vidpred.data import EightDirectionsDataModule, render_directions
+from vidpred.data import ClipAugmentation, EightDirectionsDataModule, render_directions
 from vidpred.errors import SettingError
 
 
@@ -79,6 +79,8 @@ def test_refusals(capsys: pytest.CaptureFixture[str]) -> None:
         EightDirectionsDataModule(8)
     with pytest.raises(SettingError, match=r"expected data\.patch_size null"):
         EightDirectionsDataModule(patch_size=8)
+    with pytest.raises(SettingError, match=r"frame_steps are \[1, 2\]; expected \[1\]"):
+        EightDirectionsDataModule(augmentation=ClipAugmentation(frame_steps=[1, 2]))
     with pytest.raises(ValueError, match="horizon is 0"):
         render_directions(context_frames=1, horizon=0)
     arguments = ["fit", "-c", "experiment/l2.yaml", "--data=data/eight_directions.yaml"]

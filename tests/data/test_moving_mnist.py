@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from vidpred.data import MovingMNISTDataModule
+from vidpred.data import ClipAugmentation, MovingMNISTDataModule
 from vidpred.data.mnist_sequences import split_sequences
 from vidpred.errors import DataError, SettingError
 from vidpred.evaluation.clips import EvaluationClip
@@ -50,6 +50,15 @@ def test_clips_are_gray_and_whole_ten_in_and_ten_predicted(digits: Path) -> None
     # Only digits of their own split: levels of numbers that end in 8, and the background.
     assert set(np.unique(val.numpy()).tolist()) <= {0, *range(108, 160, 10)}
     assert "sha256" in data.summary()
+
+
+def test_clips_are_loaded_as_long_as_the_augmentation_needs(digits: Path) -> None:
+    data = module(digits, augmentation=ClipAugmentation(frame_steps=[2]))
+    data.setup("fit")
+    loaded = next(iter(data.train_dataloader()))["frames"]
+    assert data.augmentation is not None
+    assert loaded.shape[1] == 39
+    assert torch.equal(data.augmentation(loaded, 20, 10), loaded[:, ::2])
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")

@@ -193,6 +193,12 @@ class EightDirectionsDataModule(ClipStreamDataModule):
                 "the eight directions are of whole frames; expected data.patch_size null and "
                 "data.frame_step 1"
             )
+        steps = (1,) if self.augmentation is None else self.augmentation.frame_steps
+        if max(steps) != 1:
+            raise SettingError(
+                f"data.augmentation.frame_steps are {[*steps]}; expected [1]: the disc leaves "
+                "after the last known frame, and skipped frames would change when"
+            )
 
     def prepare_data(self) -> None:
         """Need nothing: there are no files."""

@@ -36,8 +36,7 @@ class TrainingSequences(Dataset[ClipSample]):
 
     Args:
         sequences: What is rendered; their seed holds that of the stream.
-        lengths: Frames of a clip.
-        data: The options that say how frames are cut.
+        data: The options that say how long clips are and how frames are cut.
         seed: Of the stream.
         together: See `vidpred.data.TrainingBlocks`.
     """
@@ -45,14 +44,13 @@ class TrainingSequences(Dataset[ClipSample]):
     def __init__(
         self,
         sequences: DigitSequences,
-        lengths: ClipLengths,
         data: "MovingMNISTDataModule",
         *,
         seed: int,
         together: int,
     ) -> None:
         self.sequences = sequences
-        self.lengths = lengths
+        self._length, self._context_frames = data.loaded_frames, data.lengths.context_frames
         self.seed = seed
         self.together = together
         self.patch_shape = data.patch_shape
@@ -63,12 +61,12 @@ class TrainingSequences(Dataset[ClipSample]):
 
     def __getitem__(self, position: int) -> ClipSample:
         """Give the clip at a position, or the patches of it."""
-        frames = self.sequences.read(position, self.lengths.training, self._frame_step)
+        frames = self.sequences.read(position, self._length, self._frame_step)
         shown = in_color(frames, size=self._shape, gray=self._gray)
         patches, accepted = cut_patches(
             ArrayClip(shown.permute(0, 2, 3, 1).contiguous().numpy()),
             self.patch_shape,
-            context_frames=self.lengths.context_frames,
+            context_frames=self._context_frames,
             count=self.patches,
             threshold=self._threshold,
             rng=np.random.default_rng((self.seed, position, 2)),
@@ -220,7 +218,7 @@ class MovingMNISTDataModule(ClipStreamDataModule):
         own = DigitSequences(
             found.digits, (*found.seed, seed), found.num_digits, found.side, found.bounce
         )
-        return TrainingSequences(own, self.lengths, self, seed=seed, together=together)
+        return TrainingSequences(own, self, seed=seed, together=together)
 
     def evaluation_set(self, split: Split) -> EvaluationSequences:
         """Give the first sequences of validation or test."""
