@@ -3,6 +3,7 @@
 import hashlib
 import multiprocessing
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,10 @@ import torch.distributed as dist
 from scipy.linalg import sqrtm
 from torch import Tensor, nn
 
+from vidpred import metrics
 from vidpred.errors import CheckpointError
-from vidpred.metrics import FVD
+
+FVD = partial(metrics.FVD, network_input="unit")
 
 
 class Means(nn.Module):
@@ -142,12 +145,12 @@ def test_small_differences_of_bright_clips_are_not_lost_in_rounding(means: Path)
 def test_calls_the_i3d_export_by_its_keywords_with_values_up_to_255(tmp_path: Path) -> None:
     _, target, _ = clips()
     target = target * 0.9
-    metric = FVD(
-        saved(LikeI3D(), tmp_path), data_range=1.0, include_context=False, network_input="i3d"
-    )
+    # As the command line does by default.
+    metric = metrics.FVD(saved(LikeI3D(), tmp_path), data_range=1.0, include_context=False)
     metric.update(target + 0.1, target)
     assert metric.compute().item() == pytest.approx(3 * 25.5**2, rel=1e-5)
     assert metric.protocol()["network_input"] == "i3d"
+    assert metrics.FVDNetwork(saved(LikeI3D(), tmp_path)).network_input == "i3d"
 
 
 def test_the_unit_of_the_frames_does_not_matter(means: Path) -> None:

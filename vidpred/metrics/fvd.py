@@ -44,7 +44,7 @@ class FVD(Metric):
         data_range: Full scale of the frames, such as 1 for [0, 1].
         include_context: Whether the known frames are part of each clip, before the predicted and
             before the true ones. There is no default, since both are in use and do not compare.
-        network_input: How the network is called; see `FVDNetwork`. "i3d" for the usual export.
+        network_input: How the network is called; see `FVDNetwork`.
         features: F; None takes it from the first clips. Give it when one of several processes may
             see no clip.
 
@@ -76,7 +76,7 @@ class FVD(Metric):
         *,
         data_range: float,
         include_context: bool,
-        network_input: NetworkInput = "unit",
+        network_input: NetworkInput = "i3d",
         features: PositiveInt | None = None,
     ) -> None:
         require_data_range(data_range)

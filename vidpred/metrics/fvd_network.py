@@ -49,7 +49,7 @@ class FVDNetwork(nn.Module):
         ValueError: For an unknown `network_input`.
     """
 
-    def __init__(self, file: str | Path, *, network_input: NetworkInput = "unit") -> None:
+    def __init__(self, file: str | Path, *, network_input: NetworkInput = "i3d") -> None:
         if network_input not in get_args(NetworkInput):
             known = ", ".join(get_args(NetworkInput))
             raise ValueError(f"network_input is {network_input!r}; expected one of {known}")

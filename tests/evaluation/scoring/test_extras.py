@@ -50,7 +50,7 @@ def test_they_are_those_of_the_metrics(
     command = ["test", f"--root={toy_root}", f"--output={output}", "--device=cpu", *options]
     assert main(command) == 0
     result = read_result(output / "copy_last.json")
-    distance = FVD(script, data_range=1.0, include_context=context)
+    distance = FVD(script, data_range=1.0, include_context=context, network_input="unit")
     similarity = LPIPS(alexnet, data_range=1.0)
     for row in result["rows"]:
         frames = to_unit(read_clip(toy_root / "UCF-101" / f"{row['video']}.avi", 0, 8))[None]
