@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -5,7 +6,14 @@ import torch
 from torch import Tensor
 
 from vidpred.errors import NetworkError
-from vidpred.models import Condition, CopyLastFrame, Likelihood, MultiScaleGenerator, Predictor
+from vidpred.models import (
+    Condition,
+    CopyLastFrame,
+    DCGANGenerator,
+    Likelihood,
+    MultiScaleGenerator,
+    Predictor,
+)
 from vidpred.ops import normal_like
 
 
@@ -73,6 +81,33 @@ def test_a_predictor_that_is_not_recursive_is_padded_and_cropped_too() -> None:
     context = torch.rand(1, 3, 1, 9, 5)
     pred = FarSighted()(context, 3)
     assert torch.equal(pred, context[:, -1:] + torch.arange(3).view(1, 3, 1, 1, 1))
+
+
+class Streaming(Brighten):
+    """Gives frame by frame what it predicts, and leaves conditions out of its arguments."""
+
+    def rollout_frames(self, window: Tensor, horizon: int) -> Iterator[Tensor]:
+        for k in range(horizon):
+            yield window[:, -1] + k
+
+
+def test_conditions_are_given_to_those_alone_who_name_some() -> None:
+    context = torch.rand(1, 2, 1, 4, 4)
+    for k, frame in enumerate(Streaming().stream(context, 3)):
+        assert torch.equal(frame, context[:, -1] + k)
+
+
+def test_any_size_is_taken_where_a_network_names_none() -> None:
+    assert CopyLastFrame().image_size is None
+    assert DCGANGenerator.from_preset("cpu", image_size=16).image_size == 16
+
+
+def test_a_network_of_scales_is_conditioned_on_nothing() -> None:
+    class Conditioned(MultiScaleGenerator):
+        conditions = ("actions",)
+
+    with pytest.raises(NetworkError, match=r"conditioned on actions.*derive it from .*Predictor"):
+        Conditioned.from_preset("small")
 
 
 def test_horizon_0_and_short_context_are_refused() -> None:

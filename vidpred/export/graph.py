@@ -7,7 +7,6 @@ from torch.export import Dim, ExportedProgram
 from vidpred.errors import ExportError
 from vidpred.export.flow_graph import FLOWS, FlowsAsInput, flows_of
 from vidpred.models import DYAN, EDMPredictor, FlowRefiner, Predictor
-from vidpred.models.dcgan_layers import image_size_of
 from vidpred.ops.padding import repeat_edges
 
 INPUT, OUTPUT = "context", "frames"
@@ -76,7 +75,7 @@ def _why_no_graph(predictor: Predictor) -> str | None:
         return (
             f"it is conditioned on {', '.join(predictor.conditions)}, and a graph has frames alone"
         )
-    if (side := image_size_of(predictor)) is not None:
+    if (side := predictor.image_size) is not None:
         return f"it takes frames of {side} x {side} alone, and a graph takes any size"
     if isinstance(predictor, DYAN):
         return "its optical flow is estimated outside of PyTorch"

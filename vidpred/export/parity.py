@@ -8,7 +8,6 @@ from torch import Tensor
 from vidpred.errors import ExportError
 from vidpred.export.graph import channels_of, inputs_of
 from vidpred.models import FlowRefiner, Predictor
-from vidpred.models.dcgan_layers import image_size_of
 
 TOLERANCE = 1e-4
 """Largest difference of a pixel, full scale being 1: a fortieth of a gray level."""
@@ -19,7 +18,7 @@ SIZES = ((1, 48, 64), (3, 45, 31), (2, 23, 86))
 
 def sizes_of(predictor: Predictor) -> Sequence[tuple[int, int, int]]:
     """Give the sizes that are compared: `SIZES`, or the only one that a predictor takes."""
-    side = image_size_of(predictor)
+    side = predictor.image_size
     return SIZES if side is None else [(batch, side, side) for batch, *_ in SIZES[:2]]
 
 

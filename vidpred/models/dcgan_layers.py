@@ -151,12 +151,6 @@ def feature_widths(width: int, image_size: int) -> list[int]:
     return [int(width) * 2**k for k in range((image_size // SMALLEST).bit_length() - 1)]
 
 
-def image_size_of(predictor: object) -> int | None:
-    """Give H = W of the only frames that a predictor takes; None for one of any size."""
-    size = getattr(predictor, "image_size", None)
-    return size if isinstance(size, int) else None
-
-
 def require_square(network: object, frames: Tensor, image_size: int) -> None:
     """Refuse frames of another size than a network's codes are made for.
 

@@ -25,8 +25,9 @@ class Predictor(nn.Module, ABC):
     predicts all frames directly overrides `rollout`, one that gives different futures also defines
     `sample_step` (or overrides `sample`).
 
-    Of the attributes, `sharp` is set at any time, and all others are arguments of this class;
-    `channels`, `stochastic` and `conditions` may be class attributes of a subclass instead.
+    Of the attributes, `image_size` and `sharp` are set by the subclass, `sharp` at any time; all
+    others are arguments of this class, and `channels`, `stochastic` and `conditions` may be class
+    attributes of a subclass instead.
 
     Attributes:
         context_frames: Past frames that a prediction needs.
@@ -36,6 +37,7 @@ class Predictor(nn.Module, ABC):
         stochastic: Whether `sample` gives different futures.
         conditions: Names of the tensors that a prediction needs besides frames, such as
             `("actions",)`.
+        image_size: H = W of the only frames that the network takes; None is any size.
         sharp: Whether a prediction is one sharp future instead of the mean of what may happen; None
             where there is no such choice.
 
@@ -60,6 +62,7 @@ class Predictor(nn.Module, ABC):
     channels: int | None = None
     stochastic: bool = False
     conditions: tuple[str, ...] = ()
+    image_size: int | None = None
     sharp: bool | None = None
 
     def __init__(
@@ -175,9 +178,8 @@ class Predictor(nn.Module, ABC):
         """
         window, condition = self._window(context, horizon, condition)
         height, width = context.shape[-2:]
-        if not self.conditions:
-            return self.rollout(window, horizon)[..., :height, :width]
-        return self.rollout(window, horizon, condition=condition)[..., :height, :width]
+        given = {"condition": condition} if self.conditions else {}
+        return self.rollout(window, horizon, **given)[..., :height, :width]
 
     def rollout(
         self, window: Tensor, horizon: int, *, condition: Condition | None = None
@@ -232,7 +234,8 @@ class Predictor(nn.Module, ABC):
         """
         window, condition = self._window(context, horizon, condition)
         height, width = context.shape[-2:]
-        for frame in self.rollout_frames(window, horizon, condition=condition):
+        given = {"condition": condition} if self.conditions else {}
+        for frame in self.rollout_frames(window, horizon, **given):
             yield frame[..., :height, :width]
 
     def sample(
@@ -376,16 +379,11 @@ class Predictor(nn.Module, ABC):
         """Cut the conditions of one step; beyond the horizon the last entry is repeated."""
         if condition is None:
             return None
-        length = self.context_frames + self.output_frames
-        cut: dict[str, Tensor] = {}
-        for name, value in condition.items():
-            part = value[:, done : done + length]
-            missing = length - part.shape[1]
-            if missing:
-                last = part[:, -1:].expand(-1, missing, *part.shape[2:])
-                part = torch.cat([part, last], dim=1)
-            cut[name] = part
-        return cut
+        wanted = range(done, done + self.context_frames + self.output_frames)
+        return {
+            name: value[:, [min(k, value.shape[1] - 1) for k in wanted]]
+            for name, value in condition.items()
+        }
 
 
 def _distinct(conditions: Sequence[str]) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from abc import abstractmethod
 
 from torch import Tensor
 
+from vidpred.errors import NetworkError
 from vidpred.models.predictor import Condition, Predictor
 from vidpred.ops.checks import require_positive
 from vidpred.ops.range import signed_to_unit, unit_to_signed
@@ -18,6 +19,10 @@ class ScalePredictor(Predictor):
 
     Attributes:
         num_scales: S; scale k of S sees frames reduced `2 ** (S - k)` times, coarsest first.
+
+    Raises:
+        NetworkError: When the subclass names conditions, which `forward_scales` does not take.
+        ValueError: When a count is below 1.
     """
 
     def __init__(
@@ -35,6 +40,12 @@ class ScalePredictor(Predictor):
             size_multiple=2 ** (num_scales - 1),
             channels=channels,
         )
+        if self.conditions:
+            raise NetworkError(
+                f"{type(self).__name__} is conditioned on {', '.join(self.conditions)}, and "
+                "forward_scales takes frames alone; derive it from vidpred.models.Predictor, whose "
+                "step takes conditions"
+            )
         self.num_scales = num_scales
 
     @abstractmethod

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from vidpred.models import Predictor
-from vidpred.models.dcgan_layers import image_size_of
 
 PROCESS_BYTES = 900 * 2**20
 """What the process takes besides frames and networks: Python, PyTorch, FFmpeg, an encoder."""
@@ -69,9 +68,7 @@ def step_bytes(
     if predictor.conditions:
         planes = 3 * channels * (predictor.context_frames + predictor.output_frames)
         return StepBytes(_UNKNOWN_CHANNELS * dtype.itemsize, planes * dtype.itemsize)
-    side = image_size_of(predictor) or (
-        -(-_PROBE // predictor.size_multiple) * predictor.size_multiple
-    )
+    side = predictor.image_size or (-(-_PROBE // predictor.size_multiple) * predictor.size_multiple)
     largest = 0
 
     def note(_: nn.Module, inputs: tuple[Any, ...], output: object) -> None:

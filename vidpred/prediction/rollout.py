@@ -12,7 +12,6 @@ from torch import Tensor
 
 from vidpred.errors import PredictionError
 from vidpred.models import Predictor
-from vidpred.models.dcgan_layers import image_size_of
 from vidpred.ops import to_unit
 from vidpred.ops.frame_format import to_gray
 from vidpred.prediction.memory import PROCESS_BYTES, in_words, step_bytes
@@ -81,7 +80,7 @@ class Rollout:
         self._pixel_bytes = step_bytes(predictor, channels, device, self._dtype)
         multiple, radius = predictor.size_multiple, predictor.receptive_radius
         narrow = BORDER if radius is None else min(BORDER, radius)
-        if image_size_of(predictor) is not None:
+        if predictor.image_size is not None:
             narrow = 0
         # A multiple: the network's coarser grids lie as they do without a border.
         self._border = -(-narrow // multiple) * multiple

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from vidpred import models
 from vidpred.errors import DAMAGED, CheckpointError, NetworkError
-from vidpred.models.dcgan_layers import image_size_of
 from vidpred.models.predictor import Predictor
 from vidpred.models.scale_predictor import ScalePredictor
 
@@ -36,7 +35,7 @@ def describe_frames(predictor: Predictor) -> dict[str, Any]:
         **({"direct": True} if direct else {}),
         **({"stochastic": True} if predictor.stochastic else {}),
         **({"channels": predictor.channels} if predictor.channels not in (None, 3) else {}),
-        **({"image_size": size} if (size := image_size_of(predictor)) else {}),
+        **({"image_size": size} if (size := predictor.image_size) else {}),
         "layout": "(B, T, C, H, W)",
         "range": [0, 1],
         "network_range": [-1, 1] if isinstance(predictor, ScalePredictor) else [0, 1],

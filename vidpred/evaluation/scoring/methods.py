@@ -18,7 +18,6 @@ from vidpred.evaluation.sources.clip_folder import ClipFolder
 from vidpred.evaluation.sources.frame_files import size_in_words
 from vidpred.kernels import describe
 from vidpred.models import BASELINES, Likelihood, Predictor, baseline
-from vidpred.models.dcgan_layers import image_size_of
 from vidpred.plain import counted
 from vidpred.seen_videos import SeenVideos
 
@@ -147,7 +146,7 @@ class PredictorMethod(ScoredMethod):
                 f"protocol {protocol.name} gives {found} (frames.color: {color}); expected the "
                 f"same: use a protocol with frames.color: {'gray' if wanted == 1 else 'rgb'}"
             )
-        side, frames = image_size_of(self.predictor), protocol.frames
+        side, frames = self.predictor.image_size, protocol.frames
         if side and (frames.height, frames.width) not in ((None, None), (side, side)):
             raise PredictionError(
                 f"{self.description['name']}: it takes frames of {side} x {side} alone, and "
