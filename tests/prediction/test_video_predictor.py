@@ -1,17 +1,29 @@
 """What `vidpred.load` gives, as a notebook uses it."""
 
+import copy
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor, nn
 
 import vidpred
 from vidpred.cli.main import main
 from vidpred.errors import VideoError
-from vidpred.models import GeneratorScale, LinearExtrapolation, MultiScaleGenerator
+from vidpred.models import (
+    CopyLastFrame,
+    DCGANGenerator,
+    FlowRefiner,
+    GeneratorScale,
+    Likelihood,
+    LinearExtrapolation,
+    MixtureGenerator,
+    MultiScaleGenerator,
+)
 from vidpred.prediction.video_predictor import VideoPredictor
 from vidpred.storage import SavedPredictor
 from vidpred.storage.description import describe_frames, describe_predictor
@@ -132,6 +144,48 @@ def test_other_predictors_keep_their_rollout() -> None:
     context = torch.rand(1, 2, 3, 8, 8)
     assert torch.equal(VideoPredictor(linear)(context, 4), linear(context, 4))
     assert torch.equal(VideoPredictor(linear).rollout(context, 4), linear.rollout(context, 4))
+
+
+def test_to_tensors_it_is_as_its_network() -> None:
+    refiner = FlowRefiner().eval()
+    predictor = VideoPredictor(refiner)
+    context = torch.rand(1, 4, 3, 32, 32)
+    with torch.inference_mode():
+        mean = predictor(context, 1)
+        predictor.sharp = True
+        assert refiner.sharp
+        assert predictor.sharp
+        assert not torch.equal(predictor(context, 1), mean)
+        frames = predictor.stream(context, 2)
+        assert torch.equal(next(frames), predictor(context, 1)[:, 0])
+    assert predictor.largest_region == refiner.largest_region
+
+
+def test_frames_are_given_as_soon_as_the_network_gives_them() -> None:
+    class Endless(CopyLastFrame):
+        def rollout_frames(self, window: Tensor, horizon: int) -> Iterator[Tensor]:
+            yield window[:, -1]
+            raise AssertionError("no further frame was asked for")
+
+    context = torch.rand(1, 1, 3, 8, 8)
+    assert torch.equal(next(VideoPredictor(Endless()).stream(context, 5)), context[:, -1])
+
+
+def test_it_knows_how_likely_a_future_is_where_its_network_does() -> None:
+    network = MixtureGenerator.from_preset("small").eval()
+    predictor = VideoPredictor(network)
+    assert isinstance(predictor, Likelihood)
+    clip = torch.randint(256, (1, 5, 3, 16, 16)) / 255
+    with torch.inference_mode():
+        expected = network.log_prob(clip[:, :4], clip[:, 4:])
+        assert torch.equal(predictor.log_prob(clip[:, :4], clip[:, 4:]), expected)
+        again = copy.deepcopy(predictor)
+        nn.init.zeros_(next(again.network.parameters()))
+        assert torch.equal(predictor.log_prob(clip[:, :4], clip[:, 4:]), expected)
+        assert again.log_prob.__self__ is again.network
+    assert not isinstance(VideoPredictor(LinearExtrapolation()), Likelihood)
+    square = DCGANGenerator.from_preset("cpu", image_size=16)
+    assert VideoPredictor(square).image_size == 16
 
 
 def test_a_notebook_shows_it(predictor: VideoPredictor, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vidpred.files import expand_home
 from vidpred.kernels import accelerated
-from vidpred.models import Condition, Predictor
+from vidpred.models import Condition, Likelihood, Predictor
 from vidpred.ops import to_unit, unit_to_uint8
 from vidpred.ops.checks import require_positive
 from vidpred.prediction.rollout import Rollout
@@ -47,11 +47,28 @@ class VideoPredictor(Predictor):
             conditions=network.conditions,
         )
         self.network = network
+        self.image_size = network.image_size
+        if isinstance(network, Likelihood):
+            self.log_prob = network.log_prob
+
+    @property
+    def sharp(self) -> bool | None:
+        """See `Predictor.sharp`."""
+        return self.network.sharp
+
+    @sharp.setter
+    def sharp(self, sharp: bool | None) -> None:
+        self.network.sharp = sharp
 
     @property
     def receptive_radius(self) -> int | None:
         """See `Predictor.receptive_radius`."""
         return self.network.receptive_radius
+
+    @property
+    def largest_region(self) -> int | None:
+        """See `Predictor.largest_region`."""
+        return self.network.largest_region
 
     @overload
     def __call__(
@@ -84,7 +101,7 @@ class VideoPredictor(Predictor):
             layout and type; for a path uint8, shape (horizon, H, W, 3), the frames of `vidpred
             predict`: sharp where the network has the choice, with a border at every step and in
             tiles where frames are large, see `vidpred.prediction.rollout.Rollout`. Of tensors and
-            arrays `network.sharp` decides.
+            arrays `sharp` decides.
 
         Raises:
             TypeError: For frames of another type.
@@ -170,21 +187,26 @@ class VideoPredictor(Predictor):
 
     def step(self, context: Tensor, *, condition: Condition | None = None) -> Tensor:
         """Predict the next frames; see `Predictor.step`."""
-        if not self.conditions:
-            return self.network.step(context)
-        return self.network.step(context, condition=condition)
+        return self.network.step(context, **self._given(condition))
 
     def rollout(
         self, window: Tensor, horizon: int, *, condition: Condition | None = None
     ) -> Tensor:
         """Predict any number of frames; see `Predictor.rollout`."""
-        if not self.conditions:
-            return self.network.rollout(window, horizon)
-        return self.network.rollout(window, horizon, condition=condition)
+        return self.network.rollout(window, horizon, **self._given(condition))
+
+    def rollout_frames(
+        self, window: Tensor, horizon: int, *, condition: Condition | None = None
+    ) -> Iterator[Tensor]:
+        """Predict frame by frame; see `Predictor.rollout_frames`."""
+        return self.network.rollout_frames(window, horizon, **self._given(condition))
 
     def config(self) -> dict[str, Any]:
         """Give the network's arguments; see `Predictor.config`."""
         return self.network.config()
+
+    def _given(self, condition: Condition | None) -> dict[str, Condition | None]:
+        return {"condition": condition} if self.conditions else {}
 
     def _read(self, path: str | Path, horizon: int) -> Window:
         if not isinstance(path, str | Path):
