@@ -8,7 +8,7 @@ def mode_coverage(futures: Tensor, modes: Tensor) -> Tensor:
     """Give the share of possible futures that K drawn ones reach.
 
     A drawn future reaches the mode that is nearest to it, if it is nearer to it than half the
-    smallest distance of two modes: the mean of several modes reaches none.
+    smallest distance of two modes: the mean of modes that are equally far apart reaches none.
 
     Args:
         futures: Drawn futures, shape (K, B, ...).

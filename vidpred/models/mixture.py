@@ -35,7 +35,8 @@ class MixtureGenerator(Predictor):
     """Predicts K distributions for each pixel, and how likely each is.
 
     The coarser scales are those of `MultiScaleGenerator`; the finest network gives the parameters
-    of a mixture around their enlarged guess. The point prediction is the mean, which PSNR favors;
+    of a mixture around their enlarged guess. The point prediction is the weighted mean of the
+    components, which PSNR favors (the mixture's mean where little lies beyond black and white);
     draws are as sharp as the distributions are sure, each pixel on its own given the colors before
     it. A likelihood of 256 values (`logistic`) is comparable with that of other networks.
 

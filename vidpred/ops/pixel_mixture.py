@@ -87,7 +87,10 @@ class PixelMixture(NamedTuple):
         return torch.logsumexp(self.log_weights + components, dim=1)
 
     def mean(self) -> Tensor:
-        """Give the expected values, shape (B, C, H, W), not beyond [-1, 1]."""
+        """Give the weighted means of the components, shape (B, C, H, W), each cut to [-1, 1].
+
+        They are the expected values where little of a component lies beyond [-1, 1].
+        """
         means = self.means
         if self.couplings is not None:
             expected: list[Tensor] = []
