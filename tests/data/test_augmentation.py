@@ -62,6 +62,31 @@ def test_gain_and_offset_keep_frames_of_a_clip_together() -> None:
     assert 16 <= (values == 100).sum() <= 48
 
 
+@pytest.mark.parametrize(("option", "reach"), [({"gain": 0.2}, 20.0), ({"offset": 0.1}, 25.5)])
+def test_gain_and_offset_make_clips_darker_and_brighter(
+    option: dict[str, float], reach: float
+) -> None:
+    clips = torch.full((200, 1, 3, 2, 2), 100, dtype=torch.uint8)
+    change = augmented(clips, frames=1, **option)[:, 0, 0, 0, 0].float() - 100
+    assert -reach - 0.5 <= change.min() < -0.8 * reach
+    assert 0.8 * reach < change.max() <= reach + 0.5
+
+
+def test_brighter_than_white_is_white_and_darker_than_black_is_black() -> None:
+    clips = torch.tensor([0, 255], dtype=torch.uint8).repeat(32).view(64, 1, 1, 1, 1)
+    clips = clips.expand(64, 1, 3, 2, 2)
+    changed = augmented(clips, frames=1, gain=0.2, offset=0.1).int()
+    assert (changed - clips.int()).abs().max() <= 255 * 0.3 + 1
+
+
+def test_every_first_frame_that_leaves_enough_is_drawn() -> None:
+    augmentation = ClipAugmentation(frame_steps=(1, 2))
+    clips = torch.arange(9, dtype=torch.uint8)[None, :, None, None, None].expand(1, 9, 3, 2, 2)
+    torch.manual_seed(0)
+    drawn = [augmentation(clips, 5, 4)[0, :, 0, 0, 0].tolist() for _ in range(60)]
+    assert {first for first, second, *_ in drawn if second - first == 1} == {0, 1, 2, 3, 4}
+
+
 def test_frame_steps_are_drawn_and_clips_loaded_long_enough() -> None:
     augmentation = ClipAugmentation(frame_steps=(1, 2))
     assert augmentation.frames_needed(5) == 9

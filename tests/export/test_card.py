@@ -110,6 +110,17 @@ def test_columns_are_over_the_clips_that_all_have(
     assert f"no better than copying the last frame in {behind}" in card
 
 
+def test_what_is_equal_to_copying_is_no_better(
+    saved: SavedPredictor, results: dict[str, Result]
+) -> None:
+    for own, copied in zip(*(result["rows"] for result in results.values()), strict=True):
+        copied["values"] = own["values"]
+    scores = [dict(score) for score in scores_of(saved, results)]
+    card = model_card(dataclasses.replace(saved, scores=scores), name="t.st", sha256="")
+    assert "no better than copying the last frame in PSNR (moving area" in card
+    assert "PSNR (whole frame), LPIPS (whole frame)" in card
+
+
 def test_frames_are_those_that_the_predictor_takes(saved: SavedPredictor) -> None:
     assert "Frames are RGB in [0, 1], (B, T, C, H, W), of any size. SHA-256" in model_card(
         saved, name="t.st", sha256=""

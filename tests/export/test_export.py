@@ -271,6 +271,11 @@ def test_differences_that_are_no_numbers_are_refused() -> None:
     }
 
 
+def test_fewer_frames_than_asked_for_are_refused_where_their_values_agree() -> None:
+    with pytest.raises(ExportError, match="more than"):
+        require_parity(CopyLastFrame(), lambda x: x[:, -1:], 2)
+
+
 def test_a_predictor_of_one_size_is_compared_at_this_size() -> None:
     class Square(CopyLastFrame):
         image_size = 32

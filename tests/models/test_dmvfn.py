@@ -185,3 +185,11 @@ def test_what_does_not_fit_is_refused(tiny: DMVFN) -> None:
         DMVFN.from_preset("huge")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="context has 1 channel,"):
         tiny(torch.rand(1, 2, 1, 8, 8), 1)
+
+
+def test_coarse_blocks_see_flows_in_their_own_pixels() -> None:
+    block = DMVFN((8, 4), (4, 1)).blocks[0]
+    maps: list[Tensor] = []
+    block.coarse.register_forward_pre_hook(lambda _, given: maps.append(given[0]))
+    block(torch.zeros(1, 13, 32, 32), torch.full((1, 4, 32, 32), 8.0))
+    torch.testing.assert_close(maps[0][:, 13:], torch.full((1, 4, 8, 8), 8.0 / 4))

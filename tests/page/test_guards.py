@@ -41,6 +41,11 @@ def test_a_name_that_was_made_to_point_here_is_refused(host: str) -> None:
     assert "expected one of" in (problem(host=host) or "")
 
 
+def test_a_second_host_next_to_ours_is_refused() -> None:
+    both = Headers(raw=[(b"host", OURS.encode()), (b"host", b"evil.example")])
+    assert "expected one of" in (foreign(both, "GET", "/") or "")
+
+
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:9", "file://"])
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_pages_of_other_origins_are_refused(origin: str, method: str) -> None:

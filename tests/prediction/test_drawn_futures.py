@@ -66,6 +66,13 @@ def test_futures_differ_and_are_the_same_again() -> None:
     assert torch.equal(unit_to_uint8(one), unit_to_uint8(four[:, 0]))
 
 
+def test_windows_draw_noise_of_their_own() -> None:
+    futures = DrawnFutures(Noisy(), device=CPU, max_memory=MEMORY, num_samples=1, seed=0)
+    one, other, again = (torch.cat(list(futures([window(index=k)], 3))) for k in (7, 8, 7))
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
+
+
 def test_a_network_of_one_channel_draws_all_colors_alike() -> None:
     (one,) = drawn(1, channels=1).unbind(1)
     known = to_unit(torch.from_numpy(window().known[-1]).permute(2, 0, 1))

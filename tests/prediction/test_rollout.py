@@ -138,3 +138,9 @@ def test_a_network_of_one_frame_size_has_no_border(make: Any) -> None:
     predictor = make("cpu", image_size=16)
     frames = list(rollout(predictor)([window(*noise(predictor.context_frames, 16, 16))], 3))
     assert [frame.shape for frame in frames] == [(1, 3, 16, 16)] * 3
+
+
+def test_the_callers_predictor_stays_as_it_is() -> None:
+    refiner = FlowRefiner()
+    assert rollout(refiner).predictor.sharp
+    assert refiner.sharp is False

@@ -156,6 +156,16 @@ def test_mismatched_pairs_are_clips_of_others() -> None:
         fit(adversarial_task(mismatched_pairs=True), batch_size=2)
 
 
+def test_with_mismatched_pairs_the_real_ones_count_twice() -> None:
+    task = adversarial_task(mismatched_pairs=True)
+    frames = torch.stack([clip["frames"] for clip in moving_squares(4)])
+    objective = task.discriminator_objective(frames)
+    real, fake, mismatched = (
+        objective.terms[name].sum() for name in ("real_loss", "fake_loss", "mismatched_loss")
+    )
+    torch.testing.assert_close(objective.loss, 2 * real + fake + mismatched)
+
+
 def test_odd_batches_are_refused() -> None:
     with pytest.raises(ValueError, match="the batch has 3 clips; expected an even number"):
         separate_draws(torch.zeros(3, 5, 3, 32, 32))

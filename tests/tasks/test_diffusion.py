@@ -77,6 +77,16 @@ def test_the_noise_of_a_clip_does_not_depend_on_its_batch() -> None:
     assert losses[1:] == pytest.approx([losses[0]] * 2, rel=1e-4)
 
 
+def test_clips_of_one_video_have_noise_of_their_own() -> None:
+    task = DiffusionTask(tiny())
+    (clip,) = moving_squares(1, frames=6, size=20)
+    losses = [
+        trainer().validate(task, loader([{**clip, "start": torch.tensor(k)}], 1), verbose=False)[0]
+        for k in (0, 7, 0)
+    ]
+    assert losses[0] == losses[2] != losses[1]
+
+
 def test_it_trains_every_weight() -> None:
     network = tiny()
     before = {name: value.clone() for name, value in network.named_parameters()}

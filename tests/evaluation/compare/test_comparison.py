@@ -9,6 +9,7 @@ from hand_made_results import PSNR, SSIM, WHOLE, compared, result
 from synthetic_results import synthetic_results
 
 from vidpred.errors import ResultError
+from vidpred.evaluation.compare.best_and_worst import clip_points, extremes
 from vidpred.evaluation.compare.comparison import compare
 from vidpred.evaluation.compare.markdown import markdown
 from vidpred.evaluation.compare.wording import clips_by_frame, group_of, number, verdict
@@ -216,6 +217,20 @@ def test_few_clips_are_never_at_both_ends() -> None:
     ]
 
 
+def test_of_a_distance_the_best_clips_are_the_nearest() -> None:
+    one = result("one", {"a": [1, 1], "b": [2, 2]})
+    key = "lpips.alex.whole"
+    for row in one["rows"]:
+        row["values"][key] = row["values"][PSNR]
+    values = {key: {"one": {row["clip"]: row["values"][key] for row in one["rows"]}}}
+    points = clip_points({"one": one}, values)
+    found = extremes({"one": one}, points, measure=key, skip=None, baseline=None)
+    assert [(e["end"], e["clip"], e["amount"]) for e in found] == [
+        ("best", "a", 1),
+        ("worst", "b", 2),
+    ]
+
+
 def test_different_protocols_are_refused_field_by_field() -> None:
     one = result("one", {"a": [1, 1]})
     two = result("two", {"a": [1, 1]}, skip_at=50)
@@ -225,7 +240,7 @@ def test_different_protocols_are_refused_field_by_field() -> None:
         compared(one, two)
     said = str(refused.value)
     assert "clips.horizon: 2 (one.json), 8 (two.json)" in said
-    assert "skip.at_least: absent (one.json), 50 (two.json)" in said
+    assert "skip.at_least: unset (one.json), 50 (two.json)" in said
     assert "other words" not in said
     assert "context_frames" not in said
 

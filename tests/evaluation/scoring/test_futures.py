@@ -129,6 +129,31 @@ def test_where_nothing_moves_there_is_no_score() -> None:
         assert not nan[2].any()
 
 
+def test_frames_without_a_score_do_not_keep_a_future_from_being_chosen() -> None:
+    levels = torch.tensor([0.1, 0.9, 0.5]).view(3, 1, 1, 1, 1, 1)
+
+    def moving(frames: Tensor) -> Scores:
+        scores = measure(frames)["psnr.standard.whole"]
+        scores[:, 1] = math.nan  # nothing moves in the second frame
+        return {"psnr.masked_mean.moving": scores}
+
+    found = score_futures(
+        levels.expand(3, 1, 2, 1, 2, 2).split(1),
+        moving,
+        samples=Samples(count=3, reduce="best_of_k"),
+        ranking="psnr.masked_mean.moving",
+        higher_is_better=rises,
+    )
+    assert found.values["psnr.masked_mean.moving"][0, 0].item() == pytest.approx(0.9)
+
+
+def test_of_equal_futures_the_first_is_shown() -> None:
+    frames = torch.full((2, 1, 1, 1, 2, 2), 0.5)
+    frames[0, ..., 0], frames[1, ..., 1] = 0.75, 0.75
+    for reduction in ("best_of_k", "worst_of_k"):
+        assert torch.equal(scored(frames, reduce=reduction).shown, frames[0])
+
+
 def test_without_samples_one_future_counts_as_it_is() -> None:
     (frames,) = futures(1)
     found = score_futures(
