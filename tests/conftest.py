@@ -16,9 +16,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # for those that tests start
 
 
+# So shells start what they put in the background, nohup what it starts, and all that these start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # So shells start what they put in the background, and what that starts ignores Ctrl-C as well.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
