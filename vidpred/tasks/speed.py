@@ -171,12 +171,12 @@ class CompiledFunctions:
 
 
 def _copied(value: Any) -> Any:
-    """Copy the tensors of tensors, sequences and mappings."""
+    """Copy the tensors of tensors, sequences (as lists) and mappings."""
     if isinstance(value, Tensor):
         return value.clone()
     if isinstance(value, Mapping):
         return {name: _copied(inner) for name, inner in value.items()}
-    return type(value)(_copied(inner) for inner in value)
+    return [_copied(inner) for inner in value]
 
 
 def prepare(network: nn.Module, speed: Decided) -> None:
