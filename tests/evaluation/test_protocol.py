@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from vidpred.data.ucf101_layout import LIST_DIR, VIDEO_DIR
 from vidpred.errors import ProtocolError
 from vidpred.evaluation.protocol import (
     ClipCut,
@@ -182,3 +183,18 @@ def test_measures_that_cannot_be_taken_are_refused_with_the_protocol(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         build_protocol(content(measures=[measure]))
+
+
+def test_a_limit_keeps_what_is_missing(tmp_path: Path) -> None:
+    lists, videos = tmp_path / LIST_DIR, tmp_path / VIDEO_DIR / "Archery"
+    lists.mkdir()
+    videos.mkdir(parents=True)
+    names = [f"Archery/v_Archery_g01_c0{k}.avi" for k in range(1, 6)]
+    (lists / "testlist01.txt").write_text("\n".join(names))
+    for name in names[:3]:
+        (videos.parent / name).touch()
+    whole, limited = (UCF101Videos(limit=limit).select(tmp_path) for limit in (None, 2))
+    assert (len(whole.videos), len(limited.videos)) == (3, 2)
+    assert len(whole.missing) == 2
+    assert limited.missing == whole.missing
+    assert UCF101Videos(limit=1_000_000).select(tmp_path) == whole

@@ -68,6 +68,10 @@ class Listing:
     videos: tuple[Video, ...]
     missing: tuple[str, ...] = ()
 
+    def limited(self, count: int | None) -> "Listing":
+        """Keep at most `count` of the videos, evenly spaced; all when None."""
+        return Listing(tuple(evenly_spaced(self.videos, count)), self.missing)
+
 
 class ClipSample(TypedDict):
     """One draw of a data set.

@@ -8,7 +8,7 @@ from typing import Literal
 from jsonargparse.typing import OpenUnitInterval, PositiveInt
 from torch import Tensor
 
-from vidpred.data.catalog import Listing, Video, evenly_spaced
+from vidpred.data.catalog import Listing, Video
 from vidpred.data.kth_sequences import PEOPLE, PersonSplit, list_people
 from vidpred.data.ucf101_layout import LIST_DIR, VIDEO_DIR, explain_layout
 from vidpred.data.ucf101_lists import locate, read_list
@@ -93,10 +93,7 @@ class UCF101Videos(VideoSelection):
                 f"{missing}: not there; expected {VIDEO_DIR}/<Class>/*.avi and {LIST_DIR}/*.txt "
                 "below the data root, as in UCF101 (`vidpred data toy <folder>` writes such a set)"
             )
-        listing = locate(read_list(path)[:: self.every], root / VIDEO_DIR)
-        if self.limit is None:
-            return listing
-        return Listing(tuple(evenly_spaced(listing.videos, self.limit)))
+        return locate(read_list(path)[:: self.every], root / VIDEO_DIR).limited(self.limit)
 
 
 @dataclass(frozen=True)
@@ -120,10 +117,7 @@ class KTHVideos(VideoSelection):
         Raises:
             DataError: When the sequence file is not there.
         """
-        listing = list_people(root, PEOPLE[self.people]["test"])
-        if self.limit is None:
-            return listing
-        return Listing(tuple(evenly_spaced(listing.videos, self.limit)))
+        return list_people(root, PEOPLE[self.people]["test"]).limited(self.limit)
 
 
 @dataclass(frozen=True)
@@ -166,10 +160,7 @@ class HeldOutVideos(VideoSelection):
             val_list=path,
             test_list=path,
         )
-        listing = data.list_split("test")
-        if self.limit is None:
-            return listing
-        return Listing(tuple(evenly_spaced(listing.videos, self.limit)), listing.missing)
+        return data.list_split("test").limited(self.limit)
 
 
 @dataclass(frozen=True)
@@ -195,5 +186,5 @@ class FolderVideos(VideoSelection):
         names = find_videos(require_folder(root, "a folder of videos"))
         if not names:
             raise DataError(no_videos(root))
-        videos = [Video(path=root / name, video_id=name) for name in names]
-        return Listing(tuple(evenly_spaced(videos, self.limit)))
+        videos = tuple(Video(path=root / name, video_id=name) for name in names)
+        return Listing(videos).limited(self.limit)
