@@ -1,11 +1,14 @@
 """Plain values: nested ones taken apart and compared, numbers as Python has and words them."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 MISSING = "unset"
 """Given for a value that is null or absent, which means the same in a configuration."""
+
+_SHOWN = 3
+"""Names in a message."""
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -75,6 +78,39 @@ def counted(count: int, noun: str, plural: str = "") -> str:
         ('1 channel', '3 channels', '2 classes')
     """
     return f"{count} {noun if count == 1 else plural or f'{noun}s'}"
+
+
+def scale_name(scale: int, num_scales: int) -> str:
+    """Name a scale as the logs do, coarsest first.
+
+    Example:
+        >>> [scale_name(k, 4) for k in range(4)]  # of an eighth of the full size, and so on
+        ['scale_8', 'scale_4', 'scale_2', 'scale_1']
+    """
+    return f"scale_{2 ** (num_scales - 1 - scale)}"
+
+
+def some(names: Sequence[str]) -> str:
+    """Quote the first few names for a message.
+
+    Example:
+        >>> some(["a.png", "b.png"]), some(["a", "b", "c", "d"])
+        ("'a.png', 'b.png'", "'a', 'b', 'c', ...")
+    """
+    return ", ".join(repr(name) for name in names[:_SHOWN]) + ", ..." * (len(names) > _SHOWN)
+
+
+def with_prefix(count: int, unit: str = "") -> str:
+    """Write a large number with the prefix of its unit.
+
+    Example:
+        >>> with_prefix(1_234_000_000, "FLOPs"), with_prefix(56_000), with_prefix(7, "FLOPs")
+        ('1.23 GFLOPs', '56 k', '7 FLOPs')
+    """
+    for size, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if count >= size:
+            return f"{count / size:.3g} {prefix}{unit}"
+    return f"{count} {unit}".rstrip()
 
 
 def without_nan(value: float) -> float | None:

@@ -7,7 +7,7 @@ import torch
 from pytorch_lightning import Trainer
 from torch import Tensor, nn
 
-from vidpred.callbacks.network_size import NetworkSummary, network_size, readable, summary_lines
+from vidpred.callbacks.network_size import NetworkSummary, network_size, summary_lines
 from vidpred.data import UCF101DataModule
 from vidpred.kernels import accelerate
 from vidpred.models import MultiScaleGenerator, OpticalFlowExtrapolation, Predictor
@@ -84,12 +84,3 @@ def test_operations_are_counted_for_frames_of_the_training(
     with caplog.at_level("INFO"):
         NetworkSummary().on_fit_start(trainer, ReconstructionTask(OneConvolution()))
     assert f"a predicted frame of {size}" in caplog.text
-
-
-def test_large_numbers_are_readable() -> None:
-    assert [readable(n) for n in (0, 999, 1_500, 2_000_000_000_000)] == [
-        "0 ",
-        "999 ",
-        "1.5 k",
-        "2 T",
-    ]

@@ -11,7 +11,7 @@ from vidpred.benchmark.trainings import Training, trained
 from vidpred.evaluation.compare.markdown import markdown_table
 from vidpred.evaluation.compare.pooled_rows import pooled_rows, pooled_rows_markdown
 from vidpred.evaluation.results.result import Result
-from vidpred.plain import python_number
+from vidpred.plain import python_number, with_prefix
 from vidpred.provenance import provenance
 from vidpred.storage.saved import named_checkpoint
 
@@ -244,16 +244,3 @@ def conditions(on: MeasuredOn) -> str:
         f"{on['height']} x {on['width']} at a time, {on['context_frames']} frames in and "
         f"{on['horizon']} predicted, torch {on['torch']}"
     )
-
-
-def with_prefix(count: int) -> str:
-    """Write a large number with the prefix of its unit.
-
-    Example:
-        >>> with_prefix(1_234_000_000), with_prefix(56_000), with_prefix(0)
-        ('1.23 G', '56 k', '0')
-    """
-    for size, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if count >= size:
-            return f"{count / size:.3g} {prefix}"
-    return str(count)

@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from vidpred.diagnostics.advice import predictor_name
 from vidpred.kernels import restore
 from vidpred.models import Predictor
+from vidpred.plain import with_prefix
 
 DEFAULT_SIZE = 64
 """Rows and columns for which operations are counted when the data name no size of their frames."""
@@ -38,8 +39,8 @@ class NetworkSize(NamedTuple):
         parameters = f"{self.parameters:,} parameters"
         if self.flops is None:
             return f"{parameters}; its operations cannot be counted"
-        cost = f"{readable(self.flops)}FLOPs a predicted frame of {self.height} x {self.width}"
-        return f"{parameters}, {cost}"
+        cost = with_prefix(self.flops, "FLOPs")
+        return f"{parameters}, {cost} a predicted frame of {self.height} x {self.width}"
 
 
 def network_size(predictor: Predictor, height: int, width: int) -> NetworkSize:
@@ -99,19 +100,6 @@ def summary_lines(task: nn.Module, size: tuple[int, int]) -> list[str]:
             name = predictor_name(task)
         lines.append(f"{name}: {type(network).__name__}, {said}")
     return lines
-
-
-def readable(count: int) -> str:
-    """Write a large number with the prefix of its unit.
-
-    Example:
-        >>> readable(1_234_000_000), readable(56_000), readable(7)
-        ('1.23 G', '56 k', '7 ')
-    """
-    for size, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if count >= size:
-            return f"{count / size:.3g} {prefix}"
-    return f"{count} "
 
 
 def _frame_size(trainer: Trainer) -> tuple[int, int]:

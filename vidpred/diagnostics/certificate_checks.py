@@ -17,12 +17,12 @@ from vidpred.diagnostics.probing import (
     DiscriminatorTraining,
     ObjectiveTraining,
     discriminator_objective,
-    scale_name,
     scale_networks,
     trainable,
 )
 from vidpred.losses import Objective
 from vidpred.models import MultiScaleGenerator, ScalePredictor
+from vidpred.plain import scale_name
 
 TOLERANCE = 1e-3  # of weights and sums, relative: half precision has three digits
 

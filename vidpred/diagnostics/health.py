@@ -16,7 +16,6 @@ from vidpred.diagnostics.probing import (
     ObjectiveTraining,
     discriminator_objective,
     has_frames,
-    scale_name,
     scale_networks,
     some_clips,
     trainable,
@@ -37,6 +36,7 @@ from vidpred.models import Predictor
 from vidpred.models.given_conditions import condition_of
 from vidpred.ops import to_unit
 from vidpred.ops.checks import require_positive
+from vidpred.plain import scale_name
 
 
 class TrainingHealth(Callback):

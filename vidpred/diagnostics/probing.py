@@ -108,8 +108,3 @@ def scale_networks(network: nn.Module, num_scales: int) -> Sequence[nn.Module] |
     if isinstance(networks, nn.ModuleList) and len(networks) == num_scales:
         return list(networks)
     return None
-
-
-def scale_name(scale: int, num_scales: int) -> str:
-    """Name a scale as the logs do, `scale_8` being an eighth of the full size."""
-    return f"scale_{2 ** (num_scales - 1 - scale)}"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vidpred.diagnostics.signs import Signs
+from vidpred.plain import scale_name
 
 Past = Sequence[float]
 """`edge_strength` at the checks before, the three highest in rising order."""
@@ -101,7 +102,7 @@ def _adversarial_term_drowns(signs: Signs, past: Past) -> str | None:
 def _network_is_dead(signs: Signs, past: Past) -> str | None:
     norms = [n for name, n in signs.by_scale.items() if name.startswith("gradient_norm_")]
     sums = [sum(of_network) for of_network in zip(*norms, strict=True)]
-    dead = [f"scale_{2 ** (len(sums) - 1 - k)}" for k, total in enumerate(sums) if total == 0]
+    dead = [scale_name(k, len(sums)) for k, total in enumerate(sums) if total == 0]
     if not dead:
         return None
     where = f"generator's network of {', '.join(dead)}" if len(sums) > 1 else "network"

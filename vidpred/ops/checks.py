@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 RANGE_TOLERANCE = 1e-3
@@ -22,6 +23,16 @@ def require_frames(name: str, frames: Tensor) -> None:
     """Refuse what is not (B, T, C, H, W)."""
     if frames.ndim != 5:
         raise ValueError(f"{name} has shape {tuple(frames.shape)}; expected (B, T, C, H, W)")
+
+
+def require_uint8(frames: Tensor) -> None:
+    """Refuse frames to be written that are not uint8 (T, C, H, W), gray or RGB."""
+    if frames.dtype != torch.uint8:
+        raise TypeError(f"frames are {frames.dtype}; expected uint8, see vidpred.ops.unit_to_uint8")
+    if frames.ndim != 4 or frames.shape[1] not in (1, 3) or 0 in frames.shape:
+        raise ValueError(
+            f"frames have shape {tuple(frames.shape)}; expected (T, C, H, W) with C 1 or 3"
+        )
 
 
 def require_frame_size(frames: Tensor, minimum: int) -> None:

@@ -67,7 +67,7 @@ class EachFuture:
     with_context: bool = False
 
     def __call__(self, predicted: Predicted) -> Iterator[Pixels]:
-        """See `Pictures`."""
+        """Give the pictures of one step."""
         if self.with_context and predicted.step == 1:
             for known in predicted.window.known:
                 yield from [known] * len(predicted.futures)
@@ -88,7 +88,7 @@ class FuturesSideBySide:
     with_context: bool = False
 
     def __call__(self, predicted: Predicted) -> Iterator[Pixels]:
-        """See `Pictures`."""
+        """Give the pictures of one step."""
         if self.with_context and predicted.step == 1:
             for known in predicted.window.known:
                 yield _grid([known] * len(predicted.futures))

@@ -8,11 +8,11 @@ from typing import Literal
 import av
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from vidpred.files import replacing
+from vidpred.ops.checks import require_uint8
 
 Codec = Literal["h264", "mpeg4", "ffv1"]
 
@@ -74,12 +74,7 @@ def write_video(
 
 
 def _to_pictures(frames: Tensor, *, even: bool) -> npt.NDArray[np.uint8]:
-    if frames.dtype != torch.uint8:
-        raise TypeError(f"frames are {frames.dtype}; expected uint8, see vidpred.ops.unit_to_uint8")
-    if frames.ndim != 4 or frames.shape[1] not in (1, 3) or 0 in frames.shape:
-        raise ValueError(
-            f"frames have shape {tuple(frames.shape)}; expected (T, C, H, W) with C 1 or 3"
-        )
+    require_uint8(frames)
     frames = frames.detach().cpu().expand(-1, 3, -1, -1)
     height, width = frames.shape[-2:]
     if even and (height % 2 or width % 2):

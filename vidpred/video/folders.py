@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from vidpred.errors import AccessError, DataError, VideoError, is_system_error
+from vidpred.plain import some
 
 # fmt: off
 VIDEO_SUFFIXES = frozenset({
@@ -178,7 +179,7 @@ def find_images(folder: Path) -> list[Path]:
         "other file(s)": content.others,
     }
     held = " and ".join(
-        f"{len(names)} {kind} ({_some(names)})" for kind, names in inside.items() if names
+        f"{len(names)} {kind} ({some(names)})" for kind, names in inside.items() if names
     )
     raise VideoError(
         folder,
@@ -242,7 +243,7 @@ def gaps(names: Sequence[str]) -> str | None:
 def frames_in_the_root(root: Path, frames: Sequence[str]) -> str:
     """Say that a folder of videos is the folder of one video's frames."""
     return (
-        f"{root}: the frames of one video lie in it ({len(frames)} images, {_some(frames)}); "
+        f"{root}: the frames of one video lie in it ({len(frames)} images, {some(frames)}); "
         f"expected a folder of videos: move them to a folder below it, {root / 'NAME'}, one for "
         "each video"
     )
@@ -318,7 +319,7 @@ def _note(content: FolderContent, frames: Sequence[str]) -> str | None:
     if others:
         said.append(
             f"its {len(frames)} images are taken as the frames of a video, and what lies next to "
-            f"them is passed over ({_some(sorted(others))})"
+            f"them is passed over ({some(sorted(others))})"
         )
     if (missing := gaps(frames)) is not None:
         said.append(missing)
@@ -352,10 +353,6 @@ def _natural(stem: str) -> list[str | int]:
     """Split a name into text and numbers in turn, text first."""
     parts = re.split(r"(\d+)", stem)
     return [int(part) if index % 2 else part for index, part in enumerate(parts)]
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(repr(name) for name in names[:_SHOWN]) + ", ..." * (len(names) > _SHOWN)
 
 
 def _reason(error: OSError) -> str:

@@ -12,7 +12,6 @@ import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -172,7 +171,7 @@ def bootstrap_intervals(
     with warnings.catch_warnings():
         # Draws that hold no clip at a frame are expected, and end as None.
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-        result: Any = stats.bootstrap(  # Any: SciPy ships no types
+        result = stats.bootstrap(
             (np.arange(num_videos),),
             statistic,
             vectorized=True,

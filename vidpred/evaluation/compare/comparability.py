@@ -7,7 +7,7 @@ from typing import Any
 
 from vidpred.errors import ResultError
 from vidpred.evaluation.results.result import Result
-from vidpred.plain import counted, leaves
+from vidpred.plain import counted, differences, leaves
 
 FEW_VIDEOS = 20
 """Below this many, 95 % intervals by percentiles of draws hold the truth in about 80 to 92 %."""
@@ -110,13 +110,12 @@ def cautions(results: Mapping[str, Result], apart: Collection[str]) -> list[str]
 
 
 def _differing_protocols(results: Mapping[str, Result], first: str, other: str) -> str:
-    one, two = (dict(leaves(results[file]["protocol"])) for file in (first, other))
+    differing = differences(results[first]["protocol"], results[other]["protocol"])
     fields = [
-        f"{path}: {one.get(path, 'absent')} ({first}), {two.get(path, 'absent')} ({other})"
-        for path in dict.fromkeys([*one, *two])
+        f"{path}: {one} ({first}), {two} ({other})"
+        for path, (one, two) in differing.items()
         # Names do not decide numbers, so they are not what the digests differ by.
         if path not in ("name", "description")
-        and one.get(path, "absent") != two.get(path, "absent")
     ] or [
         f"protocol_digest: {results[first]['protocol_digest']} ({first}), "
         f"{results[other]['protocol_digest']} ({other})"

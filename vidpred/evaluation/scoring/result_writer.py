@@ -15,7 +15,7 @@ from vidpred.evaluation.results.reading import check_row, read_result
 from vidpred.evaluation.results.result import FORMAT, ClipCounts, ClipRow, Method, Result
 from vidpred.evaluation.scoring.extras import Extras, Features, video_distance
 from vidpred.files import replacing, write_json
-from vidpred.plain import leaves, refuse_constant
+from vidpred.plain import differences, refuse_constant
 from vidpred.seen_videos import SeenVideos
 
 MEASURED = ("value", "clips")
@@ -264,22 +264,19 @@ class ResultWriter:
                 yield row, features
 
     def _require_same(self, found: dict[str, Any], path: Path) -> None:
-        there, here = (dict(leaves(content)) for content in (found, self._header))
-        different = [
-            f"{key} is {_short(there.get(key, 'absent'))} there, "
-            f"{_short(here.get(key, 'absent'))} here"
-            for key in dict.fromkeys([*here, *there])
-            if there.get(key, "absent") != here.get(key, "absent")
-        ]
-        if there.get("list_digest") != here["list_digest"]:
+        differing = differences(found, self._header)
+        if "list_digest" in differing:
             raise ResultError(
                 f"{path}: holds the scores of other videos; choose another folder, such as "
                 f"--output {path.parent}-2, or replace it with --overwrite"
             )
-        if different:
-            shown = different[:_MOST_SHOWN]
-            if len(different) > len(shown):
-                shown.append(f"and {len(different) - len(shown)} more")
+        if differing:
+            shown = [
+                f"{field} is {_short(there)} there, {_short(here)} here"
+                for field, (there, here) in list(differing.items())[:_MOST_SHOWN]
+            ]
+            if len(differing) > len(shown):
+                shown.append(f"and {len(differing) - len(shown)} more")
             raise ResultError(
                 f"{path}: holds the scores of another measurement ({'; '.join(shown)}); "
                 "choose another --output, another name, or replace it with --overwrite"

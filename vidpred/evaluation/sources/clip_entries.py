@@ -6,6 +6,7 @@ from pathlib import Path
 
 from vidpred.errors import PredictionError
 from vidpred.evaluation.sources.frame_arrays import ARRAY_SUFFIXES
+from vidpred.plain import some
 from vidpred.video.folders import (
     IMAGE_SUFFIXES,
     LITTER,
@@ -16,8 +17,6 @@ from vidpred.video.folders import (
 )
 
 logger = logging.getLogger(__name__)
-
-_SHOWN = 3  # names in a message
 
 _KINDS = "PNG or JPEG frames, one .npy, or one video (" + " ".join(sorted(VIDEO_SUFFIXES)) + ")"
 # What people put next to their results. Anything else that we cannot read is refused: it may be a
@@ -146,8 +145,3 @@ def _no_frames(path: Path) -> PredictionError:
         f"{path}: no form of frames that is read here; expected {_KINDS}. Convert it, or move it "
         "elsewhere"
     )
-
-
-def some(names: list[str]) -> str:
-    """Quote the first few names for a message."""
-    return ", ".join(repr(name) for name in names[:_SHOWN]) + ", ..." * (len(names) > _SHOWN)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vidpred.errors import PredictionError, VideoError
-from vidpred.evaluation.sources.clip_entries import find_clips, find_frames, some, suffix_of
+from vidpred.evaluation.sources.clip_entries import find_clips, find_frames, suffix_of
 from vidpred.evaluation.sources.frame_arrays import (
     ARRAY_SUFFIXES,
     open_array,
@@ -25,6 +25,7 @@ from vidpred.evaluation.sources.frame_files import (
 from vidpred.files import expand_home
 from vidpred.ops import to_unit
 from vidpred.ops.checks import require_positive
+from vidpred.plain import some
 
 _MOVING = 128  # of 255, the least value of a moving pixel in a mask
 _COLORED = 32  # of 255, between channels: more than coding leaves in the video of a gray mask

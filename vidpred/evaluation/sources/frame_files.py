@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vidpred.errors import PredictionError, VideoError
 from vidpred.files import temporary_name
+from vidpred.ops.checks import require_uint8
 from vidpred.video import count_frames, images, probe, read_clip
 
 
@@ -111,12 +112,7 @@ def write_clip(folder: str | Path, frames: Tensor) -> None:
         OSError: When it cannot be written: no permission, disk full.
     """
     folder = Path(folder)
-    if frames.dtype != torch.uint8:
-        raise TypeError(f"frames are {frames.dtype}; expected uint8, see vidpred.ops.unit_to_uint8")
-    if frames.ndim != 4 or frames.shape[1] not in (1, 3) or 0 in frames.shape:
-        raise ValueError(
-            f"frames have shape {tuple(frames.shape)}; expected (T, C, H, W) with C 1 or 3"
-        )
+    require_uint8(frames)
     if folder.name.startswith(".") or not folder.name:
         raise ValueError(f"{folder}: expected a name for the clip that does not begin with a dot")
     if os.path.lexists(folder):
