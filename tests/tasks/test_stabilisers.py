@@ -9,7 +9,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 import yaml
-from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.callbacks import Callback, EMAWeightAveraging
 from torch.optim import SGD, Adam, Optimizer
 from worlds import adversarial_task, fit, loader, moving_squares, small_networks, trainer
 
@@ -185,6 +185,12 @@ def test_the_packaged_average_moves_with_the_weights(tmp_path: Path) -> None:
     # It is neither where training began nor where it ended.
     assert not torch.allclose(loaded, states[0], rtol=0, atol=1e-6)
     assert not torch.allclose(loaded, states[-1], rtol=0, atol=1e-6)
+
+
+def test_an_average_that_counts_the_steps_of_two_optimizers_is_named() -> None:
+    average = EMAWeightAveraging(decay=0.5, update_every_n_steps=2)
+    with pytest.warns(UserWarning, match=r"all 2 optimizers.*vidpred\.callbacks\.WeightAverage"):
+        trainer(callbacks=[average]).fit(adversarial_task(), loader(moving_squares(8), 8))
 
 
 @pytest.mark.parametrize("every", [1, 2, 3])

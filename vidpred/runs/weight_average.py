@@ -7,6 +7,17 @@ from lightning_utilities.core.rank_zero import rank_zero_warn
 from pytorch_lightning.callbacks import EMAWeightAveraging
 
 
+def warn_of_counted_steps(trainer: pl.Trainer) -> None:
+    """Say that Lightning's own average counts the steps of several optimizers together."""
+    own = any(type(callback) is EMAWeightAveraging for callback in trainer.callbacks)  # type: ignore[attr-defined]  # set by a function
+    if own and len(trainer.optimizers) > 1:
+        rank_zero_warn(
+            f"EMAWeightAveraging counts the steps of all {len(trainer.optimizers)} optimizers, and "
+            "with an even update_every_n_steps may never average; expected "
+            "vidpred.callbacks.WeightAverage, which counts batches"
+        )
+
+
 class WeightAverage(EMAWeightAveraging):
     """Keeps an exponential moving average of the weights, by batches.
 

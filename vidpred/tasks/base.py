@@ -20,8 +20,10 @@ from vidpred.kernels import accelerate
 from vidpred.losses import Objective
 from vidpred.models import Condition, Predictor
 from vidpred.ops.checks import RANGE_TOLERANCE
+from vidpred.plain import scale_name
 from vidpred.runs.optimizer_settings import keep_settings, learning_rates, unscheduled
 from vidpred.runs.resume import ResumeState
+from vidpred.runs.weight_average import warn_of_counted_steps
 from vidpred.seen_videos import SeenVideos, remember
 from vidpred.storage.checkpoint import CHECKPOINT_KEY
 from vidpred.storage.description import describe_predictor, require_rebuildable
@@ -259,6 +261,7 @@ class PredictionTask(pl.LightningModule, ABC):
         """
         for optimizer in unscheduled(self.trainer):
             keep_settings(optimizer)
+        warn_of_counted_steps(self.trainer)
         self._resume.begin_training(self)
 
     def on_train_start(self) -> None:
@@ -366,7 +369,7 @@ class PredictionTask(pl.LightningModule, ABC):
                 values[f"train/{name}"] = term.detach()
                 continue
             for k, value in enumerate(term.detach()):
-                values[f"train/{name}_scale_{2 ** (len(term) - 1 - k)}"] = value
+                values[f"train/{name}_{scale_name(k, len(term))}"] = value
         if self.trainer.world_size > 1:
             # All names at once; Lightning's `sync_dist` would ask the other processes for each.
             mean = self.trainer.strategy.reduce(
