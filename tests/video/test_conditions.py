@@ -2,6 +2,7 @@
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -99,3 +100,20 @@ def test_archives_that_are_made_up_are_named(tmp_path: Path) -> None:
             archive.writestr("actions.npy", np.lib.format.magic(1, 0) + length + header)
         with pytest.raises(VideoError, match="cannot be read as arrays"):
             read_conditions(tmp_path / "a.avi")
+
+
+def test_what_is_there_stays_until_all_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = tmp_path / "drive.avi"
+    write_conditions(video, {"gear": np.arange(3)})
+
+    def full(file: Any, **_: Any) -> None:
+        file.write(b"PK")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_conditions(video, {"gear": np.arange(5)})
+    assert len(read_conditions(video)["gear"]) == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["drive.avi.conditions.npz"]

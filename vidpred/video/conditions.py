@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from vidpred.errors import DAMAGED, VideoError
+from vidpred.files import replacing
 
 SUFFIX = ".conditions.npz"
 """What the name of a video is followed by."""
@@ -56,7 +57,8 @@ def write_conditions(video: str | Path, conditions: Mapping[str, npt.ArrayLike |
     arrays = {name: np.asarray(rows) for name, rows in conditions.items()}
     for name, rows in arrays.items():
         _require_numbers(path, name, rows)
-    np.savez(path, **arrays)  # type: ignore[arg-type]  # numpy's stub takes names for its options
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy's stub takes names for its options
     return path
 
 
