@@ -18,17 +18,24 @@ def read_results(arguments: Iterable[str | Path]) -> dict[str, Result]:
             (`*.json`) are taken; other JSON in a folder, such as a comparison, is left alone.
 
     Returns:
-        By path, as given. What is given twice is taken once: a file, and a method with the same
-        scores, as the baselines of two evaluations of the same clips are.
+        By path, as given. What is given twice is taken once: a file, under its name if one is
+        given, and a method with the same scores, as the baselines of two evaluations of the same
+        clips are.
 
     Raises:
-        ResultError: For a file that is missing, damaged or no result, a folder without any.
+        ResultError: For a file that is missing, damaged, no result or given two names, and a
+            folder without any.
     """
     files: dict[Path, tuple[Path, str | None]] = {}
     for argument in map(str, arguments):
         name, path = _named(argument)
         for file in _results_in(path) if path.is_dir() else [path]:
-            files.setdefault(file.resolve(), (file, name))
+            known = files.setdefault(file.resolve(), (file, name))[1]
+            if name is not None and known not in (None, name):
+                raise ResultError(
+                    f"{file}: it has two names, {known!r} and {name!r}; expected one NAME= a file"
+                )
+            files[file.resolve()] = (file, name or known)
     found: dict[str, Result] = {}
     for file, name in files.values():
         result = read_result(file)
