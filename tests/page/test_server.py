@@ -1,7 +1,9 @@
 """The page's server over real connections: what comes in, what goes out, what is left behind."""
 
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
 from vidpred.metrics.registry import METRICS
+from vidpred.page.uploads import Upload
 from vidpred.video import read_clip_array
 
 Open = Callable[[], Client]
@@ -218,11 +221,34 @@ def test_tabs_clips_and_predictions_are_bounded(client: Open, server: Any, toy_c
     assert "close one" in refused.json()["problem"]
     tab = tabs[0]
     clips = [tab.ready(toy_clip)["key"] for _ in range(2)]
-    assert tab.upload(toy_clip).status_code == 429
+    full = tab.upload(toy_clip, "third.avi")
+    assert full.status_code == 429
+    assert full.json()["problem"].startswith("third.avi: this tab holds 2 clips")
     assert requests.delete(f"{tab.path}/clips/{clips[0]}", timeout=30).status_code == 204
     keys = [tab.predicted(tab.ready(toy_clip)["key"])["key"]]
     keys += [tab.predicted(clips[1])["key"] for _ in range(2)]
     assert [held["key"] for held in tab.held["predictions"]] == keys[1:]  # the oldest made room
+
+
+def test_a_clip_waits_for_those_that_may_turn_out_to_be_none(
+    client: Open, toy_clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tab, inspect, may_fail = client(), Upload._inspect, threading.Event()
+
+    def slowly(upload: Upload) -> None:
+        if upload.name == "notes.avi":
+            assert may_fail.wait(60)
+        inspect(upload)
+
+    monkeypatch.setattr(Upload, "_inspect", slowly)
+    tab.ready(toy_clip)
+    assert tab.upload(b"Dear diary", "notes.avi").status_code == 201
+    with ThreadPoolExecutor(1) as pool:
+        good = pool.submit(tab.upload, toy_clip, "good.avi")
+        with pytest.raises(TimeoutError):
+            good.result(timeout=0.5)
+        may_fail.set()
+        assert good.result(timeout=60).status_code == 201
 
 
 def test_an_example_needs_no_upload(client: Open, server: Any) -> None:

@@ -33,6 +33,7 @@ _PACKAGED = {
 }
 _PING_S = 5.0
 _LOOK_S = 0.5
+_WAIT_S = 0.1
 _LARGEST_QUESTION = 4096  # bytes of JSON
 _KEPT = {"cache-control": "private, max-age=3600, immutable"}
 
@@ -129,6 +130,8 @@ class Page:
         name = request.query_params.get("name", "clip")
         length = request.headers.get("content-length", "")
         announced = int(length) if re.fullmatch(r"\d{1,15}", length) else None
+        while self._tabs.may_get_room(tab) and not self._stopping():
+            await asyncio.sleep(_WAIT_S)
         upload = self._tabs.begin_upload(tab, name, announced)
         try:
             size = 0

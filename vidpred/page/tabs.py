@@ -157,6 +157,12 @@ class Tabs:
         self._readers.stop(_PATIENCE_S)
         self._predictor.stop(_PATIENCE_S)
 
+    def may_get_room(self, tab: Tab) -> bool:
+        """Whether a tab is full, of clips that are still read and may turn out to be of no use."""
+        held = _usable(tab)
+        full = len(held) >= self.limits.clips and not tab.closed
+        return full and any(upload.state == "reading" for upload in held)
+
     def begin_upload(self, tab: Tab, name: str, announced: int | None) -> Upload:
         """Make room for a clip, whose bytes go into the file `VIDEO_FILE` of its folder.
 
@@ -170,10 +176,11 @@ class Tabs:
         """
         if announced is not None:
             self.require_size(name, announced)
-        usable = [upload for upload in tab.uploads.values() if upload.state != "failed"]
+        usable = _usable(tab)
         if len(usable) >= self.limits.clips:
             raise PageError(
-                f"this tab holds {self.limits.clips} clips, which is the most; remove one first",
+                f"{name}: this tab holds {self.limits.clips} clips, which is the most; remove one "
+                "first",
                 TOO_MANY,
             )
         # Clips that could not be read have been shown with their problem, and take no room.
@@ -243,6 +250,10 @@ class Tabs:
 
 def _key() -> str:
     return secrets.token_urlsafe(16)
+
+
+def _usable(tab: Tab) -> list[Upload]:
+    return [upload for upload in tab.uploads.values() if upload.state != "failed"]
 
 
 def _found(items: Mapping[str, T], key: str, what: str) -> T:
