@@ -125,7 +125,7 @@ class Upload:
         with ffmpeg_errors(self.path), self._open() as container:
             stream = choose_stream(self.path, container)
             context = stream.codec_context
-            self.codec = context.codec.long_name or context.name
+            self.codec = context.codec.canonical_name
             self._require_size(context.width, context.height)
             duration = None
             if stream.duration is not None and stream.time_base is not None:
