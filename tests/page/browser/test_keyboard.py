@@ -1,11 +1,12 @@
 """The page without a pointer."""
 
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from page_browser import Visit, at_moment, pixels, shows, until
+from page_browser import Visit, at_moment, drop, pixels, shows, until
 from page_site import Server
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
@@ -52,6 +53,48 @@ def test_the_focus_follows_to_the_clip(visit: Visit, late: bool) -> None:
     page.wait_for_selector("#predict:visible")
     page.keyboard.press("Tab")
     assert page.locator(":focus").inner_text() == "Skip to the page"
+
+
+def test_the_focus_is_never_lost(visit: Visit, toy_clip: Path) -> None:
+    page = visit(expects="404")  # pictures of a canceled prediction
+
+    def focused(selector: str) -> None:
+        until(page, f"document.activeElement.matches({selector!r})")
+
+    drop(page, toy_clip)
+    page.select_option("#model", "slow")
+    page.fill("#horizon", "3")
+    page.locator("#predict").focus()
+    page.keyboard.press("Enter")
+    focused("#cancel")
+    page.wait_for_selector("#past-list li")
+    focused("#predict")
+    page.fill("#horizon", "32")
+    page.locator("#predict").focus()
+    page.keyboard.press("Enter")
+    focused("#cancel")
+    page.keyboard.press("Enter")
+    focused("#predict")
+    page.locator("#past-list button").focus()
+    page.locator("#reel").press("End")  # shows the clip, no prediction
+    page.locator("#past-list button").focus()
+    page.keyboard.press("Enter")
+    focused("#past-list [aria-pressed=true]")
+    # A second clip has no predictions of its own yet.
+    page.set_input_files(
+        "#file", {"name": "two.avi", "mimeType": "video/avi", "buffer": toy_clip.read_bytes()}
+    )
+    expect(page.locator("#clip-name")).to_have_text("two.avi")
+    expect(page.locator("#past")).to_be_hidden()
+    page.get_by_role("button", name="toy.avi", exact=True).focus()
+    page.keyboard.press("Enter")
+    focused("#clip-list [aria-pressed=true]")
+    expect(page.locator("#past-list li")).to_have_count(1)
+    page.get_by_role("button", name="Remove toy.avi").focus()
+    page.keyboard.press("Enter")
+    focused("#clip-list [aria-label='Remove two.avi']")
+    page.keyboard.press("Enter")
+    focused("#file")
 
 
 def test_the_keyboard_alone_is_enough(visit: Visit, server: Server) -> None:

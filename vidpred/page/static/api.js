@@ -1,17 +1,22 @@
 // What the page asks the server, and what it hears from it.
 
-export class Problem extends Error {}
+export class Problem extends Error {
+  // `status` is that of the server's answer; undefined when there was none.
+  constructor(message, status) { super(message); this.status = status; }
+}
+
+const SILENT = "The server does not answer. Is vidpred serve still running?";
 
 async function ask(path, options = {}) {
   let response;
   try {
     response = await fetch(path, options);
   } catch {
-    throw new Problem("The server does not answer. Is vidpred serve still running?");
+    throw new Problem(SILENT);
   }
   if (response.ok) return response.status === 204 ? null : response.json();
   const said = await response.json().catch(() => ({}));
-  throw new Problem(said.problem ?? `The server answered ${response.status}.`);
+  throw new Problem(said.problem ?? `The server answered ${response.status}.`, response.status);
 }
 
 export const about = () => ask("/api/about");
@@ -34,15 +39,19 @@ export class Tab {
     return () => source.close();
   }
 
+  // Gives the key of the clip; null when `signal` stops it. `progress` gets the bytes that are sent.
   // XMLHttpRequest, since fetch does not say how much has been sent.
-  upload(file, progress) {
+  upload(file, progress, signal) {
     return new Promise((resolve, reject) => {
       const request = new XMLHttpRequest();
+      let sent = 0;
       request.open("POST", `${this.path}/clips?name=${encodeURIComponent(file.name)}`);
       request.responseType = "json";
-      request.upload.onprogress = (event) => event.lengthComputable && progress(event.loaded / event.total);
-      request.onload = () => (request.status < 300 ? resolve(request.response.clip) : reject(new Problem(request.response?.problem ?? `The server answered ${request.status}.`)));
-      request.onerror = () => reject(new Problem(`${file.name}: the upload was interrupted; try again.`));
+      request.upload.onprogress = (event) => { sent = event.loaded; progress(Math.min(sent, file.size)); };
+      request.onload = () => (request.status < 300 ? resolve(request.response.clip) : reject(new Problem(request.response?.problem ?? `The server answered ${request.status}.`, request.status)));
+      request.onerror = () => reject(new Problem(sent ? `${file.name}: the upload was interrupted; try again.` : `${file.name}: it was not sent. ${SILENT}`));
+      request.onabort = () => resolve(null);
+      signal.addEventListener("abort", () => request.abort());
       request.send(file);
     });
   }

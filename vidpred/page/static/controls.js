@@ -1,10 +1,25 @@
 // What is to be predicted: model, frames, futures, size.
 
+import { refill } from "/static/clips.js";
 import { about as about_, mean, plural, seconds, shown } from "/static/words.js";
 
 const $ = (selector, root = document) => root.querySelector(selector);
 const KINDS = { yours: "Yours", bundled: "Bundled", baseline: "Baselines" };
+const STORED = "vidpred-settings"; // of this tab, also after it is loaded again
+const KEPT = ["model", "horizon", "samples"];
 const COMFORTABLE = 450_000; // pixels of a frame that are predicted quickly on any machine
+
+function keep() {
+  try { sessionStorage.setItem(STORED, JSON.stringify(KEPT.map((id) => $(`#${id}`).value))); } catch { /* storage may be forbidden */ }
+}
+
+function restore() {
+  let values;
+  try { values = JSON.parse(sessionStorage.getItem(STORED)); } catch { /* ditto */ }
+  if (!values) return;
+  KEPT.forEach((id, k) => { $(`#${id}`).value = values[k]; });
+  if (!$("#model").value) $("#model").selectedIndex = 0; // that model is not served any longer
+}
 
 export class Controls {
   #models = [];
@@ -16,6 +31,7 @@ export class Controls {
 
   constructor({ changed }) {
     for (const id of ["model", "horizon", "samples", "reduce"]) $(`#${id}`).addEventListener("input", changed);
+    for (const id of KEPT) $(`#${id}`).addEventListener("input", keep);
   }
 
   fill(about) {
@@ -29,6 +45,7 @@ export class Controls {
       return models.length ? group : null;
     });
     $("#model").replaceChildren(...groups.filter(Boolean));
+    restore();
   }
 
   horizon() { return Number($("#horizon").value); }
@@ -77,11 +94,11 @@ export class Controls {
   }
 
   #progress(running) {
-    const held = document.activeElement === $("#predict");
+    const held = [$("#predict"), $("#cancel")].includes(document.activeElement);
     $("#run").hidden = Boolean(running);
     $("#progress").hidden = !running;
+    if (held) $(running ? "#cancel" : "#predict").focus({ preventScroll: true });
     if (!running) return;
-    if (held) $("#cancel").focus({ preventScroll: true });
     const percent = Math.round((100 * running.done) / running.total);
     const bar = $("#progress .bar");
     bar.setAttribute("aria-valuenow", percent);
@@ -97,8 +114,9 @@ export class Controls {
     if (now === this.#past) return;
     this.#past = now;
     $("#past").hidden = done.length === 0;
-    $("#past-list").replaceChildren(...done.toReversed().map((one) => {
+    refill($("#past-list"), done.toReversed().map((one) => {
       const button = Object.assign(document.createElement("button"), { type: "button" });
+      button.dataset.key = one.key;
       button.setAttribute("aria-pressed", String(one.key === chosen?.key));
       const values = one.futures.map((future) => future.psnr ?? []).filter((values) => values.length).map(mean);
       const best = values.length ? `${one.samples > 1 ? "best " : ""}${shown(Math.max(...values), "psnr")}` : one.following ? "no score" : "no truth";

@@ -45,12 +45,11 @@ export function installKeys(page) {
     if (help.open || event.ctrlKey || event.metaKey || event.altKey) return;
     const { target, key } = event;
     if (key === "?" && letters.checked && !typing(target)) { help.showModal(); return; }
-    if (!page.ready()) return;
     if (key === "Escape") {
-      if (page.shown.enlarged) page.shown.enlarge(page.shown.enlarged); else page.cancel();
+      if (page.ready() && page.shown.enlarged) page.shown.enlarge(page.shown.enlarged); else page.cancel();
       return;
     }
-    if (typing(target)) return;
+    if (!page.ready() || typing(target)) return;
     if (target.id === "reel") {
       const to = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10, Home: -Infinity, End: Infinity }[key];
       if (to !== undefined) { event.preventDefault(); page.player.pause(); page.chooseMoment(page.last() + to); return; }

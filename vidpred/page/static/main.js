@@ -5,13 +5,15 @@ import { Pictures } from "/static/pictures.js";
 import { Reel } from "/static/reel.js";
 import { Player } from "/static/player.js";
 import { Shown } from "/static/shown.js";
+import { ClipList } from "/static/clips.js";
 import { Controls } from "/static/controls.js";
 import { installKeys, installTheme } from "/static/keys.js";
-import { damage, plural, seconds } from "/static/words.js";
+import { damage, mebibytes, plural, seconds } from "/static/words.js";
 
 const $ = (selector, root = document) => root.querySelector(selector);
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const STORED = "vidpred-tab";
+const TOO_MANY = 429; // the status of a refusal that meets each further clip too
 
 const state = {
   about: null, tab: null, clips: [], predictions: [],
@@ -41,29 +43,48 @@ function forgive() { $("#problem").hidden = true; }
 $("#problem-close").addEventListener("click", forgive);
 
 // Clips ----------------------------------------------------------------------------------------------
-const sending = new Map(); // by name, the part that has been sent
+const uploads = []; // files that are sent or wait for their turn: { id, file, sent in bytes, stopper }
+let uploaded = 0;
 
 async function take(files) {
   forgive();
   try { await started(); } catch (problem) { complain(problem); return; }
   asked = true;
-  for (const file of files) {
-    if (file.size > state.about.limits.upload_bytes) {
-      complain(new Problem(`${file.name}: it has ${Math.ceil(file.size / 2 ** 20).toLocaleString("en")} MiB; expected at most ${Math.floor(state.about.limits.upload_bytes / 2 ** 20).toLocaleString("en")} MiB. Cut out the part to predict, or start vidpred serve with a larger --max-upload.`), { also: true });
-      continue;
-    }
-    sending.set(file.name, 0);
-    render();
-    try {
-      choose(await state.tab.upload(file, (part) => { sending.set(file.name, part); render(); }));
-    } catch (problem) {
-      complain(problem, { also: true });
-    } finally {
-      sending.delete(file.name);
-      render();
-    }
-  }
+  const most = state.about.limits.upload_bytes;
+  for (const file of files.filter((one) => one.size > most)) complain(new Problem(`${file.name}: it has ${Math.ceil(file.size / 2 ** 20).toLocaleString("en")} MiB; expected at most ${Math.floor(most / 2 ** 20).toLocaleString("en")} MiB. Cut out the part to predict, or start vidpred serve with a larger --max-upload.`), { also: true });
+  const taken = files.filter((one) => one.size <= most).map((file) => ({ id: `upload ${uploaded++}`, file, sent: 0, stopper: new AbortController() }));
+  uploads.push(...taken);
+  render();
+  for (const one of taken) await send(one, taken);
 }
+
+async function send(one, together) {
+  if (one.stopper.signal.aborted) return;
+  const before = { ...state };
+  try {
+    const key = await state.tab.upload(one.file, (sent) => { one.sent = sent; render(); }, one.stopper.signal);
+    // Whoever has turned to something else meanwhile is not called away.
+    if (key && [before.clip, key].includes(state.clip) && state.prediction === before.prediction) choose(key);
+  } catch (problem) {
+    complain(problem, { also: true });
+    const rest = problem.status === TOO_MANY ? together.filter((other) => other !== one && uploads.includes(other)) : [];
+    if (rest.length) complain(new Problem(`Not sent either: ${rest.map((other) => other.file.name).join(", ")}.`), { also: true });
+    rest.forEach(end);
+  } finally { end(one); }
+}
+
+function end(upload) {
+  upload.stopper.abort();
+  if (uploads.includes(upload)) uploads.splice(uploads.indexOf(upload), 1);
+  render();
+}
+
+function stop(upload) {
+  end(upload);
+  say(`${upload.file.name}: upload stopped`);
+}
+
+addEventListener("beforeunload", (event) => { if (uploads.length) event.preventDefault(); });
 
 function choose(key) {
   state.clip = key;
@@ -145,12 +166,12 @@ function advance(one) {
   state.follow = false;
 }
 
+const running = () => state.predictions.find((one) => one.state === "waiting" || one.state === "predicting");
+
 async function cancel() {
-  const running = state.predictions.find((one) => one.state === "waiting" || one.state === "predicting");
-  if (!running) return false;
-  await state.tab.removePrediction(running.key).catch(complain);
+  if (!running()) return;
+  await state.tab.removePrediction(running().key).catch(complain);
   say("Canceled");
-  return true;
 }
 
 // News from the server -----------------------------------------------------------------------------
@@ -181,9 +202,11 @@ function news({ clips, predictions }, fresh) {
     if (one.state !== "done") unfinished.add(one.key);
     if (one.key === state.prediction) advance(one);
   }
+  if (fresh && running()) { open(running().key, { follow: true }); advance(prediction()); }
   if (state.clip && !clip()) state.clip = null;
-  if (!state.clip && state.clips.length) {
-    choose(state.clips.at(-1).key);
+  const come = state.clips.filter((one) => one.state !== "receiving");
+  if (!state.clip && come.length) {
+    choose(come.at(-1).key);
     if (fresh) state.arrived = false; // a page that was loaded again begins at its top
   }
   if (state.prediction && !prediction()) { state.prediction = null; state.index = state.last.get(state.clip) ?? 0; }
@@ -220,6 +243,7 @@ async function connect() {
 
 // Drawing ------------------------------------------------------------------------------------------
 const reel = new Reel($("#reel"), chooseMoment);
+const clipList = new ClipList($("#clip-list"), { choose, remove: removeClip, stop });
 const controls = new Controls({ changed: () => render() });
 const shown = new Shown({ state, pictures, clip, prediction, render: () => render(), show, player });
 let frameAsked = false;
@@ -232,13 +256,12 @@ function render() {
 
 function renderNow() {
   const one = clip();
-  const busy = [...sending.entries()][0];
-  const reading = busy ? { name: busy[0], part: busy[1], text: "Receiving" } : one && one.state !== "ready" ? { name: one.name, part: one.expected ? one.frames / one.expected : 0, text: one.frames ? `Reading frame ${one.frames.toLocaleString("en")}${one.expected ? ` of ${one.expected.toLocaleString("en")}` : ""}` : "Reading" } : null;
-  $("#empty").hidden = Boolean(one || busy);
-  $("#work").hidden = $("#clips").hidden = !(one || busy);
-  renderClips();
+  const ready = one?.state === "ready";
+  const reading = ready ? null : waitedFor(one);
+  $("#empty").hidden = Boolean(one || reading);
+  $("#work").hidden = $("#clips").hidden = !(one || reading);
+  clipList.fill(state.clips.filter((other) => other.state !== "receiving"), state.clip, uploads);
   $("#reading").hidden = !reading;
-  const ready = one?.state === "ready" && !busy;
   $("#reel-body").hidden = $("#desk").hidden = !ready;
   if (reading) {
     $("#clip-name").textContent = reading.name;
@@ -251,7 +274,7 @@ function renderNow() {
   $("#clip-facts").textContent = [`${one.width} × ${one.height}`, `${Number(one.fps.toFixed(2))} frames per second`, plural(one.frames, "frame"), seconds(one.seconds), one.codec, ...damage(one)].join(" · ");
   const last = state.last.get(one.key);
   const found = prediction();
-  const { known, horizon } = controls.update({ about: state.about, clip: one, last, prediction: found, running: state.predictions.find((p) => p.state === "waiting" || p.state === "predicting"), past: state.predictions });
+  const { known, horizon } = controls.update({ about: state.about, clip: one, last, prediction: found, running: running(), past: state.predictions.filter((other) => other.clip === one.key) });
   reel.fill(one.key, one.frames, one.aspect, (index) => state.tab.preview(one.key, index));
   const moment = `frame ${last}, ${seconds((last / Math.max(1, one.frames)) * one.seconds)}`;
   reel.mark({ last, known: found ? Math.min(found.known, known) : known, horizon: found ? found.horizon : horizon, text: moment });
@@ -259,6 +282,15 @@ function renderNow() {
   $("#reel-hint").dataset.last = last;
   shown.draw();
   if (state.arrived) focusReel();
+}
+
+// What the page waits for while no clip that is ready is chosen.
+function waitedFor(one) {
+  const [upload] = uploads;
+  if (upload && one?.state !== "reading") return { name: upload.file.name, part: upload.sent / Math.max(1, upload.file.size), text: `Receiving ${mebibytes(upload.sent)} of ${mebibytes(upload.file.size)} MiB` };
+  if (!one) return null;
+  const all = one.expected ? ` of ${one.expected.toLocaleString("en")}` : "";
+  return { name: one.name, part: one.expected ? one.frames / one.expected : 0, text: one.frames ? `Reading frame ${one.frames.toLocaleString("en")}${all}` : "Reading" };
 }
 
 // What had the focus, such as the button of the example, is hidden with the drop zone.
@@ -272,25 +304,6 @@ function setBar(bar, part) {
   const percent = Math.round(100 * Math.min(1, Math.max(0, part)));
   bar.setAttribute("aria-valuenow", percent);
   bar.firstElementChild.style.width = `${percent}%`;
-}
-
-let drawnClips = "";
-function renderClips() {
-  const list = state.clips.filter((one) => one.state !== "receiving");
-  const now = JSON.stringify([list.map((one) => [one.key, one.name]), state.clip]);
-  if (now === drawnClips) return;
-  drawnClips = now;
-  $("#clip-list").replaceChildren(...list.map((one) => {
-    const item = document.createElement("li");
-    const pick = Object.assign(document.createElement("button"), { type: "button", className: "pick", textContent: one.name, title: one.name });
-    pick.setAttribute("aria-pressed", String(one.key === state.clip));
-    pick.addEventListener("click", () => choose(one.key));
-    const drop = Object.assign(document.createElement("button"), { type: "button", className: "icon remove", innerHTML: '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M4 4l8 8M12 4l-8 8"/></svg>' });
-    drop.setAttribute("aria-label", `Remove ${one.name}`);
-    drop.addEventListener("click", () => removeClip(one.key));
-    item.append(pick, drop);
-    return item;
-  }));
 }
 
 // Wiring -------------------------------------------------------------------------------------------
@@ -316,7 +329,7 @@ addEventListener("drop", (event) => {
 new ResizeObserver(render).observe($("#main"));
 
 installTheme(render);
-installKeys({ show, chooseMoment, last: () => state.last.get(state.clip) ?? 0, index: () => state.index, frames, player, predict, cancel, shown, ready: () => clip()?.state === "ready" });
+installKeys({ show, chooseMoment, last: () => state.last.get(state.clip) ?? 0, index: () => state.index, frames, player, predict, shown, ready: () => clip()?.state === "ready", cancel: () => (uploads.length ? stop(uploads[0]) : clip()?.state === "ready" && cancel()) });
 
 // What clips are sent to comes after the page is drawn: whoever is quicker than the server waits for
 // it. After a failure, such as too many open tabs, the next clip tries again.

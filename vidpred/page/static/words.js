@@ -2,14 +2,15 @@
 
 // By name of the metric, as in vidpred.metrics.METRICS.
 export const MEASURES = {
-  psnr: { label: "PSNR", unit: "dB", digits: 2, about: "PSNR: the mean squared difference from the truth on a logarithmic scale, in dB. Higher is better; it favors blur over a sharp guess that is wrong." },
+  psnr: { label: "PSNR", unit: "dB", digits: 2, about: "PSNR: the mean squared difference from the truth on a logarithmic scale, in dB (100 dB: identical). Higher is better; it favors blur over a sharp guess that is wrong." },
   ssim: { label: "SSIM", unit: "", digits: 3, about: "SSIM: how alike brightness, contrast and structure are in small windows, at most 1. Higher is better." },
-  sharpness: { label: "Sharpness", unit: "dB", digits: 2, about: "Sharpness: how alike the strengths of edges are, in dB (Mathieu et al. 2016). Higher is better; blur lowers it." },
+  sharpness: { label: "Sharpness", unit: "dB", digits: 2, about: "Sharpness: how alike the strengths of edges are, in dB (Mathieu et al. 2016; 100 dB: identical). Higher is better; blur lowers it." },
 };
 
 export const plural = (count, word) => `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
 export const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 export const shown = (value, measure, unit = true) => (value === undefined ? "–" : `${value.toFixed(MEASURES[measure].digits)}${unit && MEASURES[measure].unit ? ` ${MEASURES[measure].unit}` : ""}`);
+export const mebibytes = (bytes) => (bytes / 2 ** 20).toLocaleString("en", { maximumFractionDigits: bytes < 10 * 2 ** 20 ? 1 : 0 });
 export const label = (measure) => MEASURES[measure].label;
 
 export function seconds(value) {
