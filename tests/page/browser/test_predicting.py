@@ -33,7 +33,9 @@ def test_a_dropped_clip_is_predicted_and_shown_next_to_the_truth(
     page = visit()
     assert page.get_by_role("heading", name="What comes next?").is_visible()
     drop(page, toy_clip)
-    assert "64 \N{MULTIPLICATION SIGN} 48" in page.locator("#clip-facts").inner_text()
+    facts = page.locator("#clip-facts").inner_text()
+    assert facts.startswith("64 \N{MULTIPLICATION SIGN} 48")
+    assert facts.endswith("mpeg4")
     last = int(page.get_by_role("slider", name="Last known frame").get_attribute("aria-valuenow"))
     predict(page, horizon=4)
     at_moment(page, "t+4")  # it follows what is predicted
@@ -88,6 +90,39 @@ def test_progress_is_shown_and_can_be_ended(visit: Visit, server: Server, toy_cl
     page.keyboard.press("Enter")
     page.wait_for_selector("#predict:visible")
     assert new_files(server, before) == []
+
+
+def test_a_reload_keeps_the_prediction_that_runs_and_what_was_asked(
+    visit: Visit, toy_clip: Path
+) -> None:
+    page = visit(expects="404")  # pictures of the canceled prediction
+    drop(page, toy_clip)
+    page.select_option("#model", "slow")
+    page.fill("#horizon", "32")
+    page.click("#predict")
+    page.wait_for_selector("#cancel:visible")
+    page.reload()
+    page.wait_for_selector("#cancel:visible")
+    expect(page.locator("[data-kind=pred] .name")).to_have_text("slow")
+    eventually(page, lambda: moment(page) > "t+")  # it follows what is predicted
+    expect(page.locator("#model")).to_have_value("slow")
+    expect(page.locator("#horizon")).to_have_value("32")
+    page.click("#cancel")
+    page.wait_for_selector("#predict:visible")
+
+
+def test_a_model_that_fails_is_named_and_nothing_is_asked_of_it(
+    visit: Visit, toy_clip: Path
+) -> None:
+    page = visit()
+    drop(page, toy_clip)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.select_option("#model", "broken")
+    page.click("#predict")
+    expect(page.get_by_role("alert")).to_contain_text("broken: predicting failed")
+    expect(page.locator("#predict")).to_be_visible()
+    assert not [url for url in asked if url.endswith(".png")]
 
 
 def test_moments_can_be_chosen_with_the_pointer(visit: Visit, toy_clip: Path) -> None:

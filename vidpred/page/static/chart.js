@@ -1,7 +1,7 @@
 // Scores over time, above a strip with a cell a frame; both share their columns.
 
 const NAMESPACE = "http://www.w3.org/2000/svg";
-const LEFT = 38;
+const LEFT = 46;
 const RIGHT = 12;
 const PLOT = 150;
 const STRIP = 18;

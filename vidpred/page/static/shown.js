@@ -73,7 +73,7 @@ export class Shown {
     $("#play").dataset.playing = player.playing;
     $("#scores").hidden = !one;
     $("#scale").hidden = !(one && one.following);
-    $("#panels").style.setProperty("--aspect", this.#page.clip().aspect);
+    $(".stage").style.setProperty("--aspect", this.#page.clip().aspect);
     $("#panels").classList.toggle("tall", this.#page.clip().aspect < 0.8);
     if (one) this.#drawPrediction(one); else this.#drawClip();
   }
@@ -100,8 +100,8 @@ export class Shown {
     const get = (kind, number, at) => pictures.get(url(kind, number, at), this.#page.render);
     const predicted = one.done - future * one.horizon >= step;
     const true_ = step <= one.truth;
-    const knownNow = known && one.known ? get("known", 0, state.index) : undefined;
-    const lastKnown = one.known ? get("known", 0, one.known - 1) : undefined;
+    const knownNow = known ? this.#known(one, step) : undefined;
+    const lastKnown = this.#known(one, 0);
 
     const truth = known ? knownNow : true_ ? get("truth", 0, step) : undefined;
     const pred = known ? knownNow : predicted ? get("pred", future, step) : undefined;
@@ -117,7 +117,8 @@ export class Shown {
     $(".flag", panel("pred")).hidden = !(this.#truthHeld && truth && !known);
     this.#paint("copy", known ? knownNow : lastKnown, { value: copied });
     this.#paint("difference", compared ? get(which, number, step) : undefined, { absent: !known && step > one.following, empty: !compared });
-    $(".name", panel("pred")).textContent = one.samples > 1 ? `${one.model}, future ${future + 1}` : one.model;
+    const name = $(".name", panel("pred"));
+    name.textContent = name.title = one.samples > 1 ? `${one.model}, future ${future + 1}` : one.model;
     panel("pred").classList.toggle("future", !known);
     panel("copy").classList.toggle("future", !known);
 
@@ -132,6 +133,14 @@ export class Shown {
     this.#drawFutures(one, step, future);
     this.#drawScores(one, future, step, moment);
     this.#preload(one, url);
+  }
+
+  // A known frame, `step` frames after the last one. Until something is predicted it is the clip's
+  // own small picture: a model that fails in its first step takes those of the prediction with it.
+  #known(one, step) {
+    if (!one.known) return undefined;
+    const { state, pictures, render } = this.#page;
+    return pictures.get(one.done ? state.tab.picture(one.key, "known", 0, one.known - 1 + step) : state.tab.preview(one.clip, one.last + step), render);
   }
 
   #paint(kind, image, { absent = false, value, empty = false } = {}) {
@@ -181,8 +190,8 @@ export class Shown {
     [...list.children].forEach((choice, k) => {
       $("input", choice).checked = k === chosen;
       const there = step <= 0 || one.done - k * one.horizon >= step;
-      const [kind, number, at] = step <= 0 ? ["known", 0, state.index] : ["pred", k, step];
-      draw($("canvas", choice), there && one.known ? pictures.get(state.tab.picture(one.key, kind, number, at), render) : undefined, { clear: !there });
+      const picture = step <= 0 ? this.#known(one, step) : there ? pictures.get(state.tab.picture(one.key, "pred", k, step), render) : undefined;
+      draw($("canvas", choice), picture, { clear: !there });
       const values = one.futures[k]?.[this.#measure] ?? [];
       $(".future-name", choice).textContent = values.length ? `${k + 1}: ${written(mean(values), this.#measure)}` : `${k + 1}`;
     });
@@ -216,12 +225,12 @@ export class Shown {
     const cell = (tag, text, scope) => { const made = Object.assign(document.createElement(tag), { textContent: text }); if (scope) made.scope = scope; return made; };
     const row = (cells) => { const made = document.createElement("tr"); made.append(...cells); return made; };
     const steps = Array.from({ length: one.truth }, (_, k) => k);
-    $("#numbers thead").replaceChildren(row([cell("td", ""), ...steps.map((k) => cell("th", `t+${k + 1}`, "col")), cell("th", "mean", "col")]));
+    $("#numbers thead").replaceChildren(row([cell("td", ""), cell("th", "mean", "col"), ...steps.map((k) => cell("th", `t+${k + 1}`, "col"))]));
     const lines = [];
     for (const measure of Object.keys(MEASURES)) {
       for (const [name, values] of [[one.model, one.futures[future]?.[measure] ?? []], ["copy last", one.copy_last[measure] ?? []]]) {
         const unit = MEASURES[measure].unit;
-        lines.push(row([cell("th", `${label(measure)}${unit ? `, ${unit}` : ""}: ${name}`, "row"), ...steps.map((k) => cell("td", written(values[k], measure, false))), cell("td", values.length ? written(mean(values), measure, false) : "–")]));
+        lines.push(row([cell("th", `${label(measure)}${unit ? `, ${unit}` : ""}: ${name}`, "row"), cell("td", values.length ? written(mean(values), measure, false) : "–"), ...steps.map((k) => cell("td", written(values[k], measure, false)))]));
       }
     }
     $("#numbers tbody").replaceChildren(...lines);
