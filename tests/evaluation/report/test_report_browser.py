@@ -291,3 +291,11 @@ def test_names_of_users_run_nothing(read: Any, tmp_path: Path) -> None:
     page.locator("#tradeoff-plot").scroll_into_view_if_needed()
     texts = page.locator("#tradeoff-plot .textpoint, #tradeoff-plot text").all_text_contents()
     assert f"{bad[:23]}…" in texts  # cut, so that it fits
+
+
+def test_forced_colors_leave_the_meaning(read: Any) -> None:
+    page = read(forced_colors="active")
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    for selector in (".ranking .swatch:not(.baseline)", ".segments input:checked + span"):
+        chosen = page.locator(selector).first
+        assert chosen.evaluate("e => getComputedStyle(e).backgroundColor") != ground, selector

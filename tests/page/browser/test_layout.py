@@ -71,7 +71,8 @@ def test_numbers_fit(visit: Visit, tmp_path: Path) -> None:
     outside = """[...document.querySelectorAll("#chart .tick")].filter((e) =>
         e.getBoundingClientRect().left < e.ownerSVGElement.getBoundingClientRect().left
         ).map((e) => e.textContent)"""
-    assert page.locator("#chart .tick").first.text_content().startswith("100")
+    ticks = page.locator("#chart .tick").all_text_contents()
+    assert any(tick.startswith("100.") for tick in ticks), ticks
     assert page.evaluate(outside) == []
     assert "100 dB: identical" in page.locator("#measure-about").inner_text()
     page.locator("#numbers summary").click()

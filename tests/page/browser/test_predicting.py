@@ -1,6 +1,7 @@
 """Predictions in a real browser: what is predicted, how it is shown, how it ends."""
 
 import re
+import threading
 import time
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from page_browser import (
     shows,
     until,
 )
-from page_site import Server
+from page_site import Server, Slow
+from torch import Tensor
 
 from vidpred.video import read_clip_array
 
@@ -93,22 +95,28 @@ def test_progress_is_shown_and_can_be_ended(visit: Visit, server: Server, toy_cl
 
 
 def test_a_reload_keeps_the_prediction_that_runs_and_what_was_asked(
-    visit: Visit, toy_clip: Path
+    visit: Visit, toy_clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = visit(expects="404")  # pictures of the canceled prediction
+    may_end, step = threading.Event(), Slow.step
+
+    def slowly(model: Slow, context: Tensor) -> Tensor:
+        assert may_end.wait(100)
+        return step(model, context)
+
+    monkeypatch.setattr(Slow, "step", slowly)
+    page = visit()
     drop(page, toy_clip)
     page.select_option("#model", "slow")
-    page.fill("#horizon", "32")
+    page.fill("#horizon", "3")
     page.click("#predict")
     page.wait_for_selector("#cancel:visible")
     page.reload()
     page.wait_for_selector("#cancel:visible")
     expect(page.locator("[data-kind=pred] .name")).to_have_text("slow")
-    eventually(page, lambda: moment(page) > "t+")  # it follows what is predicted
+    may_end.set()
+    at_moment(page, "t+3")  # it follows what is predicted
     expect(page.locator("#model")).to_have_value("slow")
-    expect(page.locator("#horizon")).to_have_value("32")
-    page.click("#cancel")
-    page.wait_for_selector("#predict:visible")
+    expect(page.locator("#horizon")).to_have_value("3")
 
 
 def test_a_model_that_fails_is_named_and_nothing_is_asked_of_it(

@@ -46,6 +46,8 @@ def test_an_upload_leaves_the_desk_and_stops_by_itself(visit: Visit, toy_clip: P
     assert page.locator("#problem").is_hidden()
     page.keyboard.press("Escape")
     page.wait_for_selector("#predict:visible")
+    for route in held:
+        route.abort()
 
 
 def test_the_first_clip_is_shown_on_its_way(visit: Visit, toy_clip: Path) -> None:
@@ -61,6 +63,7 @@ def test_the_first_clip_is_shown_on_its_way(visit: Visit, toy_clip: Path) -> Non
     expect(page.locator("#desk")).to_be_hidden()
     page.keyboard.press("Escape")
     expect(page.locator("#drop")).to_be_visible()
+    held[0].abort()
 
 
 def test_an_upload_to_a_server_that_has_gone_blames_the_server(
