@@ -411,7 +411,5 @@ def test_what_is_given_twice_stands_once_and_names_can_be_given(tmp_path: Path) 
     assert [r["method"]["name"] for r in renamed.values()] == ["mine", "one", "two"]
     later = read_results([tmp_path / "a", f"mine={tmp_path / 'a' / 'one.json'}"])
     assert [r["method"]["name"] for r in later.values()] == ["mine"]
-    with pytest.raises(
-        ResultError, match=r"one\.json: it has two names, 'a' and 'b'; expected one"
-    ):
+    with pytest.raises(ResultError, match=r"one\.json: it has two names, 'a' and 'b'; expected"):
         read_results([f"{name}={tmp_path / 'a' / 'one.json'}" for name in "ab"])
