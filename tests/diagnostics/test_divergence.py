@@ -19,7 +19,6 @@ from vidpred.callbacks import (
     DivergenceGuard,
     DivergenceRecovery,
     InterruptCheckpoint,
-    RunCheckpoints,
 )
 from vidpred.cli.main import main
 from vidpred.errors import TrainingDivergedError
@@ -242,9 +241,9 @@ def test_the_latest_good_checkpoint_is_named(
     def lost(optimizer: Optimizer) -> LRScheduler:
         return LambdaLR(optimizer, lambda step: 1.0 if step < 5 else 1e38)
 
-    often = RunCheckpoints(every_n_batches=1, keep=30)
+    often = ModelCheckpoint(tmp_path / "checkpoints", every_n_train_steps=1, save_top_k=-1)
     with pytest.raises(TrainingDivergedError):
-        fit(task(layers=4, scheduler=lost), tmp_path, often, InterruptCheckpoint())
+        fit(task(layers=4, lr_scheduler=lost), tmp_path, often, InterruptCheckpoint())
     (path,) = re.findall(r"latest good one, to resume from: --ckpt-path (\S+)", caplog.text)
     weights: list[Tensor] = list(read_checkpoint(path)["state_dict"].values())
     assert all(torch.isfinite(weight).all() for weight in weights)
