@@ -9,7 +9,6 @@ from hand_made_results import PSNR, SSIM, WHOLE, compared, result
 from synthetic_results import synthetic_results
 
 from vidpred.errors import ResultError
-from vidpred.evaluation.compare.best_and_worst import clip_points, extremes
 from vidpred.evaluation.compare.comparison import compare
 from vidpred.evaluation.compare.markdown import markdown
 from vidpred.evaluation.compare.wording import clips_by_frame, group_of, number, verdict
@@ -214,20 +213,6 @@ def test_few_clips_are_never_at_both_ends() -> None:
         ("best", "c", "value", 3),
         ("best", "b", "value", 2),
         ("worst", "a", "value", 1),
-    ]
-
-
-def test_of_a_distance_the_best_clips_are_the_nearest() -> None:
-    one = result("one", {"a": [1, 1], "b": [2, 2]})
-    key = "lpips.alex.whole"
-    for row in one["rows"]:
-        row["values"][key] = row["values"][PSNR]
-    values = {key: {"one": {row["clip"]: row["values"][key] for row in one["rows"]}}}
-    points = clip_points({"one": one}, values)
-    found = extremes({"one": one}, points, measure=key, skip=None, baseline=None)
-    assert [(e["end"], e["clip"], e["amount"]) for e in found] == [
-        ("best", "a", 1),
-        ("worst", "b", 2),
     ]
 
 
