@@ -386,22 +386,3 @@ def test_a_wrong_path_leaves_nothing_behind(
     assert main(["fit", "-c", "experiment/l2.yaml", "--data.root=/none", f"--run_dir={run}"]) == 2
     assert not run.exists()
     assert "this run's folder" not in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("command", "usage", "said"),
-    [
-        (["export", "small", "--horizn", "3"], "vidpred export", "(did you mean --horizon?)"),
-        (["data", "doctor", ".", "--wrkers=2"], "vidpred data doctor", "(did you mean --workers?)"),
-        (["compare", "a.json", "--qqqq"], "vidpred compare", "unrecognized arguments: --qqqq\n"),
-    ],
-)
-def test_an_unknown_option_is_refused_by_its_command(
-    command: list[str], usage: str, said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as refused:
-        main(command)
-    assert refused.value.code == 2
-    shown = capsys.readouterr().err
-    assert shown.startswith(f"usage: {usage}")
-    assert said in shown

@@ -264,3 +264,22 @@ def test_values_that_yaml_cannot_make_are_refused(
         error = capsys.readouterr().err
         assert f"{path}: " in error
         assert "YAML" in error
+
+
+@pytest.mark.parametrize(
+    ("command", "usage", "said"),
+    [
+        (["export", "small", "--horizn", "3"], "vidpred export", "(did you mean --horizon?)"),
+        (["data", "doctor", ".", "--wrkers=2"], "vidpred data doctor", "(did you mean --workers?)"),
+        (["compare", "a.json", "--qqqq"], "vidpred compare", "unrecognized arguments: --qqqq\n"),
+    ],
+)
+def test_an_unknown_option_is_refused_by_its_command(
+    command: list[str], usage: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(command)
+    assert refused.value.code == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith(f"usage: {usage}")
+    assert said in shown
