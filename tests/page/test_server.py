@@ -309,6 +309,17 @@ def test_pictures_have_no_other_names(client: Open, toy_clip: Path) -> None:
     assert requests.get(f"{tab.path}/clips/{clip}/frames/-1.jpg", timeout=30).status_code == 404
 
 
+def test_a_picture_that_is_removed_just_now_is_not_there(
+    client: Open, toy_clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tab = client()
+    clip = tab.ready(toy_clip)["key"]
+    monkeypatch.setattr(Path, "is_file", lambda path: True)  # as it was a moment ago
+    missing = requests.get(f"{tab.path}/clips/{clip}/frames/99.jpg", timeout=30)
+    assert missing.status_code == 404
+    assert missing.json()["problem"] == "this picture is not there"
+
+
 def test_every_answer_keeps_the_page_to_itself(server: Any) -> None:
     for path in ("/", "/static/page.css", "/api/about", "/nothing"):
         headers = requests.get(server.address + path, timeout=30).headers

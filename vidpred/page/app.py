@@ -13,7 +13,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from vidpred.page.guards import LocalRequestsOnly
@@ -277,9 +277,13 @@ def _number(text: str) -> int:
 
 
 def _picture(path: Path, kind: str) -> Response:
-    if not path.is_file():
-        raise PageError("this picture is not there", NOT_FOUND)
-    return FileResponse(path, media_type=kind, headers=_KEPT)
+    try:
+        content = (
+            path.read_bytes()
+        )  # at once: a prediction that is canceled takes its files with it
+    except FileNotFoundError as error:
+        raise PageError("this picture is not there", NOT_FOUND) from error
+    return Response(content, media_type=kind, headers=_KEPT)
 
 
 async def _json_body(request: Request) -> Mapping[str, Any]:
