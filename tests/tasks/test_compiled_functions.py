@@ -7,7 +7,6 @@ import pytest
 import torch
 from worlds import loader, moving_squares, small_networks, trainer
 
-from vidpred.batch import ClipBatch
 from vidpred.errors import SettingError
 from vidpred.models import DMVFN, ConvLSTM, EDMPredictor, MixtureGenerator, PredRNN
 from vidpred.tasks import (
@@ -49,7 +48,7 @@ def test_every_task_that_compiles_computes_by_it(
     monkeypatch.setattr(torch, "compile", compiles)
     task = COMPILED[name]()
     length = task.predictor.context_frames + task.training_horizon
-    batch = ClipBatch(frames=torch.randint(256, (2, length, 3, 16, 16), dtype=torch.uint8))
+    batch: Any = {"frames": torch.randint(256, (2, length, 3, 16, 16), dtype=torch.uint8)}
     losses = []
     for speed in ("off", mode):
         task._compiled = CompiledFunctions(speed)

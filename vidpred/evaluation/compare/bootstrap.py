@@ -12,6 +12,7 @@ import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -171,7 +172,7 @@ def bootstrap_intervals(
     with warnings.catch_warnings():
         # Draws that hold no clip at a frame are expected, and end as None.
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-        result = stats.bootstrap(
+        result: Any = stats.bootstrap(  # Any: the stubs know statistics of one number alone
             (np.arange(num_videos),),
             statistic,
             vectorized=True,
