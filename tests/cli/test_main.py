@@ -357,21 +357,14 @@ def test_a_network_of_ones_own_is_found_here(tmp_path: Path, toy_root: Path) -> 
 
 
 def test_divergence_is_told_and_kept_apart(
-    tmp_path: Path,
-    toy_root: Path,
-    capsys: pytest.CaptureFixture[str],
-    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path, toy_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    caplog.set_level("INFO")
     run = tmp_path / "run"
     options = ["--model.optimizer.init_args.lr=1e30", "--trainer.limit_train_batches=8"]
     root = f"--data.root={toy_root}"
     end = ["--data.num_workers=0", "--trainer.accelerator=cpu", f"--run_dir={run}", root]
     assert main([*FIT, *options, *end]) == 2
-    shown = capsys.readouterr().err
-    assert "lp_loss at scale" in shown
-    assert "Lower the learning rate" in shown
-    assert "there is no good checkpoint before it: start again with a lower" in caplog.text
+    assert "lp_loss at scale" in capsys.readouterr().err
     assert {path.name for path in (run / "checkpoints").iterdir()} == {
         "diverged.ckpt",
         "diverged_batch.pt",

@@ -249,6 +249,15 @@ def test_the_latest_good_checkpoint_is_named(
     assert all(torch.isfinite(weight).all() for weight in weights)
 
 
+def test_without_a_checkpoint_a_new_start_is_advised(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    with pytest.raises(TrainingDivergedError, match="Lower the learning rate"):
+        fit(task(lr=1e30, layers=4), tmp_path, InterruptCheckpoint())
+    assert "no good checkpoint before it: start again with a lower learning rate" in caplog.text
+
+
 def test_refuses_numbers_that_make_no_sense() -> None:
     with pytest.raises(ValueError, match=r"explosion_factor is 0\.5"):
         DivergenceGuard(explosion_factor=0.5)

@@ -208,15 +208,12 @@ def _look_at(before: Tensor, after: Tensor, flow: Tensor, previous: Tensor | Non
 
 def _describe(pair: _Pair) -> Tensor:
     """Give PAIR_STATISTICS numbers for each pair, on a logarithmic scale of about -1 to 2."""
-    numbers = [
-        *(_mean(pair.change), _mean_of_most(pair.change)),
-        *(_mean(pair.speed), _mean_of_most(pair.speed)),
-        *(_mean(pair.hindsight), _mean_of_most(pair.hindsight)),
-        _mean(pair.matched),
-    ]
+    fields = torch.cat([pair.change, pair.speed, pair.hindsight], dim=1)
+    of_each = torch.stack([fields.flatten(2).mean(2), _mean_of_most(fields)], dim=2)
+    numbers = torch.cat([of_each.flatten(1), _mean(pair.matched)[:, None]], dim=1)
     # Coders leave what repeats exactly as it was.
     same = (pair.change < UNCHANGED).float().flatten(1).mean(1)
-    return torch.stack([*(_on_scale(number) for number in numbers), same], dim=1)
+    return torch.cat([_on_scale(numbers), same[:, None]], dim=1)
 
 
 def _on_scale(number: Tensor) -> Tensor:
@@ -236,7 +233,8 @@ def _mean(field: Tensor) -> Tensor:
     return field.flatten(1).mean(1)
 
 
-def _mean_of_most(field: Tensor) -> Tensor:
-    values = field.flatten(1)
-    count = max(1, values.shape[1] // _FASTEST)
-    return values.topk(count, dim=1, sorted=False).values.mean(1)
+def _mean_of_most(fields: Tensor) -> Tensor:
+    """Average the moving part of fields (B, N, H, W), giving (B, N)."""
+    values = fields.flatten(2)
+    count = max(1, values.shape[2] // _FASTEST)
+    return values.topk(count, dim=2, sorted=False).values.mean(2)
