@@ -43,6 +43,7 @@ class Autoencoder(Predictor):
 
     conditions = (TRUE_FRAMES,)
     channels: int
+    image_size: int
 
     def __init__(
         self,

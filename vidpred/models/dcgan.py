@@ -62,6 +62,7 @@ class DCGANGenerator(Predictor):
 
     stochastic = True
     channels: int
+    image_size: int
 
     def __init__(
         self,

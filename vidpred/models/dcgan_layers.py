@@ -151,13 +151,13 @@ def feature_widths(width: int, image_size: int) -> list[int]:
     return [int(width) * 2**k for k in range((image_size // SMALLEST).bit_length() - 1)]
 
 
-def require_square(network: object, frames: Tensor, image_size: int | None) -> None:
-    """Refuse frames of another size than a network's codes are made for; None takes any.
+def require_square(network: object, frames: Tensor, image_size: int) -> None:
+    """Refuse frames of another size than a network's codes are made for.
 
     Raises:
         SettingError: Saying what to set.
     """
-    if image_size is not None and frames.shape[-2:] != (image_size, image_size):
+    if frames.shape[-2:] != (image_size, image_size):
         height, width = frames.shape[-2:]
         raise SettingError(
             f"frames are {height} x {width} pixels; {type(network).__name__} with image_size "

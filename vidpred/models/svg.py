@@ -107,6 +107,7 @@ class SVG(Predictor):
 
     stochastic = True
     channels: int
+    image_size: int
 
     def __init__(
         self,
