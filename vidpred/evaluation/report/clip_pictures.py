@@ -206,7 +206,7 @@ def _still(picture: Tensor) -> tuple[str, int, int]:
     """Give a picture as a data URI, with its width and height; without loss where it is small."""
     image = Image.fromarray(picture.permute(1, 2, 0).numpy())
     kind, stream = "image/png", io.BytesIO()
-    image.save(stream, "PNG", optimize=True)
+    image.save(stream, "PNG")
     if stream.tell() > _LARGEST_PNG:
         kind, stream = "image/jpeg", io.BytesIO()
         image.save(stream, "JPEG", quality=_QUALITY, subsampling=0)
