@@ -148,16 +148,23 @@ def carry(evidence: Evidence, horizon: int) -> Iterator[Tensor]:
         For each of `horizon` frames: where its pixels come from in the last known frame, relative
         to where they are, shape (HYPOTHESES, B, 2, H, W), pixels.
     """
-    last, _, before, _ = measured = evidence.velocities.unbind(0)
-    hypotheses = [*measured, *(a * last + b * before for a, b in FURTHER)]
-    count = max(1, CARRIED_AT_ONCE // last.numel())
-    velocities = [torch.stack(hypotheses[k : k + count]) for k in range(0, HYPOTHESES, count)]
-    paths = [torch.zeros_like(velocity) for velocity in velocities]
-    for _ in range(horizon):
+    count = max(1, CARRIED_AT_ONCE // evidence.velocities[0].numel())
+    velocities = _hypotheses(evidence, count)
+    paths = list(velocities)
+    for step in range(horizon):
         for k, velocity in enumerate(velocities):
             moved = _warp_each(velocity, velocity)
-            velocities[k], paths[k] = moved, moved + _warp_each(paths[k], moved)
-        yield torch.cat(paths)
+            velocities[k], paths[k] = moved, moved + _warp_each(paths[k], moved) if step else moved
+        together = torch.cat(paths) if len(paths) > 1 else paths[0]
+        paths = list(torch.split(together, count))  # views: the parts are not kept as well
+        yield together
+
+
+def _hypotheses(evidence: Evidence, count: int) -> list[Tensor]:
+    """Give the motions of all hypotheses, so many in a tensor."""
+    last, _, before, _ = measured = evidence.velocities.unbind(0)
+    motions = [*measured, *(a * last + b * before for a, b in FURTHER)]
+    return [torch.stack(motions[k : k + count]) for k in range(0, HYPOTHESES, count)]
 
 
 def _warp_each(fields: Tensor, flows: Tensor) -> Tensor:
