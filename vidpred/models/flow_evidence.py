@@ -108,19 +108,16 @@ def evidence_of(frames: Tensor, flows: Tensor) -> Evidence:
     back, before = between[-1], between[-2]
     carried = warp(before, back)  # the motion before, on the grid of the last frame
     recent = [back, carried, *(warp(warp(flow, before), back) for flow in between[-3:-2])]
-    cues = torch.cat(
-        [
-            known[-1] - known[-2],
-            pair.matched,
-            pair.hindsight,
-            _length(back - pair.foreseen),
-            pair.speed,
-            _length(long - back - carried),
-            pair.change,
-            *(flow / FLOW_UNIT for flow in between),
-        ],
-        dim=1,
-    )
+    cues = [
+        known[-1] - known[-2],
+        pair.matched,
+        pair.hindsight,
+        _length(back - pair.foreseen),
+        pair.speed,
+        _length(long - back - carried),
+        pair.change,
+        *(flow / FLOW_UNIT for flow in between),
+    ]
     statistics += [
         _on_scale(_mean(_size(known[t] - (known[t - 1] + known[t + 1]) / 2)))[:, None]
         for t in range(1, len(known) - 1)
@@ -132,7 +129,7 @@ def evidence_of(frames: Tensor, flows: Tensor) -> Evidence:
         velocities=torch.stack(
             [back, long / 2, carried, _smooth(torch.stack(recent).mean(0), SMOOTHED)]
         ),
-        cues=halve(cues),
+        cues=torch.cat([halve(field) for field in cues], dim=1),
         statistics=torch.cat(statistics, dim=1),
     )
 
