@@ -79,7 +79,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f"{path}: {f'format {found!r}' if found else 'holds no description of a predictor'}; "
             f"expected {FORMAT!r}, as `vidpred export` writes it"
         )
-    # Bundled files have no digest.
+    # Files of earlier versions have no digest.
     if (digest := header.pop(_DIGEST_KEY, None)) is not None and digest != _digest(weights):
         raise CheckpointError(
             f"{path}: damaged, its weights are not what was written; export it again"
