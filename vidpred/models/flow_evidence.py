@@ -145,7 +145,9 @@ def carry(evidence: Evidence, horizon: int) -> Iterator[Tensor]:
         For each of `horizon` frames: where its pixels come from in the last known frame, relative
         to where they are, shape (HYPOTHESES, B, 2, H, W), pixels.
     """
-    count = max(1, CARRIED_AT_ONCE // evidence.velocities[0].numel())
+    count = HYPOTHESES
+    if not torch.compiler.is_compiling():  # a graph is of frames of any size
+        count = max(1, CARRIED_AT_ONCE // evidence.velocities[0].numel())
     velocities = _hypotheses(evidence, count)
     paths = list(velocities)
     for step in range(horizon):

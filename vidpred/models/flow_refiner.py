@@ -294,7 +294,7 @@ class FlowRefiner(Predictor):
             return Refinement(
                 starts=starts * log_speed.exp(),
                 logits=logits,
-                residual=starts.new_zeros(len(starts), CHANNELS, 1, 1),
+                residual=starts.new_zeros(starts.shape[0], CHANNELS, 1, 1),
                 features=evidence.cues[..., *region.halved().slices],
             )
         pixels = self.network(evidence, own, k, clip, region)
