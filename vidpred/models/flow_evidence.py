@@ -109,14 +109,14 @@ def evidence_of(frames: Tensor, flows: Tensor) -> Evidence:
     carried = warp(before, back)  # the motion before, on the grid of the last frame
     recent = [back, carried, *(warp(warp(flow, before), back) for flow in between[-3:-2])]
     cues = [
-        known[-1] - known[-2],
-        pair.matched,
-        pair.hindsight,
-        _length(back - pair.foreseen),
-        pair.speed,
-        _length(long - back - carried),
-        pair.change,
-        *(flow / FLOW_UNIT for flow in between),
+        halve(known[-1] - known[-2]),
+        halve(pair.matched),
+        halve(pair.hindsight),
+        halve(_length(back - pair.foreseen)),
+        halve(pair.speed),
+        halve(_length(long - back - carried)),
+        halve(pair.change),
+        *(halve(flow / FLOW_UNIT) for flow in between),
     ]
     statistics += [
         _on_scale(_mean(_size(known[t] - (known[t - 1] + known[t + 1]) / 2)))[:, None]
@@ -129,7 +129,7 @@ def evidence_of(frames: Tensor, flows: Tensor) -> Evidence:
         velocities=torch.stack(
             [back, long / 2, carried, _smooth(torch.stack(recent).mean(0), SMOOTHED)]
         ),
-        cues=torch.cat([halve(field) for field in cues], dim=1),
+        cues=torch.cat(cues, dim=1),
         statistics=torch.cat(statistics, dim=1),
     )
 
@@ -143,27 +143,38 @@ def carry(evidence: Evidence, horizon: int) -> Iterator[Tensor]:
 
     Yields:
         For each of `horizon` frames: where its pixels come from in the last known frame, relative
-        to where they are, shape (HYPOTHESES, B, 2, H, W), pixels.
+        to where they are, shape (HYPOTHESES, B, 2, H, W), pixels. Of large frames it is one tensor,
+        which is written over for every frame.
     """
     count = HYPOTHESES
     if not torch.compiler.is_compiling():  # a graph is of frames of any size
         count = max(1, CARRIED_AT_ONCE // evidence.velocities[0].numel())
-    velocities = _hypotheses(evidence, count)
-    paths = list(velocities)
+    velocities = [
+        torch.stack([_hypothesis(evidence, n) for n in range(k, min(k + count, HYPOTHESES))])
+        for k in range(0, HYPOTHESES, count)
+    ]
+    if len(velocities) == 1:
+        (velocity,), path = velocities, None
+        for _ in range(horizon):
+            velocity = _warp_each(velocity, velocity)
+            path = velocity if path is None else velocity + _warp_each(path, velocity)
+            yield path
+        return
+    paths = evidence.velocities.new_empty(HYPOTHESES, *evidence.velocities.shape[1:])
     for step in range(horizon):
-        for k, velocity in enumerate(velocities):
-            moved = _warp_each(velocity, velocity)
-            velocities[k], paths[k] = moved, moved + _warp_each(paths[k], moved) if step else moved
-        together = torch.cat(paths) if len(paths) > 1 else paths[0]
-        paths = list(torch.split(together, count))  # views: the parts are not kept as well
-        yield together
+        for k, part in enumerate(torch.split(paths, count)):
+            velocities[k] = moved = _warp_each(velocities[k], velocities[k])
+            part.copy_(moved + _warp_each(part, moved) if step else moved)
+        yield paths
 
 
-def _hypotheses(evidence: Evidence, count: int) -> list[Tensor]:
-    """Give the motions of all hypotheses, so many in a tensor."""
-    last, _, before, _ = measured = evidence.velocities.unbind(0)
-    motions = [*measured, *(a * last + b * before for a, b in FURTHER)]
-    return [torch.stack(motions[k : k + count]) for k in range(0, HYPOTHESES, count)]
+def _hypothesis(evidence: Evidence, number: int) -> Tensor:
+    """Give one of the motions that are carried, shape (B, 2, H, W)."""
+    measured = evidence.velocities
+    if number < len(measured):
+        return measured[number]
+    last, before = FURTHER[number - len(measured)]
+    return last * measured[0] + before * measured[2]
 
 
 def _warp_each(fields: Tensor, flows: Tensor) -> Tensor:
