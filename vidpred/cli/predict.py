@@ -129,10 +129,11 @@ def _predict(
     from vidpred.storage import load_predictor
     from vidpred.video.pipe import RawVideo
 
-    if enabled(default=True):
-        keep_freed_memory()
     device = device_of(arguments.device)
     predictor = load_predictor(arguments.model, modules=import_modules(arguments.module)).to(device)
+    # The heap would fall to pieces by what those hold of a large frame that cut it by themselves.
+    if enabled(default=True) and predictor.largest_region is None:
+        keep_freed_memory()
     if device.type == "cpu":
         accelerate(predictor)
     rollout = _rollout(predictor, arguments, device)

@@ -17,8 +17,8 @@ def keep_freed_memory() -> bool:
     """Keep memory that is freed in this process, for good, instead of giving it to the system.
 
     glibc gives blocks above 32 MiB and the end of the heap back at once, and the next layer has
-    them zeroed again, page by page: a quarter of the time of a training step on a CPU. What is in
-    use at most does not change by it.
+    them zeroed again, page by page: a quarter of the time of a training step on a CPU. Equal layers
+    take no more by it; blocks of many sizes, as of large frames, leave gaps.
 
     Returns:
         Whether the C library took it.
