@@ -53,8 +53,8 @@ def model_card(
         *(
             [
                 "It holds the network alone: the flows between the known frames are an input, "
-                f"`flows`, (B, T, 2, H, W), to be estimated outside, as by OpenCV's DIS. {inputs}. "
-                "H and W that are no multiples of the network's differ near the border."
+                "`flows`, (B, T - 1, 2, H, W), to be estimated outside, as by OpenCV's DIS. "
+                f"{inputs}. H and W that are no multiples of the network's differ near the border."
             ]
             if inputs
             else []

@@ -195,7 +195,7 @@ def _describe_graph(predictor: Predictor, horizon: int) -> dict[str, Any]:
     past, side = predictor.context_frames, smallest_side(predictor)
     flows: dict[str, Any] = {}
     if isinstance(predictor, FlowRefiner):
-        flows = {FLOWS: [free[0], past, 2, *free[3:]]}
+        flows = {FLOWS: [free[0], past - 1, 2, *free[3:]]}
     return {
         "input": {INPUT: [free[0], past, channels_of(predictor), *free[3:]], **flows},
         **({"flows": CONVENTION} if flows else {}),

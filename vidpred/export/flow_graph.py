@@ -11,12 +11,12 @@ from vidpred.models.flow_evidence import carry, evidence_of
 from vidpred.ops.padding import repeat_edges
 
 FLOWS = "flows"
-"""Name of the graph's second input, (B, T, 2, H, W), T the context frames."""
+"""Name of the graph's second input, (B, T - 1, 2, H, W), T the context frames."""
 
 CONVENTION = (
-    "flows[:, t] for t < T - 1 leads from known frame t + 1 back to frame t, flows[:, T - 1] from "
-    "the last frame to the one two before it; pixels of the frames as they are, dx to the right "
-    "then dy down, on the grid of the later frame: later(p) is found at p + flow(p) in the earlier"
+    "flows[:, t] leads from known frame t + 1 back to frame t; pixels of the frames as they are, "
+    "dx to the right then dy down, on the grid of the later frame: later(p) is found at "
+    "p + flow(p) in the earlier"
 )
 """What the flows are; units and signs."""
 
@@ -35,7 +35,7 @@ class FlowsAsInput(nn.Module):
         self.horizon = horizon
 
     def forward(self, context: Tensor, flows: Tensor) -> Tensor:
-        """Predict from frames (B, T, 3, H, W) in [0, 1] and flows (B, T, 2, H, W), pixels."""
+        """Predict from frames (B, T, 3, H, W) in [0, 1] and flows (B, T - 1, 2, H, W), pixels."""
         height, width = context.shape[-2:]
         window = repeat_edges(context, self.predictor.size_multiple)
         flows = repeat_edges(flows, self.predictor.size_multiple)
@@ -60,11 +60,9 @@ def flows_of(predictor: FlowRefiner, context: Tensor) -> Tensor:
         context: Shape (B, T, 3, H, W) in [0, 1].
 
     Returns:
-        Shape (B, T, 2, H, W), see `CONVENTION`.
+        Shape (B, T - 1, 2, H, W), see `CONVENTION`.
     """
     batch, known, _, height, width = context.shape
     window = repeat_edges(context, predictor.size_multiple)
-    first = torch.cat([window[:, 1:], window[:, -1:]], dim=1)
-    second = torch.cat([window[:, :-1], window[:, -3:-2]], dim=1)
-    flows = predictor.estimator(first.flatten(0, 1), second.flatten(0, 1))
-    return torch.unflatten(flows, 0, (batch, known))[..., :height, :width]
+    flows = predictor.estimator(window[:, 1:].flatten(0, 1), window[:, :-1].flatten(0, 1))
+    return torch.unflatten(flows, 0, (batch, known - 1))[..., :height, :width]

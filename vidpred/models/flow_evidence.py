@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vidpred.flow import FlowEstimator
+from vidpred.models.flow_hindsight import FLOW_UNIT, MOVING, hindsight, num_hindsight, on_scale
 from vidpred.ops.warp import warp
 
 FURTHER = ((1.5, 0.0), (-0.5, 0.0), (1.5, -0.5), (2.5, -1.5))
@@ -23,17 +24,11 @@ SMOOTHED = 8
 PAIR_STATISTICS = 8
 """Numbers that describe one pair of neighboring frames."""
 
-FLOW_UNIT = 16.0
-"""Pixels that a network sees as 1."""
-
 CARRIED_AT_ONCE = 2**22
 """Numbers of motions that are carried together: of large frames a few, which saves memory."""
 
 UNCHANGED = 1e-4
 """A pixel that changes by less, of full scale, is the same 8-bit value."""
-
-_FASTEST = 20
-"""The moving part of a frame is one pixel in so many, those that change or move most."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +42,12 @@ class Evidence:
         older: The frame before it, same shape.
         back: Flow from the last frame to the older one, shape (B, 2, H, W).
         velocities: Motions on the grid of the last frame, shape (4, B, 2, H, W): of the last pair,
-            over the last two pairs, of the pair before, and the mean of the last three, smoothed.
+            the mean of the last two, of the pair before, and the mean of the last three, smoothed.
         cues: On the grid of the last frame at half its size, shape (B, N, H / 2, W / 2), see
             `num_cues`.
         statistics: Of the whole clip, shape (B, M), see `num_statistics`: of each pair of
-            neighboring frames, and how far each frame inside is from the mean of its neighbors
-            (rate conversion also blends frames).
+            neighboring frames, how far each frame inside is from the mean of its neighbors (rate
+            conversion also blends frames), and `vidpred.models.flow_hindsight.hindsight`.
     """
 
     last: Tensor
@@ -65,12 +60,13 @@ class Evidence:
 
 def num_cues(context_frames: int, channels: int) -> int:
     """Count the channels of `Evidence.cues`."""
-    return channels + 6 + 2 * (context_frames - 1)
+    return channels + 5 + 2 * (context_frames - 1)
 
 
 def num_statistics(context_frames: int) -> int:
     """Count the numbers of `Evidence.statistics`."""
-    return PAIR_STATISTICS * (context_frames - 1) + context_frames - 2
+    of_pairs = PAIR_STATISTICS * (context_frames - 1)
+    return of_pairs + context_frames - 2 + num_hindsight(context_frames)
 
 
 @torch.no_grad()
@@ -82,12 +78,12 @@ def observe(frames: Tensor, estimator: FlowEstimator) -> Evidence:
 
     Args:
         frames: Known frames, shape (B, T, C, H, W) in [0, 1], T at least 3, H and W even.
-        estimator: Of the flow; called once, with T pairs of frames a clip.
+        estimator: Of the flow; called once, with T - 1 pairs of frames a clip.
     """
     known = list(frames.float().unbind(1))
-    flows = estimator(torch.cat([*known[1:], known[-1]]), torch.cat([*known[:-1], known[-3]]))
+    flows = estimator(torch.cat(known[1:]), torch.cat(known[:-1]))
     # Not `chunk`, whose sizes a graph would fix.
-    return evidence_of(frames, torch.unflatten(flows, 0, (len(known), -1)).transpose(0, 1))
+    return evidence_of(frames, torch.unflatten(flows, 0, (len(known) - 1, -1)).transpose(0, 1))
 
 
 @torch.no_grad()
@@ -96,11 +92,10 @@ def evidence_of(frames: Tensor, flows: Tensor) -> Evidence:
 
     Args:
         frames: As for `observe`.
-        flows: Pixels, dx then dy, shape (B, T, 2, H, W): for t < T - 1 from frame t + 1 back to
-            frame t, the last one from the last frame to the one two before it.
+        flows: Pixels, dx then dy, shape (B, T - 1, 2, H, W): from frame t + 1 back to frame t.
     """
     known = list(frames.float().unbind(1))
-    *between, long = flows.unbind(1)
+    between = flows.unbind(1)
     statistics: list[Tensor] = []
     for t, flow in enumerate(between):
         pair = _look_at(known[t], known[t + 1], flow, between[t - 1] if t else None)
@@ -114,20 +109,20 @@ def evidence_of(frames: Tensor, flows: Tensor) -> Evidence:
         halve(pair.hindsight),
         halve(_length(back - pair.foreseen)),
         halve(pair.speed),
-        halve(_length(long - back - carried)),
         halve(pair.change),
         *(halve(flow / FLOW_UNIT) for flow in between),
     ]
     statistics += [
-        _on_scale(_mean(_size(known[t] - (known[t - 1] + known[t + 1]) / 2)))[:, None]
+        on_scale(_mean(_size(known[t] - (known[t - 1] + known[t + 1]) / 2)))[:, None]
         for t in range(1, len(known) - 1)
     ]
+    statistics.append(hindsight([halve(k) for k in known], [halve(f) / 2 for f in between]))
     return Evidence(
         last=known[-1],
         older=known[-2],
         back=back,
         velocities=torch.stack(
-            [back, long / 2, carried, _smooth(torch.stack(recent).mean(0), SMOOTHED)]
+            [back, (back + carried) / 2, carried, _smooth(torch.stack(recent).mean(0), SMOOTHED)]
         ),
         cues=torch.cat(cues, dim=1),
         statistics=torch.cat(statistics, dim=1),
@@ -230,11 +225,7 @@ def _describe(pair: _Pair) -> Tensor:
     numbers = torch.cat([of_each.flatten(1), _mean(pair.matched)[:, None]], dim=1)
     # Coders leave what repeats exactly as it was.
     same = (pair.change < UNCHANGED).float().flatten(1).mean(1)
-    return torch.cat([_on_scale(numbers), same[:, None]], dim=1)
-
-
-def _on_scale(number: Tensor) -> Tensor:
-    return (number + 1e-3).log() / 2 + 2
+    return torch.cat([on_scale(numbers), same[:, None]], dim=1)
 
 
 def _size(difference: Tensor) -> Tensor:
@@ -253,5 +244,5 @@ def _mean(field: Tensor) -> Tensor:
 def _mean_of_most(fields: Tensor) -> Tensor:
     """Average the moving part of fields (B, N, H, W), giving (B, N)."""
     values = fields.flatten(2)
-    count = max(1, values.shape[2] // _FASTEST)
+    count = max(1, values.shape[2] // MOVING)
     return values.topk(count, dim=2, sorted=False).values.mean(2)

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidpred.models.flow_blend import BLENDED, MOVED
-from vidpred.models.flow_evidence import FLOW_UNIT, HYPOTHESES, Evidence, halve, num_cues
+from vidpred.models.flow_evidence import HYPOTHESES, Evidence, halve, num_cues
+from vidpred.models.flow_hindsight import FLOW_UNIT
 from vidpred.models.modulated_unet import ModulatedUNet
 from vidpred.ops.regions import Region
 from vidpred.ops.warp import warp_region

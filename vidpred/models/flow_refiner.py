@@ -49,8 +49,8 @@ class FlowRefiner(Predictor):
     of the last two, that of the pair before, which is used where the last pair is a duplicate, and
     a smoothed mean. The last frame is sampled along each of them, slower, faster and back, and
     blended with itself as it is and with the older frame. Statistics of the whole clip, among them
-    how wrong the same extrapolation would have been one step ago, decide the blend and the speeds:
-    whether a clip moves on or stays on a repeated frame is one decision for the whole frame.
+    how wrong such motions would have been one step ago, decide the blend and the speeds: whether a
+    clip moves on or stays on a repeated frame is one decision for the whole frame.
 
     With `widths` a U-Net at half the size decides pixel by pixel in addition: it sees the frames,
     the motions and their errors, corrects motions, shifts the blend (the older frame may show what
