@@ -342,6 +342,14 @@ def test_a_resumed_run_leaves_out_what_it_left_out_before(
     assert draws(quarantined=True, state={"batches_done": 0, "left_out": {}}) == before
 
 
+def test_a_resumed_epoch_alone_is_shorter(videos: dict[Split, list[Video]]) -> None:
+    data = Given(videos, batch_size=4, samples_per_epoch=24)
+    data.setup("fit")
+    data.load_state_dict({"batches_done": 2, "left_out": {}})
+    # A second loader is that of a later epoch (reload_dataloaders_every_n_epochs), or of a new run.
+    assert [len(list(data.train_dataloader())) for _ in range(2)] == [4, 6]
+
+
 def test_a_folder_of_frames_is_a_video(tmp_path: Path, make_video: MakeVideo) -> None:
     root = folder_of_videos(tmp_path, make_video, count=3)
     clip = read_clip(root / "00.avi", 0, 12)

@@ -296,13 +296,15 @@ class ClipStreamDataModule(ClipOptions, pl.LightningDataModule, ABC):
         trainer = self.trainer
         replicas = trainer.world_size if trainer else 1
         batches = self._samples_per_epoch(replicas) // (self.batch_size * replicas)
+        # Of the epoch that is resumed alone: Lightning may ask for a loader again.
+        done, self._batches_done = self._batches_done, 0
         sampler = BlockSampler(
             self._train,
             num_batches=batches,
             num_replicas=replicas,
             rank=trainer.global_rank if trainer else 0,
             # A whole epoch done means that the next one begins.
-            skip=self._batches_done % batches,
+            skip=done % batches,
         )
         device = trainer.strategy.root_device if trainer else torch.device("cpu")
         gpu = device if self.copy_ahead and device.type == "cuda" else None
