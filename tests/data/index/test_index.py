@@ -9,11 +9,14 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
+import torch
+from PIL import Image
 
 from vidpred.data.index.records import Quarantined
 from vidpred.data.index.scanning import scan
 from vidpred.data.index.video_index import VideoIndex, cache_folder
 from vidpred.errors import DataError, VideoError
+from vidpred.evaluation.sources.frame_files import write_clip
 from vidpred.video import probe
 
 
@@ -191,6 +194,24 @@ def test_links_are_followed_once_and_hidden_files_left_out(root: Path, tmp_path:
     with VideoIndex(root, cache=tmp_path / "cache") as index:
         assert index.refresh().broken == 1
         assert "dead.avi" in index.quarantined()
+
+
+def test_frames_that_are_written_again_in_place_are_read_again(tmp_path: Path) -> None:
+    folder = tmp_path / "set" / "clip"
+    write_clip(folder, torch.zeros(3, 3, 40, 48, dtype=torch.uint8))
+    index = VideoIndex(tmp_path / "set", cache=tmp_path / "cache")
+    index.refresh()
+    assert (index.facts(folder).height, index.facts(folder).width) == (40, 48)
+    time.sleep(0.02)  # file systems count time in steps
+    for file in sorted(folder.iterdir()):
+        Image.new("RGB", (24, 16)).save(file)
+    assert (index.facts(folder).height, index.facts(folder).width) == (16, 24)
+    time.sleep(0.02)
+    for file in sorted(folder.iterdir()):
+        Image.new("RGB", (32, 32)).save(file)
+    assert index.refresh().changed == 1
+    assert index.refresh().changed == 0
+    assert index.facts(folder).height == 32
 
 
 def test_names_need_not_be_text(index: VideoIndex, root: Path) -> None:

@@ -1,11 +1,14 @@
 """Which videos lie below a folder, and as which version of themselves."""
 
+import os
+import stat
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from vidpred.errors import is_system_error
-from vidpred.video.folders import find_videos
+from vidpred.video.folders import find_videos, read_folder
 
 _PIECE = 2**20
 _AHEAD = 64 * _PIECE
@@ -22,7 +25,8 @@ class FileState:
     Attributes:
         size: Bytes; -1 when the name leads nowhere (a broken link), -2 when the system does not
             say.
-        mtime_ns: Time of its last change, in nanoseconds.
+        mtime_ns: Time of its last change, in nanoseconds; of a folder of frames, the last change
+            of the folder or of its first frame.
     """
 
     size: int
@@ -59,7 +63,7 @@ def scan(root: Path) -> Scan:
     """
     found = find_videos(root)
     files = {
-        name: NOWHERE if status is None else FileState(status.st_size, status.st_mtime_ns)
+        name: NOWHERE if status is None else _version(root / name, status)
         for name, status in found.videos.items()
     }
     return Scan(files, found.unreadable, found.notes, found.frames)
@@ -75,7 +79,17 @@ def state_of(path: Path) -> FileState:
         status = path.stat()
     except OSError as error:
         return UNKNOWN if is_system_error(error) else NOWHERE
-    return FileState(status.st_size, status.st_mtime_ns)
+    return _version(path, status)
+
+
+def _version(path: Path, status: os.stat_result) -> FileState:
+    changed = status.st_mtime_ns
+    if stat.S_ISDIR(status.st_mode):
+        # Frames that are written again under their names leave the folder itself as it was.
+        with suppress(OSError):
+            for name in read_folder(path).frames[:1]:
+                changed = max(changed, (path / name).stat().st_mtime_ns)
+    return FileState(status.st_size, changed)
 
 
 def fetch_beginning(path: Path) -> None:
