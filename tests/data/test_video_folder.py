@@ -107,7 +107,7 @@ def test_lists_decide_when_given(tmp_path: Path, make_video: MakeVideo) -> None:
     assert found == {"train": ["a.mp4"], "val": ["b.mp4"], "test": ["sub/c.mp4"]}
     assert data.listings["train"].missing == ("absent.mp4",)
 
-    paths["test_list"].write_text("sub/../a.mp4\n")  # the same file by another name
+    paths["test_list"].write_text("./a.mp4\n")  # the same file by another name
     leaky = VideoFolderDataModule(
         tmp_path,
         train_list=paths["train_list"],
@@ -118,6 +118,21 @@ def test_lists_decide_when_given(tmp_path: Path, make_video: MakeVideo) -> None:
         leaky.setup("fit")
     with pytest.raises(ValueError, match="all three or none"):
         VideoFolderDataModule(tmp_path, train_list=paths["train_list"])
+
+
+@pytest.mark.parametrize("row", ["../outside.mp4", "sub/../a.mp4", "/outside.mp4"])
+def test_lists_stay_below_the_root(row: str, tmp_path: Path, make_video: MakeVideo) -> None:
+    for name in ("root/a.mp4", "root/b.mp4", "root/sub/c.mp4", "outside.mp4"):
+        make_video(tmp_path / name)
+    row = row if row.startswith((".", "s")) else f"{tmp_path}{row}"
+    lists = {"train_list": row, "val_list": "b.mp4", "test_list": "sub/c.mp4"}
+    for name, text in lists.items():
+        (tmp_path / name).write_text(text)
+    data = VideoFolderDataModule(
+        tmp_path / "root", **{name: tmp_path / name for name in lists}, num_workers=0
+    )
+    with pytest.raises(DataError, match=f"row '{row}' does not name a place below"):
+        data.setup("fit")
 
 
 def test_missing_and_empty_folders_are_refused(tmp_path: Path, make_video: MakeVideo) -> None:

@@ -15,6 +15,7 @@ from lightning_utilities.core.rank_zero import rank_zero_warn
 
 from vidpred.data.base import ClipDataModule
 from vidpred.data.catalog import SPLITS, Listing, Split, Video, read_lines
+from vidpred.data.index.scanning import name_below
 from vidpred.errors import DataError, is_system_error
 from vidpred.files import expand_home, require_folder
 from vidpred.video import folders
@@ -94,6 +95,14 @@ class VideoFolderDataModule(ClipDataModule):
         except OSError as error:
             raise DataError(f"{path}: there is no such list ({error.strerror})") from error
         names = list(dict.fromkeys(line for line in lines if not line.startswith("#")))
+        roots = (self._root, self._root.resolve(), self._root.absolute())
+        for name in names:
+            if name_below(self._root / name, roots) is None:
+                raise DataError(
+                    f"{path}: row {name!r} does not name a place below {self._root}; expected "
+                    "paths from the root on, without ..: give a root above all videos, or put "
+                    "links to the others into it"
+                )
         present = [name for name in names if _is_there(self._root / name)]
         there = set(present)
         missing = tuple(name for name in names if name not in there)

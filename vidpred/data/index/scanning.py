@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +90,20 @@ def _version(path: Path, status: os.stat_result) -> FileState:
             for name in read_folder(path).frames[:1]:
                 changed = max(changed, (path / name).stat().st_mtime_ns)
     return FileState(status.st_size, changed)
+
+
+def name_below(path: Path, roots: Iterable[Path]) -> str | None:
+    """Give a path below a folder, with forward slashes; None when it may lead elsewhere.
+
+    Args:
+        path: One that does not begin as the folder does is taken from there.
+        roots: Spellings of the folder.
+    """
+    for root in roots:
+        if path.is_relative_to(root):
+            path = path.relative_to(root)
+            break
+    return None if path.is_absolute() or ".." in path.parts or not path.parts else path.as_posix()
 
 
 def fetch_beginning(path: Path) -> None:

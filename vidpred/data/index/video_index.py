@@ -29,6 +29,7 @@ from vidpred.data.index.scanning import (
     FileState,
     Progress,
     fetch_beginning,
+    name_below,
     scan,
     state_of,
 )
@@ -249,14 +250,10 @@ class VideoIndex:
         Raises:
             ValueError: When the path is not below the root.
         """
-        given = Path(path)
-        for root in (self.root, self._resolved, self.root.absolute()):
-            if given.is_relative_to(root):
-                given = given.relative_to(root)
-                break
-        if given.is_absolute() or ".." in given.parts or not given.parts:
+        name = name_below(Path(path), (self.root, self._resolved, self.root.absolute()))
+        if name is None:
             raise ValueError(f"{path} is not below {self.root}; expected one of its videos")
-        return given.as_posix()
+        return name
 
     def close(self) -> None:
         """Close the file of this process; the next use opens it again."""
