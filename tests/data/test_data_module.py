@@ -24,7 +24,7 @@ from vidpred.data.index.video_index import VideoIndex
 from vidpred.data.video_folder import find_videos
 from vidpred.errors import DataError, VideoError
 from vidpred.evaluation.sources.frame_files import write_clip
-from vidpred.video import read_clip
+from vidpred.video import VideoInfo, probe, read_clip
 
 MakeVideo = Callable[..., Path]
 
@@ -342,12 +342,25 @@ def test_a_resumed_run_leaves_out_what_it_left_out_before(
     assert draws(quarantined=True, state={"batches_done": 0, "left_out": {}}) == before
 
 
-def test_a_resumed_epoch_alone_is_shorter(videos: dict[Split, list[Video]]) -> None:
-    data = Given(videos, batch_size=4, samples_per_epoch=24)
-    data.setup("fit")
-    data.load_state_dict({"batches_done": 2, "left_out": {}})
-    # A second loader is that of a later epoch (reload_dataloaders_every_n_epochs), or of a new run.
-    assert [len(list(data.train_dataloader())) for _ in range(2)] == [4, 6]
+def test_without_a_cache_videos_are_read_once(
+    tmp_path: Path, make_video: MakeVideo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = folder_of_videos(tmp_path, make_video)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("VIDPRED_CACHE", str(tmp_path / "file"))
+    read: list[Path] = []
+
+    def counted(path: Path) -> VideoInfo:
+        read.append(path)
+        return probe(path)
+
+    monkeypatch.setattr("vidpred.data.index.video_index.probe", counted)
+    data = VideoFolderDataModule(root, batch_size=8, patch_size=None, num_workers=0)
+    with pytest.warns(UserWarning, match="the index cannot be kept there") as warned:
+        data.setup("fit")
+    assert len(warned) == 1
+    next(iter(data.train_dataloader()))  # without another warning, which would be an error
+    assert sorted(read) == [video.path for video in data.listings["train"].videos]
 
 
 def test_a_folder_of_frames_is_a_video(tmp_path: Path, make_video: MakeVideo) -> None:

@@ -70,3 +70,13 @@ def test_samples_go_on_where_they_were(
         fit(cut)
     rest = fit(Recorder(), ckpt_path=tmp_path / "cut.ckpt")
     assert cut.draws + rest == whole
+
+
+def test_a_resumed_epoch_alone_is_shorter(toy_root: Path) -> None:
+    data = UCF101DataModule(
+        toy_root, batch_size=4, samples_per_epoch=24, patch_size=16, num_workers=0
+    )
+    data.setup("fit")
+    data.load_state_dict({"batches_done": 2, "left_out": {}})
+    # A second loader is that of a later epoch (reload_dataloaders_every_n_epochs), or of a new run.
+    assert [len(list(data.train_dataloader())) for _ in range(2)] == [4, 6]

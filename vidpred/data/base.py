@@ -220,7 +220,8 @@ class ClipDataModule(ClipStreamDataModule):
                 f"{next(iter(aside))}; `vidpred data doctor` says why"
             )
         self._left_out = aside
-        index.close()
+        if not index.in_memory:  # else workers could not take over what was read
+            index.close()
         return index
 
     def _paths_left_out(self) -> dict[Path, str]:
