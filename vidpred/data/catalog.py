@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NotRequired, TypedDict
 
+from lightning_utilities.core.rank_zero import rank_zero_warn
 from torch import Tensor
 
 from vidpred.batch import ClipBatch
 from vidpred.data.shared_memory import joined
 from vidpred.errors import DataError, VideoError, is_system_error
+from vidpred.plain import counted
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -151,12 +153,14 @@ def evenly_spaced(videos: Sequence[Video], count: int | None) -> list[Video]:
 
 
 def require_disjoint(listings: dict[Split, Listing]) -> None:
-    """Refuse a video that two splits hold.
+    """Refuse a video that two splits hold, and warn of a group that two splits share.
 
     Raises:
         DataError: Naming the video and both splits.
     """
     owners: dict[Path, Split] = {}
+    groups: dict[str, tuple[Video, Split]] = {}
+    shared: dict[str, str] = {}
     for split, listing in listings.items():
         for video in listing.videos:
             owner = owners.setdefault(video.path.resolve(), split)
@@ -165,6 +169,19 @@ def require_disjoint(listings: dict[Split, Listing]) -> None:
                     f"{video.video_id} is in {owner} and in {split}; "
                     "a video must belong to one split, correct the lists"
                 )
+            if video.group is not None:
+                first, of = groups.setdefault(video.group, (video, split))
+                if of != split:
+                    shared.setdefault(
+                        video.group, f"{first.video_id} in {of}, {video.video_id} in {split}"
+                    )
+    if shared:
+        rank_zero_warn(
+            f"{counted(len(shared), 'group')} of videos that show one scene or person "
+            f"{'is' if len(shared) == 1 else 'are'} in more than one split, such as "
+            f"{next(iter(shared.values()))}: scores come out too good; put each group into one "
+            "split"
+        )
 
 
 def read_lines(path: Path) -> list[str]:
