@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from vidpred.data import ClipAugmentation
+from vidpred.errors import SettingError
 
 
 def numbered(count: int = 2, frames: int = 12, size: int = 6) -> Tensor:
@@ -117,8 +118,11 @@ def test_what_cannot_be_done_is_refused() -> None:
         ClipAugmentation(mirror=2)
     with pytest.raises(ValueError, match="frame_steps"):
         ClipAugmentation(frame_steps=())
-    with pytest.raises(ValueError, match="expected square ones"):
+    with pytest.raises(SettingError, match="expected square ones"):
         augmented(numbered()[..., :4], transpose=0.5)
+    for option in ("cut", "patch"):
+        with pytest.raises(SettingError, match="batch_size of at least 2"):
+            augmented(numbered(count=1), **{option: 1.0})
     with pytest.raises(ValueError, match="clips have 4 frames; expected 12"):
         augmented(numbered(frames=4))
 
@@ -147,7 +151,7 @@ def test_a_panned_clip_moves_evenly_by_whole_pixels_or_not_at_all() -> None:
 
 
 def test_frames_too_small_to_pan_are_refused() -> None:
-    with pytest.raises(ValueError, match="expected at least 64 rows and columns to pan by 4"):
+    with pytest.raises(SettingError, match=r"expected at least 64 rows .* pan by 4"):
         augmented(numbered(size=32), pan=4)
 
 

@@ -8,6 +8,7 @@ from jsonargparse.typing import ClosedUnitInterval, NonNegativeInt, PositiveInt
 from torch import Tensor
 
 from vidpred.data.synthetic_motion import add_flying_patch, pan
+from vidpred.errors import SettingError
 
 
 class ClipAugmentation:
@@ -96,24 +97,30 @@ class ClipAugmentation:
             uint8, shape (B, frames, C, H, W); smaller frames with `pan`.
 
         Raises:
-            ValueError: When clips are not square and may be transposed, too short, or too small to
-                be panned.
+            ValueError: When clips are too short.
+            SettingError: When they are not square and may be transposed, are too small to be
+                panned, or when there is no other clip to cut to or to take a patch of.
         """
         if clips.shape[1] < self.frames_needed(frames):
             raise ValueError(
                 f"clips have {clips.shape[1]} frames; expected {self.frames_needed(frames)}"
             )
         if self.transpose and clips.shape[-1] != clips.shape[-2]:
-            raise ValueError(
-                f"clips are {clips.shape[-2]} x {clips.shape[-1]}; expected square ones, as "
-                "transpose is above 0"
+            raise SettingError(
+                f"training clips are {clips.shape[-2]} x {clips.shape[-1]}; expected square ones "
+                "(data.patch_size), as data.augmentation.transpose is above 0"
+            )
+        if len(clips) == 1 and (self.cut or self.patch):
+            raise SettingError(
+                "data.augmentation.cut and patch take what they show from another clip of the "
+                "batch, and this one has 1 clip; expected data.batch_size of at least 2"
             )
         step = self.frame_steps[_below(len(self.frame_steps))]
         first = _below(clips.shape[1] - (frames - 1) * step)
         clips = clips[:, first : first + (frames - 1) * step + 1 : step]
         changed = torch.stack([self._changed(clip) for clip in clips])
         for clip, other in zip(changed, changed.roll(1, dims=0).clone(), strict=True):
-            if len(changed) > 1 and _happens(self.patch):
+            if _happens(self.patch):
                 add_flying_patch(clip, other[0])
         if self.pan:
             changed = pan(changed, self.pan)
@@ -139,7 +146,7 @@ class ClipAugmentation:
     def _with_cuts(self, clips: Tensor, context_frames: int) -> Tensor:
         others = clips.roll(1, dims=0)
         for clip, other in zip(clips, others.clone(), strict=True):
-            if len(clips) > 1 and _happens(self.cut):
+            if _happens(self.cut):
                 cut = 1 + _below(context_frames - 1) if context_frames > 1 else 0
                 clip[:cut] = other[:cut]
         return clips

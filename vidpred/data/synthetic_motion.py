@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from vidpred.errors import SettingError
+
 SIZE_MULTIPLE = 16
 """Panned frames lose a multiple of so many rows and columns, so that networks still take them."""
 
@@ -24,14 +26,15 @@ def pan(clips: Tensor, fastest: int) -> Tensor:
         Same shape, but smaller frames: the window has room for the fastest motion.
 
     Raises:
-        ValueError: When frames are too small for that.
+        SettingError: When frames are too small for that.
     """
     _, frames, _, height, width = clips.shape
     room = -(-fastest * (frames - 1) // SIZE_MULTIPLE) * SIZE_MULTIPLE
     if min(height, width) - room < SIZE_MULTIPLE:
-        raise ValueError(
-            f"clips are {height} x {width}; expected at least {room + SIZE_MULTIPLE} rows and "
-            f"columns to pan by {fastest} pixels a frame over {frames} frames"
+        raise SettingError(
+            f"training clips are {height} x {width}; expected at least {room + SIZE_MULTIPLE} rows "
+            f"and columns (data.patch_size) to pan by {fastest} pixels a frame over {frames} "
+            "frames (data.augmentation.pan)"
         )
     panned = clips.new_empty(*clips.shape[:-2], height - room, width - room)
     for clip, shown in zip(clips, panned, strict=True):
