@@ -305,3 +305,14 @@ def test_conditions_that_training_cannot_use_are_named(root: Path) -> None:
     assert any("'actions' has 11 rows" in item for item in finding.items)
     assert not diagnosis.healthy
     assert diagnosis.quarantine == {}  # the videos are fine
+
+
+def test_conditions_of_another_frame_rate_are_named(root: Path) -> None:
+    good, twice = videos(root)[:2]
+    for path, rows in ((good, 12), (twice, 24)):
+        write_conditions(path, {"actions": np.zeros((rows, 2), np.float32)})
+    diagnosis = examine(root)
+    finding = by_kind(diagnosis)["conditions"]
+    where = name(root, conditions_path(twice))
+    assert finding.items == (f"{where}: 'actions' has 24 rows for 12 frames",)
+    assert diagnosis.healthy
