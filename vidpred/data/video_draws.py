@@ -25,10 +25,10 @@ class VideoDraws:
         self.together = together
         self._seed = seed
         self._count = len(labels)
-        self._classes = [
-            [index for index, other in enumerate(labels) if other == label]
-            for label in sorted(set(labels))
-        ]
+        members: dict[str, list[int]] = {label: [] for label in sorted(set(labels))}
+        for index, label in enumerate(labels):
+            members[label].append(index)
+        self._classes = list(members.values())
 
     def candidates(self, position: int) -> Iterator[int]:
         """Yield videos for a position, by number: the next is for when one cannot be used.

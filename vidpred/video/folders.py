@@ -332,14 +332,10 @@ def _stem(name: str) -> str:
 
 def _is_named_by(stem: str, known: set[str]) -> bool:
     """Recognize a thumbnail: v1, v1.mp4, v1_thumb or v1-poster of v1.mp4, but not v1_001."""
-    return any(
-        stem == name
-        or (
-            stem.startswith(name)
-            and stem[len(name)] in _SEPARATORS
-            and not any(character.isdigit() for character in stem[len(name) :])
-        )
-        for name in known
+    digits = [place for place, character in enumerate(stem) if character.isdigit()]
+    wordy = range(digits[-1] + 1 if digits else 0, len(stem))  # no digit from there on
+    return stem in known or any(
+        stem[place] in _SEPARATORS and stem[:place] in known for place in wordy
     )
 
 
