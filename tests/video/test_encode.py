@@ -90,7 +90,15 @@ def test_other_frames_are_refused(
 
 @pytest.mark.parametrize(
     ("name", "codec", "fps"),
-    [("a.mov", None, 25), ("a.mp4", "ffv1", 25), ("a.mp4", None, 0), ("a.mp4", None, math.nan)],
+    [
+        ("a.mov", None, 25),
+        ("a.mp4", "ffv1", 25),
+        ("a.mp4", None, 0),
+        ("a.mp4", None, math.nan),
+        ("a.mp4", None, math.inf),
+        ("a.avi", None, 0.0001),  # 0 / 1 in whole numbers, which FFmpeg takes for 24
+        ("a.avi", "ffv1", 90_000),
+    ],
 )
 def test_other_names_and_rates_are_refused(
     tmp_path: Path,
@@ -101,6 +109,17 @@ def test_other_names_and_rates_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match="expected"):
         write_video(tmp_path / name, ramp, codec=codec, fps=fps)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.avi", "ffv1.avi"])
+@pytest.mark.parametrize("fps", [0.001, 0.5, 23.976, Fraction(120_000, 1001), 1000])
+def test_frame_rates_are_kept(
+    name: str, fps: float | Fraction, tmp_path: Path, ramp: torch.Tensor
+) -> None:
+    write_video(tmp_path / name, ramp, fps=fps, codec="ffv1" if name == "ffv1.avi" else None)
+    found = probe(tmp_path / name)
+    assert found.fps == pytest.approx(fps, rel=1e-4)
+    assert found.num_frames == len(ramp)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".avi"])

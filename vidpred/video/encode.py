@@ -1,6 +1,5 @@
 """Frames to a video file."""
 
-import math
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -24,6 +23,12 @@ _ENCODERS: dict[Codec, tuple[str, str, dict[str, str]]] = {
     "mpeg4": ("mpeg4", "yuv420p", {"flags": "+qscale", "global_quality": str(2 * 118)}),
     "ffv1": ("ffv1", "bgr0", {}),
 }
+_FPS = (0.001, 10_000)
+"""Frames per second that all containers keep, from a frame in 17 minutes."""
+
+_MPEG4_NUMERATOR = 2**16 - 1
+"""Of a frame rate: MPEG-4 part 2 holds two numbers of 16 bits."""
+
 _CONTAINERS: dict[str, Codec] = {".mp4": "h264", ".avi": "mpeg4"}
 
 
@@ -41,13 +46,13 @@ def write_video(
         path: Where to, in a folder that exists; `.mp4` (for browsers and W&B) or `.avi` (as
             UCF101).
         frames: uint8, shape (T, C, H, W) with C = 3 (RGB) or 1 (gray).
-        fps: Frames per second.
+        fps: Frames per second, from 0.001 to 10,000.
         codec: "h264", "mpeg4" (MPEG-4 part 2, UCF101's Xvid) or "ffv1" (lossless, `.avi` alone); by
             default h264 for `.mp4` and mpeg4 for `.avi`.
 
     Raises:
         TypeError: When the frames are not uint8.
-        ValueError: For another shape or file name, or a frame rate that is not positive.
+        ValueError: For another shape or file name, or a frame rate out of range.
         OSError: When the file cannot be written: no such folder, no permission, disk full.
 
     Example:
@@ -66,11 +71,20 @@ def write_video(
         raise ValueError(
             f"{path.name!r} with codec {codec}; expected a name in .mp4 or .avi, and .avi for ffv1"
         )
-    if not math.isfinite(fps) or fps <= 0:
-        raise ValueError(f"fps is {fps}; expected frames per second above 0")
+    low, high = _FPS
+    if not low <= fps <= high:  # nor is NaN
+        raise ValueError(f"fps is {fps}; expected frames per second from {low} to {high}")
     pictures = _to_pictures(frames, even=chosen == "h264")
     with replacing(path) as temporary:
-        _encode(temporary, pictures, Fraction(fps).limit_denominator(1001), chosen)
+        _encode(temporary, pictures, _rate(fps, chosen), chosen)
+
+
+def _rate(fps: float | Fraction, codec: Codec) -> Fraction:
+    """Give the nearest rate that the encoder takes."""
+    denominator = 1001  # of television's rates, such as 30000/1001
+    if codec == "mpeg4":
+        denominator = min(denominator, int(_MPEG4_NUMERATOR / fps))
+    return Fraction(fps).limit_denominator(denominator)
 
 
 def _to_pictures(frames: Tensor, *, even: bool) -> npt.NDArray[np.uint8]:
