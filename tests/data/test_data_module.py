@@ -355,12 +355,15 @@ def test_without_a_cache_videos_are_read_once(
         return probe(path)
 
     monkeypatch.setattr("vidpred.data.index.video_index.probe", counted)
+    said: list[str] = []
+    monkeypatch.setattr("vidpred.data.base.rank_zero_info", said.append)
     data = VideoFolderDataModule(root, batch_size=8, patch_size=None, num_workers=0)
     with pytest.warns(UserWarning, match="the index cannot be kept there") as warned:
         data.setup("fit")
     assert len(warned) == 1
     next(iter(data.train_dataloader()))  # without another warning, which would be an error
     assert sorted(read) == [video.path for video in data.listings["train"].videos]
+    assert said[-1] == f"index: {len(read)} videos were read (in memory)"
 
 
 def test_a_folder_of_frames_is_a_video(tmp_path: Path, make_video: MakeVideo) -> None:

@@ -209,7 +209,8 @@ class ClipDataModule(ClipStreamDataModule):
         videos = [video.path for video in self.listings["train"].videos]
         report = index.refresh(videos)
         if report.new + report.changed:
-            rank_zero_info(f"index: {report.new + report.changed} videos were read ({index.file})")
+            where = "in memory" if index.in_memory else index.file
+            rank_zero_info(f"index: {report.new + report.changed} videos were read ({where})")
         for name, reason in list(report.unreadable.items())[:3]:
             rank_zero_warn(f"{root / name}: {reason}")
         names = {index.name(path) for path in videos}
