@@ -194,6 +194,21 @@ def expand_home(path: str | Path) -> Path:
         raise DataError(f"{path}: this user has no home folder; give the whole path") from error
 
 
+def split_name(argument: str) -> tuple[str | None, str]:
+    """Split `NAME=PATH`; a file whose own name holds `=` is a path without a name.
+
+    Returns:
+        The name, None where none is given, and the path.
+
+    Example:
+        >>> split_name("mine=runs/a/checkpoints/best.ckpt"), split_name("best.ckpt")
+        (('mine', 'runs/a/checkpoints/best.ckpt'), (None, 'best.ckpt'))
+    """
+    name, _, path = argument.partition("=")
+    there = os.path.exists(os.path.expanduser(argument))
+    return (name, path) if name and path and not there else (None, argument)
+
+
 def require_folder(path: Path, expected: str) -> Path:
     """Give the path of a folder that is there.
 

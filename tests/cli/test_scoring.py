@@ -27,8 +27,8 @@ FAST = ("--workers=1", "--device=cpu")
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    """A generator after one batch, saved as a run saves it."""
-    path = tmp_path / "runs" / "mine" / "checkpoints" / "best.ckpt"
+    """A generator after one batch, saved under a name that Lightning gives by default."""
+    path = tmp_path / "runs" / "mine" / "checkpoints" / "epoch=0-step=1.ckpt"
     fit(adversarial_task()).save_checkpoint(path)
     return path
 

@@ -15,6 +15,7 @@ from vidpred.cli.common import (
     say,
 )
 from vidpred.cli.scoring import add_scoring_options, publish, score
+from vidpred.files import split_name
 
 
 def add_test_parser(
@@ -62,7 +63,7 @@ def run_test(arguments: argparse.Namespace) -> int:
     """
     require_data_folder(arguments.root)
     for checkpoint in arguments.checkpoints:
-        require_checkpoint_there(checkpoint.partition("=")[2] or checkpoint)
+        require_checkpoint_there(split_name(checkpoint)[1])
     # Here and not above: these bring torch, and `--help` has to answer at once.
     from vidpred.evaluation import load_protocol
     from vidpred.evaluation.scoring.checkpoint_methods import checkpoint_methods

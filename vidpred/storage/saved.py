@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from vidpred.errors import CheckpointError
-from vidpred.files import expand_home
+from vidpred.files import expand_home, split_name
 from vidpred.kernels.channels_last import to_channels_last
 from vidpred.models.named_baselines import BASELINES, baseline
 from vidpred.models.predictor import Predictor
@@ -232,8 +232,8 @@ def named_checkpoint(argument: str) -> tuple[str, str]:
         >>> named_checkpoint("hf://owner/name@v1.0")[0]
         'name'
     """
-    name, given, checkpoint = argument.partition("=")
-    if given and not Path(argument).exists():
+    name, checkpoint = split_name(argument)
+    if name is not None:
         return name, checkpoint
     if is_address(argument):
         return split_address(argument)[0].rpartition("/")[2], argument

@@ -7,7 +7,7 @@ from pathlib import Path
 from vidpred.errors import ResultError
 from vidpred.evaluation.results.reading import read_result
 from vidpred.evaluation.results.result import FORMAT, Result
-from vidpred.files import read_text
+from vidpred.files import read_text, split_name
 
 
 def read_results(arguments: Iterable[str | Path]) -> dict[str, Result]:
@@ -28,7 +28,8 @@ def read_results(arguments: Iterable[str | Path]) -> dict[str, Result]:
     """
     files: dict[Path, tuple[Path, str | None]] = {}
     for argument in map(str, arguments):
-        name, path = _named(argument)
+        name, place = split_name(argument)
+        path = Path(place)
         for file in _results_in(path) if path.is_dir() else [path]:
             known = files.setdefault(file.resolve(), (file, name))[1]
             if name is not None and known not in (None, name):
@@ -44,13 +45,6 @@ def read_results(arguments: Iterable[str | Path]) -> dict[str, Result]:
         if not any(_same(result, other) for other in found.values()):
             found[str(file)] = result
     return found
-
-
-def _named(argument: str) -> tuple[str | None, Path]:
-    name, separator, rest = argument.partition("=")
-    if separator and name and not Path(argument).exists():
-        return name, Path(rest)
-    return None, Path(argument)
 
 
 def _same(one: Result, other: Result) -> bool:
