@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -114,6 +115,21 @@ def test_a_folder_that_is_there_is_replaced_only_when_asked(exported: Path) -> N
         export_hub_folder("small", exported)
     with pytest.raises(ExportError, match="there is no such folder"):
         export_hub_folder("small", exported / "no" / "where")
+
+
+def test_a_folder_with_other_files_is_never_replaced(exported: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(exported, tmp_path / "mine")
+    weights = folder / "model.safetensors"
+    before = weights.stat().st_ino
+    assert export_hub_folder("small", folder, overwrite=True).folder == folder
+    assert weights.stat().st_ino != before
+    thesis = folder / "thesis.tex"
+    thesis.write_text("Chapter 1")
+    with pytest.raises(ExportError, match=r"holds more than .* \('thesis.tex'\), so it is not"):
+        export_hub_folder("small", folder, overwrite=True)
+    with pytest.raises(ExportError, match="is a file; expected the name of a folder"):
+        export_hub_folder("small", thesis, overwrite=True)
+    assert thesis.read_text() == "Chapter 1"
 
 
 @pytest.mark.parametrize("revision", ["", "@v1", f"@{COMMIT}"])

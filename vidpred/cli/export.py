@@ -74,7 +74,10 @@ def add_export_parser(
     )
     add_module_option(parser)
     parser.add_argument(
-        "--overwrite", action="store_true", help="replace a file and a card that are there already"
+        "--overwrite",
+        action="store_true",
+        help="replace a file and a card that are there already, or a folder of --hub-folder that "
+        "holds nothing else",
     )
     parser.set_defaults(run=run_export)
 

@@ -16,11 +16,14 @@ from vidpred.evaluation.compare.wording import area_name, metric_name, variant_n
 from vidpred.evaluation.results.result import Result
 from vidpred.export.exporting import export, require_text_name
 from vidpred.files import replace_folder, write_text
+from vidpred.plain import some
 from vidpred.storage.hub import WEIGHTS_NAME
 from vidpred.storage.saved import SavedPredictor, header_of, read_saved
 
 CONFIG_NAME = "config.json"
 CARD_NAME = "README.md"
+WRITTEN = (WEIGHTS_NAME, CONFIG_NAME, CARD_NAME)
+"""All that is in such a folder."""
 
 
 @dataclass(frozen=True)
@@ -56,17 +59,15 @@ def export_hub_folder(
         results: As for `vidpred.export.export`.
         notes: As for `vidpred.export.export`.
         modules: As for `vidpred.export.export`.
-        overwrite: Replace the folder.
+        overwrite: Replace the folder, if it holds such files alone.
 
     Raises:
         CheckpointError: When the checkpoint cannot be loaded.
-        ExportError: When the folder is there already, cannot be written, or its name is not UTF-8.
+        ExportError: When the folder is there already, or holds other files as well, cannot be
+            written, or its name is not UTF-8.
     """
     require_text_name(folder)
-    if folder.exists() and not overwrite:
-        raise ExportError(
-            f"{folder}: is there already; choose another name, or give --overwrite to replace it"
-        )
+    _require_free(folder, overwrite=overwrite)
     parent = folder.absolute().parent
     if not parent.is_dir():
         raise ExportError(f"{parent}: there is no such folder; make it, or choose another place")
@@ -89,6 +90,22 @@ def export_hub_folder(
             f"{folder}: cannot be written ({error.strerror or error}); choose another place"
         ) from error
     return HubFolder(folder, dict(written.parity))
+
+
+def _require_free(folder: Path, *, overwrite: bool) -> None:
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise ExportError(f"{folder}: is a file; expected the name of a folder")
+    if not overwrite:
+        raise ExportError(
+            f"{folder}: is there already; choose another name, or give --overwrite to replace it"
+        )
+    if others := {entry.name for entry in folder.iterdir()} - set(WRITTEN):
+        raise ExportError(
+            f"{folder}: holds more than {', '.join(WRITTEN)} ({some(sorted(others))}), so it is "
+            "not replaced; choose another folder"
+        )
 
 
 def card_head(saved: SavedPredictor, name: str) -> dict[str, Any]:
