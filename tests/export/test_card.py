@@ -10,6 +10,7 @@ from synthetic_results import make_result
 
 from vidpred.evaluation.results.result import Result
 from vidpred.export import model_card
+from vidpred.export.hub_folder import card_head
 from vidpred.export.scores import THIS, scores_of
 from vidpred.files import file_sha256
 from vidpred.models import DCGANGenerator, GeneratorScale, MultiScaleGenerator
@@ -143,6 +144,26 @@ def test_limits_are_those_of_the_kind_of_predictor(
     assert "fed back" not in card
     assert "It gives one future" not in card
     assert "`sample` draws single futures" in card
+
+
+def test_scores_of_drawn_futures_are_not_said_to_be_of_the_point_prediction(
+    saved: SavedPredictor, results: dict[str, Result]
+) -> None:
+    for result in results.values():
+        samples = {"count": 10, "seed": 0, "reduce": "best_of_k", "by": None}
+        result["protocol"] = {**result["protocol"], "samples": samples}
+    scores = [dict(score) for score in scores_of(saved, results)]
+    frames = {**(saved.frames or {}), "stochastic": True}
+    drawn = dataclasses.replace(saved, scores=scores, frames=frames)
+    card = model_card(drawn, name="t.st", sha256="")
+    assert "10 futures of each clip (seed 0); the best one counts, chosen by each measure" in card
+    assert "Baselines predict one." in card
+    assert "- Scores are of its point prediction, except in `coded`. Where several" in card
+    index = card_head(drawn, "mine")["model-index"][0]["results"][0]["metrics"]
+    assert index[0]["name"].endswith("as coded by Mathieu et al. 2016, best of 10 futures)")
+    # A predictor with one future has been scored by that, whatever the protocol.
+    one = dataclasses.replace(saved, scores=scores)
+    assert "futures of each clip" not in model_card(one, name="t.st", sha256="")
 
 
 def test_equal_scores_are_both_bold_and_one_column_alone_is_not(

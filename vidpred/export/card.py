@@ -6,6 +6,7 @@ from typing import Any
 
 from vidpred.evaluation.compare.common_clips import describe_measure
 from vidpred.evaluation.compare.markdown import markdown_table
+from vidpred.evaluation.compare.sampled import samples_in_words
 from vidpred.evaluation.compare.wording import (
     area_name,
     clips_by_frame,
@@ -14,7 +15,7 @@ from vidpred.evaluation.compare.wording import (
     variant_name,
 )
 from vidpred.evaluation.measures import Measure, higher_is_better
-from vidpred.export.scores import THIS
+from vidpred.export.scores import THIS, drawn_futures
 from vidpred.storage import SavedPredictor
 
 _NOTHING_KNOWN = "not known"
@@ -63,7 +64,7 @@ def model_card(
         "## Training",
         markdown_table(("", ""), list(_training(saved))),
         *(["## Scores"] if saved.scores else []),
-        *(_score(score) for score in saved.scores),
+        *(_score(score, drawn_futures(saved, score)) for score in saved.scores),
         "## Limits",
         "\n".join(f"- {limit}" for limit in _limits(saved)),
     ]
@@ -102,7 +103,7 @@ def _training(saved: SavedPredictor) -> Iterator[tuple[str, str]]:
     yield "versions", ", ".join(versions) or _NOTHING_KNOWN
 
 
-def _score(score: Mapping[str, Any]) -> str:
+def _score(score: Mapping[str, Any], samples: Mapping[str, Any] | None) -> str:
     protocol, clips, measured = score["protocol"], score["clips"], score["measured"]
     horizon = protocol["clips"]["horizon"]
     of = clips["videos_expected"] or clips["videos_listed"]
@@ -127,6 +128,7 @@ def _score(score: Mapping[str, Any]) -> str:
             f"{clips['clips_scored']} clips, mean over {horizon} predicted frames; protocol "
             f"`{score['protocol_digest'][:10]}`; measured with {by}, "
             f"{str(measured.get('date', ''))[:10]}.",
+            *([f"{samples_in_words(samples)} Baselines predict one."] if samples else []),
             *([_skipped(score)] if protocol["skip"] else []),
             markdown_table(("measure", "of", "this", *names), rows),
             *(["**Bold** is the best of a line."] if names else []),
@@ -207,9 +209,11 @@ def _limits(saved: SavedPredictor) -> Iterator[str]:
         fed_back = "" if frames.get("direct") else "; predictions that are fed back drift and blur"
         yield f"Not measured beyond {furthest} frames ahead{fed_back}."
     if frames.get("stochastic"):
+        drawn = [f"`{s['protocol']['name']}`" for s in saved.scores if drawn_futures(saved, s)]
+        apart = f", except in {', '.join(drawn)}" if drawn else ""
         yield (
-            "Scores are of its point prediction. Where several futures are likely, that is not one "
-            "of them; `sample` draws single futures."
+            f"Scores are of its point prediction{apart}. Where several futures are likely, that is "
+            "not one of them; `sample` draws single futures."
         )
     else:
         yield "It gives one future and no certainty; where several are likely, it shows their mean."

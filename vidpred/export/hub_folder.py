@@ -12,9 +12,12 @@ import yaml
 
 from vidpred.errors import ExportError
 from vidpred.evaluation.compare.common_clips import describe_measure
+from vidpred.evaluation.compare.sampled import REDUCTION_NAMES
 from vidpred.evaluation.compare.wording import area_name, metric_name, variant_name
+from vidpred.evaluation.measures import LIKELIHOOD_METRICS
 from vidpred.evaluation.results.result import Result
 from vidpred.export.exporting import export, require_text_name
+from vidpred.export.scores import drawn_futures
 from vidpred.files import replace_folder, write_text
 from vidpred.plain import some
 from vidpred.storage.hub import WEIGHTS_NAME
@@ -119,7 +122,7 @@ def card_head(saved: SavedPredictor, name: str) -> dict[str, Any]:
         "library_name": "vidpred",
         "tags": ["video-prediction", "next-frame-prediction", "vidpred"],
     }
-    results = [_index_entry(score) for score in saved.scores]
+    results = [_index_entry(score, drawn_futures(saved, score)) for score in saved.scores]
     if results:
         head["model-index"] = [{"name": name, "results": results}]
     return head
@@ -132,7 +135,7 @@ def _config(saved: SavedPredictor) -> dict[str, Any]:
     return {"library": "vidpred", **plain}
 
 
-def _index_entry(score: Mapping[str, Any]) -> dict[str, Any]:
+def _index_entry(score: Mapping[str, Any], samples: Mapping[str, Any] | None) -> dict[str, Any]:
     protocol, clips = score["protocol"], score["clips"]
     of = clips["videos_expected"] or clips["videos_listed"]
     return {
@@ -142,17 +145,21 @@ def _index_entry(score: Mapping[str, Any]) -> dict[str, Any]:
             "name": f"{protocol['name']} ({clips['videos_scored']} of {of} videos)",
             "split": "test",
         },
-        "metrics": list(_metrics(score)),
+        "metrics": list(_metrics(score, samples)),
     }
 
 
-def _metrics(score: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _metrics(
+    score: Mapping[str, Any], samples: Mapping[str, Any] | None
+) -> Iterator[dict[str, Any]]:
     for key, summary in score["summary"].items():
         if summary["mean"] is None:
             continue
         about = describe_measure(key)
         unit = f", {about['unit']}" if about["unit"] else ""
         where = f"{area_name(about['area'])}, {variant_name(about['variant'])}"
+        if samples and about["metric"] not in LIKELIHOOD_METRICS:
+            where += f", {REDUCTION_NAMES[samples['reduce']]} of {samples['count']} futures"
         yield {
             "type": key,
             "name": f"{metric_name(key)}{unit} ({where})",

@@ -103,6 +103,13 @@ def _on_common_clips(results: Mapping[str, Result]) -> dict[str, dict[str, Summa
     return found
 
 
+def drawn_futures(saved: SavedPredictor, score: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Give the protocol's `samples` where a score is of drawn futures; None where it is not."""
+    stochastic = (saved.frames or {}).get("stochastic")
+    samples: dict[str, Any] | None = score["protocol"].get("samples")
+    return samples if stochastic else None
+
+
 def merged(old: list[dict[str, Any]], new: list[Score]) -> list[dict[str, Any]]:
     """Keep scores that a file carried where nothing newer is said of their protocol and clips."""
 
