@@ -299,3 +299,32 @@ def test_forced_colors_leave_the_meaning(read: Any) -> None:
     for selector in (".ranking .swatch:not(.baseline)", ".segments input:checked + span"):
         chosen = page.locator(selector).first
         assert chosen.evaluate("e => getComputedStyle(e).backgroundColor") != ground, selector
+
+
+def test_a_likelihood_is_drawn_for_the_methods_that_have_one(read: Any, tmp_path: Path) -> None:
+    results = synthetic_results("quick", num_videos=14)
+    nats = {"metric": "nats_per_frame", "variant": "standard", "area": "whole"}
+    protocol = {**results[0]["protocol"]}
+    protocol["measures"] = [*protocol["measures"], nats]
+    for result in results:
+        for k, row in enumerate(result["rows"]):
+            known = result["method"]["name"] == "l2"  # which others are ahead of by PSNR
+            horizon = protocol["clips"]["horizon"]
+            row["values"]["nats_per_frame.standard.whole"] = [
+                100.0 + k if known else None
+            ] * horizon
+    results = [
+        make_result(r["method"]["name"], protocol, r["rows"], kind=r["method"]["kind"])
+        for r in results
+    ]
+    path = tmp_path / "report.html"
+    write_report(path, compare({f"{k}.json": r for k, r in enumerate(results)}, resamples=50))
+    page = read(path)
+    page.get_by_role("radio", name="Whole frame").check(force=True)
+    page.get_by_label("Measure", exact=True).select_option(label="NLL")
+    clips = len(results[0]["rows"])
+    assert page.locator("#motion figcaption").inner_text().endswith(f"; {clips} clips.")
+    assert page.locator("#motion-plot .scatterlayer .points path").count() >= clips
+    page.locator("#motion summary").click()
+    rows = page.locator("#motion details table tr")
+    assert rows.first.locator("th").count() == 1 + page.locator("#motion details td").count()

@@ -156,7 +156,7 @@
       const other = measure.points[data.baseline][k];
       return other === null ? null : sign * (own - other);
     };
-    const usable = data.clips.map((_, k) => k).filter((k) => data.motion[k] !== null && measure.points[data.methods[0].name][k] !== null);
+    const usable = data.clips.map((_, k) => k).filter((k) => data.motion[k] !== null && data.methods.some((m) => measure.points[m.name][k] !== null));
     const few = Math.min(...usable.map((k) => data.motion[k]));
     const log = few > 0;
     const many = usable.length > 150;
@@ -168,7 +168,7 @@
       if (gain && method.name === data.baseline) continue;
       const own = usable.filter((k) => value(method.name, k) !== null);
       const trend = binned(own.map((k) => [data.motion[k], value(method.name, k)]));
-      ticks ??= trend;
+      if (trend.length) ticks ??= trend;
       table.push([method.name, ...trend.map((bin) => shown(bin.y, measure, gain))]);
       if (hidden.has(method.name)) continue;
       const [ink, base] = [color(method), method.kind === "baseline"];
