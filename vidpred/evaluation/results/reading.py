@@ -13,6 +13,7 @@ from vidpred.evaluation.measures import Measure
 from vidpred.evaluation.protocol import NamedProtocol, Skip, digest_of
 from vidpred.evaluation.results.averages import summarize, summarize_samples
 from vidpred.evaluation.results.result import FORMAT, ClipRow, Result
+from vidpred.evaluation.samples import REDUCTIONS
 from vidpred.files import read_text
 from vidpred.plain import refuse_constant
 
@@ -90,9 +91,11 @@ def _problem(content: Mapping[str, Any]) -> str | None:
             return f"{entry} is no mapping"
     if not all(isinstance(extra, dict) for extra in content["extras"].values()):
         return "extras is no mapping of mappings"
-    distance = content["extras"].get("fvd", {"value": None})["value"]
-    if type(distance) not in (int, float, type(None)):
+    distance = content["extras"].get("fvd", {"value": None})
+    if type(distance["value"]) not in (int, float, type(None)):
         return "extras.fvd.value is no number"
+    if distance["value"] is not None and type(distance["clips"]) is not int:
+        return "extras.fvd.clips is no number"
     for row in content["rows"]:
         check_row(row, horizon)
     names = [row["clip"] for row in content["rows"]]
@@ -101,7 +104,9 @@ def _problem(content: Mapping[str, Any]) -> str | None:
         return "a clip is there twice"
     if counts["clips_scored"] != len(names) or counts["scored_digest"] != digest_of_names(names):
         return "the number or the digest of its clips does not belong to its rows"
-    for entry in ("videos_scored", "videos_listed", "clips_listed"):
+    if counts["videos_scored"] != len({row["video"] for row in content["rows"]}):
+        return "the number of its videos does not belong to its rows"
+    for entry in ("videos_listed", "clips_listed"):
         if not isinstance(counts[entry], int):
             return f"clips.{entry} is no number"
     for entry in ("list_digest", "scored_digest"):
@@ -150,7 +155,12 @@ def check_row(row: ClipRow, horizon: int) -> None:
         raise TypeError(f"the start of {row['clip']} is no number")
     lists = [row["motion"], row["moving"], *row["values"].values()]
     if "samples" in row:
-        lists += [v for reduced in row["samples"]["values"].values() for v in reduced.values()]
+        reduced = [row["samples"]["values"][reduction] for reduction in REDUCTIONS]
+        if type(row["samples"]["count"]) is not int:
+            raise TypeError(f"the number of futures of {row['clip']} is no number")
+        if any(values.keys() != reduced[0].keys() for values in reduced):
+            raise ValueError(f"the futures of {row['clip']} have other measures at best or worst")
+        lists += [v for values in reduced for v in values.values()]
     for values in lists:
         if len(values) != horizon:
             raise ValueError(f"{row['clip']} has {len(values)} frames, the protocol {horizon}")
