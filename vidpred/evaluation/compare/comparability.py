@@ -87,12 +87,13 @@ def left_out(results: Mapping[str, Result]) -> list[str]:
     ]
 
 
-def cautions(results: Mapping[str, Result], apart: Collection[str]) -> list[str]:
+def cautions(results: Mapping[str, Result], apart: Collection[str], ranked: int) -> list[str]:
     """Say what a reader has to know: missing clips, other masks, other versions.
 
     Args:
         results: By file, measured by one protocol.
         apart: Clips that are left out; see `of_same_videos`.
+        ranked: Videos of the clips that count for every method.
 
     Returns:
         Whole sentences, the gravest first; none when all is well.
@@ -103,7 +104,7 @@ def cautions(results: Mapping[str, Result], apart: Collection[str]) -> list[str]
         *_seen_videos(by_method),
         *_left_out_clips(apart),
         *_missing_videos(by_method),
-        *_few_videos(by_method, apart),
+        *_few_videos(by_method, ranked),
         *_failures(by_method),
         *_disagreements(by_method),
     ]
@@ -206,19 +207,20 @@ def _percent(motion: float | None) -> str:
     return "unknown" if motion is None else f"{motion:.2f} %"
 
 
-def _few_videos(results: Mapping[str, Result], apart: Collection[str]) -> Iterator[str]:
+def _few_videos(results: Mapping[str, Result], ranked: int) -> Iterator[str]:
+    if not 1 < ranked < FEW_VIDEOS:
+        return
     counts = min((r["clips"] for r in results.values()), key=lambda clips: clips["videos_scored"])
-    fewest = counts["videos_scored"]
-    if apart:
-        rows = [row for result in results.values() for row in result["rows"]]
-        fewest = min(fewest, len({row["video"] for row in rows if row["clip"] not in apart}))
-    if 1 < fewest < FEW_VIDEOS:
-        all_scored = fewest >= (counts["videos_expected"] or counts["videos_listed"])
-        yield f"Intervals from {fewest} videos are too narrow; " + (
+    scored = counts["videos_scored"]
+    if scored >= FEW_VIDEOS:
+        advice = "no more count for every method."
+    elif scored < (counts["videos_expected"] or counts["videos_listed"]):
+        advice = f"take at least {FEW_VIDEOS}."
+    else:
+        advice = (
             f"this protocol has no more: for numbers to report, take one of at least {FEW_VIDEOS}."
-            if all_scored
-            else f"take at least {FEW_VIDEOS}."
         )
+    yield f"Intervals from {ranked} videos are too narrow; {advice}"
 
 
 def _missing_videos(results: Mapping[str, Result]) -> Iterator[str]:

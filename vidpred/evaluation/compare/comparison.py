@@ -120,7 +120,7 @@ def compare(
             why = f"clips of the same names show other videos, such as {min(apart)}; {why}"
         raise ResultError(f"no clip is common to {', '.join(own)}; {why}")
     tables = {key: measure_table(key, own, values[key], videos, resamples) for key in keys}
-    ranking = tables[chosen]["ranking"]
+    ranking, ranked = tables[chosen]["ranking"], tables[chosen]["videos"]
     baseline = BASELINE if _is_baseline(own) else None
     points = clip_points(own, values)
     return {
@@ -131,7 +131,11 @@ def compare(
         "baseline": baseline,
         "skip": skip,
         "bootstrap": {"confidence": CONFIDENCE, "draws": resamples, "seed": SEED},
-        "warnings": left_out(given) + cautions(results, apart) + _gaps(own, points, tables[chosen]),
+        "warnings": [
+            *left_out(given),
+            *cautions(results, apart, ranked),
+            *_gaps(own, points, tables[chosen]),
+        ],
         "entrants": {
             name: {
                 "method": own[name]["method"],
