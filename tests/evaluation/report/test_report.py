@@ -184,7 +184,8 @@ def test_the_protocol_is_told_in_words() -> None:
     words = dict(protocol_in_words(comparison))
     assert words["Videos"] == "UCF101Videos (split 1, every 10, expected 379)"
     assert words["Clips"].startswith("4 frames in, 2 predicted, starting at frame 0 of a video.")
-    assert words["Frames"] == "240 \N{MULTIPLICATION SIGN} 320 pixels (resize), rgb."
+    assert words["Frames"] == "240 \N{MULTIPLICATION SIGN} 320 pixels (resize), RGB."
+    assert words["Intervals"].startswith("95 % percentile bootstrap")
     assert words["Moving area"].startswith("OpticalFlowMask (estimator DISFlow, threshold 0.2)")
     assert "at or above 50 in PSNR" in words["Left out"]
 

@@ -46,7 +46,7 @@ def protocol_in_words(comparison: Comparison) -> list[tuple[str, str]]:
     pairs.append(
         (
             "Intervals",
-            f"{sure['confidence']:.0%} percentile bootstrap: whole videos are drawn again "
+            f"{100 * sure['confidence']:.0f} % percentile bootstrap: whole videos are drawn again "
             f"{sure['draws']:,.0f} times with all their clips, the same draws for all methods "
             f"(seed {sure['seed']:.0f}).",
         )
@@ -90,7 +90,8 @@ def _frames(frames: Mapping[str, Any]) -> str:
         else "The size of the video"
     )
     fit = "" if not frames.get("height") else f" ({str(frames.get('fit')).replace('_', ' ')})"
-    return f"{size}{fit}, {frames.get('color', 'rgb')}."
+    color = frames.get("color", "rgb")
+    return f"{size}{fit}, {'RGB' if color == 'rgb' else color}."
 
 
 def _mask(mask: Any) -> str:
