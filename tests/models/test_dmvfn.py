@@ -193,3 +193,12 @@ def test_coarse_blocks_see_flows_in_their_own_pixels() -> None:
     block.coarse.register_forward_pre_hook(lambda _, given: maps.append(given[0]))
     block(torch.zeros(1, 13, 32, 32), torch.full((1, 4, 32, 32), 8.0))
     torch.testing.assert_close(maps[0][:, 13:], torch.full((1, 4, 8, 8), 8.0 / 4))
+
+
+def test_weights_that_are_not_finite_are_not_hidden(tiny: DMVFN) -> None:
+    context = torch.rand(1, 2, 3, 16, 16)
+    route(tiny, float("nan"), 0.0, 0.0)  # no block is more probable than another
+    with torch.no_grad():
+        assert tiny(context, 2).isnan().all()
+    assert tiny(context, 1).isnan().all()
+    assert tiny.stages(context)[-1].isnan().all()

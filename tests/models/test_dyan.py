@@ -200,3 +200,11 @@ def test_half_precision_continues_as_full() -> None:
         with torch.autocast("cpu", torch.bfloat16):
             found = network(context, 2)
     torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_poles_that_are_not_finite_are_not_hidden(value: float) -> None:
+    network = DYAN(KnownFlows((2.0, 0.0), (2.0, 0.0), (2.0, 0.0)), poles=2, iterations=3)
+    with torch.no_grad():
+        network.radius[0] = value
+    assert network(torch.rand(1, 4, 3, 8, 8), 1).isnan().all()

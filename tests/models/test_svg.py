@@ -204,6 +204,16 @@ def test_it_is_certified_and_trains(prior: Prior, tmp_path: Path) -> None:
     assert math.isfinite(health.signs.overall["kl"])
 
 
+@pytest.mark.parametrize("prior", PRIORS)
+def test_a_divergence_is_named_and_not_a_wrong_argument(prior: Prior) -> None:
+    task = VariationalTask(network(prior), horizon=2)
+    nn.init.constant_(task.predictor.get_parameter("posterior_recurrence.embed.bias"), math.nan)
+    frames = torch.zeros(2, 5, 3, 16, 16, dtype=torch.uint8)
+    terms = task.objective({"frames": frames}).terms
+    assert all(term.isnan() for term in terms.values())
+    assert task.predictor.eval().sample(clips(3), 1).isnan().all()
+
+
 def test_refusals() -> None:
     with pytest.raises(
         SettingError, match=r"24 x 16 pixels; SVG .*set data.resize \[16, 16\]"

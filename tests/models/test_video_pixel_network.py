@@ -268,3 +268,12 @@ def test_a_likelihood_that_is_not_finite_is_named_and_stops_the_training() -> No
     built.decoder.last.bias.data.fill_(float("nan"))
     with pytest.raises(TrainingDivergedError, match="nats_per_frame"):
         fit(LikelihoodTask(built), batch_size=2)
+
+
+@pytest.mark.parametrize("distribution", ["categorical", "bernoulli"])
+def test_weights_that_are_not_finite_draw_no_black_frames(distribution: str) -> None:
+    built = network(channels=1, distribution=distribution)
+    built.decoder.last.bias.data.fill_(float("nan"))
+    context = torch.rand(1, 2, 1, 4, 4)
+    assert built(context, 1).isnan().all()
+    assert built.sample(context, 2).isnan().all()

@@ -138,7 +138,9 @@ class DMVFN(Predictor):
         chosen = place < count
         if torch.is_grad_enabled():
             return self._refined(context, _straight_through(chosen, probabilities))[-1]
-        return self.along(context, chosen)
+        # No block is chosen where probabilities are NaN: still frames would hide that.
+        not_finite = (0 * probabilities).sum(1).to(context.dtype)
+        return self.along(context, chosen) + not_finite[:, None, None, None, None]
 
     def stages(self, context: Tensor) -> list[Tensor]:
         """Predict after every block, along a route that is drawn; see `Refining.stages`.
@@ -150,7 +152,8 @@ class DMVFN(Predictor):
         height, width = context.shape[-2:]
         window = pad_to_multiple(context, self.size_multiple)
         probabilities = self.probabilities(window)
-        drawn = torch.bernoulli(probabilities.detach())
+        # NaN cannot be drawn by; it reaches the predictions through the gradient's way.
+        drawn = torch.bernoulli(probabilities.detach().nan_to_num())
         preds = self._refined(window, _straight_through(drawn, probabilities))
         return [pred[..., :height, :width] for pred in preds]
 

@@ -192,8 +192,8 @@ class DYAN(Predictor):
         signals = flows.transpose(0, 1).flatten(1)
         columns = self.dictionary(known + horizon)
         past, future = columns[:known], columns[known:]
-        moving = (past.detach().T @ signals).abs().amax(0) > self.sparsity
-        # The code of all others is 0: no column is worth its price.
+        # The code of all others is 0: no column is worth its price. NaN counts as moving.
+        moving = ~((past.detach().T @ signals).abs().amax(0) <= self.sparsity)
         continued = signals.new_zeros(horizon, signals.shape[1])
         continued[:, moving] = future @ self._codes(past, signals[:, moving])
         return continued.view(horizon, len(flows), *flows.shape[2:]).transpose(0, 1)
@@ -240,7 +240,8 @@ class DYAN(Predictor):
         """Find the sparse codes (K, N) of signals (T, N)."""
         with torch.no_grad():
             fixed = past.detach()
-            step = 1 / torch.linalg.matrix_norm(fixed, 2).square()
+            # The norm refuses NaN, which passes on to the codes.
+            step = 1 / torch.linalg.matrix_norm(fixed.nan_to_num(), 2).square()
             found = torch.cat(
                 [
                     fista(fixed, part, self.sparsity, step, self.iterations)

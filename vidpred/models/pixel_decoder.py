@@ -120,9 +120,11 @@ class PixelDecoder(nn.Module):
             uniform: In [0, 1), shape (N,).
 
         Returns:
-            Shape (N,), in [0, 1]: one of 256 levels, or 0 and 1.
+            Shape (N,), in [0, 1]: one of 256 levels, or 0 and 1; NaN where a logit is.
         """
         if self.distribution == "bernoulli":
-            return (uniform < logits[:, 0].sigmoid()).to(logits.dtype)
-        below = logits.softmax(dim=1).cumsum(dim=1) <= uniform[:, None]
-        return below.sum(dim=1).clamp(max=LEVELS - 1).to(logits.dtype) / (LEVELS - 1)
+            white = logits[:, 0].sigmoid()
+            return (uniform < white).to(logits.dtype) + 0 * white
+        shares = logits.softmax(dim=1)
+        below = (shares.cumsum(dim=1) <= uniform[:, None]).sum(dim=1)
+        return below.clamp(max=LEVELS - 1).to(logits.dtype) / (LEVELS - 1) + 0 * shares[:, 0]

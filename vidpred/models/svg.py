@@ -67,7 +67,9 @@ class GaussianRecurrence(Recurrence):
         # float32: the square of a deviation overflows at half precision.
         log_deviation = 0.5 * log_variance.float()
         limit = LOG_DEVIATION_LIMIT
-        return Normal(mean.float(), log_deviation.clamp(-limit, limit).exp()), state
+        deviation = log_deviation.clamp(-limit, limit).exp()
+        # Not validated: what is not finite passes on to the loss, which tasks check.
+        return Normal(mean.float(), deviation, validate_args=False), state
 
 
 class SVG(Predictor):
