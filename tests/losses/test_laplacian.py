@@ -47,6 +47,12 @@ def test_brightness_costs_nothing_and_the_gradient_reaches_every_pixel() -> None
     assert (pred.grad != 0).all()
 
 
+def test_half_precision_blurs_as_full() -> None:
+    target = torch.rand(1, 1, 3, 32, 32)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert laplacian_pyramid_loss(target + 0.1, target) < 1e-6
+
+
 def test_the_module_weighs_and_names_its_term() -> None:
     loss = LaplacianPyramidLoss(levels=2, weight=0.5, name="bands")
     assert loss.weights == {"bands": 0.5}

@@ -104,6 +104,13 @@ def test_the_penalty_is_that_of_the_authors() -> None:
     torch.testing.assert_close(moment_penalty(filters), expected, rtol=1e-4, atol=0)
 
 
+def test_half_precision_penalizes_as_full() -> None:
+    filters = torch.randn(49, 3, 7, 7)
+    expected = moment_penalty(filters)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(moment_penalty(filters), expected)
+
+
 def test_without_a_penalty_filters_are_derivatives() -> None:
     """The filter without a penalty, applied to a polynomial, gives its derivative in the middle."""
     places = torch.arange(-1.0, 2.0, dtype=torch.float64)

@@ -151,6 +151,8 @@ def test_decoupling_is_a_cosine() -> None:
     other = torch.tensor([-3.0, 4.0, 0.0, 0.0]).view(1, 1, 2, 2)
     assert decoupling_penalty(one, other) == pytest.approx(0.6)
     assert decoupling_penalty(one, one.flip(-1)) == 0
+    same = torch.linspace(-1, 1, 512).bfloat16().view(1, 1, 16, 32)  # as under autocast
+    assert decoupling_penalty(same, same).item() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("residual", [False, True])

@@ -101,7 +101,9 @@ def _blurred(planes: Tensor) -> Tensor:
     """Blur planes (N, 1, H, W), mirrored at their borders."""
     row = planes.new_tensor(BLUR)
     padded = F.pad(planes, (2, 2, 2, 2), mode="reflect")
-    return F.conv2d(F.conv2d(padded, row.view(1, 1, 1, 5)), row.view(1, 1, 5, 1))
+    # Half precision would leave its rounding in every band.
+    with torch.autocast(planes.device.type, enabled=False):
+        return F.conv2d(F.conv2d(padded, row.view(1, 1, 1, 5)), row.view(1, 1, 5, 1))
 
 
 def _enlarged(planes: Tensor) -> Tensor:

@@ -227,7 +227,9 @@ def moment_penalty(filters: Tensor) -> Tensor:
     powers = torch.stack(
         [places.to(filters.dtype) ** order / math.factorial(order) for order in range(height)]
     )
-    moments = powers @ filters @ powers.T
+    # Half precision has no digits for the small differences that are minimized.
+    with torch.autocast(filters.device.type, enabled=False):
+        moments = powers @ filters @ powers.T
     wanted = torch.eye(count, dtype=filters.dtype, device=filters.device).view(
         count, 1, height, width
     )

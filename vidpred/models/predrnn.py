@@ -231,6 +231,7 @@ def decoupling_penalty(change: Tensor, zigzag_change: Tensor) -> Tensor:
         zigzag_change: Same shape.
 
     Returns:
-        Scalar, 0 for orthogonal changes, 1 for parallel ones.
+        Scalar, float32; 0 for orthogonal changes, 1 for parallel ones.
     """
-    return F.cosine_similarity(change.flatten(2), zigzag_change.flatten(2), dim=2).abs().mean()
+    pixels = [part.float().flatten(2) for part in (change, zigzag_change)]
+    return F.cosine_similarity(*pixels, dim=2).abs().mean()
