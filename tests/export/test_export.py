@@ -27,14 +27,19 @@ from vidpred.export.hub_folder import export_hub_folder
 from vidpred.export.parity import require_parity
 from vidpred.files import file_sha256
 from vidpred.models import (
+    DMVFN,
     DYAN,
     SVG,
     Autoencoder,
+    ConvLSTM,
     CopyLastFrame,
     DCGANGenerator,
     EDMPredictor,
     GeneratorScale,
     MultiScaleGenerator,
+    PhyDNet,
+    PredRNN,
+    VideoPixelNetwork,
 )
 from vidpred.storage import SavedPredictor
 from vidpred.storage.description import describe_frames, describe_predictor
@@ -314,9 +319,28 @@ def test_a_conditioned_network_is_kept_and_is_no_program(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ConvLSTM((2,), input_kernel=3, state_kernel=3, context_frames=1),
+        lambda: PredRNN(2, layers=1, kernel=3, context_frames=1),
+        lambda: PhyDNet(32, lstm_hidden=(), kernel=3, context_frames=1),
+        lambda: DMVFN((4,), (2,)),
+    ],
+)
+def test_recurrent_and_routed_networks_are_graphs_of_any_batch_and_size(make: Any) -> None:
+    network = make().eval()
+    program = record(network, 2).module()
+    for shape in ((1, 3, 33, 42), (2, 3, 40, 35)):
+        context = torch.rand(shape[0], network.context_frames, *shape[1:])
+        with torch.no_grad():
+            torch.testing.assert_close(program(context), network(context, 2))
+
+
+@pytest.mark.parametrize(
     ("make", "reason"),
     [
         (DYAN.from_preset, "its optical flow is estimated outside of PyTorch"),
+        (VideoPixelNetwork.from_preset, "its prediction is the mean of futures"),
         (EDMPredictor.from_preset, "its prediction starts from seeded noise"),
         (DCGANGenerator.from_preset, "it takes frames of 64 x 64 alone"),
         (SVG.from_preset, "it takes frames of 64 x 64 alone"),

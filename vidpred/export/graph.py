@@ -6,7 +6,14 @@ from torch.export import Dim, ExportedProgram
 
 from vidpred.errors import ExportError
 from vidpred.export.flow_graph import FLOWS, FlowsAsInput, flows_of
-from vidpred.models import DYAN, EDMPredictor, FlowRefiner, Predictor
+from vidpred.models import (
+    DYAN,
+    EDMPredictor,
+    FlowRefiner,
+    OpticalFlowExtrapolation,
+    Predictor,
+    VideoPixelNetwork,
+)
 from vidpred.ops.padding import repeat_edges
 
 INPUT, OUTPUT = "context", "frames"
@@ -77,8 +84,10 @@ def _why_no_graph(predictor: Predictor) -> str | None:
         )
     if (side := predictor.image_size) is not None:
         return f"it takes frames of {side} x {side} alone, and a graph takes any size"
-    if isinstance(predictor, DYAN):
+    if isinstance(predictor, DYAN | OpticalFlowExtrapolation):
         return "its optical flow is estimated outside of PyTorch"
+    if isinstance(predictor, VideoPixelNetwork):
+        return "its prediction is the mean of futures that are drawn pixel by pixel"
     if isinstance(predictor, EDMPredictor):
         return "its prediction starts from seeded noise of the frame's size"
     return None

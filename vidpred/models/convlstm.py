@@ -209,7 +209,7 @@ class ConvLSTMCell(nn.Module):
         if memory is None:
             if features is None:
                 raise ValueError("neither features nor a memory came; expected one of them")
-            empty = features.new_zeros(len(features), self.hidden, *features.shape[2:])
+            empty = features.new_zeros(features.shape[0], self.hidden, *features.shape[2:])
             memory = (empty, empty)
         hidden, cell = memory
         gates = self.from_state(hidden)

@@ -236,18 +236,15 @@ class _Block(nn.Module):
         # A motion is shorter in larger pixels.
         units = seen.new_tensor([1.0] * seen.shape[1] + [1 / self.scale] * FLOWS)[:, None, None]
         everything = torch.cat([seen, flow], dim=1)
-        reduced = everything
+        reduced, fine = everything, self.fine(everything)
         if self.scale > 1:
-            reduced = F.interpolate(
-                everything, scale_factor=1 / self.scale, mode="bilinear", align_corners=False
-            )
+            size = [side // self.scale for side in everything.shape[-2:]]
+            reduced = F.interpolate(everything, size, mode="bilinear", align_corners=False)
         maps = self.coarse(reduced * units)
         maps = self.narrow(self.residual(maps) + maps)
-        maps = F.interpolate(
-            maps, scale_factor=2 * self.scale, mode="bilinear", align_corners=False
-        )
+        maps = F.interpolate(maps, fine.shape[-2:], mode="bilinear", align_corners=False)
         # Half precision has too few digits for a position.
-        out = self.head(torch.cat([maps, self.fine(everything)], dim=1)).float()
+        out = self.head(torch.cat([maps, fine], dim=1)).float()
         return out[:, :FLOWS], out[:, FLOWS:]
 
 

@@ -138,7 +138,7 @@ class PredRNN(RecurrentPredictor):
         """Read a frame and predict the next; see `RecurrentPredictor.read`."""
         features = F.pixel_unshuffle(frame, self.patch)
         if memory is None:
-            empty = features.new_zeros(len(features), self.hidden, *features.shape[2:])
+            empty = features.new_zeros(features.shape[0], self.hidden, *features.shape[2:])
             memory = PredRNNMemory(
                 [empty] * len(self.layers), [empty] * len(self.layers), empty, []
             )

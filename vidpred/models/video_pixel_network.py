@@ -284,7 +284,7 @@ class VideoPixelNetwork(Predictor):
     def _remember(self, seen: Tensor, state: PastState | None) -> PastState:
         """Take features of a frame, (B, 2 * c, H, W), into the state."""
         if state is None:
-            empty = seen.new_zeros(len(seen), self.hidden, *seen.shape[2:])
+            empty = seen.new_zeros(seen.shape[0], self.hidden, *seen.shape[2:])
             state = PastState(empty, empty)
         gates = self.to_state(torch.cat([seen, state.hidden], dim=1))
         return PastState(*lstm_step(gates, state.memory))
