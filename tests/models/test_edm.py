@@ -188,6 +188,8 @@ def test_config_builds_the_same() -> None:
 
 
 def test_what_does_not_fit_is_refused() -> None:
+    with pytest.raises(ValueError, match="each of widths is 0; expected"):
+        tiny(widths=(8, 0))
     with pytest.raises(ValueError, match="widths are empty"):
         EDMPredictor(())
     with pytest.raises(ValueError, match="features is 7; expected an even number"):

@@ -125,6 +125,7 @@ def test_it_is_rebuilt_from_its_config() -> None:
         ({"temporal_width": 15}, "temporal_width is 15; expected an even number"),
         ({"kernels": (4,)}, r"kernels are \[4\]; expected odd sizes"),
         ({"kernels": ()}, "expected odd sizes, at least one"),
+        ({"groups": 0}, "groups is 0; expected a whole number"),
         ({"spatial_width": 2, "context_frames": 3}, "is 6; expected a multiple of groups, 8"),
     ],
 )

@@ -188,9 +188,10 @@ def test_it_is_rebuilt_from_its_config(network: type[SimVPv2]) -> None:
         ({"spatial_depth": 3}, "spatial_depth is 3; expected an even number"),
         ({"spatial_depth": 1}, "spatial_depth is 1; expected at least 2"),
         ({"translator_depth": 1}, "translator_depth is 1; expected at least 2"),
+        ({"drop_path": 1.5}, "drop_path is 1.5; expected a probability"),
     ],
 )
-def test_what_cannot_be_built_is_refused(options: dict[str, int], message: str) -> None:
+def test_what_cannot_be_built_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         tiny(**options)
 

@@ -123,6 +123,8 @@ class EDMPredictor(Predictor):
     ) -> None:
         if not widths:
             raise ValueError("widths are empty; expected the channels of at least one level")
+        for width in widths:
+            require_positive("each of widths", width)
         require_positive("blocks", blocks)
         require_positive("num_steps", num_steps)
         if features % 2 or features < 2:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from vidpred.models.normalized_convolutions import SLOPE, normalized, shrinking
 from vidpred.models.predictor import Condition, Predictor
-from vidpred.ops.checks import require_preset
+from vidpred.ops.checks import require_positive, require_preset
 
 SimVPPreset = Literal["faithful", "cpu"]
 
@@ -53,7 +53,7 @@ class SimVP(Predictor):
         channels: Of a frame.
 
     Raises:
-        ValueError: When a width is no multiple, a depth is too small or a kernel is even.
+        ValueError: When a width is no multiple, a count is too small or a kernel is even.
 
     Example:
         >>> import torch
@@ -259,6 +259,7 @@ def _require(hidden: int, depth: int, kernels: Sequence[int], groups: int, width
         raise ValueError(f"temporal_width is {hidden}; expected an even number")
     if not kernels or any(kernel < 1 or kernel % 2 == 0 for kernel in kernels):
         raise ValueError(f"kernels are {list(kernels)}; expected odd sizes, at least one")
+    require_positive("groups", groups)
     used = 1 if (hidden // 2) % groups else groups
     for name, value in (("temporal_width", hidden), ("spatial_width * context_frames", width)):
         if value % used:

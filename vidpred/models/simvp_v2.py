@@ -60,7 +60,7 @@ class SimVPv2(Predictor):
         channels: Of a frame.
 
     Raises:
-        ValueError: When a width or depth is odd or too small.
+        ValueError: When a width or depth is odd or too small, or `drop_path` is no probability.
 
     Example:
         >>> import torch
@@ -103,6 +103,8 @@ class SimVPv2(Predictor):
             raise ValueError(f"spatial_depth is {spatial_depth}; expected an even number")
         if translator_depth < 2:
             raise ValueError(f"translator_depth is {translator_depth}; expected at least 2")
+        if not 0 <= drop_path <= 1:
+            raise ValueError(f"drop_path is {drop_path}; expected a probability, from 0 to 1")
         self.residual = bool(residual)
         self.encoder = nn.Sequential(
             *(
