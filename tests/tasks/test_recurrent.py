@@ -13,7 +13,7 @@ from worlds import loader, moving_squares, trainer
 
 from vidpred.diagnostics.certificate import GradientCertificate
 from vidpred.diagnostics.health import TrainingHealth
-from vidpred.errors import SettingError
+from vidpred.errors import NetworkError, SettingError
 from vidpred.losses import LpLoss
 from vidpred.models import ConvLSTM, CopyLastFrame, PhyDNet, PredRNN, RecurrentPredictor
 from vidpred.tasks import (
@@ -176,6 +176,16 @@ def test_recurrent_networks_are_trained_by_the_usual_task_too() -> None:
         assert task.training_horizon == 3
         task.objective(clips(7)).loss.backward()
         assert all(p.grad is not None for p in predictor.parameters())
+
+
+def test_conditions_that_would_be_ignored_are_refused() -> None:
+    network = Doubling()
+    network.conditions = ("actions",)
+    given = {"actions": torch.zeros(1, 3)}
+    with pytest.raises(NetworkError, match=r"Doubling is conditioned on actions.*frames alone"):
+        network(torch.zeros(1, 2, 1, 4, 4), 1, condition=given)
+    with pytest.raises(NetworkError, match="conditioned on actions"):
+        network.follow(torch.zeros(1, 3, 1, 4, 4), torch.ones(1, 2, dtype=torch.bool))
 
 
 def test_what_does_not_fit_is_refused() -> None:

@@ -233,5 +233,5 @@ def decoupling_penalty(change: Tensor, zigzag_change: Tensor) -> Tensor:
     Returns:
         Scalar, float32; 0 for orthogonal changes, 1 for parallel ones.
     """
-    pixels = [part.float().flatten(2) for part in (change, zigzag_change)]
-    return F.cosine_similarity(*pixels, dim=2).abs().mean()
+    change, zigzag_change = change.float().flatten(2), zigzag_change.float().flatten(2)
+    return F.cosine_similarity(change, zigzag_change, dim=2).abs().mean()

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from vidpred.errors import NetworkError
 from vidpred.models.predictor import Condition, Predictor
 from vidpred.ops.checks import require_frames
 from vidpred.ops.padding import pad_to_multiple
@@ -88,8 +89,10 @@ class RecurrentPredictor(Predictor):
                 else the prediction of that frame. The first is always read.
 
         Raises:
+            NetworkError: When the network names conditions, which `read` does not take.
             ValueError: When shapes do not fit.
         """
+        self._require_frames_alone()
         require_frames("frames", frames)
         batch, length = frames.shape[:2]
         if length < 2 or true.shape != (batch, length - 1):
@@ -114,6 +117,7 @@ class RecurrentPredictor(Predictor):
         self, window: Tensor, horizon: int, *, condition: Condition | None = None
     ) -> Iterator[Tensor]:
         """Read the window, then the own predictions; see `Predictor.rollout_frames`."""
+        self._require_frames_alone()
         memory: Any = None
         for frame in window.unbind(1):
             pred, memory = self.read(frame, memory)
@@ -132,3 +136,11 @@ class RecurrentPredictor(Predictor):
     def step(self, context: Tensor, *, condition: Condition | None = None) -> Tensor:
         """Predict one frame; see `Predictor.step`."""
         return self.rollout(context, 1)
+
+    def _require_frames_alone(self) -> None:
+        if self.conditions:
+            raise NetworkError(
+                f"{type(self).__name__} is conditioned on {', '.join(self.conditions)}, and read "
+                "takes frames alone; derive it from vidpred.models.Predictor, whose rollout takes "
+                "conditions"
+            )
