@@ -295,6 +295,8 @@ def test_a_full_mask_changes_nothing(metric: Metric) -> None:
 def test_refuses_what_it_cannot_score(metric: Metric) -> None:
     frames = torch.rand(1, 2, 3, 16, 16)
     mask = torch.ones(1, 2, 1, 16, 16, dtype=torch.bool)
+    with pytest.raises(TypeError, match=r"target of type ndarray; expected a torch\.Tensor"):
+        metric(frames, frames.numpy(), data_range=1.0)
     with pytest.raises(ValueError, match="expected equal shapes"):
         metric(frames[:, :1], frames, data_range=1.0)
     with pytest.raises(ValueError, match=r"\(B, T, C, H, W\)"):

@@ -5,6 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pytest
 import torch
 
@@ -86,6 +87,12 @@ def test_other_frames_are_refused(
     with pytest.raises(error, match="expected"):
         write_video(tmp_path / "a.mp4", frames)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_array_is_refused_by_its_type(tmp_path: Path) -> None:
+    array = np.zeros((3, 8, 8, 3), np.uint8)
+    with pytest.raises(TypeError, match=r"frames of type ndarray; expected a torch\.Tensor"):
+        write_video(tmp_path / "a.mp4", array)  # type: ignore[arg-type]  # wrong on purpose
 
 
 @pytest.mark.parametrize(

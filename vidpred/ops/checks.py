@@ -10,8 +10,16 @@ RANGE_TOLERANCE = 1e-3
 """How far values may lie outside the stated range, as a part of the range: rounding."""
 
 
+def require_tensor(name: str, value: object) -> None:
+    """Refuse arrays, paths and whatever else is no tensor."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name} of type {type(value).__name__}; expected a torch.Tensor")
+
+
 def require_same_shape(pred: Tensor, target: Tensor) -> None:
     """Refuse predictions and targets of different shapes, which would broadcast silently."""
+    require_tensor("pred", pred)
+    require_tensor("target", target)
     if pred.shape != target.shape:
         raise ValueError(
             f"pred has shape {tuple(pred.shape)}, target {tuple(target.shape)}; "
@@ -20,13 +28,15 @@ def require_same_shape(pred: Tensor, target: Tensor) -> None:
 
 
 def require_frames(name: str, frames: Tensor) -> None:
-    """Refuse what is not (B, T, C, H, W)."""
+    """Refuse what is not a tensor (B, T, C, H, W)."""
+    require_tensor(name, frames)
     if frames.ndim != 5:
         raise ValueError(f"{name} has shape {tuple(frames.shape)}; expected (B, T, C, H, W)")
 
 
 def require_uint8(frames: Tensor) -> None:
     """Refuse frames to be written that are not uint8 (T, C, H, W), gray or RGB."""
+    require_tensor("frames", frames)
     if frames.dtype != torch.uint8:
         raise TypeError(f"frames are {frames.dtype}; expected uint8, see vidpred.ops.unit_to_uint8")
     if frames.ndim != 4 or frames.shape[1] not in (1, 3) or 0 in frames.shape:
@@ -52,8 +62,9 @@ def require_weight(name: str, value: float) -> None:
 
 def require_positive(name: str, value: int) -> None:
     """Refuse a count below 1, and one that is no whole number."""
-    if isinstance(value, float):
-        raise TypeError(f"{name} is {value!r}, a float; expected a whole number, at least 1")
+    if not hasattr(value, "__index__"):
+        kind = type(value).__name__
+        raise TypeError(f"{name} is {value!r}, a {kind}; expected a whole number, at least 1")
     if value < 1:
         raise ValueError(f"{name} is {value}; expected a whole number that is at least 1")
 
