@@ -121,6 +121,22 @@ def test_what_could_be_meant_in_two_ways_is_refused(
         predictor(context, 1)  # type: ignore[call-overload]  # wrong on purpose
 
 
+def test_what_is_no_frames_is_refused_by_its_type(predictor: VideoPredictor) -> None:
+    with pytest.raises(TypeError, match="context is a list; expected a tensor, a NumPy array"):
+        predictor.show([[0.0]], 1)  # type: ignore[arg-type]  # wrong on purpose
+    for context in ("my.mp4", np.zeros((4, 20, 20, 3), np.uint8)):
+        with pytest.raises(TypeError, match=r"context of type \w+; expected a torch.Tensor"):
+            predictor.sample(context, 1)  # type: ignore[arg-type]  # wrong on purpose
+    with pytest.raises(TypeError, match="horizon is '2', a str; expected a whole number"):
+        predictor(torch.rand(1, 2, 3, 16, 16), "2")  # type: ignore[call-overload]  # the same
+
+
+def test_read_only_arrays_are_taken(predictor: VideoPredictor) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), np.uint8)
+    read_only = np.frombuffer(frames.tobytes(), np.uint8).reshape(frames.shape)
+    np.testing.assert_array_equal(predictor(read_only, 1), predictor(frames, 1))
+
+
 def test_to_tensors_it_is_a_module(predictor: VideoPredictor) -> None:
     context = torch.rand(1, 2, 3, 16, 16, requires_grad=True)
     predictor(context, 2).sum().backward()
@@ -204,5 +220,7 @@ def test_a_notebook_shows_it(predictor: VideoPredictor, tmp_path: Path) -> None:
     assert probe(tmp_path / "future.mp4").num_frames == 5
     shown.save(tmp_path / "future.png")
     assert (tmp_path / "future.png").read_bytes() == shown._repr_png_()
+    with pytest.raises(ValueError, match=r"'future\.gif'; expected a name in \.png"):
+        shown.save(tmp_path / "future.gif")
     with pytest.raises(ValueError, match="one clip"):
         predictor.show(torch.rand(2, 2, 3, 16, 16), 1)

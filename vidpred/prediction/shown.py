@@ -40,7 +40,13 @@ class ShownPrediction:
             OSError: When the file cannot be written.
         """
         path = Path(path)
-        if path.suffix.lower() != ".png":
+        ending = path.suffix.lower()
+        if ending not in (".png", ".mp4", ".avi"):
+            raise ValueError(
+                f"{path.name!r}; expected a name in .png for the strip, or in .mp4 or .avi for the "
+                "video"
+            )
+        if ending != ".png":
             write_video(path, future_video(self.context, self.pred), fps=_FPS)
             return
         with replacing(path) as temporary:

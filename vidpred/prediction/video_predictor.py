@@ -171,7 +171,7 @@ class VideoPredictor(Predictor):
         Returns:
             What a notebook shows as a picture and a video; `save` writes them.
         """
-        if isinstance(context, str | Path):
+        if not isinstance(context, Tensor | np.ndarray):
             window = self._read(context, horizon)
             future = self._follow(window, horizon)
             known = self._to_tensor(np.stack(window.known))
@@ -251,7 +251,8 @@ class VideoPredictor(Predictor):
                 "floating point in [0, 1]: divide by full scale, or give uint8"
             )
         ours = next(self.parameters(), torch.empty(0))
-        frames = torch.from_numpy(np.ascontiguousarray(array)).to(ours.device)
+        # torch takes no array that is read-only, as `np.frombuffer` and memory maps give.
+        frames = torch.from_numpy(np.require(array, requirements="CW")).to(ours.device)
         frames = to_unit(frames).to(ours.dtype)
         return frames.permute(0, 3, 1, 2)[None] if array.ndim == 4 else frames
 
