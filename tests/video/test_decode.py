@@ -88,11 +88,13 @@ def test_first_stream_of_a_file_with_several_is_read(real_data: Path) -> None:
 def test_bad_files_name_themselves_and_the_problem(tmp_path: Path) -> None:
     (tmp_path / "empty.avi").touch()
     (tmp_path / "text.avi").write_text("this is no video\n" * 100)
+    (tmp_path / "notes.txt").write_text("this is no video\n" * 100)  # FFmpeg draws these
     (tmp_path / "folder.avi").mkdir()
     for name, problem in (
         ("absent.avi", "no such file"),
         ("empty.avi", r"empty \(0 bytes\)"),
         ("text.avi", "FFmpeg cannot read it"),
+        ("notes.txt", "it is a text file; expected a video"),
         ("folder.avi", "is a folder"),
     ):
         for read in (lambda path: read_clip(path, 0, 1), probe):

@@ -73,6 +73,9 @@ def test_folders_that_are_no_video_say_why(folder: Path, tmp_path: Path) -> None
     for read in (probe, count_frames, lambda path: read_clip(path, 0, 1)):
         with pytest.raises(VideoError, match="is a folder without PNG or JPEG frames"):
             read(empty)
+    Image.fromarray(FRAMES[0, :, :, 0].astype(np.uint16)).save(empty / "1.png")
+    with pytest.raises(VideoError, match=r"16 bits a channel; .* convert the frames to 8 bits"):
+        read_clip(empty, 0, 1)
     Image.fromarray(FRAMES[0]).save(empty / "1.png")
     Image.fromarray(FRAMES[0][:10]).save(empty / "2.png")
     with pytest.raises(VideoError, match=r"2\.png: 30 x 10 pixels, RGB, and 1\.png is 30 x 20"):

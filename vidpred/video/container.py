@@ -32,6 +32,9 @@ _SYSTEM = frozenset(
 """Numbers of errors that FFmpeg passes on from the system and never gives for damage."""
 
 
+_TEXT = "tty"
+"""FFmpeg's reader of text files (.txt, .nfo), which draws them as pictures of a terminal."""
+
 _STILL_WEBP = "webp_pipe"
 """FFmpeg's reader of WebP; of an animation it gives one packet that no decoder takes."""
 
@@ -199,6 +202,8 @@ def _not_given(path: Path, reason: str) -> AccessError:
 
 def choose_stream(path: Path, container: InputContainer) -> av.VideoStream:
     """Give the first stream that is marked as default, or else the first; never a cover."""
+    if container.format.name == _TEXT:
+        raise VideoError(path, "it is a text file; expected a video")
     moving = [
         stream
         for stream in container.streams.video

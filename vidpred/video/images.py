@@ -110,8 +110,8 @@ def _require_plain(file: Path, image: Image.Image, deep: bool) -> None:
         kind = "16 bits a channel" if deep else f"mode {image.mode}"
         raise VideoError(
             file,
-            f"{kind}; expected 8-bit gray or RGB. For more depth write the clip as .npy, "
-            "floats in [0, 1]",
+            f"{kind}; expected 8-bit gray or RGB: convert the frames to 8 bits. For more depth "
+            "`vidpred score` takes a clip as .npy, floats in [0, 1]",
         )
     if getattr(image, "n_frames", 1) > 1:
         raise VideoError(file, "an animation; expected one frame a file, or one video for the clip")
