@@ -1,3 +1,4 @@
+import shlex
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ import vidpred
 from vidpred.cli.common import with_dashes, with_underscores
 from vidpred.cli.configuration_parser import resolve_configurations
 from vidpred.cli.main import main
+from vidpred.cli.quickstart import predict_command
 from vidpred.errors import VidpredError
 from vidpred.storage.checkpoint import read_checkpoint
 
@@ -148,6 +150,12 @@ def test_a_quickstart_without_training_is_refused(
 ) -> None:
     assert main(["quickstart", "--batches", batches]) == 2
     assert f"--batches is {batches}" in capsys.readouterr().err
+
+
+def test_the_command_after_a_quickstart_is_one_that_a_shell_takes() -> None:
+    best = "my runs/quickstart/checkpoints/best.ckpt"
+    words = shlex.split(predict_command(best))
+    assert words == ["vidpred", "predict", "VIDEO", "--model", best, "--compare"]
 
 
 def test_files_here_come_before_those_of_the_package(

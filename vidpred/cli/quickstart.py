@@ -1,6 +1,7 @@
 """`vidpred quickstart`: data, training, evaluation and pictures, with nothing given."""
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,13 +92,18 @@ def run_quickstart(arguments: argparse.Namespace) -> int:
     say("  test_metrics.json       the table with its conventions, seed and versions")
     say("  metrics.csv, wandb/     every curve")
     say("next: its prediction of a video, side by side with the truth")
-    say(f"  vidpred predict VIDEO --model {best} --compare")
+    say(f"  {predict_command(best)}")
     say("then: the same networks and losses on your own folder of videos")
     say(
         "  vidpred fit -c experiment/adv_gdl.yaml -c model/adam_adversarial.yaml "
         "--data data/video_folder.yaml --data.root FOLDER"
     )
     return _verdict(quality.results, arguments.batches)
+
+
+def predict_command(checkpoint: str) -> str:
+    """Give the command that predicts a video by a checkpoint, as a shell takes it."""
+    return f"vidpred predict VIDEO --model {shlex.quote(checkpoint)} --compare"
 
 
 def _verdict(results: "QualityResults | None", batches: int) -> int:
