@@ -6,6 +6,7 @@ for the world outside the program: files, videos, checkpoints, runs.
 
 import difflib
 import errno
+import re
 import struct
 import tokenize
 import zipfile
@@ -83,6 +84,17 @@ class VideoError(DataError):
     def __reduce__(self) -> tuple[type["VideoError"], tuple[Path, str]]:
         # An exception with two arguments otherwise breaks on its way back from a loader's worker.
         return type(self), (self.path, self.problem)
+
+
+def missing_video(path: Path) -> VideoError:
+    """Say that a video is not there, and of an address in a network how it is read."""
+    if re.match(r"[a-z]{2,}:/", str(path)):  # `Path` makes one slash of two
+        return VideoError(
+            path,
+            "it is an address; expected a file: download it, or pipe it through FFmpeg: "
+            "ffmpeg -i ADDRESS -f matroska - | vidpred predict -",
+        )
+    return VideoError(path, "there is no such file")
 
 
 class AccessError(VideoError):

@@ -68,6 +68,7 @@ def test_a_missing_folder_is_refused_without_torch(command: list[str]) -> None:
         (["none.mp4", "--output", "there.mp4"], "none.mp4: there is no such file"),
         (["a.mp4", "--output", "there.mp4"], "there.mp4: exists and is kept; --overwrite replaces"),
         (["a.mp4", "--output", "frame.png"], "frame.png: .png cannot be written; expected .mp4"),
+        (["https://a.org/b.mp4"], "it is an address; expected a file: download it, or pipe it"),
         (["none.mp4", "gone.mp4"], "2 of 2 inputs could not be predicted"),
     ],
 )

@@ -16,7 +16,7 @@ from vidpred.cli.common import (
 )
 from vidpred.cli.predict_options import add_predict_options, require_sense
 from vidpred.cli.progress import prediction_progress
-from vidpred.errors import PredictionError, VideoError, VidpredError
+from vidpred.errors import PredictionError, VideoError, VidpredError, missing_video
 from vidpred.files import PIPE
 from vidpred.prediction.naming import Format, future_paths, output_paths, require_free
 
@@ -114,7 +114,7 @@ def _require_there(source: Path) -> None:
     except OSError:
         return  # the reader says what the system does
     if not there:
-        raise VideoError(source, "there is no such file")
+        raise missing_video(source)
 
 
 def _predict(

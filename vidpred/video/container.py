@@ -14,7 +14,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Disposition
 
-from vidpred.errors import AccessError, VideoError, is_system_error
+from vidpred.errors import AccessError, VideoError, is_system_error, missing_video
 
 MAX_PIXELS = 2**27
 """Pixels of a frame, 16384 x 8192: a damaged header must not make us ask for all memory."""
@@ -236,5 +236,5 @@ def _require_file(path: Path) -> None:
         if is_system_error(error):
             raise _not_given(path, error.strerror or str(error)) from error
         if error.errno == errno.ENOENT:
-            raise VideoError(path, "there is no such file") from error
+            raise missing_video(path) from error
         raise VideoError(path, f"it cannot be opened ({error.strerror})") from error
