@@ -158,6 +158,12 @@ def test_the_command_after_a_quickstart_is_one_that_a_shell_takes() -> None:
     assert words == ["vidpred", "predict", "VIDEO", "--model", best, "--compare"]
 
 
+def test_the_list_of_experiments_says_what_is_refined(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit"]) == 2
+    (line,) = (x for x in capsys.readouterr().err.splitlines() if "experiment/flow_refiner.y" in x)
+    assert line.endswith("Optical flow that a network refines pixel by pixel")
+
+
 def test_files_here_come_before_those_of_the_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
