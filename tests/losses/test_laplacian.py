@@ -71,3 +71,14 @@ def test_what_does_not_fit_is_refused() -> None:
         LaplacianPyramidLoss(levels=0)
     with pytest.raises(ValueError, match="weight is -1"):
         LaplacianPyramidLoss(weight=-1.0)
+
+
+def test_half_precision_of_a_training_does_not_round_it() -> None:
+    target = torch.rand(1, 1, 3, 16, 16)
+    pred = (target + 0.002 * torch.randn_like(target)).requires_grad_()
+    found = []
+    for half in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            loss = laplacian_pyramid_loss(pred, target)
+        found.append(torch.autograd.grad(loss, pred)[0])
+    assert torch.equal(*found)

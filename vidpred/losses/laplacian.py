@@ -39,6 +39,12 @@ def laplacian_pyramid_loss(pred: Tensor, target: Tensor, levels: int = 5) -> Ten
     require_positive("levels", levels)
     # The pyramid is linear: that of the difference is the difference of both.
     rest = (pred.float() - target.float()).flatten(0, -3)[:, None]
+    with torch.autocast(rest.device.type, enabled=False):  # which convolves in half precision
+        return _sum_of_levels(rest, levels)
+
+
+def _sum_of_levels(rest: Tensor, levels: int) -> Tensor:
+    """Add up the mean absolute values of the levels of a difference, planes (N, 1, H, W)."""
     total = rest.new_zeros(())
     for level in range(levels):
         if min(rest.shape[-2:]) < 4 or rest.shape[-2] % 2 or rest.shape[-1] % 2:
