@@ -88,6 +88,10 @@ def test_any_task_trains_is_certified_watched_saved_and_loaded(kind: int, tmp_pa
 
     loaded = load_predictor(path, modules=[any_predictor])
     assert isinstance(loaded, AnyNetwork)
+    by_lightning = type(task).load_from_checkpoint(path, predictor=network())
+    assert by_lightning.batches_seen == 3
+    weights = by_lightning.predictor.state_dict()
+    assert all(torch.equal(weight, weights[name]) for name, weight in loaded.state_dict().items())
     again = type(task)(network())
     engine = trainer(max_epochs=1)
     engine.validate(again, loader(moving_squares(2, frames=7), 1), ckpt_path=str(path))

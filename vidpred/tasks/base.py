@@ -336,7 +336,8 @@ class PredictionTask(pl.LightningModule, ABC):
         found = require_same_networks(checkpoint, self._networks(), self.state_dict())
         self.batches_seen = found["batches_seen"]
         remember(self.predictor, SeenVideos.from_text(found.get("seen_videos")))
-        if self.trainer.state.fn == TrainerFn.FITTING:
+        # `load_from_checkpoint` loads without a trainer.
+        if self._trainer is not None and self._trainer.state.fn == TrainerFn.FITTING:
             self._resume.load(self, checkpoint)
 
     def _networks(self) -> dict[str, Any]:
