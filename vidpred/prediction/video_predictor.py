@@ -4,13 +4,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Self, overload
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from vidpred.errors import NetworkError
 from vidpred.files import expand_home
 from vidpred.kernels import accelerated
 from vidpred.models import Condition, Likelihood, Predictor
@@ -204,6 +205,18 @@ class VideoPredictor(Predictor):
     def config(self) -> dict[str, Any]:
         """Give the network's arguments; see `Predictor.config`."""
         return self.network.config()
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Refuse: a network is trained and saved, not what carries it.
+
+        Raises:
+            NetworkError: Always.
+        """
+        raise NetworkError(
+            "a task was given the VideoPredictor that vidpred.load gives; expected its network, "
+            "such as ReconstructionTask(vidpred.load(path).network)"
+        )
 
     def _given(self, condition: Condition | None) -> dict[str, Condition | None]:
         return {"condition": condition} if self.conditions else {}

@@ -122,6 +122,8 @@ def require_rebuildable(predictor: Predictor) -> None:
         json.dumps(arguments)
         with torch.random.fork_rng(devices=[]):
             again = cls.from_config(arguments)
+    except NetworkError:
+        raise  # which says more
     except DAMAGED as error:
         raise NetworkError(
             f"{cls.__name__} cannot be built again from what its config() gives "

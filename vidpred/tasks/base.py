@@ -15,11 +15,10 @@ from torch.optim import Optimizer
 
 from vidpred._version import __version__
 from vidpred.batch import ClipBatch, Evaluation
-from vidpred.errors import NetworkError, SettingError, TrainingDivergedError
+from vidpred.errors import SettingError
 from vidpred.kernels import accelerate
 from vidpred.losses import Objective
 from vidpred.models import Condition, Predictor
-from vidpred.ops.checks import RANGE_TOLERANCE
 from vidpred.plain import scale_name
 from vidpred.runs.optimizer_settings import keep_settings, learning_rates, unscheduled
 from vidpred.runs.resume import ResumeState
@@ -28,9 +27,10 @@ from vidpred.seen_videos import SeenVideos, remember
 from vidpred.storage.checkpoint import CHECKPOINT_KEY
 from vidpred.storage.description import describe_predictor, require_rebuildable
 from vidpred.tasks.builders import Builders, adam, build_optimizer, build_scheduler
-from vidpred.tasks.divided_clips import Clips, divided, require_length
+from vidpred.tasks.divided_clips import Clips, divided, require_clips, require_length
 from vidpred.tasks.finite import FiniteCheck
 from vidpred.tasks.origin import describe_training, require_same_networks, seen_videos
+from vidpred.tasks.predictions import require_prediction
 from vidpred.tasks.processes import draw_apart, share_buffers, share_gradients
 from vidpred.tasks.speed import CompiledFunctions, Decided, Speed, fused, lay_out_alike, prepare
 
@@ -90,6 +90,11 @@ class PredictionTask(pl.LightningModule, ABC):
         speed: Speed | None = None,
     ) -> None:
         super().__init__()
+        if not isinstance(predictor, Predictor):
+            raise TypeError(
+                f"predictor is a {type(predictor).__name__}; expected a vidpred.models.Predictor, "
+                "of which a network of your own is a subclass"
+            )
         setattr(self, self.predictor_key, predictor)
         self.batches_seen = 0
         self._builders = Builders((optimizer, lr_scheduler))
@@ -228,6 +233,7 @@ class PredictionTask(pl.LightningModule, ABC):
             TrainingDivergedError: When a prediction is not finite.
             NetworkError: When it is not in [0, 1], or not finite before any training.
         """
+        require_clips(batch)
         context_frames = self.predictor.context_frames
         if batch["frames"].shape[1] <= context_frames:
             raise SettingError(
@@ -238,20 +244,7 @@ class PredictionTask(pl.LightningModule, ABC):
         context, target, condition = divided(self.predictor, batch)
         # Half precision is for the network; the numbers that people read are taken in float32.
         pred = self(context, target.shape[1], condition=condition).float()
-        low, high = torch.aminmax(pred)
-        if not (low.isfinite() and high.isfinite()):
-            if not self.batches_seen:
-                raise NetworkError(
-                    f"{type(self.predictor).__name__}.step gave values that are not finite for a "
-                    "finite context, before any training; expected frames in [0, 1]: look for a "
-                    "division by zero, a log or a sqrt in it"
-                )
-            raise TrainingDivergedError(["prediction"], self.batches_seen)
-        if low < -RANGE_TOLERANCE or high > 1 + RANGE_TOLERANCE:
-            raise NetworkError(
-                f"{type(self.predictor).__name__} predicts values from {low:.4g} to {high:.4g}; "
-                "expected frames in [0, 1]: end its step with .clamp(0, 1) or a sigmoid"
-            )
+        require_prediction(pred, type(self.predictor).__name__, self.batches_seen)
         return {"context": context, "target": target, "pred": pred}
 
     def on_fit_start(self) -> None:
@@ -277,7 +270,12 @@ class PredictionTask(pl.LightningModule, ABC):
         return super()._on_before_batch_transfer(batch, dataloader_idx)
 
     def on_train_batch_start(self, batch: ClipBatch, batch_idx: int) -> None:
-        """Log how many patches move enough, and are not just the last of the tries."""
+        """Log how many patches move enough, and are not just the last of the tries.
+
+        Raises:
+            SettingError: When the batch holds no clips.
+        """
+        require_clips(batch)
         if "accepted" in batch and self._logs_now:
             share = batch["accepted"].float().mean()
             self.log("train/accepted_crops", share, sync_dist=self.trainer.world_size > 1)

@@ -92,6 +92,11 @@ class DiffusionTask(PredictionTask):
         """Predict whole clips, and log how well the first frames are denoised."""
         evaluation = super().evaluate(batch, stage)
         clips = divided(self.predictor, batch)
+        if not batch.keys() >= {"video_id", "start"}:
+            raise SettingError(
+                f"the loader gives {', '.join(batch)}; expected video_id and start as well, from "
+                "which the noise of a validation is drawn"
+            )
         generators = [
             named_generator(VALIDATION_SEED, video_id, start)
             for video_id, start in zip(batch["video_id"], batch["start"].tolist(), strict=True)

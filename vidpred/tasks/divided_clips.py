@@ -1,7 +1,9 @@
 """Clips of a batch, divided at the present and checked against the predictor that they are for."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from vidpred.batch import ClipBatch
@@ -9,6 +11,7 @@ from vidpred.errors import SettingError
 from vidpred.models import Condition, Predictor
 from vidpred.models.given_conditions import condition_of
 from vidpred.ops import to_unit
+from vidpred.ops.checks import RANGE_TOLERANCE
 from vidpred.plain import counted
 
 
@@ -30,11 +33,53 @@ def divided(predictor: Predictor, batch: ClipBatch) -> Clips:
     """Divide clips into the frames that a predictor knows and those that follow.
 
     Raises:
-        SettingError: When the clips have other channels than the predictor, or lack a condition.
+        SettingError: When the clips have other channels or another range than the predictor, or
+            lack a condition.
     """
     require_channels(predictor, batch["frames"])
-    frames, known = to_unit(batch["frames"]), predictor.context_frames
+    frames, known = unit_frames(batch["frames"]), predictor.context_frames
     return Clips(frames[:, :known], frames[:, known:], condition_of(predictor, batch))
+
+
+def require_clips(batch: object) -> None:
+    """Refuse what a loader gives other than clips; see `vidpred.batch.ClipBatch`.
+
+    Raises:
+        SettingError: Saying what came.
+    """
+    found = batch.get("frames") if isinstance(batch, Mapping) else None
+    if isinstance(found, Tensor) and found.ndim == 5:
+        return
+    came = f"a {type(batch).__name__}"
+    if isinstance(batch, Mapping):
+        came = f"a dictionary of {', '.join(map(str, batch)) or 'nothing'}"
+    if isinstance(found, Tensor):
+        came = f"frames of shape {tuple(found.shape)}"
+    raise SettingError(
+        f"the loader gives {came}; expected a dictionary with frames, shape (B, T, C, H, W), and "
+        "what else vidpred.batch.ClipBatch names"
+    )
+
+
+def unit_frames(frames: Tensor) -> Tensor:
+    """Take frames of a batch to [0, 1], of which those of a data module of one's own may be floats.
+
+    Raises:
+        SettingError: When they are of another range or type.
+    """
+    if frames.dtype != torch.uint8:
+        if not frames.is_floating_point():
+            raise SettingError(
+                f"the loader gives frames of {frames.dtype}; expected uint8 of 0 to 255, or "
+                "floating point in [0, 1]"
+            )
+        low, high = torch.aminmax(frames)
+        if low < -RANGE_TOLERANCE or high > 1 + RANGE_TOLERANCE:
+            raise SettingError(
+                f"the loader gives floating point frames with values from {low:.4g} to "
+                f"{high:.4g}; expected [0, 1], or uint8 of 0 to 255"
+            )
+    return to_unit(frames)
 
 
 def require_length(predictor: Predictor, frames: Tensor, horizon: int) -> None:

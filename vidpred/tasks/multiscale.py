@@ -8,9 +8,14 @@ from vidpred.batch import ClipBatch
 from vidpred.losses import GeneratorObjective, Objective, PredictionLoss
 from vidpred.models import Condition, Predictor, ScalePredictor
 from vidpred.models.given_conditions import condition_of
-from vidpred.ops import pyramid, signed_to_unit, to_unit, unit_to_signed
+from vidpred.ops import pyramid, signed_to_unit, unit_to_signed
 from vidpred.tasks.base import PredictionTask
-from vidpred.tasks.divided_clips import require_channels, require_length, require_multiple
+from vidpred.tasks.divided_clips import (
+    require_channels,
+    require_length,
+    require_multiple,
+    unit_frames,
+)
 from vidpred.tasks.speed import Speed
 
 
@@ -77,7 +82,7 @@ class NextFrameTask(PredictionTask):
         require_length(self.generator, frames, self.training_horizon)
         require_channels(self.generator, frames)
         require_multiple(frames, 2 ** (self.num_scales - 1))
-        signed, known = unit_to_signed(to_unit(frames)), self.generator.context_frames
+        signed, known = unit_to_signed(unit_frames(frames)), self.generator.context_frames
         return signed[:, :known], pyramid(signed[:, known:], self.num_scales)
 
     def _predict_scales(self, context: Tensor, condition: Condition | None = None) -> list[Tensor]:
