@@ -17,6 +17,11 @@ from vidpred.storage.checkpoint import read_checkpoint
 
 FIT = ["fit", "-c", "experiment/l2.yaml", "--wandb.enabled=false"]
 
+STOPS_EARLY = (
+    "--trainer.callbacks+={'class_path': 'pytorch_lightning.callbacks.EarlyStopping', "
+    "'init_args': {'monitor': 'val/none'}}"
+)
+
 
 @pytest.fixture
 def with_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,12 +80,14 @@ def test_mistakes_are_told_in_a_sentence(
     [
         ("--trainer.val_check_interval=100", "`val_check_interval` (100) must be less than"),
         ("--trainer.gradient_clip_algorithm=norms", "gradient_clip_algorithm"),
+        (STOPS_EARLY, "Early stopping conditioned on metric `val/none` which is not available"),
     ],
 )
 def test_what_lightning_refuses_is_told_in_a_sentence(
     option: str, message: str, toy_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     small = ("--data.batch_size=4", "--data.samples_per_epoch=8", "--data.num_workers=0")
+    small += ("--trainer.limit_val_batches=1",)
     run = (f"--data.root={toy_root}", f"--run_dir={tmp_path}", "--wandb.enabled=false")
     assert main([*FIT, *small, *run, option]) == 2
     error = capsys.readouterr().err

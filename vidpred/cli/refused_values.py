@@ -1,6 +1,7 @@
 """Values that a constructor refuses, apart from exceptions that are a bug of the program."""
 
 import dis
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -44,10 +45,43 @@ def refusals(kind: type[VidpredError] = VidpredError, *others: type[Exception]) 
         raise kind(str(error if _is_of_parser(cause) else cause).strip()) from error
 
 
+def refusal_of_lightning(error: Exception) -> str | None:
+    """Give what Lightning refuses, as it does some options with a ValueError; None for a bug.
+
+    It says by a ModuleNotFoundError what an accelerator such as `tpu` needs, and its callbacks by a
+    RuntimeError or an AttributeError what they do not find, such as the metric that is monitored.
+    """
+    # By name, as Lightning takes seconds to be imported.
+    if type(error).__name__ == "MisconfigurationException":
+        return str(error).strip()
+    module = _module(error)
+    if module.partition(".")[0] not in ("pytorch_lightning", "lightning_fabric"):
+        return None
+    if isinstance(error, RuntimeError) and "SLURM" in str(error):
+        return (
+            f"SLURM_NTASKS is {os.environ.get('SLURM_NTASKS')} in this shell, as an interactive "
+            "job leaves it, and Lightning takes this process for one of them. For one process: "
+            "unset SLURM_NTASKS. For several: start them with srun, one for each device "
+            f"(--ntasks-per-node). Lightning said: {error}"
+        )
+    of_callback = module.startswith(("pytorch_lightning.callbacks", "pytorch_lightning.tuner"))
+    if isinstance(error, (ValueError, ModuleNotFoundError)) or (
+        of_callback
+        and isinstance(error, (RuntimeError, AttributeError))
+        and _is_raised_by_statement(error)
+    ):
+        return str(error).strip()
+    return None
+
+
 def _is_of_parser(error: BaseException) -> bool:
+    return _module(error).partition(".")[0] == "jsonargparse"
+
+
+def _module(error: BaseException) -> str:
+    """Name the module that raised an exception."""
     trace = _origin(error)
-    module = "" if trace is None else str(trace.tb_frame.f_globals.get("__name__"))
-    return module.partition(".")[0] == "jsonargparse"
+    return "" if trace is None else str(trace.tb_frame.f_globals.get("__name__"))
 
 
 def _is_raised_by_statement(error: BaseException) -> bool:

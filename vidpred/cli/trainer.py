@@ -27,7 +27,7 @@ from vidpred.callbacks import NetworkSummary, TrainingBar
 from vidpred.cli.common import look_for_modules_here, with_underscores
 from vidpred.cli.configuration_parser import explain, resolve_configurations
 from vidpred.cli.next_command import test_command
-from vidpred.cli.refused_values import refusals
+from vidpred.cli.refused_values import refusal_of_lightning, refusals
 from vidpred.cli.run_loggers import TensorBoardOptions, WandbOptions, loggers_of
 from vidpred.data import ClipStreamDataModule
 from vidpred.errors import TrainingDivergedError, VidpredError
@@ -285,19 +285,10 @@ def run_cli(arguments: Sequence[str]) -> VidpredCLI | int:
         following = _arguments_to_recover(arguments, error)
         if following is None:
             raise
-    except (MisconfigurationException, ValueError, ModuleNotFoundError) as error:
-        if not isinstance(error, MisconfigurationException) and not _is_from_lightning(error):
+    except Exception as error:
+        if (refusal := refusal_of_lightning(error)) is None:
             raise
-        raise VidpredError(str(error).strip()) from error
-    except RuntimeError as error:
-        if not (_is_from_lightning(error) and "SLURM" in str(error)):
-            raise
-        raise VidpredError(
-            f"SLURM_NTASKS is {os.environ.get('SLURM_NTASKS')} in this shell, as an interactive "
-            "job leaves it, and Lightning takes this process for one of them. For one process: "
-            "unset SLURM_NTASKS. For several: start them with srun, one for each device "
-            f"(--ntasks-per-node). Lightning said: {error}"
-        ) from error
+        raise VidpredError(refusal) from error
     except SystemExit as stop:
         # Lightning answers Ctrl-C with exit(1) and SIGTERM without a number, after its callbacks
         # have saved.
@@ -349,18 +340,6 @@ def _arguments_to_recover(
         "lower rates"
     )
     return [*kept, "--run_dir", str(path.parent.parent), "--ckpt_path", str(path)]
-
-
-def _is_from_lightning(error: Exception) -> bool:
-    """Say whether Lightning itself refused something, as it does some options with a ValueError.
-
-    It says by a ModuleNotFoundError what an accelerator such as `tpu` needs.
-    """
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    raised_in = "" if trace is None else str(trace.tb_frame.f_globals.get("__name__"))
-    return raised_in.partition(".")[0] in ("pytorch_lightning", "lightning_fabric")
 
 
 def _quieten_lightning() -> None:
