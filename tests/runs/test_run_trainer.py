@@ -44,6 +44,12 @@ def test_numbers_without_sense_are_refused(
         trainer(tmp_path, **{option: value})
 
 
+@pytest.mark.parametrize("strategy", ["ddp_spawn", "ddp_fork"])
+def test_copies_of_the_process_are_refused(tmp_path: Path, strategy: str) -> None:
+    with pytest.raises(SettingError, match=rf"trainer\.strategy is {strategy}, .* expected ddp,"):
+        trainer(tmp_path, strategy=strategy, devices=2)
+
+
 def test_what_replaced_callbacks_lose_is_said(
     tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytorch_lightning as pl
 from lightning_utilities.core.rank_zero import rank_zero_warn
 from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.strategies.launchers.multiprocessing import _MultiProcessingLauncher
 
 from vidpred.errors import SettingError
 from vidpred.runs.checkpoints import RunCheckpoints
@@ -27,7 +28,8 @@ class RunTrainer(pl.Trainer):
     where a run that resumes does not look for them.
 
     Raises:
-        SettingError: For numbers that would divide by zero, or turn the training around.
+        SettingError: For numbers that would divide by zero, or turn the training around, and for
+            strategies that copy a process: what it holds cannot be copied.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -42,6 +44,11 @@ class RunTrainer(pl.Trainer):
                 "part of an epoch above 0; --trainer.limit_val_batches 0 validates never"
             )
         super().__init__(*args, **kwargs)
+        if isinstance(self.strategy.launcher, _MultiProcessingLauncher):
+            raise SettingError(
+                f"trainer.strategy is {kwargs.get('strategy')}, which copies this process; "
+                "expected ddp, which starts the command once for each device"
+            )
         for callback in self.checkpoint_callbacks:
             if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
                 callback.dirpath = str(Path(self.default_root_dir) / "checkpoints")
