@@ -265,7 +265,7 @@ class VideoPredictor(Predictor):
             )
         ours = next(self.parameters(), torch.empty(0))
         # torch takes no array that is read-only, as `np.frombuffer` and memory maps give.
-        frames = torch.from_numpy(np.require(array, requirements="CW")).to(ours.device)
+        frames = torch.from_numpy(np.require(array, requirements=["C", "W"])).to(ours.device)
         frames = to_unit(frames).to(ours.dtype)
         return frames.permute(0, 3, 1, 2)[None] if array.ndim == 4 else frames
 
