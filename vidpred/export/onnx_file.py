@@ -49,14 +49,23 @@ def write_onnx(
         program: See `vidpred.export.graph.record`.
         header: Plain values (JSON) that are stored with it.
         inputs: Names of the graph's inputs.
+
+    Raises:
+        ExportError: When the graph has an operation that ONNX lacks.
     """
     import onnx
 
     # It prints which packages it found, and of every operator that it has several forms of.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    written = torch.onnx.export(
-        program, dynamo=True, input_names=list(inputs), output_names=[OUTPUT], verbose=False
-    )
+    try:
+        written = torch.onnx.export(
+            program, dynamo=True, input_names=list(inputs), output_names=[OUTPUT], verbose=False
+        )
+    except torch.onnx.OnnxExporterError as error:
+        raise ExportError(
+            "the graph has an operation that ONNX lacks; --format torch-export or safetensors, "
+            "with the ending .pt2 or .safetensors, takes the network"
+        ) from error
     assert written is not None  # for mypy: None comes from the old exporter
     model = written.model_proto
     for value in (*model.graph.input, *model.graph.output):
