@@ -56,8 +56,11 @@ REVERSED, MIRRORED, EVERY_SECOND = 0.35, 0.6, 0.15
 BATCH = 32
 RATE = 2e-3
 WEIGHT_DECAY = 1e-2
-NOISE = 0.05
-"""Standard deviation of what is added to the statistics in training."""
+NOISE = 0.3
+"""Standard deviation of what is added to the statistics in training; chosen on validation clips.
+
+With 0.05 single draws are 0.05 dB worse, and the best of ten is as good.
+"""
 
 ALL = 0.4
 """Weight of the mean over all modes; chosen on clips of validation videos.

@@ -12,12 +12,12 @@ from vidpred.models.flow_evidence import carry, evidence_of
 from vidpred.storage import load_predictor
 
 FITTED = [
-    [0.51506, 0.49895, 0.50239],
-    [0.51188, 0.50265, 0.51702],
-    [0.51679, 0.50318, 0.52218],
-    [0.17860, 0.16466, 0.17149],
-    [0.11563, 0.10853, 0.11721],
-    [0.09552, 0.08634, 0.09171],
+    [0.50347, 0.50129, 0.49978],
+    [0.49922, 0.48744, 0.51243],
+    [0.49849, 0.48821, 0.51125],
+    [0.14049, 0.13255, 0.12347],
+    [0.12086, 0.09762, 0.09160],
+    [0.12406, 0.08207, 0.08546],
 ]
 """What the bundled weights gave when they were written, see the last test."""
 
@@ -106,7 +106,7 @@ def test_it_predicts_from_given_flows_what_it_was_fitted_to_predict(refiner: Flo
         return F.interpolate(noise, size=(96, 128), mode="bilinear")
 
     frames = smooth(torch.rand(4, 3, 12, 16, generator=generator))[None]
-    flows = smooth(3 * torch.randn(4, 2, 3, 4, generator=generator))[None]
+    flows = smooth(3 * torch.randn(3, 2, 3, 4, generator=generator))[None]
     evidence = evidence_of(frames, flows)
     with torch.no_grad():
         preds = [refiner.predict(evidence, p, k) for k, p in enumerate(carry(evidence, 8), start=1)]
