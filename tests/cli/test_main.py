@@ -1,4 +1,3 @@
-import shlex
 import subprocess
 import sys
 import time
@@ -11,7 +10,6 @@ import vidpred
 from vidpred.cli.common import with_dashes, with_underscores
 from vidpred.cli.configuration_parser import resolve_configurations
 from vidpred.cli.main import main
-from vidpred.cli.quickstart import predict_command
 from vidpred.errors import VidpredError
 from vidpred.storage.checkpoint import read_checkpoint
 
@@ -157,12 +155,6 @@ def test_a_quickstart_without_training_is_refused(
 ) -> None:
     assert main(["quickstart", "--batches", batches]) == 2
     assert f"--batches is {batches}" in capsys.readouterr().err
-
-
-def test_the_command_after_a_quickstart_is_one_that_a_shell_takes() -> None:
-    best = "my runs/quickstart/checkpoints/best.ckpt"
-    words = shlex.split(predict_command(best))
-    assert words == ["vidpred", "predict", "VIDEO", "--model", best, "--compare"]
 
 
 def test_the_list_of_experiments_says_what_is_refined(capsys: pytest.CaptureFixture[str]) -> None:
