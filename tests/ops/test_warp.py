@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -81,3 +83,14 @@ def test_what_does_not_fit_is_refused() -> None:
             warp(frames, flow)
     with pytest.raises(TypeError, match="expected floating point"):
         warp(frames.byte(), torch.zeros(2, 2, 4, 5))
+
+
+def test_training_that_has_diverged_is_no_crash() -> None:
+    """PyTorch's own gradient of a sample at NaN ends the process."""
+    frames = torch.rand(1, 3, 16, 16, requires_grad=True)
+    flow = torch.full((1, 2, 16, 16), math.nan, requires_grad=True)
+    warped = warp(frames, flow)
+    warped.sum().backward()  # type: ignore[no-untyped-call]
+    assert warped.isnan().all()
+    assert flow.grad is not None
+    assert flow.grad.shape == flow.shape

@@ -84,6 +84,8 @@ def warp_region(frames: Tensor, flow: Tensor, region: Region) -> Tensor:
     # With `align_corners`, -1 and 1 are the centers of the first and last pixel.
     grid = torch.stack([x.div_(max(width - 1, 1)), y.div_(max(height - 1, 1))], dim=1)
     grid = grid.mul_(2).sub_(1).permute(0, 2, 3, 1)  # two planes are faster than pairs
+    if torch.is_grad_enabled():
+        grid = grid.nan_to_num()  # of NaN the gradient on a CPU reads memory that is not there
     warped = F.grid_sample(
         frames.to(wide), grid, mode="bilinear", padding_mode="border", align_corners=True
     )
