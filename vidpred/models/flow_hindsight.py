@@ -130,7 +130,7 @@ def _steadiness(flow: Tensor, before: Tensor, part: Tensor) -> Tensor:
         columns += [
             product / count / (power * earlier + 1e-4).sqrt(),
             ((power + 1e-2).log() - (earlier + 1e-2).log()) / 2,
-            on_scale((now - then).norm(dim=1).mean(1) / FLOW_UNIT),
+            on_scale((now - then).square().sum(1).sqrt().mean(1) / FLOW_UNIT),
         ]
     return torch.stack(columns, dim=1)
 
