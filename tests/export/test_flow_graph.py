@@ -78,7 +78,7 @@ def test_a_program_takes_flows_and_its_card_says_which(tmp_path: Path, ending: s
             program = torch.export.load(written.file, extra_files=extra).module()
             frames, header = program(context, flows), json.loads(extra["vidpred.json"])
     torch.testing.assert_close(frames, expected, atol=1e-4, rtol=0)
-    assert header["graph"]["input"]["flows"] == ["batch", 4, 2, "height", "width"]
+    assert header["graph"]["input"]["flows"] == ["batch", 3, 2, "height", "width"]
 
 
 @pytest.mark.slow

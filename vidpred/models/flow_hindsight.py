@@ -89,7 +89,9 @@ def _rules(frames: Sequence[Tensor], flows: Sequence[Tensor], t: int) -> Tensor:
     """Predict frame t + 1 from those before it, shape (B, RULES, C, H, W)."""
     motion = warp(flows[t - 1], flows[t - 1])
     starts = torch.cat([speed * motion for speed in SPEEDS])
-    moved = warp(frames[t].repeat(len(SPEEDS), 1, 1, 1), starts).chunk(len(SPEEDS))
+    pictures = warp(frames[t].repeat(len(SPEEDS), 1, 1, 1), starts)
+    # Not `chunk`, whose sizes a graph would fix.
+    moved = torch.unflatten(pictures, 0, (len(SPEEDS), -1)).unbind(0)
     older = warp(frames[t - 1], motion + warp(flows[t - 1], motion))
     mean = (frames[t] + sum(moved[:3])) / 4
     return torch.stack([frames[t], *moved, older, mean, _smooth(moved[1])], dim=1)
