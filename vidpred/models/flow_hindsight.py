@@ -33,7 +33,7 @@ FLOW_UNIT = 16.0
 
 _PAIR = 3
 _STEADINESS = 3
-_TEXTURE = 3
+_CONTRAST = 3
 
 
 def num_hindsight(context_frames: int) -> int:
@@ -41,7 +41,7 @@ def num_hindsight(context_frames: int) -> int:
     two_ahead = _num_errors(3) if context_frames > 3 else 0
     judged = context_frames - 2
     of_judged = _num_errors(RULES) + AREAS * _STEADINESS
-    return _PAIR * (context_frames - 1) + of_judged * judged + two_ahead + _TEXTURE
+    return _PAIR * (context_frames - 1) + of_judged * judged + two_ahead + _CONTRAST
 
 
 def hindsight(frames: Sequence[Tensor], flows: Sequence[Tensor]) -> Tensor:
