@@ -50,10 +50,12 @@ def test_untrained_it_is_optical_flow_extrapolation(
     refiner.sharp = sharp
     with torch.no_grad():
         pred = refiner(clip, 4)
-    # Sharp it leaves a hundredth to the other motions.
     apart = (pred - OpticalFlowExtrapolation()(clip, 4)).abs()
-    assert apart.max() < (0.2 if sharp else 1e-5)
-    assert apart.mean() < 2e-3
+    if sharp:  # it leaves a hundredth to the other motions, and smooths what they make
+        assert apart.mean() < 6e-3
+        assert apart.median() < 1e-3
+    else:
+        assert apart.max() < 1e-5
 
 
 @WITH_AND_WITHOUT

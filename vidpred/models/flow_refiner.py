@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from vidpred.flow import DISFlow, FlowEstimator, described_estimator
 from vidpred.models.flow_blend import (
     BLENDED,
+    COHERENT,
     MOVED,
     Refinement,
     blend_images,
@@ -58,8 +59,9 @@ class FlowRefiner(Predictor):
 
     Every future frame is sampled directly from the known ones, so that nothing is blurred twice.
     `forward` blends images, which is closest on average and shows double exposures where motion is
-    fast; with `sharp` it blends their motions, and samples the last frame once. `sample` draws
-    futures. Without training `forward` is `OpticalFlowExtrapolation`, where no frame is padded.
+    fast; with `sharp` it blends their motions, smooths them a little so that no edge is torn, and
+    samples the last frame once. `sample` draws futures. Without training `forward` is
+    `OpticalFlowExtrapolation`, where no frame is padded; with `sharp` it is that away from edges.
     Gray frames are predicted as RGB ones whose channels agree.
 
     Related: Reda et al. 2018 (SDC-Net) also refine the flow of a frozen estimator; Liu et al. 2017
@@ -316,8 +318,9 @@ class FlowRefiner(Predictor):
 
     @property
     def margin(self) -> int:
-        """Pixels around a region on which the network's output there depends, at most."""
+        """Pixels around a region on which what is predicted there depends, at most."""
         radius = 0 if self.network is None else self.network.radius
+        radius += COHERENT // 2 if self.sharp else 0
         return -(-radius // self.size_multiple) * self.size_multiple
 
     @property
