@@ -24,6 +24,8 @@ from vidpred.data.index.video_index import VideoIndex
 from vidpred.data.video_folder import find_videos
 from vidpred.errors import DataError, VideoError
 from vidpred.evaluation.sources.frame_files import write_clip
+from vidpred.models import CopyLastFrame
+from vidpred.tasks import ReconstructionTask
 from vidpred.video import VideoInfo, probe, read_clip
 
 MakeVideo = Callable[..., Path]
@@ -76,6 +78,18 @@ def test_evaluation_reads_the_first_frames_whole_and_in_order(
         for batch, video in zip(batches, videos[split], strict=True):
             assert torch.equal(batch["frames"][0], read_clip(video.path, 0, 7))
             assert batch["start"].tolist() == [0]
+
+
+def test_a_trainer_predicts_the_test_clips(videos: dict[Split, list[Video]]) -> None:
+    data = Given(videos, eval_horizon=3)
+    trainer = pl.Trainer(
+        accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False
+    )
+    predictions = trainer.predict(ReconstructionTask(CopyLastFrame()), datamodule=data)
+    assert predictions is not None
+    for video, pred in zip(videos["test"], predictions, strict=True):
+        last = read_clip(video.path, 0, 1) / 255
+        torch.testing.assert_close(pred, last.expand(3, -1, -1, -1)[None])
 
 
 def test_evaluation_leaves_out_bad_videos_with_one_warning(

@@ -78,6 +78,32 @@ def test_evaluation_predicts_every_frame_after_the_context() -> None:
         task.test_step(next(iter(loader(moving_squares(2, frames=4), 2))), 0)
 
 
+@pytest.mark.parametrize(("frames", "predicted"), [(7, 3), (4, 1)])
+def test_a_trainer_predicts_what_follows_the_context(
+    frames: int, predicted: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "task.ckpt"
+    fit(task := ReconstructionTask(small_networks()[0])).save_checkpoint(path)
+    clips = loader(moving_squares(3, frames=frames, size=37), 2)
+    fresh = ReconstructionTask(small_networks()[0])
+    predictions = trainer().predict(fresh, clips, ckpt_path=path)
+    assert predictions is not None
+    for batch, pred in zip(clips, predictions, strict=True):
+        assert pred.shape == (len(batch["frames"]), predicted, 3, 37, 37)
+        assert pred.dtype == torch.float32
+        with torch.no_grad():
+            expected = task.generator.eval()(batch["frames"][:, :4] / 255, predicted)
+        torch.testing.assert_close(pred, expected)
+
+
+def test_what_is_no_clip_or_too_short_is_not_predicted() -> None:
+    task = ReconstructionTask(small_networks()[0])
+    with pytest.raises(ValueError, match="the loader gives a list; expected a dictionary"):
+        trainer().predict(task, loader([(clip["frames"], 0) for clip in moving_squares(2)], 2))
+    with pytest.raises(ValueError, match="context has 3 frames; expected at least 4"):
+        trainer().predict(task, loader(moving_squares(1, frames=3), 1))
+
+
 def test_a_checkpoint_rebuilds_the_predictor(tmp_path: Path) -> None:
     task = adversarial_task()
     path = tmp_path / "task.ckpt"

@@ -39,6 +39,7 @@ NEEDED: dict[str, tuple[Split, ...]] = {
     "fit": ("train", "val"),
     "validate": ("val",),
     "test": ("test",),
+    "predict": ("test",),
 }
 """Splits that each stage of Lightning needs."""
 
@@ -68,7 +69,7 @@ class ClipStreamDataModule(ClipOptions, pl.LightningDataModule, ABC):
             without one.
         horizon: Frames that it is trained to predict; None follows the task (`training_horizon`),
             and is 1 without one.
-        eval_horizon: Frames that it predicts in validation and test.
+        eval_horizon: Frames that it predicts in validation, test and prediction.
         patch_size: Height and width of training patches in pixels, one number for squares (Mathieu
             et al. 2016: 32, then 64), `[height, width]` for rectangles; null trains on whole
             frames, one of each clip.
@@ -198,7 +199,7 @@ class ClipStreamDataModule(ClipOptions, pl.LightningDataModule, ABC):
         """Find the data and check those that this stage evaluates on.
 
         Args:
-            stage: "fit", "validate" or "test"; "predict" needs nothing from here.
+            stage: "fit", "validate", "test" or "predict".
 
         Raises:
             DataError: When a split that the stage needs has nothing usable, or an option
@@ -340,6 +341,10 @@ class ClipStreamDataModule(ClipOptions, pl.LightningDataModule, ABC):
 
     def test_dataloader(self) -> ClipLoader:
         """Give whole clips of the test split, frames of shape (B, T, C, H, W)."""
+        return self._evaluation_loader("test")
+
+    def predict_dataloader(self) -> ClipLoader:
+        """Give the clips of `test_dataloader`, of which `trainer.predict` returns predictions."""
         return self._evaluation_loader("test")
 
     def stream_seed(self) -> int:

@@ -24,3 +24,8 @@ def condition_of(predictor: Predictor, batch: ClipBatch) -> Condition | None:
             f"come with {', '.join(given) or 'frames alone'}; expected data that have it"
         )
     return {name: given[name] for name in predictor.conditions}
+
+
+def given(condition: Condition | None) -> dict[str, Condition]:
+    """Name the argument only where there is one: networks of 0.1 do not know it."""
+    return {} if condition is None else {"condition": condition}

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Literal, cast
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from pytorch_lightning.trainer.states import TrainerFn
@@ -19,7 +18,7 @@ from vidpred.errors import SettingError
 from vidpred.kernels import accelerate
 from vidpred.losses import Objective
 from vidpred.models import Condition, Predictor
-from vidpred.plain import scale_name
+from vidpred.models.given_conditions import given
 from vidpred.runs.optimizer_settings import keep_settings, learning_rates, unscheduled
 from vidpred.runs.resume import ResumeState
 from vidpred.runs.weight_average import warn_of_counted_steps
@@ -27,8 +26,15 @@ from vidpred.seen_videos import SeenVideos, remember
 from vidpred.storage.checkpoint import CHECKPOINT_KEY
 from vidpred.storage.description import describe_predictor, require_rebuildable
 from vidpred.tasks.builders import Builders, adam, build_optimizer, build_scheduler
-from vidpred.tasks.divided_clips import Clips, divided, require_clips, require_length
+from vidpred.tasks.divided_clips import (
+    Clips,
+    divided,
+    evaluation_clips,
+    require_clips,
+    require_length,
+)
 from vidpred.tasks.finite import FiniteCheck
+from vidpred.tasks.logged import training_values
 from vidpred.tasks.origin import describe_training, require_same_networks, seen_videos
 from vidpred.tasks.predictions import require_prediction
 from vidpred.tasks.processes import draw_apart, share_buffers, share_gradients
@@ -129,14 +135,14 @@ class PredictionTask(pl.LightningModule, ABC):
         self, context: Tensor, horizon: int, *, condition: Condition | None = None
     ) -> Tensor:
         """Predict `horizon` frames; see `vidpred.models.Predictor.forward`."""
-        pred: Tensor = self.predictor(context, horizon, **_given(condition))
+        pred: Tensor = self.predictor(context, horizon, **given(condition))
         return pred
 
     def predict(
         self, context: Tensor, horizon: int, *, condition: Condition | None = None
     ) -> Tensor:
         """Predict for an objective: as `forward`, compiled where `Speed.compile` asks for it."""
-        pred: Tensor = self._compiled(self.predictor)(context, horizon, **_given(condition))
+        pred: Tensor = self._compiled(self.predictor)(context, horizon, **given(condition))
         return pred
 
     def training_clips(self, batch: ClipBatch) -> Clips:
@@ -233,19 +239,24 @@ class PredictionTask(pl.LightningModule, ABC):
             TrainingDivergedError: When a prediction is not finite.
             NetworkError: When it is not in [0, 1], or not finite before any training.
         """
-        require_clips(batch)
-        context_frames = self.predictor.context_frames
-        if batch["frames"].shape[1] <= context_frames:
-            raise SettingError(
-                f"clips have {batch['frames'].shape[1]} frames; expected more than the "
-                f"{context_frames} that the {self.predictor_key} needs as context: "
-                "set data.context_frames"
-            )
-        context, target, condition = divided(self.predictor, batch)
-        # Half precision is for the network; the numbers that people read are taken in float32.
-        pred = self(context, target.shape[1], condition=condition).float()
-        require_prediction(pred, type(self.predictor).__name__, self.batches_seen)
+        context, target, condition = evaluation_clips(self.predictor, self.predictor_key, batch)
+        pred = self._measured(context, target.shape[1], condition)
         return {"context": context, "target": target, "pred": pred}
+
+    def predict_step(self, batch: ClipBatch, batch_idx: int) -> Tensor:
+        """Predict for `trainer.predict`, which returns a list of what this gives.
+
+        Args:
+            batch: Clips of at least `context_frames` frames; see `vidpred.batch.ClipBatch`.
+            batch_idx: Number of the batch.
+
+        Returns:
+            Shape (B, T, C, H, W), float32 in [0, 1]: a prediction of every frame after the context,
+            or of the next `output_frames` where the clips end with it.
+        """
+        context, future, condition = divided(self.predictor, batch)
+        horizon = future.shape[1] or self.predictor.output_frames
+        return self._measured(context, horizon, condition)
 
     def on_fit_start(self) -> None:
         """Let the configuration's rates win over a checkpoint's, where no scheduler sets them.
@@ -303,6 +314,10 @@ class PredictionTask(pl.LightningModule, ABC):
         """Let all processes test the same network."""
         share_buffers(self, self.trainer)
 
+    def on_predict_start(self) -> None:
+        """Let all processes predict by the same network."""
+        share_buffers(self, self.trainer)
+
     def on_validation_epoch_end(self) -> None:
         """Place the validation on the axis of training batches."""
         self._resume.end_validation()
@@ -341,6 +356,12 @@ class PredictionTask(pl.LightningModule, ABC):
     def _networks(self) -> dict[str, Any]:
         return {"predictor": describe_predictor(self.predictor)}
 
+    def _measured(self, context: Tensor, horizon: int, condition: Condition | None) -> Tensor:
+        # Half precision is for the network; the numbers that people read are taken in float32.
+        pred: Tensor = self(context, horizon, condition=condition).float()
+        require_prediction(pred, type(self.predictor).__name__, self.batches_seen)
+        return pred
+
     def _use(self, speed: Decided) -> None:
         prepare(self.predictor, speed)
         self._compiled = CompiledFunctions(speed.compile)
@@ -357,24 +378,8 @@ class PredictionTask(pl.LightningModule, ABC):
         return bool(self.trainer._logger_connector.should_update_logs)
 
     def _log_training(self, scalars: Mapping[str, Tensor], terms: Mapping[str, Tensor]) -> None:
-        """Log under `train/`; a term of shape (S,) gets one name a scale: scale_8 to scale_1.
-
-        With them go the learning rates of this batch. Of several processes the mean is logged,
-        which is the loss of the batch of all.
-        """
-        values = {f"train/{name}": value.detach() for name, value in scalars.items()}
-        for name, term in terms.items():
-            if not term.ndim:
-                values[f"train/{name}"] = term.detach()
-                continue
-            for k, value in enumerate(term.detach()):
-                values[f"train/{name}_{scale_name(k, len(term))}"] = value
-        if self.trainer.world_size > 1:
-            # All names at once; Lightning's `sync_dist` would ask the other processes for each.
-            mean = self.trainer.strategy.reduce(
-                torch.stack(list(values.values())), reduce_op="mean"
-            )
-            values = dict(zip(values, mean.unbind(), strict=True))
+        """Log what `training_values` names, and with it the learning rates of this batch."""
+        values = training_values(scalars, terms, self.trainer)
         rates = learning_rates(self.trainer.optimizers)
         self.log_dict({**values, **rates, "step": float(self.batches_seen)})
 
@@ -390,8 +395,3 @@ class PredictionTask(pl.LightningModule, ABC):
         self._finite.ask(terms, self.batches_seen, late=late)
         if late and self.trainer.precision != "16-mixed":
             setattr(optimizer, "found_inf", self._finite.found_inf)  # noqa: B010  unknown to types
-
-
-def _given(condition: Condition | None) -> dict[str, Any]:
-    """Name the argument only where there is one: networks of 0.1 do not know it."""
-    return {} if condition is None else {"condition": condition}

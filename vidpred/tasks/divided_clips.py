@@ -33,12 +33,33 @@ def divided(predictor: Predictor, batch: ClipBatch) -> Clips:
     """Divide clips into the frames that a predictor knows and those that follow.
 
     Raises:
-        SettingError: When the clips have other channels or another range than the predictor, or
-            lack a condition.
+        SettingError: When the batch holds no clips, or they have other channels or another range
+            than the predictor, or lack a condition.
     """
+    require_clips(batch)
     require_channels(predictor, batch["frames"])
     frames, known = unit_frames(batch["frames"]), predictor.context_frames
     return Clips(frames[:, :known], frames[:, known:], condition_of(predictor, batch))
+
+
+def evaluation_clips(predictor: Predictor, name: str, batch: ClipBatch) -> Clips:
+    """Divide clips that hold true frames to compare with.
+
+    Args:
+        predictor: What is evaluated.
+        name: What its task calls it.
+        batch: Clips of more than `context_frames` frames.
+
+    Raises:
+        SettingError: When they are not longer than the context, and as `divided` does.
+    """
+    clips = divided(predictor, batch)
+    if not clips.target.shape[1]:
+        raise SettingError(
+            f"clips have {clips.context.shape[1]} frames; expected more than the "
+            f"{predictor.context_frames} that the {name} needs as context: set data.context_frames"
+        )
+    return clips
 
 
 def require_clips(batch: object) -> None:
