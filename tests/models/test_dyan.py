@@ -202,6 +202,17 @@ def test_half_precision_continues_as_full() -> None:
     torch.testing.assert_close(found, expected)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_weights_of_another_type_predict_in_it(dtype: torch.dtype) -> None:
+    context = torch.rand(1, 4, 3, 64, 64).bfloat16()
+    network = DYAN.from_preset("cpu")
+    with torch.no_grad():
+        expected = network(context.float(), 2)
+        found = network.to(dtype)(context.to(dtype), 2)
+    assert found.dtype == dtype
+    torch.testing.assert_close(found.float(), expected, atol=0.05, rtol=0)
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_poles_that_are_not_finite_are_not_hidden(value: float) -> None:
     network = DYAN(KnownFlows((2.0, 0.0), (2.0, 0.0), (2.0, 0.0)), poles=2, iterations=3)

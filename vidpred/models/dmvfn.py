@@ -235,7 +235,8 @@ class _Block(nn.Module):
         """Give corrections (B, 4, H, W) and (B, 1, H, W) from (B, 13, H, W) and (B, 4, H, W)."""
         # A motion is shorter in larger pixels.
         units = seen.new_tensor([1.0] * seen.shape[1] + [1 / self.scale] * FLOWS)[:, None, None]
-        everything = torch.cat([seen, flow], dim=1)
+        kind = self.head.weight.dtype
+        everything, units = torch.cat([seen, flow], dim=1).to(kind), units.to(kind)
         reduced, fine = everything, self.fine(everything)
         if self.scale > 1:
             size = [side // self.scale for side in everything.shape[-2:]]

@@ -190,7 +190,7 @@ class DYAN(Predictor):
     def _continued(self, flows: Tensor, horizon: int) -> Tensor:
         known = flows.shape[1]
         signals = flows.transpose(0, 1).flatten(1)
-        columns = self.dictionary(known + horizon)
+        columns = self.dictionary(known + horizon).to(signals.dtype)
         past, future = columns[:known], columns[known:]
         # The code of all others is 0: no column is worth its price. NaN counts as moving.
         moving = ~((past.detach().T @ signals).abs().amax(0) <= self.sparsity)
@@ -207,8 +207,10 @@ class DYAN(Predictor):
         Returns:
             Shape (length, 1 + 4 * poles).
         """
-        times = torch.arange(length, device=self.radius.device, dtype=self.radius.dtype)[:, None]
-        decay, cos, sin = self.radius**times, (times * self.angle).cos(), (times * self.angle).sin()
+        kind = torch.promote_types(self.radius.dtype, torch.float32)
+        radius, angle = self.radius.to(kind), self.angle.to(kind)
+        times = torch.arange(length, device=radius.device, dtype=kind)[:, None]
+        decay, cos, sin = radius**times, (times * angle).cos(), (times * angle).sin()
         alternating = decay * (1 - 2 * (times % 2))
         parts = [torch.ones_like(times), decay * cos, alternating * cos]
         columns = torch.cat([*parts, decay * sin, alternating * sin], dim=1)

@@ -165,7 +165,7 @@ class MixtureGenerator(Predictor):
 
     def step(self, context: Tensor, *, condition: Condition | None = None) -> Tensor:
         """Predict the mean of the distribution; see `Predictor.step`."""
-        return signed_to_unit(self.mixture(context).mean())[:, None]
+        return signed_to_unit(self.mixture(context).mean()).to(context.dtype)[:, None]
 
     def sample_step(
         self,
@@ -175,7 +175,8 @@ class MixtureGenerator(Predictor):
         condition: Condition | None = None,
     ) -> Tensor:
         """Draw from the distribution, values of 8 bits; see `Predictor.sample_step`."""
-        return signed_to_unit(self.mixture(context).sample(generator))[:, None]
+        drawn = self.mixture(context).sample(generator)
+        return signed_to_unit(drawn).to(context.dtype)[:, None]
 
     def log_prob(
         self, context: Tensor, target: Tensor, *, condition: Condition | None = None
