@@ -1,9 +1,12 @@
 """The trainer of the command line: its folder, and the numbers that it refuses."""
 
+import typing
 from pathlib import Path
+from typing import Optional, Union
 
 import pytest
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.cli import LightningArgumentParser
 from pytorch_lightning.loggers import CSVLogger
 
 from vidpred.errors import SettingError
@@ -23,6 +26,19 @@ def test_a_run_has_one_folder_whatever_its_loggers(tmp_path: Path) -> None:
     assert Path(made.log_dir) == tmp_path / "run"
     assert Path(str(best.dirpath)) == tmp_path / "run" / "checkpoints"
     assert Path(str(own.dirpath)) == tmp_path / "mine"
+
+
+def test_one_batch_is_not_all_of_them() -> None:
+    # As in a process that has met these types in the other order, which `typing` then keeps.
+    for forget in typing._cleanups:  # type: ignore[attr-defined]
+        forget()
+    assert str(Optional[Union[float, int, None]]).startswith("typing.Union[float")  # noqa: UP007, UP045
+    parser = LightningArgumentParser()
+    parser.add_class_arguments(RunTrainer, "trainer", skip={"callbacks", "logger"})
+    for stage in ("train", "val", "test", "predict"):
+        for given in ("1", "1.0", "0.5"):
+            options = parser.parse_args([f"--trainer.limit_{stage}_batches", given]).trainer
+            assert str(options[f"limit_{stage}_batches"]) == given
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ _NOT_CHOSEN = ("pytorch_lightning.LightningDataModule", "vidpred.tasks.Predictio
 _OPTIONS = ("-c", "--config")
 
 _NO_HELP = (
-    *("Does not validate against", "Subtypes: ", "Errors:", "Given value"),
+    *("Does not validate against", "- Does not validate", "Subtypes: ", "Errors:", "Given value"),
     "- Expected a <class 'NoneType'>",
 )
 """Beginnings of the lines of jsonargparse's messages that say nothing to a user."""
