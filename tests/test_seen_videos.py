@@ -1,6 +1,8 @@
 """Videos of a training are recognized by a test."""
 
+import copy
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from vidpred.cli.next_command import test_command as command_of
 from vidpred.data import UCF101DataModule, VideoFolderDataModule
 from vidpred.errors import CheckpointError
 from vidpred.models import GeneratorScale, MultiScaleGenerator
-from vidpred.seen_videos import SeenVideos
+from vidpred.seen_videos import SeenVideos, remember, remembered
 from vidpred.storage import SavedPredictor, trained_generator
 from vidpred.storage.checkpoint import read_checkpoint
 from vidpred.storage.description import describe_frames, describe_predictor
@@ -34,6 +36,16 @@ def test_names_are_kept_as_digests() -> None:
     both = SeenVideos.of(["a.mp4"]) | SeenVideos.of(["b.mp4"])
     assert "a.mp4" in both
     assert "b.mp4" in both
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])
+def test_a_copy_of_a_network_was_trained_on_the_same(copied: Any) -> None:
+    network = MultiScaleGenerator([GeneratorScale((4,), (3, 3))])
+    remember(network, SeenVideos.of(["Elsewhere/a.mp4"]))
+    other = copied(network)
+    remember(other, SeenVideos.of(["Elsewhere/b.mp4"]))
+    assert "Elsewhere/a.mp4" in (remembered(other) or ())
+    assert "Elsewhere/b.mp4" not in (remembered(network) or ())
 
 
 def test_what_a_network_was_trained_on_before_is_kept(toy_root: Path, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import PurePosixPath
-from weakref import WeakKeyDictionary
 
 _BYTES = 5
 """Of each digest: two different names have the same once in a million million."""
@@ -56,19 +55,21 @@ class SeenVideos:
         return both
 
 
-_OF_NETWORKS: WeakKeyDictionary[object, SeenVideos] = WeakKeyDictionary()
+_KEPT_AS = "_seen_videos"
+"""Attribute of networks, so that their copies and pickles have it too."""
 
 
 def remember(network: object, seen: SeenVideos | None) -> None:
     """Note on which videos a network has been trained before, in addition to what is known."""
     if seen is not None:
-        before = _OF_NETWORKS.get(network)
-        _OF_NETWORKS[network] = seen if before is None else before | seen
+        before = remembered(network)
+        setattr(network, _KEPT_AS, seen if before is None else before | seen)
 
 
 def remembered(network: object) -> SeenVideos | None:
     """Give the videos on which a network has been trained before, as far as they are known."""
-    return _OF_NETWORKS.get(network)
+    seen: SeenVideos | None = getattr(network, _KEPT_AS, None)
+    return seen
 
 
 def _digest(name: str) -> bytes:
