@@ -287,6 +287,8 @@ def test_an_objective_adds_scalars_and_scales_with_their_weights() -> None:
     assert scalar.grad.item() == 0.5  # scale weights are of the terms that have scales
     with pytest.raises(ValueError, match=r"term kl has shape \(2, 3\); expected a scalar"):
         Objective(terms={"kl": torch.zeros(2, 3)})
+    with pytest.raises(TypeError, match="term kl is a float; expected a tensor"):
+        Objective(terms={"kl": 0.5})  # type: ignore[dict-item]
     with pytest.raises(ValueError, match="has no terms"):
         _ = Objective(terms={}).loss
 

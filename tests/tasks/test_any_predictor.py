@@ -290,6 +290,17 @@ def test_terms_that_cannot_train_are_refused() -> None:
         fit(Forgotten(network()), batch_size=4, callbacks=[GradientCertificate()])
 
 
+def test_numbers_are_logged_as_tensors_are() -> None:
+    class Annealed(LeastSquares):
+        def objective(self, batch: ClipBatch) -> Objective:
+            terms = super().objective(batch).terms
+            return Objective(terms=terms, measures={"beta": 0.25, "gamma": torch.tensor(0.5)})
+
+    engine = fit(Annealed(network()), batch_size=4, log_every_n_steps=1)
+    assert engine.callback_metrics["train/beta"] == 0.25
+    assert engine.callback_metrics["train/gamma"] == 0.5
+
+
 def test_a_scalar_term_that_is_not_finite_is_named() -> None:
     class Diverges(LeastSquares):
         def objective(self, batch: ClipBatch) -> Objective:

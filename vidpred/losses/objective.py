@@ -22,6 +22,7 @@ class Objective:
         measures: Scalars to be logged that are no part of the loss, by name.
 
     Raises:
+        TypeError: When a term is no tensor.
         ValueError: When a term has another shape.
 
     Example:
@@ -37,10 +38,15 @@ class Objective:
     terms: Mapping[str, Tensor]
     weights: Mapping[str, float] = field(default_factory=dict)
     scale_weights: Sequence[float] | None = None
-    measures: Mapping[str, Tensor] = field(default_factory=dict)
+    measures: Mapping[str, Tensor | float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, term in self.terms.items():
+            if not isinstance(term, Tensor):
+                raise TypeError(
+                    f"term {name} is a {type(term).__name__}; expected a tensor: a scalar or one "
+                    "value a scale, (S,)"
+                )
             if term.ndim > 1:
                 raise ValueError(
                     f"term {name} has shape {tuple(term.shape)}; expected a scalar or one value a "

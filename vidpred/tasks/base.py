@@ -377,7 +377,9 @@ class PredictionTask(pl.LightningModule, ABC):
         """
         return bool(self.trainer._logger_connector.should_update_logs)
 
-    def _log_training(self, scalars: Mapping[str, Tensor], terms: Mapping[str, Tensor]) -> None:
+    def _log_training(
+        self, scalars: Mapping[str, Tensor | float], terms: Mapping[str, Tensor]
+    ) -> None:
         """Log what `training_values` names, and with it the learning rates of this batch."""
         values = training_values(scalars, terms, self.trainer)
         rates = learning_rates(self.trainer.optimizers)

@@ -10,14 +10,14 @@ from vidpred.plain import scale_name
 
 
 def training_values(
-    scalars: Mapping[str, Tensor], terms: Mapping[str, Tensor], trainer: pl.Trainer
+    scalars: Mapping[str, Tensor | float], terms: Mapping[str, Tensor], trainer: pl.Trainer
 ) -> dict[str, Tensor]:
     """Name scalars and loss terms for the loggers, under `train/`.
 
     A term of shape (S,) gets one name a scale: scale_8 to scale_1. Of several processes the mean is
     given, which is the loss of the batch of all.
     """
-    values = {f"train/{name}": value.detach() for name, value in scalars.items()}
+    values = {f"train/{name}": torch.as_tensor(value).detach() for name, value in scalars.items()}
     for name, term in terms.items():
         if not term.ndim:
             values[f"train/{name}"] = term.detach()
@@ -27,5 +27,7 @@ def training_values(
     if trainer.world_size == 1:
         return values
     # All names at once; Lightning's `sync_dist` would ask the other processes for each.
-    mean = trainer.strategy.reduce(torch.stack(list(values.values())), reduce_op="mean")
+    device = trainer.strategy.root_device
+    together = torch.stack([value.to(device, torch.float32) for value in values.values()])
+    mean = trainer.strategy.reduce(together, reduce_op="mean")
     return dict(zip(values, mean.unbind(), strict=True))
