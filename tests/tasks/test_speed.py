@@ -145,6 +145,14 @@ def test_weights_of_other_precision_are_refused(precision: str | int) -> None:
         require_precision(fine)
 
 
+def test_a_task_refuses_them_from_any_trainer() -> None:
+    clips = loader(moving_squares(2), 2)
+    with pytest.raises(SettingError, match="precision is 64-true, which converts the weights"):
+        trainer(precision="64-true").fit(adversarial_task(), clips)
+    with pytest.raises(SettingError, match="precision is bf16-true, which converts the weights"):
+        trainer(precision="bf16-true").predict(adversarial_task(), clips)
+
+
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(ValueError, match="CUDA graphs do not run on cpu"):
         fit(adversarial_task(speed=Speed(compile="reduce-overhead")))

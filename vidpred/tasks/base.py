@@ -38,7 +38,15 @@ from vidpred.tasks.logged import training_values
 from vidpred.tasks.origin import describe_training, require_same_networks, seen_videos
 from vidpred.tasks.predictions import require_prediction
 from vidpred.tasks.processes import draw_apart, share_buffers, share_gradients
-from vidpred.tasks.speed import CompiledFunctions, Decided, Speed, fused, lay_out_alike, prepare
+from vidpred.tasks.speed import (
+    CompiledFunctions,
+    Decided,
+    Speed,
+    fused,
+    lay_out_alike,
+    prepare,
+    require_precision,
+)
 
 Stage = Literal["val", "test"]
 
@@ -106,7 +114,6 @@ class PredictionTask(pl.LightningModule, ABC):
         self._builders = Builders((optimizer, lr_scheduler))
         self._resume = ResumeState()
         self._speed = speed or Speed()
-        self._reads_late = False
         self._finite = FiniteCheck()
         self._compiled = CompiledFunctions("off")
 
@@ -189,6 +196,7 @@ class PredictionTask(pl.LightningModule, ABC):
 
     def configure_callbacks(self) -> list[Callback]:
         """Add none; the first hook of all, it prepares the strategy before it wraps the task."""
+        require_precision(self.trainer.precision)
         share_gradients(self.trainer.strategy, in_phases=not self.automatic_optimization)
         return []
 
@@ -210,8 +218,7 @@ class PredictionTask(pl.LightningModule, ABC):
                 f"speed.compile is {speed.compile}; expected off: {type(self).__name__} does not "
                 "compile what it trains"
             )
-        self._reads_late = speed.late_finite_check
-        self._finite = FiniteCheck()
+        self._finite = FiniteCheck(late=speed.late_finite_check)
         self._use(speed)
 
     @property
@@ -387,13 +394,4 @@ class PredictionTask(pl.LightningModule, ABC):
 
     def _require_finite(self, terms: Mapping[str, Tensor], optimizer: Optimizer) -> None:
         """Stop before a step that would put NaN into the weights, or skip it; see `FiniteCheck`."""
-        # Only a fused optimizer can be asked on the device to leave the weights alone; of several
-        # processes, only that of this one. At 16-mixed the scaler of the gradients does it.
-        late = (
-            self._reads_late
-            and bool(optimizer.defaults.get("fused"))
-            and self.trainer.world_size == 1
-        )
-        self._finite.ask(terms, self.batches_seen, late=late)
-        if late and self.trainer.precision != "16-mixed":
-            setattr(optimizer, "found_inf", self._finite.found_inf)  # noqa: B010  unknown to types
+        self._finite.require(terms, self.batches_seen, optimizer, self.trainer)

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import pytorch_lightning as pl
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from vidpred.errors import TrainingDivergedError
 
@@ -23,15 +25,40 @@ class FiniteCheck:
     A late answer travels to pinned memory while the GPU works on; it is read when the next batch
     has been handed over, so that the GPU never idles for it and the run stops one batch late.
 
+    Args:
+        late: Whether answers may be late, where the optimizer can skip its step.
+
     Attributes:
         found_inf: Scalar on the terms' device: 1.0 from the first late term on that is not finite,
             else 0.0. By it fused optimizers skip their step and keep the weights as they were. None
             before the first late question.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, late: bool = False) -> None:
+        self._late = late
         self.found_inf: Tensor | None = None
         self._questions: list[_Question] = []
+
+    def require(
+        self, terms: Mapping[str, Tensor], batch: int, optimizer: Optimizer, trainer: pl.Trainer
+    ) -> None:
+        """Stop before a step that would put NaN into the weights, or let it be skipped.
+
+        Args:
+            terms: As for `ask`.
+            batch: Number of the training batch.
+            optimizer: Whose step follows.
+            trainer: Of the task.
+
+        Raises:
+            TrainingDivergedError: When a term is not finite, and the answer may not be late.
+        """
+        # Only a fused optimizer can be asked on the device to leave the weights alone; of several
+        # processes, only that of this one. At 16-mixed the scaler of the gradients does it.
+        late = self._late and bool(optimizer.defaults.get("fused")) and trainer.world_size == 1
+        self.ask(terms, batch, late=late)
+        if late and trainer.precision != "16-mixed":
+            setattr(optimizer, "found_inf", self.found_inf)  # noqa: B010  unknown to types
 
     def ask(self, terms: Mapping[str, Tensor], batch: int, *, late: bool) -> None:
         """Ask about loss terms.
