@@ -1,7 +1,9 @@
 import math
+from typing import Any, ClassVar
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from vidpred.errors import SettingError
@@ -18,6 +20,7 @@ from vidpred.losses import (
     r1_penalty,
     sum_over_scales,
 )
+from vidpred.losses.base import require_trainable
 
 KINDS = ["non_saturating", "minimax", "least_squares", "hinge"]
 
@@ -324,3 +327,30 @@ def test_mistakes_in_a_loss_of_a_user_are_refused_with_a_way_out() -> None:
         loss.checked_terms(scales[0], scales[0])
     with pytest.raises(AttributeError, match="'str' object"):  # another mistake keeps its traceback
         loss.checked_terms("frames", "frames")
+
+
+def test_terms_of_other_shapes_are_refused() -> None:
+    class Given(PredictionLoss):
+        weights: ClassVar = {"a": 1.0}
+
+        def __init__(self, given: Any) -> None:
+            super().__init__()
+            self.given = given
+
+        def terms(self, preds: Any, targets: Any) -> Any:
+            return self.given
+
+    frames = torch.rand(2, 1, 3, 8, 8)
+    one, two = torch.ones(()), torch.ones(2)
+    assert Given({"a": one})(frames, frames) == {"a": one}
+    assert Given({"a": two})([frames] * 2, [frames] * 2) == {"a": two}
+    with pytest.raises(SettingError, match=r"gives a of shape \(2,\); expected a scalar"):
+        Given({"a": two})(frames, frames)
+    with pytest.raises(SettingError, match=r"terms gives a Tensor; expected a dictionary of terms"):
+        Given(one)(frames, frames)
+
+
+def test_what_is_no_loss_of_predictions_is_refused() -> None:
+    loss: Any = nn.L1Loss()
+    with pytest.raises(TypeError, match=r"loss is a L1Loss; expected .*losses\.PredictionLoss"):
+        require_trainable(loss)

@@ -290,6 +290,16 @@ def test_terms_that_cannot_train_are_refused() -> None:
         fit(Forgotten(network()), batch_size=4, callbacks=[GradientCertificate()])
 
 
+@pytest.mark.parametrize("callbacks", [[], [GradientCertificate()]])
+def test_what_is_no_objective_is_refused(callbacks: list[Any]) -> None:
+    class Forgetful(LeastSquares):
+        def objective(self, batch: ClipBatch) -> Any:
+            return super().objective(batch).loss
+
+    with pytest.raises(SettingError, match=r"gave a Tensor; expected a vidpred\.losses\.Objective"):
+        fit(Forgetful(network()), batch_size=4, callbacks=callbacks)
+
+
 def test_numbers_are_logged_as_tensors_are() -> None:
     class Annealed(LeastSquares):
         def objective(self, batch: ClipBatch) -> Objective:

@@ -21,6 +21,7 @@ from vidpred.diagnostics.probing import (
     trainable,
 )
 from vidpred.losses import Objective
+from vidpred.losses.objective import require_objective
 from vidpred.models import MultiScaleGenerator, ScalePredictor
 from vidpred.plain import scale_name
 
@@ -174,7 +175,7 @@ def certify_phase(phase: Phase, clips: ClipBatch, *, others: Sequence[Phase]) ->
         clips: A few of a batch.
         others: Phases whose networks are fixed in this one.
     """
-    objective = phase.objective(clips)
+    objective = require_objective(phase.objective(clips), f"the objective of the {phase.name}")
     found = Findings(problems=_sum_problems(phase, objective))
     found.paths = paths(objective, phase.parts)
     still: dict[tuple[str, int], list[int]] = {}

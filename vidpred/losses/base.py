@@ -60,8 +60,8 @@ class PredictionLoss(nn.Module, ABC):
         """Give the terms to a task; see `terms`.
 
         Raises:
-            SettingError: When `terms` takes one tensor, and frames of several scales came, or a
-                term has no weight.
+            SettingError: When `terms` takes one tensor, and frames of several scales came, gives
+                no dictionary, or a term that has no weight or another shape.
         """
         try:
             terms = self.terms(preds, targets)
@@ -74,12 +74,24 @@ class PredictionLoss(nn.Module, ABC):
                 "coarsest first; expected terms of one value a scale, such as torch.stack([... for "
                 "pred, target in zip(preds, targets)])"
             ) from error
+        if not isinstance(terms, Mapping):
+            raise SettingError(
+                f"{type(self).__name__}.terms gives a {type(terms).__name__}; expected a "
+                "dictionary of terms by name"
+            )
         if unknown := [name for name in terms if name not in self.weights]:
             raise SettingError(
                 f"{type(self).__name__}.terms gives {', '.join(unknown)}, and its weights name "
                 f"{', '.join(self.weights) or 'nothing'}; expected a weight for every term, 0 for "
                 "one that is logged and not minimized"
             )
+        for name, term in terms.items():
+            if isinstance(preds, Tensor) and isinstance(term, Tensor) and term.ndim:
+                raise SettingError(
+                    f"{type(self).__name__}.terms gives {name} of shape {tuple(term.shape)}; "
+                    "expected a scalar, as frames are of one scale: take the mean over clips, "
+                    "frames and pixels"
+                )
         return terms
 
     def __getattr__(self, name: str) -> Tensor | nn.Module:
@@ -94,6 +106,22 @@ class PredictionLoss(nn.Module, ABC):
                 "self.weights = {term: weight}, with the name of each term that it returns"
             )
         return super().__getattr__(name)
+
+
+def require_trainable(loss: object) -> None:
+    """Refuse as the only loss of a training what minimizes nothing.
+
+    Raises:
+        TypeError: When it is no `PredictionLoss`.
+        ValueError: When every weight is 0.
+    """
+    if not isinstance(loss, PredictionLoss):
+        raise TypeError(
+            f"loss is a {type(loss).__name__}; expected a vidpred.losses.PredictionLoss, such as "
+            "LpLoss, or a subclass of your own"
+        )
+    if not any(loss.weights.values()):
+        raise ValueError("every weight of the loss is 0; expected at least one above 0")
 
 
 def by_scale(loss: Callable[[Tensor, Tensor], Tensor], preds: Frames, targets: Frames) -> Tensor:

@@ -7,6 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from vidpred.errors import SettingError
 from vidpred.losses.multiscale import sum_over_scales
 
 
@@ -112,3 +113,21 @@ class DiscriminatorObjective(Objective):
 
     real_logits: Sequence[Tensor]
     fake_logits: Sequence[Tensor]
+
+
+def require_objective(found: object, name: str) -> Objective:
+    """Give what a method gave, or say what it should have given.
+
+    Args:
+        found: What it gave.
+        name: Of the method, for the message.
+
+    Raises:
+        SettingError: When it is no `Objective`.
+    """
+    if not isinstance(found, Objective):
+        raise SettingError(
+            f"{name} gave a {type(found).__name__}; expected a "
+            "vidpred.losses.Objective, such as Objective(terms={'name': loss})"
+        )
+    return found

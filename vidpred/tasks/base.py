@@ -17,6 +17,7 @@ from vidpred.batch import ClipBatch, Evaluation
 from vidpred.errors import SettingError
 from vidpred.kernels import accelerate
 from vidpred.losses import Objective
+from vidpred.losses.objective import require_objective
 from vidpred.models import Condition, Predictor
 from vidpred.models.given_conditions import given
 from vidpred.runs.optimizer_settings import keep_settings, learning_rates, unscheduled
@@ -167,7 +168,7 @@ class PredictionTask(pl.LightningModule, ABC):
 
     def training_step(self, batch: ClipBatch, batch_idx: int) -> Tensor | None:
         """Minimize the objective."""
-        objective = self.objective(batch)
+        objective = require_objective(self.objective(batch), f"{type(self).__name__}.objective")
         self._require_finite(objective.terms, self.trainer.optimizers[0])
         self.batches_seen += 1
         loss = objective.loss

@@ -7,6 +7,7 @@ from torch import Tensor
 from vidpred.batch import ClipBatch
 from vidpred.errors import SettingError
 from vidpred.losses import LaplacianPyramidLoss, PredictionLoss, PredictionObjective
+from vidpred.losses.base import require_trainable
 from vidpred.models import Predictor, Refining
 from vidpred.tasks.base import PredictionTask
 from vidpred.tasks.builders import adam
@@ -64,8 +65,7 @@ class DeepSupervisionTask(PredictionTask):
         if not 0 <= decay <= 1:
             raise ValueError(f"decay is {decay}; expected a number in [0, 1]")
         self.loss = loss or LaplacianPyramidLoss()
-        if not any(self.loss.weights.values()):
-            raise ValueError("every weight of the loss is 0; expected at least one above 0")
+        require_trainable(self.loss)
         self.decay = float(decay)
 
     def objective(self, batch: ClipBatch) -> PredictionObjective:

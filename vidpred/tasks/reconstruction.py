@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from vidpred.batch import ClipBatch
 from vidpred.errors import SettingError
 from vidpred.losses import LpLoss, MultiScaleLoss, Objective, PredictionLoss, PredictionObjective
+from vidpred.losses.base import require_trainable
 from vidpred.models import Condition, Predictor, ScalePredictor
 from vidpred.ops.checks import require_positive
 from vidpred.tasks.base import PredictionTask
@@ -74,8 +75,7 @@ class ReconstructionTask(NextFrameTask):
         network = one_of(predictor, generator)
         by_scale = isinstance(network, ScalePredictor)
         super().__init__(network, loss or (MultiScaleLoss() if by_scale else LpLoss()), speed=speed)
-        if not any(self.loss.weights.values()):
-            raise ValueError("every weight of the loss is 0; expected at least one above 0")
+        require_trainable(self.loss)
         if not by_scale and isinstance(self.loss, MultiScaleLoss):
             raise SettingError(
                 f"MultiScaleLoss compares scales, and {type(network).__name__} predicts frames of "

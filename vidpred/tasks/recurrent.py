@@ -9,6 +9,7 @@ from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from vidpred.batch import ClipBatch
 from vidpred.errors import SettingError
 from vidpred.losses import LpLoss, PredictionLoss, PredictionObjective
+from vidpred.losses.base import require_trainable
 from vidpred.models import RecurrentPredictor
 from vidpred.ops.checks import require_positive, require_weight
 from vidpred.tasks.base import PredictionTask
@@ -76,8 +77,7 @@ class RecurrentTask(PredictionTask):
             )
         require_positive("horizon", horizon)
         self.loss = loss or LpLoss()
-        if not any(self.loss.weights.values()):
-            raise ValueError("every weight of the loss is 0; expected at least one above 0")
+        require_trainable(self.loss)
         self.horizon = int(horizon)
         self.sampling = sampling or ScheduledSampling()
         self.penalty_weights = _weights(predictor, penalty_weights or {})

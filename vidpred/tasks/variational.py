@@ -6,6 +6,7 @@ from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from vidpred.batch import ClipBatch
 from vidpred.errors import SettingError
 from vidpred.losses import LpLoss, PredictionLoss, PredictionObjective
+from vidpred.losses.base import require_trainable
 from vidpred.models import Predictor, Variational
 from vidpred.ops.checks import require_positive, require_weight
 from vidpred.tasks.base import PredictionTask
@@ -65,8 +66,7 @@ class VariationalTask(PredictionTask):
         if horizon is not None:
             require_positive("horizon", horizon)
         self.loss = loss or LpLoss()
-        if not any(self.loss.weights.values()):
-            raise ValueError("every weight of the loss is 0; expected at least one above 0")
+        require_trainable(self.loss)
         self.full_beta = float(beta)
         self.beta_warmup_batches = int(beta_warmup_batches)
         self.horizon = predictor.output_frames if horizon is None else int(horizon)
