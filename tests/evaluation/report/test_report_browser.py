@@ -204,6 +204,30 @@ def test_a_phone_shows_everything_without_sideways_scrolling(read: Any, scheme: 
     assert name.bounding_box()["x"] == pytest.approx(before, abs=1)  # and the method stays
 
 
+@pytest.mark.parametrize("viewport", [PHONE, DESKTOP])
+def test_names_of_equal_scores_share_a_list(read: Any, tmp_path: Path, viewport: Any) -> None:
+    copies = {"adv_gdl": 4, "optical_flow": 1, "copy_last": 1}
+    results = synthetic_results(num_videos=14)
+    results += [
+        make_result(f"{name}_again_{k}", r["protocol"], r["rows"], kind=r["method"]["kind"])
+        for r in results
+        for name in [r["method"]["name"]]
+        for k in range(copies.get(name, 0))
+    ]
+    path = tmp_path / "report.html"
+    write_report(path, compare({f"{k}.json": r for k, r in enumerate(results)}, resamples=50))
+    page = read(path, viewport=viewport)
+    names = page.locator("#tradeoff-plot .textpoint text")
+    boxes = names.evaluate_all("all => all.map((e) => e.getBoundingClientRect().toJSON())")
+    assert len(boxes) == (3 if viewport is PHONE else 5)  # of five places; two have no room there
+    for k, box in enumerate(boxes):
+        assert 0 <= box["left"] < box["right"] <= viewport["width"]
+        for other in boxes[:k]:
+            apart = box["right"] <= other["left"] or other["right"] <= box["left"]
+            assert apart or box["bottom"] <= other["top"] or other["bottom"] <= box["top"]
+    assert names.filter(has_text="and 2 more").count() == 1
+
+
 def test_dark_differs_and_can_be_chosen(read: Any) -> None:
     ground = "getComputedStyle(document.body).backgroundColor"
     light, dark = read(color_scheme="light"), read(color_scheme="dark")

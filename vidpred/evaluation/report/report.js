@@ -22,11 +22,10 @@
   const css = (name) => getComputedStyle(root).getPropertyValue(name).trim();
   const color = (method) => css(`--${method.color}`);
   const faded = (hex, alpha) => `rgba(${[1, 3, 5].map((k) => parseInt(hex.slice(k, k + 2), 16)).join(",")},${alpha})`;
-  const digits = (measure) => measure.digits;
   const short = (name, plot) => { const most = plot.clientWidth < 590 ? 14 : 24; return name.length > most ? `${name.slice(0, most - 1)}…` : name; }; // in plots
   const shown = (value, measure, signed = false) => {
     if (value === null || value === undefined) return "–";
-    const text = Math.abs(value).toFixed(digits(measure));
+    const text = Math.abs(value).toFixed(measure.digits);
     if (Number(text) === 0) return text;
     return (value < 0 ? "−" : signed ? "+" : "") + text;
   };
@@ -81,8 +80,7 @@
     };
   }
   function merged(base, own) {
-    const title = typeof own.title === "string" ? { ...base.title, text: own.title } : base.title;
-    return { ...base, ...own, title };
+    return { ...base, ...own, title: typeof own.title === "string" ? { ...base.title, text: own.title } : base.title };
   }
   function draw(id, traces, look, summary, caption) {
     const plot = document.getElementById(id);
@@ -157,8 +155,7 @@
       return other === null ? null : sign * (own - other);
     };
     const usable = data.clips.map((_, k) => k).filter((k) => data.motion[k] !== null && data.methods.some((m) => measure.points[m.name][k] !== null));
-    const few = Math.min(...usable.map((k) => data.motion[k]));
-    const log = few > 0;
+    const log = Math.min(...usable.map((k) => data.motion[k])) > 0;
     const many = usable.length > 150;
     const points = [];
     const lines = [];
@@ -193,29 +190,33 @@
     fillTable(numbersOf("motion-plot"), ["Mean by motion", ...(ticks ?? []).map((bin) => `about ${bin.x.toFixed(1)} %`)], table);
   }
 
-  // Gives each point's name a side where it covers no other name and no point, if there is one.
+  // Gives names a corner of their point where they cover the fewest points. Points in one place share a list
+  // of names. What would cover another name is left out: the methods above the plot have the same colors.
   function placing(plot, points) {
     const scale = (side, room) => {
       const ends = points.flatMap((p) => [p[side].mean, ...(p[side].interval ?? [])]);
       const [low, high] = [Math.min(...ends), Math.max(...ends)];
       return (v) => ((v - low) / (high - low || 1)) * room;
     };
-    const [width, height] = [plot.clientWidth - 90, plot.clientHeight - 80];
+    const [width, height, labels, named] = [plot.clientWidth - 90, plot.clientHeight - 80, new Map(), []];
     const [x, y] = [scale("x", width), scale("y", height)];
     const taken = points.map((p) => [x(p.x.mean) - 9, y(p.y.mean) - 9, x(p.x.mean) + 9, y(p.y.mean) + 9]);
-    const sides = new Map();
-    for (const p of points) {
-      const [px, py, wide] = [x(p.x.mean), y(p.y.mean), short(p.name, plot).length * 8 + 4];
-      const boxes = Object.entries({
-        "top right": [px + 5, py + 6, px + 5 + wide, py + 26], "top left": [px - 5 - wide, py + 6, px - 5, py + 26],
-        "bottom right": [px + 5, py - 26, px + 5 + wide, py - 6], "bottom left": [px - 5 - wide, py - 26, px - 5, py - 6],
-      });
-      const cost = (box) => taken.filter((t) => box[0] < t[2] && box[2] > t[0] && box[1] < t[3] && box[3] > t[1]).length + (box[0] < 0 || box[2] > width + 10 ? 2 : 0);
-      const [side, box] = boxes.reduce((best, next) => (cost(next[1]) < cost(best[1]) ? next : best));
-      sides.set(p.name, side);
-      taken.push(box);
+    const covered = (box, others) => others.filter((t) => box[0] < t[2] && box[2] > t[0] && box[1] < t[3] && box[3] > t[1]).length;
+    for (const [k, p] of points.entries()) {
+      if (labels.has(p.name)) continue;
+      const [px, py] = [x(p.x.mean), y(p.y.mean)];
+      const group = points.filter((q, j) => !labels.has(q.name) && Math.hypot(taken[j][0] - taken[k][0], taken[j][1] - taken[k][1]) < 9);
+      const lines = group.slice(0, group.length > 4 ? 3 : 4).map((q) => [short(q.name, plot), q.ink]);
+      if (group.length > 4) lines.push([`and ${group.length - 3} more`, css("--muted")]);
+      const [wide, tall] = [Math.max(...lines.map(([name]) => name.length)) * 8 + 4, lines.length * 17 + 3];
+      const cost = (box) => 8 * covered(box, named) + (box[0] < 0 || box[2] > width + 10 || box[1] < -25 || box[3] > height + 20 ? 16 : 0) + covered(box, taken);
+      const corners = [py + 6, py - 6 - tall].flatMap((low) => [px + 5, px - 5 - wide].map((left) => [left, low, left + wide, low + tall]));
+      const box = corners.reduce((best, next) => (cost(next) < cost(best) ? next : best));
+      const text = covered(box, named) ? "" : lines.map(([name, ink]) => `<span style="color:${ink}">${escaped(name)}</span>`).join("<br>");
+      if (text) named.push(box);
+      for (const q of group) labels.set(q.name, { text: [q === p ? text : ""], textposition: `${box[1] > py ? "top" : "bottom"} ${box[0] > px ? "right" : "left"}` });
     }
-    return sides;
+    return labels;
   }
   function drawTradeoff() {
     const now = data.measures[key];
@@ -227,12 +228,12 @@
     if (variant === undefined) return;
     const [across, up] = [data.measures[find("psnr", variant)], data.measures[find("sharpness", variant)]];
     const bars = (score, ink) => ({ type: "data", symmetric: false, array: [score.interval ? score.interval[1] - score.mean : 0], arrayminus: [score.interval ? score.mean - score.interval[0] : 0], color: faded(ink, 0.55), thickness: 1.75, width: 4 });
-    const points = visible().map((m) => ({ name: m.name, x: across.scores[m.name], y: up.scores[m.name] })).filter((p) => p.x.mean !== null && p.y.mean !== null);
+    const points = visible().map((m) => ({ name: m.name, ink: color(m), x: across.scores[m.name], y: up.scores[m.name] })).filter((p) => p.x.mean !== null && p.y.mean !== null);
     const plot = document.getElementById("tradeoff-plot"), placed = placing(plot, points);
     const traces = visible().filter((m) => across.scores[m.name].mean !== null && up.scores[m.name].mean !== null).map((method) => {
       const [x, y, ink] = [across.scores[method.name], up.scores[method.name], color(method)];
       return {
-        x: [x.mean], y: [y.mean], mode: "markers+text", name: escaped(method.name), text: [escaped(short(method.name, plot))], textposition: placed.get(method.name), textfont: { color: ink, size: 13 },
+        x: [x.mean], y: [y.mean], mode: "markers+text", name: escaped(method.name), ...placed.get(method.name), textfont: { color: ink, size: 13 },
         marker: { symbol: method.symbol, size: method.kind === "baseline" ? 11 : 13, color: ink, line: { width: 2, color: ink } }, error_x: bars(x, ink), error_y: bars(y, ink), cliponaxis: false,
         hovertemplate: `<b>${escaped(method.name)}</b><br>${across.name} <b>${shown(x.mean, across)}</b>${x.interval ? ` [${x.interval.map((v) => shown(v, across)).join(", ")}]` : ""}<br>${up.name} <b>${shown(y.mean, up)}</b>${y.interval ? ` [${y.interval.map((v) => shown(v, up)).join(", ")}]` : ""}<extra></extra>`,
       };
@@ -253,7 +254,7 @@
     const costing = rows.filter((row) => row.costs[axis]);
     const free = rows.filter((row) => row.costs[axis] === 0);
     const said = (score) => `<b>${shown(score.mean, measure)}</b> ${measure.unit}${score.interval ? ` [${score.interval.map((v) => shown(v, measure)).join(", ")}]` : ""}`;
-    const placed = placing(document.getElementById("rows-plot"), costing.map((row) => ({ name: row.name, x: { mean: Math.log(row.costs[axis]) }, y: row.scores[key] })));
+    const placed = placing(document.getElementById("rows-plot"), costing.map((row) => ({ name: row.name, ink: color(row), x: { mean: Math.log(row.costs[axis]) }, y: row.scores[key] })));
     // Lines that are closer than a label is high share the label of the highest.
     const means = rows.map((row) => row.scores[key].mean);
     const close = 0.06 * (Math.max(...means) - Math.min(...means));
@@ -271,7 +272,7 @@
     const marks = costing.map((row) => {
       const [score, ink] = [row.scores[key], color(row)];
       return {
-        x: [row.costs[axis]], y: [score.mean], mode: "markers+text", name: escaped(row.name), text: [escaped(row.name)], textposition: placed.get(row.name), textfont: { color: ink, size: 13 },
+        x: [row.costs[axis]], y: [score.mean], mode: "markers+text", name: escaped(row.name), ...placed.get(row.name), textfont: { color: ink, size: 13 },
         marker: { symbol: row.symbol, size: row.kind === "baseline" ? 11 : 13, color: ink, line: { width: 2, color: ink } }, cliponaxis: false,
         error_y: { type: "data", symmetric: false, array: [score.interval ? score.interval[1] - score.mean : 0], arrayminus: [score.interval ? score.mean - score.interval[0] : 0], color: faded(ink, 0.55), thickness: 1.75, width: 4 },
         hovertemplate: `<b>${escaped(row.name)}</b><br>${measure.name} ${said(score)}<br>%{x:.3s} ${name}<extra></extra>`,
@@ -337,9 +338,7 @@
 
   const lineStyles = { solid: "", dash: "6 4", dot: "2 3", dashdot: "6 3 2 3", longdash: "9 4", longdashdot: "9 3 2 3" };
   function lineSample(method) {
-    const box = make("span", { className: "line" });
-    box.innerHTML = `<svg width="24" height="10" aria-hidden="true"><line x1="1" x2="23" y1="5" y2="5" stroke="var(--c)" stroke-width="2.5" stroke-dasharray="${lineStyles[method.dash]}"/></svg>`;
-    return box;
+    return make("span", { className: "line", innerHTML: `<svg width="24" height="10" aria-hidden="true"><line x1="1" x2="23" y1="5" y2="5" stroke="var(--c)" stroke-width="2.5" stroke-dasharray="${lineStyles[method.dash]}"/></svg>` });
   }
   for (const box of $$(".chips")) {
     for (const method of data.methods) {
