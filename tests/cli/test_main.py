@@ -1,6 +1,7 @@
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,25 @@ def test_help_answers_at_once(command: list[str]) -> None:
     assert time.perf_counter() - start < 2
     assert done.stdout.startswith("usage: vidpred")
     assert not done.stderr
+
+
+@pytest.mark.parametrize("command", ["fit", "validate", "test", "score", "benchmark", "ablate"])
+def test_help_is_prose_and_shows_defaults_as_they_are_typed(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")
+    with suppress(SystemExit):
+        main([command, "--help"])
+    out = capsys.readouterr().out
+    about = out.split("\n\n")[1].rstrip()
+    assert about[0].isupper()
+    assert about.endswith(".")
+    assert "(default: (" not in out
+    assert "(default: [" not in out
+    if command == "score":
+        assert "(default: 0.0 1.0)" in out
+    if command == "benchmark":
+        assert "in place of the file's: name of a protocol" in out
 
 
 def test_every_key_can_be_shown(capsys: pytest.CaptureFixture[str]) -> None:

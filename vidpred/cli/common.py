@@ -29,6 +29,8 @@ class HelpWithDefaults(argparse.ArgumentDefaultsHelpFormatter):
         unsaid = action.default is None or action.default is False or action.default == []
         if unsaid or "(default" in (action.help or ""):
             return action.help
+        if isinstance(action.default, (list, tuple)):  # as it is typed
+            return f"{action.help} (default: {' '.join(map(str, action.default))})"
         return super()._get_help_string(action)
 
 

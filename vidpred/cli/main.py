@@ -49,7 +49,7 @@ _SYSTEM = frozenset(
 FIT_HELP = """\
 usage: vidpred fit -c FILE [-c FILE ...] [--KEY VALUE ...]
 
-train a predictor
+Train a predictor. A killed training resumes with --resume auto, to the bit on a CPU.
 
 options:
   -c FILE            configuration; later files and options replace earlier ones. A file is
@@ -60,6 +60,7 @@ options:
   --resume auto      resume from the latest checkpoint of run-dir, or begin when there is none
   --accept-changes true
                      resume although data, batch size or seed are not those of the run
+  --data FILE        another kind of data set, such as data/video_folder.yaml
   --data.root DIR    folder of the data set
   --data.KEY VALUE, --model.KEY VALUE, --trainer.KEY VALUE
                      any key of the configuration, such as --trainer.max_epochs 10
@@ -67,15 +68,16 @@ options:
   --print-config     show the resulting configuration, and exit
   --help-all         every key, with its type and default
 
-example:
+examples:
   vidpred fit -c experiment/adv_gdl.yaml --data.root data/ucf101
+  vidpred fit -c experiment/adv_gdl.yaml --data data/video_folder.yaml --data.root FOLDER
 """
 
 VALIDATE_HELP = """\
 usage: vidpred validate -c FILE [-c FILE ...] --ckpt-path FILE [--split SPLIT] [--KEY VALUE ...]
 
-score a checkpoint on the clips of a run's own data module, against copying the last frame; for
-numbers to compare with others, see vidpred test
+Score a checkpoint on the clips of a run's own data module, against copying the last frame. For
+numbers to compare with others, see vidpred test.
 
 options:
   -c FILE            configuration, such as that of the run

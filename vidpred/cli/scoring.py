@@ -42,7 +42,7 @@ def add_scoring_options(
         "--protocol",
         default=protocol,
         required=required and protocol is None,
-        help=protocol_help(),
+        help=protocol_help() if required else f"in place of the file's: {protocol_help()}",
     )
     add_device_option(parser)
     parser.add_argument(
