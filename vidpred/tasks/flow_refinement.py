@@ -24,10 +24,10 @@ STEP_WEIGHTS = (9.0, 6.0, 3.0, 2.0, 2.0, 2.0, 2.0, 3.0)
 class FlowRefinementTask(PredictionTask):
     """Trains a `FlowRefiner` to predict frame k directly, k drawn for every batch.
 
-    It minimizes what evaluations rank by: the mean PSNR of clips, over the whole frame, over the
-    pixels that changed last, and over the fastest ones (see `vidpred.losses.log_mse_loss`); and the
-    mean absolute difference, which weighs clips by their error. Both masks are those of the true
-    frames before the target, which no mask looks at.
+    It maximizes what evaluations rank by, the mean PSNR of clips, over the whole frame, over the
+    pixels that changed last, and over the fastest ones (see `vidpred.losses.log_mse_loss`); and it
+    minimizes the mean absolute difference, which weighs clips by their error. Both masks are those
+    of the true frames before the target, which no mask looks at.
 
     Args:
         predictor: A `FlowRefiner`, new or trained (`vidpred.storage.trained_predictor`).
