@@ -80,3 +80,27 @@ def test_every_protocol_of_the_package_is_explained() -> None:
 def test_every_page_of_the_readme_s_commands_was_found() -> None:
     subcommands = {words[0] for words in command_lines(ROOT / "README.md")}
     assert {"quickstart", "predict", "fit", "test", "compare", "score", "data"} <= subcommands
+
+
+def written(words: list[str]) -> str | None:
+    """What a command writes and keeps when it exists, by name."""
+    options = _parser().parse_args(words)
+    if words[0] == "data":
+        return str(options.root) if words[1] == "toy" else None
+    if words[0] not in ("predict", "compare", "export") or options.overwrite:
+        return None
+    if words[0] == "predict" and options.output is None:
+        return "future.mp4"
+    return str(options.output) if options.output is not None else None
+
+
+def test_all_pages_can_be_followed_in_one_folder() -> None:
+    """No command is refused because another one has written the same file before."""
+    by_name: dict[str, set[str]] = {}
+    for command in COMMANDS:
+        words = command.values[0]
+        if words[0] not in (*TRAINER, "--version") and (name := written(words)) is not None:
+            by_name.setdefault(name, set()).add(" ".join(words))
+    assert {name: lines for name, lines in by_name.items() if len(lines) > 1} == {}
+    read = re.findall(r'"(mine\.\w+)"', (ROOT / "docs/predict.md").read_text(encoding="utf-8"))
+    assert {"mine.onnx", "mine.pt2"} <= set(read) <= set(by_name)
