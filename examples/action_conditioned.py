@@ -10,9 +10,9 @@ one's own for the last command. In the folder that holds this file:
     vidpred fit -c action_conditioned.yaml --run-dir runs/actions
     vidpred test runs/actions/checkpoints/best.ckpt --module action_conditioned \
         --protocol action_conditioned_protocol.yaml --root world/test
-    vidpred predict world/test/000.avi --model runs/actions/checkpoints/best.ckpt \
+    vidpred predict world/test/test_000.avi --model runs/actions/checkpoints/best.ckpt \
         --module action_conditioned --at 7 --horizon 8 --compare --output known.mp4
-    vidpred predict world/test/000.avi --model runs/actions/checkpoints/best.ckpt \
+    vidpred predict world/test/test_000.avi --model runs/actions/checkpoints/best.ckpt \
         --module action_conditioned --at 7 --horizon 8 \
         --condition actions=world/plan.npy --output planned.mp4
 """
@@ -87,6 +87,9 @@ def draw(places: np.ndarray[Any, Any]) -> Tensor:
 def write_world(folder: Path, *, videos: int, frames: int = 20, seed: int = 0) -> None:
     """Write videos of a square that random actions move, each with its actions next to it.
 
+    Their names begin with that of the folder: a video is known by its name, and those of the test
+    are not those of the training.
+
     Args:
         folder: Where to; made when it is not there.
         videos: How many.
@@ -103,7 +106,7 @@ def write_world(folder: Path, *, videos: int, frames: int = 20, seed: int = 0) -
             places[t] = wanted.clip(0, SIDE - SQUARE)
         # What led to each frame, the first of which nothing led to: rows, then columns.
         actions = np.diff(places, axis=0, prepend=places[:1]).astype(np.float32)
-        path = folder / f"{number:03d}.avi"
+        path = folder / f"{folder.name}_{number:03d}.avi"
         write_video(path, draw(places))
         write_conditions(path, {"actions": actions})
 

@@ -33,7 +33,7 @@ def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_actions_are_those_that_moved_the_square(example: Any) -> None:
-    path = Path("world/test/000.avi")
+    path = Path("world/test/test_000.avi")
     frames = to_unit(read_clip(path, 0, 20))[:, 0]
     corners = np.array([np.argwhere(frame.numpy() > 0.5)[0] for frame in frames])
     assert np.array_equal(np.diff(corners, axis=0), read_conditions(path)["actions"][1:])
@@ -62,6 +62,7 @@ def test_it_is_trained_scored_and_used(example: Any, capsys: pytest.CaptureFixtu
     checkpoint, mine = "run/checkpoints/best.ckpt", ["--module", "action_conditioned"]
     protocol = ["--protocol", "action_conditioned_protocol.yaml", "--root", "world/test"]
     assert main(["test", f"ours={checkpoint}", *mine, *protocol, "--output", "results"]) == 0
+    assert "videos of these names" not in capsys.readouterr().out
     psnr = {
         name: json.loads(Path(f"results/{name}.json").read_text())["summary"][
             "psnr.standard.whole"
@@ -70,7 +71,7 @@ def test_it_is_trained_scored_and_used(example: Any, capsys: pytest.CaptureFixtu
     }
     assert psnr["ours"] > psnr["copy_last"] + 1  # who knows the actions knows more
 
-    video = "world/test/000.avi"
+    video = "world/test/test_000.avi"
     use = ["predict", video, "--model", checkpoint, *mine, "--at", "7", "--horizon", "4"]
     assert main([*use, "--output", "known.npy"]) == 0
     example.write_plan(Path("plan.npy"))

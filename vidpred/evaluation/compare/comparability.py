@@ -181,8 +181,8 @@ def _seen_videos(results: Mapping[str, Result]) -> Iterator[str]:
         if seen := result["clips"].get("videos_seen", 0):
             yield (
                 f"{name} was trained or validated on videos of these names: {seen} of "
-                f"{result['clips']['videos_scored']} that were scored. Its scores say nothing of "
-                "videos that it has not seen."
+                f"{result['clips']['videos_scored']} that were scored. Unless these are other "
+                "videos of the same names, its scores say nothing of videos that it has not seen."
             )
 
 
