@@ -97,8 +97,7 @@ def written(words: list[str]) -> str | None:
 def test_all_pages_can_be_followed_in_one_folder() -> None:
     """No command is refused because another one has written the same file before."""
     by_name: dict[str, set[str]] = {}
-    for command in COMMANDS:
-        words = command.values[0]
+    for words in (words for page in PAGES for words in command_lines(page)):
         if words[0] not in (*TRAINER, "--version") and (name := written(words)) is not None:
             by_name.setdefault(name, set()).add(" ".join(words))
     assert {name: lines for name, lines in by_name.items() if len(lines) > 1} == {}
