@@ -41,8 +41,8 @@ class Gallery:
     For each method but the baselines (for these, when there is nothing else) the clips with the
     highest and the lowest gain over copying the last frame are kept; without that baseline, those
     with the highest and the lowest score. Frames at which one of the two is skipped do not count.
-    What falls out of these places is deleted, so the folder
-    does not grow with the number of clips.
+    What falls out of these places is deleted, so the folder does not grow with the number of clips.
+    The clips of methods that another command has scored into the folder stay.
 
     Args:
         results: Folder of the results; the pictures' is made when there is something to keep.
@@ -62,6 +62,7 @@ class Gallery:
         )
         self._skip = protocol.skip
         names = [writer.method["name"] for writer in writers]
+        self._names = {*names, TRUTH}
         models = [w.method["name"] for w in writers if w.method["kind"] != "baseline"]
         ranked = models or [name for name in names if name != REFERENCE] or names
         self._ends: dict[str, tuple[_Gains, _Gains]] = {name: ([], []) for name in ranked}
@@ -116,7 +117,7 @@ class Gallery:
         for suffix in (SUFFIX, OLDER_SUFFIX):
             for ours in self.folder.glob(f"*/{TRUTH}{suffix}"):
                 if ours.parent.name not in kept:
-                    shutil.rmtree(ours.parent, ignore_errors=True)
+                    self._drop(ours.parent)
 
     def _write(
         self, clip: EvaluationClip, preds: Mapping[str, Tensor], fans: Mapping[str, Tensor]
@@ -132,6 +133,16 @@ class Gallery:
             video = place / FUTURES_FOLDER / f"{name}{SUFFIX}"
             video.parent.mkdir(exist_ok=True)
             write_video(video, fan.flatten(0, 1), fps=FPS, codec="ffv1")
+
+    def _drop(self, place: Path) -> None:
+        """Delete a clip; where other commands show it too, this one's videos alone."""
+        shown = {video.stem for video in place.iterdir() if video.suffix in (SUFFIX, OLDER_SUFFIX)}
+        if any((self.folder.parent / f"{name}.json").exists() for name in shown - self._names):
+            for name in self._ends:
+                (place / f"{name}{SUFFIX}").unlink(missing_ok=True)
+                (place / FUTURES_FOLDER / f"{name}{SUFFIX}").unlink(missing_ok=True)
+        else:
+            shutil.rmtree(place, ignore_errors=True)
 
     def _kept(self) -> set[str]:
         return {clip for ends in self._ends.values() for gains in ends for _, clip in gains}
