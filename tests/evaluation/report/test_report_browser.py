@@ -15,6 +15,18 @@ from vidpred.evaluation.results.gathering import read_results
 pytestmark = pytest.mark.slow  # a second or two each
 
 PHONE = {"width": 360, "height": 780}
+LINES = """name => {
+  const lines = []; let top;
+  for (const text of [...name.childNodes].filter((node) => node.nodeType === 3))
+    for (let k = 0; k < text.length; k++) {
+      const letter = document.createRange(); letter.setStart(text, k); letter.setEnd(text, k + 1);
+      const at = letter.getBoundingClientRect().top;
+      if (at === top) lines[lines.length - 1] += text.data[k]; else lines.push(text.data[k]);
+      top = at;
+    }
+  return lines;
+}"""
+"""What stands in each line of an element's text."""
 
 
 @pytest.fixture(scope="module")
@@ -226,6 +238,17 @@ def test_names_of_equal_scores_share_a_list(read: Any, tmp_path: Path, viewport:
             apart = box["right"] <= other["left"] or other["right"] <= box["left"]
             assert apart or box["bottom"] <= other["top"] or other["bottom"] <= box["top"]
     assert names.filter(has_text="and 2 more").count() == 1
+
+
+def test_a_long_name_breaks_between_its_words(read: Any, tmp_path: Path) -> None:
+    results = synthetic_results(num_videos=4)
+    name = "optical_flow_duplicates"
+    results.append(make_result(name, results[2]["protocol"], results[2]["rows"], kind="baseline"))
+    path = tmp_path / "report.html"
+    write_report(path, compare({f"{k}.json": r for k, r in enumerate(results)}, resamples=50))
+    page = read(path, viewport=PHONE)
+    shown = page.locator(".ranking:visible .name", has_text=name)
+    assert shown.evaluate(LINES) == ["optical_flow_", "duplicates"]
 
 
 def test_dark_differs_and_can_be_chosen(read: Any) -> None:
