@@ -2,6 +2,9 @@
 
 import json
 import re
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import pytest
 from synthetic_results import synthetic_results
@@ -65,8 +68,36 @@ def test_the_page_holds_the_section_for_a_benchmark_alone(
     section = page[page.index('<section id="rows"') : page.index('<section id="curves"')]
     assert 'href="#rows"' in page
     assert "What was done." in section
-    assert "row of copy_last" in section
+    assert "row of copy_<wbr>last" in section
     assert "0 &lt;b&gt;" in section  # a user's words are no markup
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page)
     assert found is not None
     assert json.loads(found[1])["benchmark"]["rows"][0]["costs"].keys() == {"parameters"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("decades", [1, 3])
+def test_costs_on_the_axis_of_a_phone_can_be_read(
+    comparison: Comparison, rows: CostedRows, decades: int, browser: Any, tmp_path: Path
+) -> None:
+    costs = [0, *(5e7 * 10 ** (decades * k / 3) for k in range(4))]
+    pairs = zip(rows["rows"], costs, strict=True)
+    spread: CostedRows = {
+        **rows,
+        "rows": [{**row, "costs": {"parameters": cost}} for row, cost in pairs],
+    }
+    path = tmp_path / "report.html"
+    path.write_text(render(comparison, benchmark=spread), encoding="utf-8")
+    context = browser.new_context(viewport={"width": 360, "height": 780})
+    page = context.new_page()
+    page.goto(path.as_uri())
+    page.wait_for_selector("#rows-plot .xtick text")
+    labels = page.locator("#rows-plot .xtick text").evaluate_all(
+        "all => all.map((e) => [e.textContent, e.getBoundingClientRect().toJSON()])"
+    )
+    context.close()
+    shown = {name: box for name, box in labels if box["width"]}  # others are off the axis
+    assert list(shown) == (["50M", "100M", "200M", "500M"], ["100M", "1G", "10G"])[decades == 3]
+    for left, right in pairwise(shown.values()):
+        assert left["right"] < right["left"]
+        assert left["top"] == pytest.approx(right["top"], abs=1)

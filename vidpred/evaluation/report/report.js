@@ -252,6 +252,7 @@
     if ($("#rows-figure").hidden) return;
     const name = data.benchmark.axes[axis];
     const costing = rows.filter((row) => row.costs[axis]);
+    const costs = costing.map((row) => row.costs[axis]), decades = Math.log10(Math.max(...costs) / Math.min(...costs));
     const free = rows.filter((row) => row.costs[axis] === 0);
     const said = (score) => `<b>${shown(score.mean, measure)}</b> ${measure.unit}${score.interval ? ` [${score.interval.map((v) => shown(v, measure)).join(", ")}]` : ""}`;
     const placed = placing(document.getElementById("rows-plot"), costing.map((row) => ({ name: row.name, ink: color(row), x: { mean: Math.log(row.costs[axis]) }, y: row.scores[key] })));
@@ -265,7 +266,7 @@
       else labels.set((top = row).name, [escaped(row.name)]);
     }
     const lines = free.map((row) => ({
-      x: costing.length ? [0.8 * Math.min(...costing.map((r) => r.costs[axis])), 1.25 * Math.max(...costing.map((r) => r.costs[axis]))] : [1, 2],
+      x: costs.length ? [0.8 * Math.min(...costs), 1.25 * Math.max(...costs)] : [1, 2],
       y: [row.scores[key].mean, row.scores[key].mean], mode: "lines+text", name: escaped(row.name), text: ["", (labels.get(row.name) ?? []).join(", ")], textposition: "top left", textfont: { color: color(row), size: 12 },
       line: { color: color(row), dash: row.dash, width: 1.75 }, hovertemplate: `<b>${escaped(row.name)}</b>, no ${name}<br>${measure.name} ${said(row.scores[key])}<extra></extra>`,
     }));
@@ -278,7 +279,7 @@
         hovertemplate: `<b>${escaped(row.name)}</b><br>${measure.name} ${said(score)}<br>%{x:.3s} ${name}<extra></extra>`,
       };
     });
-    draw("rows-plot", [...lines, ...marks], layout({ title: `${name} (logarithmic)`, type: "log", tickformat: "~s" }, { title: axisName(measure) }), `${measure.name} of ${rows.length} rows against ${name}; the numbers are in the table below.`, `${measure.name}, ${measure.areaName}, ${measure.variantName}, against ${name}; ${measure.higherIsBetter ? "up" : "down"} and to the left is better and cheaper.`);
+    draw("rows-plot", [...lines, ...marks], layout({ title: `${name} (logarithmic)`, type: "log", tickformat: "~s", ...(decades > 0.7 ? { tickmode: "array", tickvals: Array.from({ length: 24 }, (_, k) => (decades > (narrow() ? 1.5 : 4) ? [1] : [1, 2, 5]).map((digit) => digit * 10 ** (k - 4))).flat() } : {}) }, { title: axisName(measure) }), `${measure.name} of ${rows.length} rows against ${name}; the numbers are in the table below.`, `${measure.name}, ${measure.areaName}, ${measure.variantName}, against ${name}; ${measure.higherIsBetter ? "up" : "down"} and to the left is better and cheaper.`);
     fillTable(numbersOf("rows-plot"), ["Row", axisName(measure), name], rows.map((row) => [row.name, shown(row.scores[key].mean, measure), row.costs[axis] === null || row.costs[axis] === undefined ? "–" : row.costs[axis].toPrecision(3)]));
   }
   if (data.benchmark) {
