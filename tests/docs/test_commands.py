@@ -70,6 +70,12 @@ def test_no_page_recommends_a_deprecated_command() -> None:
     assert [c.id for c in COMMANDS if c.values[0][0] == "ablate"] == []
 
 
+def test_commands_can_be_copied() -> None:
+    """A block with prompts is copied with them, and no test here would read it."""
+    for page in PAGES:
+        assert "```console" not in page.read_text(encoding="utf-8"), page.name
+
+
 def test_every_protocol_of_the_package_is_explained() -> None:
     names = {path.stem for path in (packaged_configurations() / "protocol").glob("*.yaml")}
     table = (ROOT / "docs/protocols.md").read_text(encoding="utf-8").partition("## ")[0]

@@ -26,7 +26,7 @@ LINES = """name => {
     }
   return lines;
 }"""
-"""What stands in each line of an element's text."""
+"""The text of each line of an element."""
 
 
 @pytest.fixture(scope="module")
