@@ -10,6 +10,7 @@ from encoded_videos import Kind, write
 
 from vidpred.video import clip as clip_module
 from vidpred.video import decode_clip, read_clip_array
+from vidpred.video.clip import RgbConverter
 
 H264 = {"g": "8", "threads": "1"}
 KINDS = [
@@ -90,3 +91,21 @@ def test_no_frame_waits_for_the_garbage_collection(tmp_path: Path) -> None:
         assert frames() == 0
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("height", [48, 47])
+@pytest.mark.parametrize(
+    "pixels", ["yuv420p", "yuv422p", "nv12", "yuv440p", "yuv420p10le", "yuv422p10le", "p010le"]
+)
+def test_grays_are_as_bright_however_they_are_stored(pixels: str, height: int) -> None:
+    kind, shift = (np.uint16, 8 if pixels == "p010le" else 2) if "10" in pixels else (np.uint8, 0)
+    for level in range(16, 236):
+        frame = av.VideoFrame(64, height, pixels)
+        for number, plane in enumerate(frame.planes):
+            stored = (128 if number else level) << shift
+            plane.update(
+                np.full(plane.buffer_size // np.dtype(kind).itemsize, stored, kind).tobytes()
+            )
+        shown = RgbConverter(Path("a"))(frame)
+        # BT.601, limited range: 16 is black, 235 is white.
+        assert np.abs(shown - (level - 16) * 255 / 219).max() <= 1, level

@@ -8,7 +8,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 from av.video.plane import VideoPlane
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import Interpolation, VideoReformatter
 
 from vidpred.video.container import ffmpeg_errors
 from vidpred.video.orientation import UPRIGHT, orientation_of
@@ -21,6 +21,11 @@ _CUTTABLE = frozenset({"yuv420p", "yuvj420p"})
 _PIXELS_A_PATCH = 10_000
 """Pixels of a frame that are converted in the time in which one patch is cut out and converted
 (0.6 ns a pixel against 6 us): with small frames it is quicker to convert them whole."""
+
+
+_CONVERSION = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT
+"""Where FFmpeg has no special converter (10 bits, NV12, an odd height), frames come out up to two
+levels too dark unless color planes are widened first."""
 
 
 class RgbConverter:
@@ -44,7 +49,9 @@ class RgbConverter:
     def stored(self, frame: av.VideoFrame) -> Pixels:
         """Convert a frame as it is stored, not turned."""
         with ffmpeg_errors(self._path):
-            converted = self._reformatter.reformat(frame, format="rgb24", threads=1)
+            converted = self._reformatter.reformat(
+                frame, format="rgb24", interpolation=_CONVERSION, threads=1
+            )
             return np.asarray(converted.to_ndarray(), np.uint8)
 
 
