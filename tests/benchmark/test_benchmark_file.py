@@ -8,6 +8,7 @@ import yaml
 
 from vidpred.benchmark import available_benchmarks, load_benchmark
 from vidpred.benchmark.benchmark_file import build_benchmark, row_names
+from vidpred.benchmark.trainings import fit_command, trainings
 from vidpred.errors import BenchmarkError
 from vidpred.models import BASELINES
 
@@ -115,3 +116,10 @@ def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
         load_benchmark(broken)
     with pytest.raises(BenchmarkError, match=r"there is no such file; expected .* smoke"):
         load_benchmark(tmp_path / "none.yaml")
+
+
+def test_rendered_data_go_into_the_folder_of_results(tmp_path: Path) -> None:
+    benchmark = load_benchmark("smoke").in_folder(tmp_path)
+    assert benchmark.data.root == str(tmp_path / "data")
+    command = fit_command(benchmark, trainings(benchmark)[0], tmp_path)
+    assert f"--data.root={tmp_path / 'data'}" in command

@@ -1,6 +1,7 @@
 """A benchmark as data: which rows, trained for how much, scored by which protocols."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from jsonargparse.typing import NonNegativeInt, PositiveFloat, PositiveInt
@@ -51,7 +52,8 @@ class TrainingData:
     """What all rows are trained on.
 
     Attributes:
-        root: Folder of the data set; None leaves it to the experiments.
+        root: Folder of the data set, in which the text `${output}` is replaced by the folder of
+            runs and results; None leaves it to the experiments.
         file: Configuration of `data`, such as data/moving_mnist.yaml, in place of the experiments'
             own.
         root_key: Key of `vidpred fit` that takes the folder.
@@ -145,6 +147,13 @@ class Benchmark:
     options: dict[str, Any] = field(default_factory=dict)
     claims: list[Claim] = field(default_factory=list)
     cost: CostSettings | None = field(default_factory=CostSettings)
+
+    def in_folder(self, output: Path) -> "Benchmark":
+        """Put the folder of runs and results where the root of the data asks for it."""
+        if self.data.root is None:
+            return self
+        root = self.data.root.replace("${output}", str(output))
+        return replace(self, data=replace(self.data, root=root))
 
     def budget_of(self, row: Experiment) -> Budget:
         """Give what a training of a row may spend."""

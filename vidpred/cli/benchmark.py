@@ -113,6 +113,7 @@ def run_benchmark(arguments: argparse.Namespace) -> int:
     output = arguments.output or Path("runs/benchmark") / benchmark.name
     if arguments.sweep is not None:
         return _write_sweep(benchmark, arguments, output)
+    benchmark = benchmark.in_folder(output)
     wanted = _wanted(benchmark, arguments)
     import_modules(arguments.module)  # scoring needs them, hours later: a wrong name is refused now
     if not arguments.score_only and (status := train(benchmark, wanted, arguments, output)):
