@@ -165,6 +165,24 @@ def test_the_command_writes_futures(here: Path, capsys: pytest.CaptureFixture[st
     assert np.array_equal(np.load("mean.npy")[0], last)
 
 
+def test_fewer_futures_replace_all_of_an_earlier_prediction(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--model", "noisy.ckpt", "--horizon", "1", "--output", "f.npy")
+    others = [here / name for name in ("f_future_3.png", "f_future_x.npy", "ff_future_3.npy")]
+    for other in others:
+        other.touch()
+    assert predict(*options, "--samples", "11") == 0
+    capsys.readouterr()
+    for name in ("f_future_1.npy", "f_future_2.npy"):
+        (here / name).unlink()
+    assert predict(*options, "--samples", "2") == 2
+    assert "f_future_3.npy: exists and is kept" in capsys.readouterr().err
+    assert predict(*options, "--samples", "2", "--overwrite") == 0
+    found = sorted(here.glob("*_future_*"))
+    assert found == sorted([*others, here / "f_future_1.npy", here / "f_future_2.npy"])
+
+
 def test_a_model_that_needs_no_draw_is_sharp_unless_it_is_told_not_to_be(here: Path) -> None:
     refiner = vidpred.storage.load_predictor("flow_refiner").eval()
     known = to_unit(torch.from_numpy(read_clip_array(here / "in.avi", 2, 4))).permute(0, 3, 1, 2)[

@@ -18,7 +18,13 @@ from vidpred.cli.predict_options import add_predict_options, require_sense
 from vidpred.cli.progress import prediction_progress
 from vidpred.errors import PredictionError, VideoError, VidpredError, missing_video
 from vidpred.files import PIPE
-from vidpred.prediction.naming import Format, future_paths, output_paths, require_free
+from vidpred.prediction.naming import (
+    Format,
+    future_paths,
+    later_futures,
+    output_paths,
+    require_free,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -86,7 +92,7 @@ def run_predict(arguments: argparse.Namespace) -> int:
         try:
             _require_there(source)
             futures = (arguments.samples or 1) if form == "npy" else 1
-            for file in future_paths(path, futures):
+            for file in (*future_paths(path, futures), *later_futures(path, futures)):
                 require_free(file, form, overwrite=arguments.overwrite, inputs=inputs)
             wanted.append((source, path))
         except (PredictionError, VideoError) as error:
@@ -259,7 +265,9 @@ def _output(path: Path, form: Format, several: bool, frames: int, futures: int) 
             ArrayOutput(path, several=several, frames=frames)
             for path in future_paths(path, futures)
         ]
-        return arrays[0] if futures == 1 else FutureOutputs(arrays)
+        if futures == 1:
+            return arrays[0]
+        return FutureOutputs(arrays, replaced=later_futures(path, futures))
     return VideoOutput(path)
 
 

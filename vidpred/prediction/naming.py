@@ -1,5 +1,6 @@
 """Which file or folder each input's prediction goes to."""
 
+import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -73,6 +74,16 @@ def future_paths(path: Path, futures: int) -> list[Path]:
     if futures == 1:
         return [path]
     return [path.with_name(f"{path.stem}_{future_name(k)}{path.suffix}") for k in range(futures)]
+
+
+def later_futures(path: Path, futures: int) -> list[Path]:
+    """Find files of more futures than `futures`, which an earlier prediction drew."""
+    if futures == 1:
+        return []
+    name = re.compile(rf"{re.escape(path.stem)}_future_([1-9]\d*){re.escape(path.suffix)}")
+    matches = (name.fullmatch(entry.name) for entry in path.parent.glob("*"))
+    numbers = sorted(int(match[1]) for match in matches if match)
+    return [future_paths(path, number)[-1] for number in numbers if number > futures]
 
 
 def require_free(path: Path, form: Format, *, overwrite: bool, inputs: Sequence[Path]) -> None:

@@ -182,11 +182,13 @@ class FutureOutputs(Output):
 
     Args:
         outputs: One a future.
+        replaced: Files of further futures, of an earlier prediction; removed when these appear.
     """
 
-    def __init__(self, outputs: Sequence[Output]) -> None:
+    def __init__(self, outputs: Sequence[Output], *, replaced: Sequence[Path] = ()) -> None:
         super().__init__(outputs[0].path)
         self._outputs = outputs
+        self._replaced = replaced
         self._count = 0
 
     @property
@@ -199,6 +201,17 @@ class FutureOutputs(Output):
         for output in self._outputs:
             self._stack.enter_context(output)
         return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        super().__exit__(kind, error, traceback)
+        if error is None:
+            for path in self._replaced:
+                path.unlink(missing_ok=True)
 
     def begin_position(self, name: str) -> None:
         """See `Output.begin_position`."""
