@@ -9,6 +9,8 @@ from vidpred.cli.progress import counting
 from vidpred.cli.scoring import protocol_help
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vidpred.evaluation.clips import Loaded
 
 
@@ -31,6 +33,19 @@ def add_clips_parser(
         "--workers", type=at_least_zero, default=2, help="threads that read clips ahead"
     )
     parser.set_defaults(run=write_clips)
+
+
+def _require_no_others(folder: Path, names: "Sequence[str]", protocol: str) -> None:
+    """Refuse a folder with clips of another list, which `vidpred score` would take for targets."""
+    from vidpred.errors import DataError
+    from vidpred.evaluation.sources.clip_entries import clip_entries
+    from vidpred.plain import counted, some
+
+    if folder.is_dir() and (others := sorted(set(clip_entries(folder)) - set(names))):
+        raise DataError(
+            f"{folder}: holds {counted(len(others), 'clip')} that protocol {protocol} does not cut "
+            f"from this root ({some(others)}); choose another folder, or remove them"
+        )
 
 
 def _require_same(folder: Path, loaded: "Loaded", written: set[str]) -> None:
@@ -75,6 +90,7 @@ def write_clips(arguments: argparse.Namespace) -> int:
 
     protocol = load_protocol(arguments.protocol).protocol
     source = VideoClips(protocol, arguments.root, with_masks=False)
+    _require_no_others(arguments.output, source.names, protocol.name)
     units = list(source.units())
     there = {name for unit in units for name in unit.names if (arguments.output / name).exists()}
     for unit in units:

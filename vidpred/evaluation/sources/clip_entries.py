@@ -40,6 +40,15 @@ def find_clips(root: Path) -> dict[str, Path]:
     if not root.is_dir():
         what = "it is a file" if root.exists() else "there is no such folder"
         raise PredictionError(f"{root}: {what}; expected a folder with one entry a clip")
+    if not (entries := clip_entries(root)):
+        raise PredictionError(
+            f"{root}: no clip in it; expected one entry a clip, a folder named by it with {_KINDS}"
+        )
+    return entries
+
+
+def clip_entries(root: Path) -> dict[str, Path]:
+    """Look for clips as `find_clips` does in a folder that may be empty."""
     entries: dict[str, Path] = {}
     for path in _visible(root):
         if path.is_dir():
@@ -59,10 +68,6 @@ def find_clips(root: Path) -> dict[str, Path]:
                 "other"
             )
         entries[name] = path
-    if not entries:
-        raise PredictionError(
-            f"{root}: no clip in it; expected one entry a clip, a folder named by it with {_KINDS}"
-        )
     return entries
 
 
