@@ -200,6 +200,30 @@ def test_damage_that_sqlite_cannot_see_is_read_anew(root: Path, tmp_path: Path) 
         assert set(frames_of(index).values()) == {12}
 
 
+def test_no_changed_byte_ends_a_reading_or_changes_what_is_known(
+    toy_root: Path, tmp_path: Path
+) -> None:
+    names = sorted(p.relative_to(toy_root).as_posix() for p in toy_root.rglob("*.avi"))[:3]
+    with VideoIndex(toy_root, cache=tmp_path / "whole") as index:
+        index.refresh(names)
+        index.quarantine(names[0], "frame 3 is damaged")
+        index.remember("sha256", dict.fromkeys(names, "5" * 64))
+        file, known = index.file, list(index.known().values())
+    content = file.read_bytes()
+    written = [place for place in range(100, len(content)) if content[place]]
+    rng = random.Random(0)
+    for number in range(100):
+        damaged = bytearray(content)
+        damaged[rng.choice(written)] ^= rng.choice([0x01, 0x20, 0x80, 0xFF])
+        cache = tmp_path / str(number) / "index"
+        cache.mkdir(parents=True)
+        (cache / file.name).write_bytes(damaged)
+        with warnings.catch_warnings(), VideoIndex(toy_root, cache=cache.parent) as index:
+            warnings.simplefilter("ignore")
+            assert [index.facts(name) for name in names] == known
+            index.known(), index.quarantined(), index.remembered("sha256"), index.refresh(names)
+
+
 def test_facts_of_another_layout_are_neither_read_nor_kept(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

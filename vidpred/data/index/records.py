@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -15,8 +16,9 @@ Source = Literal["index", "doctor", "training"]
 Mark = Literal["quarantine", "head", "decoded", "repeats", "sha256"]
 """Kinds of things that are remembered about a file until it changes."""
 
-FACTS_VERSION = 3
-"""To be raised when `probe` finds other values in the same file; rows of others are read again."""
+FACTS_VERSION = 4
+"""To be raised when `probe` finds other values in the same file, or these are kept in another form;
+rows of others are read again."""
 
 LAYOUT = hashlib.sha256(
     f"{FACTS_VERSION} {[(field.name, str(field.type)) for field in fields(VideoInfo)]}".encode()
@@ -64,8 +66,9 @@ class IndexReport:
 
 
 def facts_to_text(info: VideoInfo) -> str:
-    """Write facts as JSON, without the path."""
-    return json.dumps(info.to_plain(), separators=(",", ":"))
+    """Write facts as JSON behind its checksum, without the path."""
+    text = json.dumps(info.to_plain(), separators=(",", ":"))
+    return f"{_checksum(text)} {text}"
 
 
 def facts_from_text(path: Path, text: str) -> VideoInfo:
@@ -74,4 +77,11 @@ def facts_from_text(path: Path, text: str) -> VideoInfo:
     Raises:
         ValueError: When it is something else.
     """
-    return VideoInfo.from_plain(path, json.loads(text))
+    checksum, _, plain = text.partition(" ")
+    if checksum != _checksum(plain):
+        raise ValueError(f"{path}: what is kept of this video is damaged; probe it again")
+    return VideoInfo.from_plain(path, json.loads(plain))
+
+
+def _checksum(text: str) -> str:
+    return f"{zlib.crc32(text.encode()):08x}"

@@ -79,6 +79,8 @@ def state_of(path: Path) -> FileState:
         status = path.stat()
     except OSError as error:
         return UNKNOWN if is_system_error(error) else NOWHERE
+    except ValueError:  # a NUL, in a name from a damaged index
+        return NOWHERE
     return _version(path, status)
 
 

@@ -12,6 +12,7 @@ import sqlite3
 import threading
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -37,7 +38,8 @@ CREATE TABLE marks (
     value TEXT NOT NULL, PRIMARY KEY (kind, name)
 ) WITHOUT ROWID;
 """
-_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
+"""The last one is about a statement; ours fit the tables, unless these are damaged."""
 
 _inherited: list[sqlite3.Connection] = []
 """Connections of a parent process: closing one in a child could touch the parent's file."""
@@ -131,7 +133,7 @@ class IndexStore:
             for _ in range(3):  # file, next file after damage, memory
                 try:
                     return operation(self._open())
-                except _DamagedError as error:
+                except (_DamagedError, UnicodeDecodeError) as error:  # in a message of SQLite's
                     self._set_aside(error)
                 except (sqlite3.DatabaseError, OSError) as error:
                     if self.in_memory:
@@ -202,9 +204,12 @@ class _DamagedError(Exception):
 
 def _connect(name: str) -> sqlite3.Connection:
     # Transactions are begun and ended by hand; threads take turns by our own lock.
-    return sqlite3.connect(
+    connection = sqlite3.connect(
         name, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
+    # Damaged text is refused by who reads it.
+    connection.text_factory = partial(str, encoding="utf-8", errors="replace")
+    return connection
 
 
 def _require_tables(connection: sqlite3.Connection) -> None:

@@ -8,6 +8,7 @@ import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
@@ -201,8 +202,9 @@ class VideoIndex:
         broken = self._store.read("SELECT name, problem FROM facts WHERE problem IS NOT NULL")
         found = {_name(key): Quarantined(str(problem), "index") for key, problem in broken}
         for name, value in self.remembered("quarantine").items():
-            assert isinstance(value, dict)  # as `quarantine` wrote it
-            found[name] = Quarantined(value["reason"], value["source"])
+            match value:
+                case {"reason": str(reason), "source": "index" | "doctor" | "training" as source}:
+                    found[name] = Quarantined(reason, source)
         return dict(sorted(found.items()))
 
     def release(self, path: str | Path | None = None) -> None:
@@ -234,13 +236,20 @@ class VideoIndex:
         self._store.write(("INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?, ?)", rows))
 
     def remembered(self, kind: Mark) -> dict[str, object]:
-        """Give what `remember` kept about files that have not changed, as of the last refresh."""
+        """Give what `remember` kept about files that have not changed, as of the last refresh.
+
+        What is damaged is left out.
+        """
         rows = self._store.read(
             "SELECT name, value FROM marks LEFT JOIN facts USING (name) WHERE kind = ? AND "
             "(facts.size IS NULL OR (facts.size, facts.mtime_ns) = (marks.size, marks.mtime_ns))",
             (kind,),
         )
-        return {_name(key): json.loads(str(value)) for key, value in rows}
+        found = {}
+        for key, value in rows:
+            with suppress(ValueError):
+                found[_name(key)] = json.loads(str(value))
+        return found
 
     def name(self, path: str | Path) -> str:
         """Give a path as the index knows it: below the root, with forward slashes.
