@@ -2,7 +2,12 @@
 
 import argparse
 
-from vidpred.cli.common import HelpWithDefaults, at_least_one, given_path
+from vidpred.cli.common import (
+    HelpWithDefaults,
+    at_least_one,
+    cleaned_up_after_sigterm,
+    given_path,
+)
 from vidpred.cli.doctor import add_doctor_parser, add_index_parser
 from vidpred.cli.prepare import add_prepare_parser
 from vidpred.cli.progress import counting
@@ -54,7 +59,11 @@ def write_toy_set(arguments: argparse.Namespace) -> int:
     from vidpred.data.moving_shapes import write_moving_shapes
     from vidpred.errors import DataError
 
-    with counting("Rendering moving shapes") as progress, refusals(DataError):
+    with (
+        cleaned_up_after_sigterm(),
+        counting("Rendering moving shapes") as progress,
+        refusals(DataError),
+    ):
         root = write_moving_shapes(
             arguments.root,
             num_groups=arguments.groups,

@@ -123,7 +123,12 @@ def run() -> NoReturn:
 
     # Not `formatwarning`, which Lightning replaces.
     warnings.showwarning = show
-    status = main()
+    try:
+        status = main()
+    except SystemExit as left:  # by SIGTERM, or argparse
+        if not isinstance(left.code, int):
+            raise
+        status = left.code
     if any(thread.name == BACKGROUND for thread in threading.enumerate()):
         # A stage that is still inside PyTorch or FFmpeg while Python ends would abort the process.
         for stream in (sys.stdout, sys.stderr):

@@ -4,7 +4,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidpred.cli.common import HelpWithDefaults, at_least_zero, given_path, require_data_folder, say
+from vidpred.cli.common import (
+    HelpWithDefaults,
+    at_least_zero,
+    cleaned_up_after_sigterm,
+    given_path,
+    require_data_folder,
+    say,
+)
 from vidpred.cli.progress import counting
 from vidpred.cli.scoring import protocol_help
 
@@ -99,7 +106,7 @@ def write_clips(arguments: argparse.Namespace) -> int:
             break
     left = clips_left(units, there)
     failures = []
-    with counting("Writing clips") as progress:
+    with cleaned_up_after_sigterm(), counting("Writing clips") as progress:
         for done, loaded in enumerate(read_ahead(left, workers=arguments.workers), start=1):
             for name, clip in loaded.items():
                 if isinstance(clip, VidpredError):
