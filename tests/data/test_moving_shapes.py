@@ -1,4 +1,5 @@
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -170,6 +171,30 @@ def test_an_interrupted_rendering_leaves_nothing_that_looks_finished(tmp_path: P
     write_moving_shapes(root, **size, progress=lambda *call: calls.append(call))  # type: ignore[arg-type]
     assert calls == [(done, 12) for done in range(1, 13)]
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_two_processes_render_the_same_set_at_once(tmp_path: Path) -> None:
+    root = tmp_path / "shapes"
+    size = {"num_groups": 3, "clips_per_group": 1, "num_frames": 3, "height": 32, "width": 32}
+    statuses = []
+
+    def let_another_one_render(done: int, _: int) -> None:
+        if done != 2:
+            return
+        if (child := os.fork()) == 0:
+            status = 1  # no pytest in here: the child leaves by _exit
+            try:
+                write_moving_shapes(root, **size)  # type: ignore[arg-type]
+                status = 0
+            finally:
+                os._exit(status)
+        statuses.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+    write_moving_shapes(root, **size, progress=let_another_one_render)  # type: ignore[arg-type]
+    assert statuses == [0]
+    assert list(tmp_path.iterdir()) == [root]
+    assert len(list(root.rglob("*.avi"))) == 12
 
 
 def test_only_our_own_set_is_ever_replaced(tmp_path: Path) -> None:

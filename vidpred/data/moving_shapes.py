@@ -15,7 +15,7 @@ from vidpred.data.shapes_world import MOTIONS, Motion, render_moving_shapes
 from vidpred.data.ucf101 import UCF101DataModule
 from vidpred.data.ucf101_layout import LIST_DIR, VIDEO_DIR
 from vidpred.errors import DataError
-from vidpred.files import expand_home
+from vidpred.files import expand_home, replace_folder, temporary_name
 from vidpred.ops.checks import require_positive
 from vidpred.video import write_video
 
@@ -109,13 +109,13 @@ def write_moving_shapes(
     try:
         if _is_there(root, card, overwrite=overwrite):
             return root
-        partial = root.with_name(f".{root.name}.partial")
+        partial = temporary_name(root.resolve(), keep_suffix=False)
         try:
             shutil.rmtree(partial, ignore_errors=True)
             _write(partial, card, progress)
-            if root.exists():
-                shutil.rmtree(root)
-            partial.rename(root)
+            # Another process may have been faster.
+            if not _is_there(root, card, overwrite=overwrite):
+                replace_folder(partial, root.resolve())
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
