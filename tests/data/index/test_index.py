@@ -299,3 +299,12 @@ def test_a_cold_index_takes_at_most_5_ms_of_a_core_for_a_file(
         if seconds[-1] <= 0.005:
             break
     assert min(seconds) <= 0.005
+
+
+@pytest.mark.timeout(60)
+def test_a_pipe_is_no_video_to_wait_for(root: Path, tmp_path: Path) -> None:
+    os.mkfifo(root / "pipe.avi")
+    with VideoIndex(root, cache=tmp_path / "cache") as index:
+        report = index.refresh()
+        assert (report.total, report.broken) == (25, 1)
+        assert "a pipe or a device" in index.quarantined()["pipe.avi"].reason

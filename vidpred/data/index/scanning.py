@@ -113,6 +113,8 @@ def fetch_beginning(path: Path) -> None:
 
     What cannot be read is left to that reader.
     """
+    if not path.is_file():  # opening a pipe would wait for its other end
+        return
     try:
         with open(path, "rb", buffering=0) as file:
             for _ in range(_AHEAD // _PIECE):
