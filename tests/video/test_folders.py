@@ -16,7 +16,14 @@ from vidpred.errors import DataError, PredictionError, VideoError
 from vidpred.evaluation.selection import FolderVideos
 from vidpred.evaluation.sources.clip_folder import ClipFolder
 from vidpred.video import probe, read_clip_array
-from vidpred.video.folders import FolderContent, find_images, find_videos, gaps, no_videos
+from vidpred.video.folders import (
+    FolderContent,
+    find_images,
+    find_videos,
+    gaps,
+    in_order,
+    no_videos,
+)
 from vidpred.video.playing import play
 
 
@@ -266,3 +273,16 @@ def test_what_lies_there_is_said_where_no_video_is(tmp_path: Path) -> None:
     assert no_videos(tmp_path).endswith("and found 3 files with .webp")
     with pytest.raises(DataError, match=r"found 3 files with \.webp"):
         VideoFolderDataModule(tmp_path).setup("fit")
+
+
+def test_times_are_no_counters() -> None:
+    def ordered(*stems: str) -> list[str]:
+        return [file.stem for file in in_order(Path(f"{stem}.png") for stem in stems)]
+
+    with pytest.raises(VideoError, match=r"'0\.04\.png' and '0\.1\.png' hold times with different"):
+        ordered("0.04", "0.08", "0.1")
+    with pytest.raises(VideoError, match="hold times with different numbers of decimals"):
+        ordered("9.0333", "9.0667", "9.1", "9.2")
+    assert ordered("1.10", "1.00", "0.96", "0.04") == ["0.04", "0.96", "1.00", "1.10"]
+    assert ordered("3.10", "3.9", "3.0") == ["3.0", "3.9", "3.10"]  # frames of take 3
+    assert ordered("3.100", "3.08", "3.99") == ["3.08", "3.99", "3.100"]

@@ -33,6 +33,7 @@ LITTER = frozenset({
 _FEWEST = 3
 """Images next to videos or folders that are taken for frames; fewer are covers and samples."""
 _SEPARATORS = "_-. ("
+_DECIMALS = re.compile(r"\d\.(\d+)$")
 _SHOWN = 3
 
 
@@ -195,10 +196,12 @@ def in_order(files: Iterable[Path]) -> list[Path]:
         files: Images of one clip.
 
     Raises:
-        VideoError: When the names do not give one order: two of them hold the same numbers, or
-            they differ in more than numbers (two series in one folder).
+        VideoError: When the names do not give one order: two of them hold the same numbers, they
+            differ in more than numbers (two series in one folder), or the numbers are times with
+            more decimals and fewer.
     """
     ordered = sorted(files, key=lambda file: (_natural(file.stem), file.name))
+    _require_equal_decimals(ordered)
     for file, following in pairwise(ordered):
         key, next_key = _natural(file.stem), _natural(following.stem)
         if key == next_key:
@@ -214,6 +217,20 @@ def in_order(files: Iterable[Path]) -> list[Path]:
                 "numbers, so their order is unknown; expected one series, as 0001.png 0002.png",
             )
     return ordered
+
+
+def _require_equal_decimals(files: Sequence[Path]) -> None:
+    """Refuse 0.04 0.08 0.1: a counter has no number that is shorter than one with a leading 0."""
+    decimals = {file: found[1] for file in files if (found := _DECIMALS.search(file.stem))}
+    padded = [file for file, digits in decimals.items() if digits[0] == "0" != digits]
+    longest = max(padded, key=lambda file: len(decimals[file]), default=None)
+    for file, digits in decimals.items():
+        if longest is not None and len(digits) < len(decimals[longest]):
+            raise VideoError(
+                file.parent,
+                f"{longest.name!r} and {file.name!r} hold times with different numbers of "
+                "decimals, so their order is unknown; expected equally many, as 0.04.png 0.10.png",
+            )
 
 
 def gaps(names: Sequence[str]) -> str | None:
