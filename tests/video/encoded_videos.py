@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 import numpy.typing as npt
+from av.video.reformatter import Interpolation
 
 HEIGHT, WIDTH = 64, 96
 
@@ -135,8 +136,12 @@ def write(
 
 def decode_in_order(path: Path, stream: int = 0) -> npt.NDArray[np.uint8]:
     """Plain PyAV from the beginning, default threads: what every reading must equal."""
+    widened = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT
     with av.open(str(path)) as container:
-        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=stream)]
+        frames = [
+            frame.to_ndarray(format="rgb24", interpolation=widened)
+            for frame in container.decode(video=stream)
+        ]
     return np.stack(frames)
 
 
