@@ -192,7 +192,8 @@ def read_lines(path: Path) -> list[str]:
         FileNotFoundError: When it is not there.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        # Not `splitlines`, which also ends lines at characters that names of files may hold.
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except OSError as error:
         if not is_system_error(error):
             raise
