@@ -24,6 +24,7 @@ from vidpred.errors import ExportError
 from vidpred.export import export
 from vidpred.export.graph import record
 from vidpred.export.hub_folder import export_hub_folder
+from vidpred.export.onnx_file import write_onnx
 from vidpred.export.parity import require_parity
 from vidpred.files import file_sha256
 from vidpred.models import (
@@ -37,6 +38,7 @@ from vidpred.models import (
     EDMPredictor,
     GeneratorScale,
     MultiScaleGenerator,
+    OpticalFlowExtrapolation,
     PhyDNet,
     PredRNN,
     VideoPixelNetwork,
@@ -340,6 +342,10 @@ def test_recurrent_and_routed_networks_are_graphs_of_any_batch_and_size(make: An
     ("make", "reason"),
     [
         (DYAN.from_preset, "its optical flow is estimated outside of PyTorch"),
+        (
+            lambda _: OpticalFlowExtrapolation(),
+            "its optical flow is estimated outside of PyTorch",
+        ),
         (VideoPixelNetwork.from_preset, "its prediction is the mean of futures"),
         (EDMPredictor.from_preset, "its prediction starts from seeded noise"),
         (DCGANGenerator.from_preset, "it takes frames of 64 x 64 alone"),
@@ -349,3 +355,12 @@ def test_recurrent_and_routed_networks_are_graphs_of_any_batch_and_size(make: An
 def test_what_no_graph_can_hold_is_said_at_once(make: Any, reason: str) -> None:
     with pytest.raises(ExportError, match=f"is no graph: {reason}.*--format safetensors"):
         record(make("cpu"), 1)
+
+
+@pytest.mark.slow
+def test_a_graph_with_an_operation_that_onnx_lacks_is_written_for_torch(tmp_path: Path) -> None:
+    """DMVFN computes a block for the clips that it is chosen for, as many as they are."""
+    program = record(DMVFN((4,), (2,)).eval(), 1)
+    with pytest.raises(ExportError, match=r"that ONNX lacks; --format torch-export or safetensors"):
+        write_onnx(tmp_path / "a.onnx", program, {})
+    assert not list(tmp_path.iterdir())
