@@ -138,7 +138,8 @@ class PixelCNN(Predictor):
 
         def draw(probabilities: Tensor) -> Tensor:
             below = probabilities.cumsum(dim=1) < uniform_like(probabilities[:, :1], generator)
-            return below.sum(dim=1, keepdim=True).clamp(max=LEVELS - 1).to(context.dtype)
+            levels = below.sum(dim=1, keepdim=True).clamp(max=LEVELS - 1)
+            return levels.to(context.dtype) + 0 * probabilities[:, :1]  # NaN stays NaN
 
         return self.paint(context, draw)
 

@@ -4,7 +4,9 @@ import ast
 import importlib
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +14,9 @@ import torch
 import vidpred
 from vidpred.cli.main import main
 from vidpred.data.moving_shapes import write_moving_shapes
+from vidpred.errors import TrainingDivergedError
 from vidpred.kernels import accelerate
+from vidpred.tasks import LikelihoodTask, PredictionTask, ReconstructionTask, VariationalTask
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NETWORKS = ("simvp", "convlstm", "vae", "pixelcnn")
@@ -116,3 +120,27 @@ def test_an_example_is_short_and_written_against_public_names(name: str) -> None
     described = ast.get_docstring(tree) or ""
     for command in ("vidpred fit", "vidpred test", "vidpred predict"):
         assert command in described
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_that_diverged_is_found_by_its_task(name: str, elsewhere: Path) -> None:
+    """What is not finite passes through the network: none of it is an error of its own."""
+    sys.path.insert(0, str(elsewhere))
+    module = importlib.import_module(name)
+    tasks: dict[str, Callable[[], PredictionTask]] = {
+        "simvp": lambda: ReconstructionTask(module.SimVP()),
+        "convlstm": lambda: module.TeacherForcing(module.ConvLSTM()),
+        "vae": lambda: VariationalTask(module.VAE()),
+        "pixelcnn": lambda: LikelihoodTask(module.PixelCNN()),
+    }
+    task = tasks[name]()
+    for parameter in task.predictor.parameters():
+        parameter.data.fill_(torch.nan)
+    task.batches_seen = 1
+    length, channels = 4 + task.training_horizon, task.predictor.channels or 3
+    batch: Any = {"frames": torch.zeros(1, length, channels, 8, 8, dtype=torch.uint8)}
+    assert not task.objective(batch).loss.isfinite()
+    with pytest.raises(TrainingDivergedError, match="prediction"):
+        PredictionTask.evaluate(task, batch, "val")
+    context = torch.zeros(1, 4, channels, 8, 8)
+    assert task.predictor.sample(context, 1).isnan().all()
