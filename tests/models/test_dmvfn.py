@@ -1,5 +1,6 @@
 """DMVFN: the authors' module, its routes, and that clips do not mix."""
 
+import math
 import re
 
 import pytest
@@ -114,6 +115,18 @@ def test_each_frame_has_a_motion_of_its_own_in_pixels(tiny: DMVFN) -> None:
     pred = tiny(torch.stack([older, newer], dim=1), 1)[:, 0]
     inside = (..., slice(3, -3), slice(5, -5))
     torch.testing.assert_close(pred[inside], expected[inside], atol=1e-4, rtol=0)
+
+
+def test_a_mask_above_0_shows_the_older_frame(tiny: DMVFN) -> None:
+    for block in tiny.blocks:
+        torch.nn.init.zeros_(block.head.weight)
+        torch.nn.init.zeros_(block.head.bias)
+    with torch.no_grad():
+        tiny.blocks[0].head.bias[4] = math.log(3)
+    route(tiny, 9.0, -9.0, -9.0)
+    older, newer = torch.rand(2, 1, 3, 16, 16)
+    pred = tiny(torch.stack([older, newer], dim=1), 1)[:, 0]
+    torch.testing.assert_close(pred, 0.75 * older + 0.25 * newer, atol=1e-5, rtol=0)
 
 
 def test_three_clips_are_as_three_batches_of_one(tiny: DMVFN) -> None:

@@ -45,6 +45,14 @@ def test_parameters_are_two_numbers_a_pole() -> None:
     assert parameters(DYAN.from_preset("cpu")) == 8
 
 
+def test_settings_are_those_of_the_release() -> None:
+    # Origin: the authors' code at 999120a.
+    network = DYAN.from_preset("faithful")
+    assert (network.sparsity, network.iterations, network.follow) == (0.1, 100, False)
+    assert RADIUS == (0.75, 1.15)
+    assert pytest.approx((0, math.pi / 2), abs=2e-3) == ANGLE
+
+
 def test_poles_begin_in_the_ring_of_the_release() -> None:
     network = DYAN(poles=100)
     for values, (low, high) in ((network.radius, RADIUS), (network.angle, ANGLE)):
@@ -82,11 +90,11 @@ def test_a_constant_flow_is_continued_less_the_price_of_its_code(follow: bool) -
     # Closed form: with only the constant column (norm 1 over 3 known times) in use, the code is
     # sqrt(3) c - sparsity, which reads sparsity / sqrt(3) too low at any time.
     network = with_pole(0.8, 1.0, sparsity=0.3, follow=follow)
-    flows = torch.tensor([4.0, -2.0, 1.0, 0.15]).double().expand(1, 3, 4)
-    expected = torch.tensor([4.0, -2.0, 1.0, 0.0]).double()
+    flows = torch.tensor([4.0, -2.0, 1.0, 0.2, 0.15]).double().expand(1, 3, 5)
+    expected = torch.tensor([4.0, -2.0, 1.0, 0.2, 0.0]).double()
     expected = expected - expected.sign() * 0.3 / math.sqrt(3)
     pred = network.continue_flows(flows, 3)
-    torch.testing.assert_close(pred, expected.expand(1, 3, 4), atol=1e-6, rtol=0)
+    torch.testing.assert_close(pred, expected.expand(1, 3, 5), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("follow", [False, True])
@@ -118,6 +126,30 @@ def test_real_flow_of_a_translation_is_carried_as_by_optical_flow() -> None:
     carried = (OpticalFlowExtrapolation()(frames[:, :4], 2) - frames[:, 4:])[inside].abs().mean()
     assert error < copied / 5
     assert error < 1.5 * carried
+
+
+@pytest.mark.parametrize("follow", [False, True])
+def test_what_grows_keeps_growing(follow: bool) -> None:
+    # A zoom about the left border, which brings to x what was at (1 - c) x. Without `follow`, the
+    # flow at each place stays: (1 - c)^k x. With it, each pixel of the last frame keeps its pace of
+    # c x: after k frames, what was at x is at (1 + c k) x.
+    columns, c = torch.arange(64.0), 0.1
+
+    class Zoom(KnownFlows):
+        def estimate(self, first: Tensor, second: Tensor) -> Tensor:
+            flow = torch.zeros(3, 2, 8, 64)
+            flow[:, 0] = -c * columns
+            if follow:  # of the pairs before, at the places where the pixels were then
+                flow[:, 0] /= torch.tensor([1 - 2 * c, 1 - c, 1])[:, None, None]
+            return flow
+
+    network = with_pole(0.8, 1.0, Zoom((0, 0)), sparsity=1e-4, follow=follow).float()
+    with torch.no_grad():
+        pred = network((columns / 64).expand(1, 4, 1, 8, 64), 4)[0, :, 0, 4]
+    for k in range(1, 5):
+        scale = 1 / (1 + c * k) if follow else (1 - c) ** k
+        expected = scale * columns[:48] / 64
+        torch.testing.assert_close(pred[k - 1, :48], expected, atol=8e-3, rtol=0)
 
 
 def test_with_follow_the_past_is_that_of_the_pixel() -> None:

@@ -85,6 +85,38 @@ def test_the_network_is_asked_in_its_preconditioned_form() -> None:
     torch.testing.assert_close(found, 0.36 * noisy + 0.24 * outputs[0][:, None])
 
 
+def test_the_network_is_shown_fourier_features_of_the_noise() -> None:
+    # Origin: FourierFeatures of the authors' code, cosines then sines of 2 pi f c_noise.
+    network = trained_at_random()
+    shown: list[Tensor] = []
+    network.embed.register_forward_pre_hook(lambda _, given: shown.append(given[0]))
+    sigma = torch.tensor([0.4, 3.0])
+    network.denoise(torch.zeros(2, 1, 3, 8, 8), sigma, torch.rand(2, 2, 3, 8, 8))
+    for clip, level in zip(shown[0], sigma, strict=True):
+        phases = 2 * math.pi * network.frequencies * level.log() / 4
+        torch.testing.assert_close(clip, torch.cat([phases.cos(), phases.sin()]))
+
+
+def test_predictions_and_draws_begin_with_noise_of_the_highest_level(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network, asked = tiny(sigma_max=7.0, num_steps=4), []
+
+    def denoise(noisy: Tensor, sigma: Tensor, context: Tensor) -> Tensor:
+        asked.append((noisy.std().item(), sigma.tolist()))
+        return torch.zeros_like(noisy)
+
+    monkeypatch.setattr(network, "denoise", denoise)
+    context = torch.rand(2, 2, 3, 32, 32)
+    network(context, 1)
+    network.sample(context, 1)
+    levels = noise_levels(4, 0.002, 7.0)
+    # An estimate of 0 leaves noise of the level that is asked about.
+    assert [sigma for _, sigma in asked] == [pytest.approx(2 * [k]) for k in [7.0, *levels[:-1]]]
+    for deviation, sigma in asked:
+        assert deviation == pytest.approx(sigma[0], rel=0.05)
+
+
 def test_noise_levels_are_even_in_their_seventh_root() -> None:
     levels = noise_levels(4, 0.002, 5.0)
     assert levels[0] == pytest.approx(5.0)

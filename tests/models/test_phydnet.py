@@ -90,7 +90,7 @@ def test_it_is_the_module_of_the_authors() -> None:
         for _ in range(3):
             _, _, frame, _, _ = network(frame, False, False)
             expected.append(frame)
-    torch.testing.assert_close(pred, torch.stack(expected, 1), atol=1e-5, rtol=0)
+    torch.testing.assert_close(pred, torch.stack(expected, 1), atol=1e-4, rtol=0)
     assert probe(torch.stack(expected, 1)) == pytest.approx(OF_THE_AUTHORS, abs=1e-4)
 
 
@@ -102,6 +102,23 @@ def test_the_penalty_is_that_of_the_authors() -> None:
         criterion = nn.MSELoss()
         expected = sum(criterion(moments(filters[:, b].double()).float(), wanted) for b in range(3))
     torch.testing.assert_close(moment_penalty(filters), expected, rtol=1e-4, atol=0)
+
+
+def test_the_penalty_is_a_mean_over_moments_and_a_sum_over_channels() -> None:
+    # Filters of 0 lack the moment 1 of each: 9 of 9 * 3 * 3 differences are 1, in each channel.
+    assert moment_penalty(torch.zeros(9, 1, 3, 3)).item() == pytest.approx(1 / 9)
+    assert moment_penalty(torch.zeros(9, 4, 3, 3)).item() == pytest.approx(4 / 9)
+    # The authors add it to a sum over the 19 predicted frames of a clip, here a mean.
+    assert tiny().penalty_weights == {"moment": pytest.approx(1 / 19)}
+
+
+def test_a_residual_is_added_to_the_frame_that_was_read() -> None:
+    plain, residual = tiny(), tiny(residual=True)
+    residual.load_state_dict(plain.state_dict())
+    frame = torch.rand(2, 2, 8, 8)
+    with torch.no_grad():
+        change = plain.read(frame, None)[0].logit()  # without it, a sigmoid gives the frame
+        torch.testing.assert_close(residual.read(frame, None)[0], frame + change)
 
 
 def test_half_precision_penalizes_as_full() -> None:

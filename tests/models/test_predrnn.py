@@ -155,6 +155,21 @@ def test_decoupling_is_a_cosine() -> None:
     assert decoupling_penalty(same, same).item() == pytest.approx(1)
 
 
+def test_decoupling_weighs_as_in_the_script() -> None:
+    # Origin: decouple_beta of predrnn_v2_mnist_train.sh.
+    assert tiny(decoupling=True).penalty_weights == {"decoupling": 0.1}
+    assert tiny().penalty_weights == {}
+
+
+def test_a_residual_is_added_to_the_frame_that_was_read() -> None:
+    plain, residual = tiny(), tiny(residual=True)
+    residual.load_state_dict(plain.state_dict())
+    frame = torch.rand(2, 3, 8, 8)
+    with torch.no_grad():
+        expected = frame + plain.read(frame, None)[0]
+        torch.testing.assert_close(residual.read(frame, None)[0], expected)
+
+
 @pytest.mark.parametrize("residual", [False, True])
 @pytest.mark.parametrize("context_frames", [1, 3, 5])
 def test_any_context_horizon_and_size(context_frames: int, residual: bool) -> None:

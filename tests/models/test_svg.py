@@ -92,7 +92,7 @@ def test_posterior_frame_by_frame(
 ) -> None:
     model = network(prior, context_frames=known).eval()
     # Of distributions far from each other, so that a wrong direction or time shows.
-    for part in (model.posterior_recurrence, model.prior_recurrence):
+    for part in (model.posterior_recurrence, model.prior_recurrence, model.predictor):
         for parameter in part.parameters() if part else ():
             nn.init.uniform_(parameter, -1, 1)
     monkeypatch.setattr(torch.distributions.Normal, "rsample", lambda self: self.mean)
@@ -136,6 +136,21 @@ def test_one_future_is_the_recurrence_continued(prior: Prior) -> None:
                 nn.init.zeros_(head.bias)
             again, _ = by_hand(model, torch.cat([context, future], 1), 3)
             torch.testing.assert_close(again, model(context, 4), atol=1e-3, rtol=0)
+
+
+def test_the_prior_has_read_all_known_frames() -> None:
+    """What it says of the next frame is the last output of its recurrence over all of them."""
+    model, context = network().eval(), clips(4)
+    assert model.prior_recurrence is not None
+    for parameter in model.prior_recurrence.parameters():
+        nn.init.uniform_(parameter, -1, 1)
+    seen: list[Tensor] = []
+    model.predictor.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    with torch.no_grad():
+        model(context, 1)
+        codes, _ = model.encoder(context[:, 1:].flatten(0, 1))
+        (mean, _), _ = model.prior_recurrence(codes.unflatten(0, (2, 3)))
+    torch.testing.assert_close(seen[-1][:, -1, -3:], mean[:, -1])
 
 
 @pytest.mark.parametrize("prior", PRIORS)

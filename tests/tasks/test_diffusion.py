@@ -1,5 +1,6 @@
 """The diffusion task: its weights, its noise, its validation."""
 
+import math
 from typing import Any
 
 import pytest
@@ -47,6 +48,14 @@ def test_noise_levels_are_log_normal(monkeypatch: pytest.MonkeyPatch) -> None:
     logarithms = torch.cat(levels).log()
     assert logarithms.mean().item() == pytest.approx(0.0, abs=0.05)  # 2 x 0.5
     assert logarithms.std().item() == pytest.approx(0.7, abs=0.04)
+
+
+def test_noise_is_that_of_diamond_where_nothing_else_is_said() -> None:
+    # Origin: SigmaDistributionConfig of the authors' code, loc -0.4 and scale 1.2 for sigma_data
+    # of 0.5; here the median is relative to sigma_data.
+    task = DiffusionTask(tiny())
+    assert task.noise_median * 0.5 == pytest.approx(math.exp(-0.4))
+    assert task.noise_spread == 1.2
 
 
 def test_a_perfect_denoiser_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
