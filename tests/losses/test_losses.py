@@ -190,6 +190,13 @@ def test_generator_gets_a_gradient_from_a_confident_discriminator(kind: str) -> 
     assert (gradient < -0.1).all()  # raising the logit lowers the loss
 
 
+def test_a_clip_is_taken_for_real_where_its_losses_are_equal() -> None:
+    for kind in KINDS:
+        loss = AdversarialLoss(kind)
+        logits = torch.tensor([loss.boundary])
+        assert loss.real_loss(logits) == loss.fake_loss(logits)
+
+
 def test_score_is_a_probability_for_the_cross_entropy() -> None:
     logits = torch.tensor([0.0, 0.0])
     assert AdversarialLoss().score(logits).item() == 0.5

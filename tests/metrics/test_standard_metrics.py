@@ -324,8 +324,11 @@ def test_refuses_what_it_cannot_score(metric: Metric) -> None:
 
 @METRICS
 def test_rounding_beyond_the_range_is_tolerated(metric: Metric) -> None:
-    frames = torch.rand(1, 1, 3, 16, 16) * 1.0005
-    assert metric(frames, frames, data_range=1.0).isfinite().all()
+    frames = torch.rand(1, 1, 3, 16, 16)
+    frames[..., 0, 0] = 1.0005
+    for data_range in (1.0, 255.0):
+        scaled = frames * data_range
+        assert metric(scaled, scaled, data_range=data_range).isfinite().all()
 
 
 def test_ssim_refuses_frames_smaller_than_its_window() -> None:

@@ -87,6 +87,43 @@ def test_impossible_values_have_finite_gradients(kind: MixtureKind) -> None:
             assert gradients[0].item() == pytest.approx(-1, rel=1e-3)  # the tail is exp(-mean)
 
 
+@pytest.mark.parametrize("log_scale", [-100.0, 100.0])
+def test_logistics_are_neither_too_narrow_nor_too_wide(log_scale: float) -> None:
+    bound = -7.0 if log_scale < 0 else 5.0  # of PixelCNN++; ours
+    found, expected = (
+        mixture("logistic", torch.zeros(1, 1), torch.full((1, 1), scale))
+        for scale in (log_scale, bound)
+    )
+    values = every_value().float().view(-1, 1, 1, 1)
+    torch.testing.assert_close(found.log_prob(values), expected.log_prob(values))
+
+
+def test_the_uniform_component_draws_all_values_alike() -> None:
+    count = 512_000
+    shape = (1, 1, 1, 1, count)
+    nothing, weights = torch.zeros(shape), torch.tensor([NEVER_UNIFORM, 0.0])
+    log_weights = weights.view(1, 2, 1, 1).expand(1, 2, 1, count)
+    found = PixelMixture("logistic", log_weights, nothing, nothing)
+    levels = ((found.sample(torch.Generator().manual_seed(0)) + 1) * 127.5).round().long()
+    drawn = torch.bincount(levels.flatten(), minlength=256)
+    assert len(drawn) == 256
+    # 2000 of each, with a deviation of 45; of the first and the last value too.
+    assert (drawn - 2000).abs().max() < 5 * 45
+
+
+@pytest.mark.parametrize(("kind", "factor"), [("logistic", math.pi / 3**0.5), ("normal", 1.0)])
+def test_draws_spread_as_their_distribution(kind: MixtureKind, factor: float) -> None:
+    one = mixture(kind, torch.zeros(1, 1), torch.full((1, 1), -3.0))
+    parts = (part.expand(*part.shape[:-1], 100_000) for part in one[1:4])  # type: ignore[union-attr]
+    drawn = PixelMixture(kind, *parts).sample(torch.Generator().manual_seed(0))  # type: ignore[arg-type]
+    assert drawn.std().item() == pytest.approx(factor * math.exp(-3), rel=0.02)
+
+
+def test_a_component_beyond_white_counts_as_white_in_the_mean() -> None:
+    means, scales = torch.tensor([[3.0], [0.5]]), torch.full((2, 1), -3.0)
+    assert mixture("logistic", means, scales).mean().item() == pytest.approx((1 + 0.5) / 2)
+
+
 def test_a_normal_density_is_bounded() -> None:
     """At its center, with the smallest deviation, a value has at most sqrt(2 / pi)."""
     sure = mixture("normal", torch.zeros(1, 1), torch.full((1, 1), -100.0))
