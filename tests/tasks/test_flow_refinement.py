@@ -87,6 +87,13 @@ def test_it_learns_what_optical_flow_gets_wrong() -> None:
     assert after < before - 0.7  # 3 dB
 
 
+def test_terms_without_weight_are_refused() -> None:
+    with pytest.raises(ValueError, match="log_mse_weight, fastest_weight, l1_weight are 0"):
+        FlowRefinementTask(refiner(), log_mse_weight=0, fastest_weight=0, l1_weight=0)
+    with pytest.raises(ValueError, match="l1_weight is nan; expected a finite number"):
+        FlowRefinementTask(refiner(), l1_weight=float("nan"))
+
+
 @pytest.mark.parametrize("weights", [(), (0.0, 0.0), (1.0, -1.0)])
 def test_weights_that_draw_nothing_are_refused(weights: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="step_weights are"):

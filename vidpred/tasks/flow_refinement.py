@@ -13,6 +13,7 @@ from vidpred.losses import PredictionObjective, log_mse_loss, lp_loss
 from vidpred.models import FlowRefiner, Predictor
 from vidpred.models.flow_evidence import carry
 from vidpred.ops import frame_difference_mask
+from vidpred.ops.checks import require_weight
 from vidpred.tasks.base import PredictionTask
 from vidpred.tasks.builders import adam
 from vidpred.tasks.speed import Speed
@@ -47,7 +48,8 @@ class FlowRefinementTask(PredictionTask):
 
     Raises:
         TypeError: When the predictor is not a `FlowRefiner`.
-        ValueError: When the step weights are empty, negative or all zero.
+        ValueError: When the step weights are empty, negative or all zero, or the other weights are
+            negative, NaN or all zero.
     """
 
     compiles = False
@@ -73,6 +75,15 @@ class FlowRefinementTask(PredictionTask):
                 f"step_weights are {list(step_weights)}; expected numbers of at least 0, one of "
                 "them above 0"
             )
+        weights = {
+            "log_mse_weight": log_mse_weight,
+            "fastest_weight": fastest_weight,
+            "l1_weight": l1_weight,
+        }
+        for name, weight in weights.items():
+            require_weight(name, weight)
+        if not any(weights.values()):
+            raise ValueError(f"{', '.join(weights)} are 0; expected at least one above 0")
         self.step_weights = tuple(float(weight) for weight in step_weights)
         self.weights = {
             "log_mse_whole": float(log_mse_weight),
