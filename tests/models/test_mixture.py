@@ -13,6 +13,7 @@ from worlds import loader, moving_squares, trainer
 
 from vidpred.diagnostics.certificate import GradientCertificate
 from vidpred.models import GeneratorScale, Likelihood, MixtureGenerator
+from vidpred.ops import unit_to_signed
 from vidpred.ops.pixel_mixture import MixtureKind
 from vidpred.tasks import LikelihoodTask
 
@@ -75,6 +76,20 @@ def test_each_frame_is_scored_after_the_true_frames_before_it() -> None:
     both = model.log_prob(frames[:, :4], frames[:, 4:])
     second = model.log_prob(frames[:, 1:5], frames[:, 5:])
     torch.testing.assert_close(both[:, 1:], second)
+    # By the distribution that the frames before it give, which have not seen it.
+    mixture = model.mixture(frames[:, :4])
+    first = mixture.log_prob(unit_to_signed(frames[:, 4])).flatten(1).sum(1)
+    torch.testing.assert_close(both[:, 0], first)
+
+
+def test_couplings_of_colors_are_bounded_as_published() -> None:
+    """Between -1 and 1 by tanh, as in the code of Salimans et al. 2017."""
+    model = network()
+    nn.init.normal_(model.finest[-1].weight, 0, 50.0)  # type: ignore[arg-type]
+    couplings = model.mixture(clips(4)).couplings
+    assert couplings is not None
+    assert couplings.abs().max() == 1
+    assert couplings.min() < 0 < couplings.max()
 
 
 def test_the_enlarged_guess_of_coarser_scales_is_the_center_of_the_components() -> None:

@@ -37,6 +37,12 @@ def test_downsampling_refuses_sizes_that_do_not_divide() -> None:
         downsample(torch.rand(1, 1, 33, 32), 8)
 
 
+def test_a_pixel_moves_when_it_changes_by_ten_levels() -> None:
+    frames = torch.zeros(1, 3, 3, 1, 2)
+    frames[:, 1, 1, 0] = torch.tensor([10.0, 11.0]) / 255  # more than 0.04 of full scale
+    assert frame_difference_mask(frames, horizon=1).flatten().tolist() == [False, True]
+
+
 def test_gradients_have_no_border() -> None:
     along_w, along_h = spatial_gradients(torch.ones(3, 5, 7))
     assert along_w.shape == (3, 5, 6)

@@ -52,6 +52,15 @@ def test_two_videos_have_three_possible_means() -> None:
     assert sure.mean == [(0, 10)]
 
 
+def test_the_mean_over_frames_has_an_interval_of_its_own() -> None:
+    # Of two videos: each frame's interval reaches from one to the other, and so does the mean's.
+    values: Values = {"m": {"a": [0, 10], "b": [10, 30]}, "n": {"a": [1, 2], "b": [3, 4]}}
+    sure = bootstrap_intervals(paired_scores([("a", "v"), ("b", "w")], values), baseline="n")
+    assert sure.per_frame == [[(0, 10), (10, 30)], [(1, 3), (2, 4)]]
+    assert sure.mean == [(5, 20), (1.5, 3.5)]
+    assert sure.over_baseline == [(3.5, 16.5), (0, 0)]
+
+
 def test_agrees_with_scipy_on_one_clip_a_video() -> None:
     values = np.random.default_rng(1).normal(size=25)
     theirs = stats.bootstrap(
