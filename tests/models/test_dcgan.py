@@ -92,6 +92,20 @@ def test_futures_follow_the_latent_code() -> None:
         )
 
 
+def test_the_latent_code_is_that_of_the_paper(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Radford et al. 2016, figure 1: 100 values; uniform, here on [-1, 1]."""
+    generator = DCGANGenerator.from_preset("cpu").eval()
+    latents: list[Tensor] = []
+    monkeypatch.setattr(
+        generator, "predict", lambda context, latent: latents.append(latent) or context[:, -1:]
+    )
+    generator.sample(torch.rand(50, 4, 3, 64, 64), 1)
+    assert latents[0].shape == (50, 100)
+    assert latents[0].min().item() == pytest.approx(-1, abs=0.01)
+    assert latents[0].max().item() == pytest.approx(1, abs=0.01)
+    assert latents[0].std().item() == pytest.approx(3**-0.5, rel=0.03)
+
+
 def test_the_discriminator_sees_past_and_candidate() -> None:
     _, discriminator = networks()
     clip = (frames() / 127.5 - 1).requires_grad_()

@@ -10,7 +10,7 @@ from models.published import require_gradients, require_same_built
 from torch import Tensor
 
 from vidpred.models import Denoising, EDMPredictor
-from vidpred.models.conditional_unet import ConditionalUNet
+from vidpred.models.conditional_unet import ConditionalUNet, _modulated
 from vidpred.models.edm import euler_sample, noise_levels, precondition
 
 
@@ -60,6 +60,14 @@ def test_the_unet_is_that_of_diamond() -> None:
         expected = theirs(maps, vector)[0]
         assert (expected - maps).abs().mean() > 0.1  # it does something
         torch.testing.assert_close(ours(maps, vector), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_vector_of_zeros_leaves_normalized_maps() -> None:
+    maps, changes = torch.randn(2, 8, 4, 4), torch.zeros(2, 16)
+    normalized = torch.nn.functional.group_norm(maps, 1)
+    torch.testing.assert_close(_modulated(maps, changes), normalized)
+    changes[:, :8], changes[:, 8:] = 2.0, 3.0
+    torch.testing.assert_close(_modulated(maps, changes), 3 * normalized + 3)
 
 
 def test_preconditioning_is_that_of_the_table() -> None:

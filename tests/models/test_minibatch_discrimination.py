@@ -29,6 +29,11 @@ def test_clips_that_differ_much_give_nothing() -> None:
     assert layer()(100 * torch.randn(7, 6))[:, 6:].max() < 1e-3
 
 
+def test_fresh_kernels_keep_the_variance_of_features() -> None:
+    mapped = torch.randn(200, 400) @ layer(400, kernels=100).weight
+    assert mapped.std().item() == pytest.approx(1, rel=0.05)
+
+
 def test_it_is_the_sum_over_the_others() -> None:
     """By the formula, one pair after the other, without the clip itself."""
     unit = layer()

@@ -132,6 +132,18 @@ def test_presets_have_the_documented_number_of_parameters() -> None:
     assert parameters(TAU.from_preset("cpu")) == 181_443
 
 
+def test_weights_begin_as_those_of_the_authors() -> None:
+    # Origin: ConvSC and GASubBlock of OpenSTL.
+    network = SimVPv2(32, 64, translator_depth=2, context_frames=2)
+    assert network.encoder[1][0].weight.std().item() == pytest.approx(0.02, rel=0.03)
+    assert not network.encoder[1][0].bias.any()
+    block = network.translator[0]  # 64 channels, 512 hidden
+    assert all(torch.equal(scale, torch.full_like(scale, 0.01)) for scale in block.scales)
+    for layer, outputs_of_an_input in ((0, 512), (1, 9), (3, 64)):
+        spread = block.feed_forward[layer].weight.std().item()
+        assert spread == pytest.approx((2 / outputs_of_an_input) ** 0.5, rel=0.05)
+
+
 @pytest.mark.parametrize("network", [SimVPv2, TAU])
 @pytest.mark.parametrize("context_frames", [1, 2, 5])
 def test_any_number_of_frames_and_any_size(network: type[SimVPv2], context_frames: int) -> None:
