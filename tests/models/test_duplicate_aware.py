@@ -44,6 +44,17 @@ def test_a_cadence_is_predicted_better_than_by_copying_and_by_flow(color: str) -
     assert (aware > flow + 8).all()
 
 
+def test_what_nearly_repeats_a_frame_is_looked_past_and_what_speeds_up_is_not() -> None:
+    frames = moving_texture((2.5, -1.5), num_frames=6)[None]
+    aware, flow = DuplicateAwareFlowExtrapolation(), OpticalFlowExtrapolation()
+    coded = frames[:, [0, 1, 2, 2]].clone()
+    coded[:, 3] = 0.9 * frames[:, 2] + 0.1 * frames[:, 3]  # a tenth of the way on
+    torch.testing.assert_close(aware(coded, 2), flow(frames[:, :3], 2), atol=0.1, rtol=0)
+    assert (aware(coded, 2) - flow(coded, 2)).abs().mean() > 0.01
+    # The pair before the last one nearly repeats: what moves now is what counts.
+    assert torch.equal(aware(frames[:, [0, 0, 1]], 2), flow(frames[:, [0, 1]], 2))
+
+
 def test_each_clip_of_a_batch_is_judged_alone() -> None:
     frames = moving_texture((2.0, 1.0), num_frames=4)[None]
     context = torch.cat((frames[:, [0, 1, 2]], frames[:, [0, 1, 1]]))

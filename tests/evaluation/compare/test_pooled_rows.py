@@ -69,7 +69,8 @@ def test_means_are_those_of_the_trainings() -> None:
     ours = pooled["scores"]["copy_last"]["interval"]
     assert ours is not None
     assert theirs is not None
-    assert ours == pytest.approx(theirs, abs=0.15)
+    # Of other draws; 90 % of them would be narrower by 8 % of the width on each side.
+    assert ours == pytest.approx(theirs, abs=0.04 * (theirs[1] - theirs[0]))
 
 
 def test_seeds_widen_the_interval_of_a_difference() -> None:
