@@ -15,7 +15,7 @@ from worlds import adversarial_task, fit, loader, moving_squares, small_networks
 
 import vidpred
 from vidpred.callbacks import WeightAverage
-from vidpred.losses import AdversarialLoss, MultiScaleLoss
+from vidpred.losses import AdversarialLoss, MultiScaleLoss, r1_penalty
 from vidpred.resources import packaged_configurations
 from vidpred.storage import trained_generator
 from vidpred.tasks import AdversarialTask, ReconstructionTask
@@ -99,6 +99,21 @@ def test_instance_noise_has_its_strength_and_falls(alone: int) -> None:
             calls.clear()
     with pytest.raises(ValueError, match="instance_noise is 0"):
         adversarial_task(instance_noise_batches=10)
+
+
+def test_the_penalty_is_of_true_frames_with_the_weight_that_is_given() -> None:
+    frames = torch.stack([clip["frames"] for clip in moving_squares(4)])
+    task = adversarial_task(r1_weight=0.5)
+    objective, plain = (
+        task.discriminator_objective(frames),
+        adversarial_task().discriminator_objective(frames),
+    )
+    context, targets = task._training_clip(frames)
+    true = [target.requires_grad_() for target in targets]
+    penalty = r1_penalty(task.discriminator(context, true), true)
+    torch.testing.assert_close(objective.terms["r1_penalty"], penalty)
+    assert "r1_penalty" not in plain.terms
+    torch.testing.assert_close(objective.loss, plain.loss + 0.5 * penalty.sum())
 
 
 @pytest.mark.slow
