@@ -47,6 +47,15 @@ def test_without_weights_it_is_the_mean_of_the_two_frames(tiny: DeepVoxelFlow) -
     torch.testing.assert_close(pred[:, 0], context.mean(1), atol=1e-4, rtol=0)
 
 
+def test_fresh_motions_are_short_in_evaluation_and_long_by_the_statistics_of_a_batch() -> None:
+    network, context = DeepVoxelFlow.from_preset("cpu"), torch.rand(4, 2, 3, 32, 32)
+    with torch.no_grad():
+        evaluated, _ = network.eval().voxel_flow(context)
+        trained, _ = network.train().voxel_flow(context)
+    assert evaluated.square().mean().sqrt() < 1
+    assert 5 < trained.square().mean().sqrt() < 20
+
+
 def test_the_newer_frame_moves_by_the_flow_and_the_older_by_two(tiny: DeepVoxelFlow) -> None:
     context = torch.rand(1, 2, 3, 24, 32)
     inside = (..., slice(4, -4), slice(6, -6))

@@ -37,8 +37,10 @@ class DeepVoxelFlow(Predictor):
     A U-Net of three levels sees both frames and gives three values a pixel, in [-1, 1] by tanh: a
     motion f of up to `REACH` pixels and a blend m. The newer frame is sampled at x - f, the older
     one at x - 2f, and the prediction is `m * older + (1 - m) * newer` with m taken to [0, 1].
-    Several frames are predicted by feeding predictions back. Before any training f is near 0 and m
-    near 1/2: it predicts the mean of the last two frames, which is worse than their copy.
+    Several frames are predicted by feeding predictions back. Before any training, in evaluation
+    mode, f is near 0 and m near 1/2: it predicts about the mean of the last two frames, which is
+    worse than their copy. In training, batches are normalized by themselves, and f begins as ten
+    pixels in any direction, as in the release: first batches teach mostly to keep it short.
 
     Source: Liu et al. 2017; layers, weights and parametrization of the authors' second release
     (PyTorch). Deviations: the flow is in whole pixels and the corners of the frame are aligned, as
