@@ -343,9 +343,9 @@ def _clips() -> tuple[Tensor, Tensor]:
 def test_resemblance_is_1_for_the_truth_and_0_for_copies_and_for_a_collapse() -> None:
     context, target = _clips()
 
-    def of(pred: Tensor) -> dict[str, float]:
+    def of(pred: Tensor, true: Tensor = target) -> dict[str, float]:
         objective = GeneratorObjective(
-            terms={}, weights={}, context=context, targets=[target], preds=[pred]
+            terms={}, weights={}, context=context, targets=[true], preds=[pred]
         )
         return {name: value.item() for name, value in resemblance(objective).items()}
 
@@ -359,6 +359,8 @@ def test_resemblance_is_1_for_the_truth_and_0_for_copies_and_for_a_collapse() ->
     half_way = (context[:, -1:] + target) / 2
     assert of(half_way)["motion_ratio"] == pytest.approx(0.5)
     assert of(half_way)["gain_over_copy"] == pytest.approx(0.75)
+    # 0.06 of [-1, 1] is 0.03 of full scale, which does not count as moving.
+    assert math.isnan(of(target, context[:, -1:] + 0.06)["motion_ratio"])
 
 
 def test_pulls_have_the_norms_and_cosines_of_the_gradients() -> None:

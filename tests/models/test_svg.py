@@ -171,6 +171,22 @@ def test_samples(prior: Prior) -> None:
         model.sample(clips(3), 2, num_samples=0)
 
 
+def test_futures_of_a_clip_are_its_own_whatever_the_batch() -> None:
+    model = network().eval()
+    for parameter in model.parameters():
+        nn.init.normal_(parameter)
+    for part in (model.posterior_recurrence, model.prior_recurrence):
+        assert part is not None
+        nn.init.constant_(part.heads[1].bias, -1e3)  # draws are the means of the latents
+        nn.init.zeros_(part.heads[1].weight)
+    context = clips(3) * torch.tensor([0.1, 1.0]).view(2, 1, 1, 1, 1)
+    with torch.no_grad():
+        drawn = model.sample(context, 2, num_samples=3, generator=seeded())
+        alone = torch.cat([model(context[k : k + 1], 2) for k in range(2)])
+    assert (alone[0] - alone[1]).abs().mean() > 0.05
+    torch.testing.assert_close(drawn, alone.expand(3, *alone.shape), atol=2e-3, rtol=0)
+
+
 def test_a_fixed_prior_is_the_standard_normal() -> None:
     model = network("fixed", context_frames=1).eval()
     seen: list[Tensor] = []
