@@ -109,6 +109,20 @@ def test_the_uniform_component_draws_all_values_alike() -> None:
     assert (drawn - 2000).abs().max() < 5 * 45
 
 
+def test_each_color_follows_those_before_it_by_its_own_couplings() -> None:
+    """Salimans et al. 2017: g by r; b by r, then by g. All components are narrow here."""
+    means, couplings = torch.tensor([[0.4, -0.2, 0.1]]), torch.tensor([[0.5, -0.25, 0.75]])
+    found = mixture("logistic", means, torch.full((1, 3), -7.0), couplings)
+    red = 0.4
+    green = -0.2 + 0.5 * red
+    blue = 0.1 - 0.25 * red + 0.75 * green
+    expected = torch.tensor([red, green, blue]).view(1, 3, 1, 1)
+    torch.testing.assert_close(found.mean(), expected)
+    drawn = found.sample(torch.Generator().manual_seed(0))
+    torch.testing.assert_close(drawn, expected, atol=0.02, rtol=0)
+    assert found.log_prob(drawn).item() > -6  # of 256 ** 3 colors, each has -16.6 in the mean
+
+
 @pytest.mark.parametrize(("kind", "factor"), [("logistic", math.pi / 3**0.5), ("normal", 1.0)])
 def test_draws_spread_as_their_distribution(kind: MixtureKind, factor: float) -> None:
     one = mixture(kind, torch.zeros(1, 1), torch.full((1, 1), -3.0))

@@ -7,6 +7,7 @@ from torch import Tensor
 from worlds import trainer
 
 from vidpred.batch import ClipBatch
+from vidpred.flow import FrameDifferenceMask, OpticalFlowMask
 from vidpred.losses import log_mse_loss
 from vidpred.models import CopyLastFrame, FlowRefiner, OpticalFlowExtrapolation
 from vidpred.ops import to_unit
@@ -41,6 +42,10 @@ def test_an_untrained_refiner_is_as_wrong_as_optical_flow() -> None:
         rtol=0,
     )
     assert torch.equal(objective.target, frames[:, 6:7])
+    for name, mask in (("moving", FrameDifferenceMask()), ("fastest", OpticalFlowMask())):
+        error = log_mse_loss(expected, frames[:, 6], mask(frames[:, :7], 1)[:, 0])
+        found = objective.terms[f"log_mse_{name}"].detach()
+        torch.testing.assert_close(found, error, atol=1e-3, rtol=0)
 
 
 def test_steps_are_drawn_by_their_weights_and_clips_are_long_enough() -> None:
