@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from vidpred.ops import to_unit, unit_to_uint8
 from vidpred.ops.frame_format import reformat_uint8, resize_frames, to_gray
@@ -41,8 +42,17 @@ def test_a_resized_mean_stays_and_fine_patterns_vanish() -> None:
     frames = checkers.float().expand(2, 3, 64, 64)
     found = resize_frames(frames, (16, 16))
     assert found.shape == (2, 3, 16, 16)
-    # Without antialiasing, every fourth pixel would be black or white.
     torch.testing.assert_close(found[..., 1:-1, 1:-1], torch.full((2, 3, 14, 14), 0.5))
+
+
+@pytest.mark.parametrize("size", [(12, 16), (37, 80)])
+def test_resizing_is_that_of_pillow(size: tuple[int, int]) -> None:
+    # Whose bilinear filter is as wide as the step between two pixels of the result.
+    frame = torch.rand(50, 70)
+    height, width = size
+    expected = Image.fromarray(frame.numpy()).resize((width, height), Image.Resampling.BILINEAR)
+    found = resize_frames(frame.expand(3, 50, 70), size)
+    assert np.abs(found[0].numpy() - np.asarray(expected)).max() < 1e-5
 
 
 def test_8_bits_are_rounded_once() -> None:
