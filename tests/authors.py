@@ -56,12 +56,6 @@ def give_weights(theirs: nn.Module, ours: nn.Module, renamed: Callable[[str], st
     )
 
 
-def take_weights(ours: nn.Module, theirs: nn.Module, renamed: Callable[[str], str]) -> None:
-    """Load the authors' state by a map from their names to ours; every name has to be used."""
-    state: dict[str, Tensor] = {renamed(k): v for k, v in theirs.state_dict().items()}
-    ours.load_state_dict(state)
-
-
 def randomize(network: nn.Module) -> None:
     """Give every weight and statistic a value that no mistake of a name leaves unseen."""
     generator = torch.Generator().manual_seed(1)

@@ -5,7 +5,7 @@ import re
 
 import pytest
 import torch
-from authors import checkout, importable, parameters, take_weights
+from authors import checkout, fill, give_weights, importable, parameters, pattern, probe
 from models.published import require_gradients, require_same_built
 from torch import Tensor
 
@@ -44,6 +44,37 @@ def renamed(name: str) -> str:
     return name.replace("routing.", "router.").replace("l1.", "router.5.")
 
 
+CHOSEN = torch.tensor([[1, 0, 1, 1, 0, 0, 1, 0, 1]]).bool()
+"""A route through the nine blocks."""
+
+OF_THE_AUTHORS = [0.63995, 0.65714, 0.30762, 0.44755, 0.49694]
+"""What the authors' module, commit 78c02e9, gives along this route by `probe`."""
+
+AFTER_EACH_BLOCK = [0.28285, 0.32528, 0.31728, 0.30321, 0.24623, 0.26242, 0.30209, 0.26760, 0.30762]
+"""What it gives in training: the middle one of these values."""
+
+
+def with_weights_by_a_rule() -> tuple[DMVFN, Tensor]:
+    """Our network, whose motions are some pixels long, and what it predicts from."""
+    ours = DMVFN.from_preset("faithful").eval()
+    fill(ours)
+    with torch.no_grad():
+        for block in ours.blocks:
+            block.head.weight.mul_(0.3)
+    return ours, pattern(2, 2, 3, 32, 48)
+
+
+def test_it_gives_what_the_module_of_the_authors_gave(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, context = with_weights_by_a_rule()
+    monkeypatch.setattr(torch, "bernoulli", lambda _: CHOSEN.float().expand(2, -1))
+    with torch.no_grad():
+        assert probe(ours.along(context, CHOSEN.expand(2, -1))) == pytest.approx(
+            OF_THE_AUTHORS, abs=1e-4
+        )
+        found = [probe(pred)[2] for pred in ours.stages(context)]
+    assert found == pytest.approx(AFTER_EACH_BLOCK, abs=1e-4)
+
+
 def test_outputs_are_those_of_the_authors(monkeypatch: pytest.MonkeyPatch) -> None:
     folder = checkout(AUTHORS)
     with importable(folder) as load:
@@ -51,20 +82,18 @@ def test_outputs_are_those_of_the_authors(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(torch.Tensor, "cuda", lambda tensor: tensor)  # no GPU is asked for
     # Their grids are for the default device; a CPU serves both.
     monkeypatch.setattr(arch, "device", torch.device("cpu"))
-    theirs, ours = arch.DMVFN().eval(), DMVFN.from_preset("faithful").eval()
-    with torch.no_grad():
-        for block in range(9):  # motions of some pixels
-            getattr(theirs, f"block{block}").lastconv.weight.mul_(20)
-    take_weights(ours, theirs, renamed)
-    context = torch.rand(2, 2, 3, 32, 48)
+    theirs, (ours, context) = arch.DMVFN().eval(), with_weights_by_a_rule()
+    give_weights(theirs, ours, renamed)
     scales, stacked = list(ours.scales), context.flatten(1, 2)
-    chosen = torch.tensor([[1, 0, 1, 1, 0, 0, 1, 0, 1]]).bool().expand(2, -1)
+    chosen = CHOSEN.expand(2, -1)
     monkeypatch.setattr(arch.RoundSTE, "apply", lambda _: chosen.float())
     monkeypatch.setattr(torch, "bernoulli", lambda _: chosen.float())
     with torch.no_grad():
         evaluated = theirs(stacked, scales, training=False)[-1]
         trained = theirs(stacked, scales, training=True)
         assert (evaluated - context.mean(1)).abs().mean() > 0.01  # it does something
+        assert probe(evaluated) == pytest.approx(OF_THE_AUTHORS, abs=1e-4)
+        assert [probe(pred)[2] for pred in trained] == pytest.approx(AFTER_EACH_BLOCK, abs=1e-4)
         torch.testing.assert_close(ours.along(context, chosen)[:, 0], evaluated, atol=1e-5, rtol=0)
         for mine, other in zip(ours.stages(context), trained, strict=True):
             torch.testing.assert_close(mine[:, 0], other, atol=1e-5, rtol=0)

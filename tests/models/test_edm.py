@@ -5,7 +5,16 @@ import re
 
 import pytest
 import torch
-from authors import checkout, importable, parameters, randomize, take_weights
+from authors import (
+    checkout,
+    fill,
+    give_weights,
+    importable,
+    parameters,
+    pattern,
+    probe,
+    randomize,
+)
 from models.published import require_gradients, require_same_built
 from torch import Tensor
 
@@ -46,20 +55,35 @@ def renamed(name: str) -> str:
     return name.replace(".attn.out_proj.", ".attend.outward.")
 
 
+OF_DIAMOND = [-0.38783, 1.31303, 0.24751, 0.85776, 0.64433]
+"""What the U-Net of eloialonso/diamond, commit 5bcd159, gives by `probe`."""
+
+MAPS_AND_VECTOR = pattern(2, 64, 16, 24).double(), pattern(2, 32).double()
+
+
+def unet_with_weights_by_a_rule() -> ConditionalUNet:
+    unet = ConditionalUNet((64, 64, 32, 32), 2, 32, attention=True)
+    fill(unet)
+    return unet
+
+
+def test_the_unet_gives_what_that_of_diamond_gave() -> None:
+    with torch.no_grad():
+        found = unet_with_weights_by_a_rule().double()(*MAPS_AND_VECTOR)
+    assert probe(found) == pytest.approx(OF_DIAMOND, abs=1e-4)
+
+
 def test_the_unet_is_that_of_diamond() -> None:
     with importable(checkout("diamond") / "src" / "models") as load:
         blocks = load("blocks")
     theirs = blocks.UNet(32, [2, 2, 2, 2], [64, 64, 32, 32], [0, 0, 0, 0])
-    ours = ConditionalUNet((64, 64, 32, 32), 2, 32, attention=True)
-    for weight in theirs.parameters():  # some are 0 at first
-        weight.data.add_(0.02 * torch.randn_like(weight))
-    take_weights(ours, theirs, renamed)
-    theirs, ours = theirs.double(), ours.double()
-    maps, vector = torch.rand(2, 64, 16, 24).double(), torch.rand(2, 32).double()
+    ours = unet_with_weights_by_a_rule()
+    give_weights(theirs, ours, renamed)
     with torch.no_grad():
-        expected = theirs(maps, vector)[0]
-        assert (expected - maps).abs().mean() > 0.1  # it does something
-        torch.testing.assert_close(ours(maps, vector), expected, atol=1e-5, rtol=1e-5)
+        expected = theirs.double()(*MAPS_AND_VECTOR)[0]
+        found = ours.double()(*MAPS_AND_VECTOR)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    assert probe(expected) == pytest.approx(OF_DIAMOND, abs=1e-4)
 
 
 def test_a_vector_of_zeros_leaves_normalized_maps() -> None:
