@@ -44,13 +44,13 @@ def renamed(name: str) -> str:
     return name.replace("routing.", "router.").replace("l1.", "router.5.")
 
 
-CHOSEN = torch.tensor([[1, 0, 1, 1, 0, 0, 1, 0, 1]]).bool()
-"""A route through the nine blocks."""
+CHOSEN = torch.tensor([[1, 0, 1, 1, 0, 1, 1, 0, 0]]).bool()
+"""A route through the nine blocks, without the last."""
 
-OF_THE_AUTHORS = [0.63995, 0.65714, 0.30762, 0.44755, 0.49694]
+OF_THE_AUTHORS = [0.77038, 0.60733, 0.28300, 0.38876, 0.57260]
 """What the authors' module, commit 78c02e9, gives along this route by `probe`."""
 
-AFTER_EACH_BLOCK = [0.28285, 0.32528, 0.31728, 0.30321, 0.24623, 0.26242, 0.30209, 0.26760, 0.30762]
+AFTER_EACH_BLOCK = [0.28285, 0.32528, 0.31728, 0.30321, 0.24623, 0.26242, 0.28300, 0.27604, 0.28300]
 """What it gives in training: the middle one of these values."""
 
 
