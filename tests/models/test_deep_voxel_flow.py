@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from authors import parameters
 from models.published import require_gradients, require_same_built
 from torch import Tensor
@@ -38,6 +39,30 @@ def test_parameters_are_those_of_the_release_to_the_unit() -> None:
     by_hand += 2 * (64 + 128 + 256 + 256 + 256 + 128 + 64)
     assert parameters(DeepVoxelFlow.from_preset("faithful")) == by_hand == 3_821_891
     assert parameters(DeepVoxelFlow.from_preset("cpu")) == 242_003
+
+
+def test_the_layers_are_joined_as_in_the_release(tiny: DeepVoxelFlow) -> None:
+    """Three convolutions that the maximum halves, one, then each enlarged next to its equal."""
+    tiny.eval()
+    for parameter in tiny.parameters():
+        torch.nn.init.normal_(parameter, 0, 0.3)
+    context = torch.rand(1, 2, 3, 16, 24)
+
+    def enlarged(maps: Tensor) -> Tensor:
+        return F.interpolate(maps, scale_factor=2, mode="bilinear")
+
+    with torch.no_grad():
+        one = tiny.down[0]((context * 2 - 1).flatten(1, 2))
+        two = tiny.down[1](F.max_pool2d(one, 2))
+        three = tiny.down[2](F.max_pool2d(two, 2))
+        maps = tiny.bottom(F.max_pool2d(three, 2))
+        maps = tiny.up[2](torch.cat([enlarged(maps), three], 1))
+        maps = tiny.up[1](torch.cat([enlarged(maps), two], 1))
+        out = tiny.head(tiny.up[0](torch.cat([enlarged(maps), one], 1))).tanh()
+        flow, older = tiny.voxel_flow(context)
+    torch.testing.assert_close(flow, 64 * out[:, :2])
+    torch.testing.assert_close(older, 0.5 * (1 + out[:, 2:]))
+    assert out.std() > 0.1
 
 
 def test_without_weights_it_is_the_mean_of_the_two_frames(tiny: DeepVoxelFlow) -> None:

@@ -24,6 +24,25 @@ def test_parameters_are_those_of_the_paper_to_the_unit() -> None:
     ]
 
 
+def test_the_finest_scale_alone_pools_and_by_the_maximum() -> None:
+    networks = MultiScaleDiscriminator.from_preset("paper").networks
+    pools = [[m for m in network if "Pool" in type(m).__name__] for network in networks]
+    assert [len(found) for found in pools] == [0, 0, 0, 1]
+    pixels = torch.arange(16.0).view(1, 1, 4, 4)
+    assert pools[3][0](pixels).flatten().tolist() == [5, 7, 13, 15]
+
+
+def test_features_are_the_maxima_of_every_map_on_a_grid() -> None:
+    discriminator = MultiScaleDiscriminator.from_preset("small")
+    context, candidates = clip()
+    found = discriminator.features(context, candidates)
+    maps = sum(width for scale in discriminator.scales for width in scale.maps)
+    assert found.shape == (3, maps * 4 * 4)
+    first = discriminator.networks[-1][:2]
+    finest = first(torch.cat([context, candidates[-1]], dim=1).flatten(1, 2))
+    assert (found.amax(1) >= finest.amax((1, 2, 3))).all()
+
+
 @pytest.mark.parametrize("preset", list(DISCRIMINATOR_PRESETS))
 def test_every_preset_judges(preset: str) -> None:
     frames = 8 if preset == "paper_8to8" else 4

@@ -222,6 +222,13 @@ def test_it_is_rebuilt_from_its_description(kind: dict[str, object]) -> None:
     )
 
 
+def test_a_dilated_encoder_doubles_its_steps_up_to_8() -> None:
+    network = VideoPixelNetwork(width=4, hidden=4, encoder_blocks=6, dilated_encoder=True)
+    blocks = list(network.encoder)[1:]
+    assert [block.first.dilation[0] for block in blocks] == [1, 2, 4, 8, 1, 2]
+    assert [block.second.dilation[0] for block in blocks] == [1, 2, 4, 8, 1, 2]
+
+
 def test_presets_have_the_published_sizes() -> None:
     with torch.device("meta"):
         faithful = VideoPixelNetwork.from_preset("faithful", channels=1)
