@@ -32,6 +32,10 @@ def test_gray_frames_are_their_own_luma() -> None:
         # 10, 1, 10: below and above 15 % of the median 10.
         ((0, 10, 11, 21), (False, True, False)),
         ((0, 10, 12, 22), (False, False, False)),
+        # 10, 0.5, 10, 0.5: the median is 5.25, of which 15 % are 0.79.
+        ((0, 10, 10.5, 20.5, 21), (False, True, False, True)),
+        # 2, 2, 90: the mean, 31, would mark what moves before a cut.
+        ((0, 2, 4, 94), (False, False, False)),
         # Everything below 0.05 gray levels.
         ((100.0, 100.04, 100.08), (True, True)),
         ((100.0, 100.06, 100.12), (False, False)),

@@ -67,5 +67,8 @@ def near_duplicates(frames: Tensor) -> Tensor:
     change = luma_differences(frames)
     if change.shape[1] < 1:
         raise ValueError(f"a clip of {frames.shape[1]} frame; expected at least 2, which differ")
-    usual = change.median(dim=1, keepdim=True).values
+    # Of an even number, the mean of both in the middle; torch's median is the smaller one, which of
+    # a clip that repeats every frame is the change of a repetition.
+    ordered, count = change.sort(dim=1).values, change.shape[1]
+    usual = (ordered[:, (count - 1) // 2] + ordered[:, count // 2])[:, None] / 2
     return (change < STILL) | (change < SHARE * usual)
