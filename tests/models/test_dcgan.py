@@ -114,7 +114,10 @@ def test_the_discriminator_sees_past_and_candidate() -> None:
     gradient = torch.autograd.grad(logits.square().sum(), clip)[0]
     assert (gradient.abs().sum(dim=(0, 2, 3, 4)) > 0).all()
     # Every layer's maxima on 4 x 4: 4 + 8 channels of 8 x 8 and 4 x 4.
-    assert discriminator.features(clip[:, :4], [clip[:, 4:]]).shape == (4, (4 + 8) * 16)
+    features = discriminator.features(clip[:, :4], [clip[:, 4:]])
+    assert features.shape == (4, (4 + 8) * 16)
+    large, _ = discriminator.feature_maps(clip[:, :4], [clip[:, 4:]])
+    assert torch.equal(features[:, 0], large[:, 0, :2, :2].amax((1, 2)))
 
 
 def test_real_and_fake_have_batch_statistics_of_their_own() -> None:
