@@ -66,9 +66,8 @@ def test_reconstruction_batches_train_as_without_a_discriminator() -> None:
     torch.testing.assert_close(flat(task.generator), flat(alone.generator))
     trainer().fit(task, loader(clips, 8))
     assert not torch.equal(before, flat(task.discriminator))
-    for options in ({"reconstruction_batches": 1}, {"adversarial_weight": 0.0}):
-        with pytest.raises(ValueError, match=r"every weight of the loss is 0, .* learn nothing"):
-            adversarial_task(**options, loss=MultiScaleLoss(lp_weight=0))
+    with pytest.raises(ValueError, match="nothing would be learned in them"):
+        adversarial_task(reconstruction_batches=1, loss=MultiScaleLoss(lp_weight=0))
 
 
 @pytest.mark.parametrize("alone", [0, 100])

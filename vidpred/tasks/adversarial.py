@@ -130,12 +130,10 @@ class AdversarialTask(NextFrameTask):
                 f"instance_noise_batches is {instance_noise_batches}, but instance_noise is 0; "
                 "expected a noise that can fall, or no number of batches"
             )
-        alone = reconstruction_batches or not adversarial_weight
-        if alone and not any(self.loss.weights.values()):
+        if reconstruction_batches and not any(self.loss.weights.values()):
             raise ValueError(
-                f"every weight of the loss is 0, with adversarial_weight {adversarial_weight} and "
-                f"reconstruction_batches {reconstruction_batches}: the generator would learn "
-                "nothing; expected a weight above 0"
+                f"reconstruction_batches is {reconstruction_batches}, but every weight of the "
+                "loss is 0: nothing would be learned in them; expected a weight above 0"
             )
         if drawn_predictions and not generator.stochastic:
             raise SettingError(
