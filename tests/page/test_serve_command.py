@@ -26,8 +26,7 @@ def test_help_says_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--model", "x"], "expected NAME=FILE"),
-        (["--model", "a b=c"], "expected NAME=FILE"),
+        (["--model", ""], "expected"),
         (["--port", "70000"], "expected a port"),
         (["--max-frames", "0"], "at least 1"),
         (["--max-upload", "much"], "expected an amount"),
@@ -47,10 +46,21 @@ def test_missing_checkpoints_are_refused(
 ) -> None:
     assert main(["serve", "--model", f"mine={tmp_path / 'no.ckpt'}"]) == 2
     assert "no.ckpt: no such checkpoint; expected a file of" in capsys.readouterr().err
-    (tmp_path / "there.ckpt").touch()
-    twice = [f"--model=mine={tmp_path / 'there.ckpt'}"] * 2
-    assert main(["serve", *twice]) == 2
-    assert "given twice" in capsys.readouterr().err
+
+
+def test_a_model_is_named_as_vidpred_test_names_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = tmp_path / "run" / "checkpoints" / "best.ckpt"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.touch()
+    for models, said in (
+        ([f"{checkpoint}", f"run={checkpoint}"], "run is there twice; choose another name: NAME="),
+        ([f"a b={checkpoint}"], "'a b' is no name; expected NAME="),
+        ([f"{checkpoint}"], "best.ckpt: "),
+    ):
+        assert main(["serve", "--port=0", *(f"--model={model}" for model in models)]) == 2
+        assert said in capsys.readouterr().err
 
 
 def test_a_port_that_is_taken_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

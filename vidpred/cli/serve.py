@@ -19,10 +19,11 @@ from vidpred.cli.common import (
     end_by_signal,
     import_modules,
     memory_amount,
+    not_empty,
     say,
 )
 from vidpred.errors import VidpredError
-from vidpred.files import expand_home
+from vidpred.files import expand_home, split_name
 from vidpred.resources import no_such_checkpoint, packaged_weights
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ that is dropped leaves it, and all of it is removed when the tab is closed.
 EXAMPLES = """\
 examples:
   vidpred serve --open
-  vidpred serve --model mine=runs/l2/checkpoints/best.ckpt
+  vidpred serve --model runs/l2/checkpoints/best.ckpt --model other=other.safetensors
   ssh -L 8750:localhost:8750 HOST vidpred serve     then open http://localhost:8750 here
 """
 
@@ -62,9 +63,10 @@ def add_serve_parser(
         "--model",
         action="append",
         default=[],
-        type=_named,
-        metavar="NAME=FILE",
-        help="checkpoint to offer next to the bundled models and the baselines; may be repeated",
+        type=not_empty,
+        metavar="[NAME=]CHECKPOINT",
+        help="checkpoint of `vidpred fit`, named by the folder of its run, or safetensors file of "
+        "`vidpred export`, to offer next to the bundled models and the baselines; may be repeated",
     )
     add_module_option(parser)
     parser.add_argument(
@@ -117,7 +119,8 @@ def run_serve(arguments: argparse.Namespace) -> int:
         VidpredError: When the page cannot be shown.
     """
     _require_packages()
-    own = _own_models(arguments.model)
+    for model in arguments.model:
+        _require_there(split_name(model)[1])
     # Here and not above: these bring packages of the extra, then torch; `--help` needs neither.
     from vidpred.page.address import LOOPBACK
     from vidpred.page.disk import temporary_root
@@ -130,6 +133,7 @@ def run_serve(arguments: argparse.Namespace) -> int:
         if enabled(default=True):
             keep_freed_memory()
         device = device_of(arguments.device)
+        own = _own_models(arguments.model)
         choices = model_choices(own, modules=import_modules(arguments.module), device=device)
         if device.type == "cpu":  # as `vidpred predict` computes
             for choice in choices.values():
@@ -168,16 +172,30 @@ def _require_packages() -> None:
         )
 
 
-def _own_models(named: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Give checkpoints by name, and refuse a missing file before anything heavy is loaded."""
+def _require_there(checkpoint: str) -> None:
+    """Refuse a missing file before anything heavy is loaded."""
+    here = expand_home(checkpoint).exists() or checkpoint in packaged_weights()
+    if not here and "://" not in checkpoint:
+        raise no_such_checkpoint(checkpoint)
+
+
+def _own_models(given: Sequence[str]) -> dict[str, str]:
+    """Give checkpoints by name."""
+    from vidpred.storage.saved import named_checkpoint
+
     own: dict[str, str] = {}
-    for name, file in named:
+    for text in given:
+        name, checkpoint = named_checkpoint(text)
+        if not re.fullmatch(r"\w[\w.+-]{0,39}", name):
+            raise VidpredError(
+                f"--model {text}: {name!r} is no name; expected NAME={checkpoint}, the name of at "
+                "most 40 letters, digits and _.+-, the first a letter or digit"
+            )
         if name in own:
-            raise VidpredError(f"--model {name}={file}: {name} is given twice; choose two names")
-        here = expand_home(file).exists() or file in packaged_weights()
-        if not here and "://" not in file:
-            raise no_such_checkpoint(file)
-        own[name] = file
+            raise VidpredError(
+                f"--model {text}: {name} is there twice; choose another name: NAME={checkpoint}"
+            )
+        own[name] = checkpoint
     return own
 
 
@@ -216,16 +234,6 @@ def _render_example(folder: Path) -> Path:
     path = folder / "example.avi"
     write_video(path, frames, fps=15)
     return path
-
-
-def _named(text: str) -> tuple[str, str]:
-    name, equals, file = text.partition("=")
-    if not equals or not re.fullmatch(r"\w[\w.+-]{0,39}", name) or not file:
-        raise argparse.ArgumentTypeError(
-            f"{text!r}; expected NAME=FILE, such as mine=runs/l2/checkpoints/best.ckpt, the name "
-            "of at most 40 letters, digits and _.+-, the first a letter or digit"
-        )
-    return name, file
 
 
 def _port(text: str) -> int:
