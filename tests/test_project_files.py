@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.version import Version
 
 import vidpred
 
@@ -44,6 +45,14 @@ def test_links_to_files_lead_somewhere(page: str) -> None:
     if not (ROOT / "examples").exists():
         pytest.skip("the examples are still to come")
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_an_unreleased_version_precedes_the_one_that_the_changelog_collects() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    number, unreleased = re.findall(r"^## (\S+)( \(unreleased\))?", changelog, re.M)[0]
+    version = Version(vidpred.__version__)
+    assert f"{version.major}.{version.minor}" == number
+    assert version.is_devrelease == bool(unreleased)
 
 
 def test_the_changelog_sorts_each_version_by_kind() -> None:

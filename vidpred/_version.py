@@ -1,3 +1,3 @@
 """The version; files inside read it here, because none imports the facade `vidpred`."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
