@@ -55,7 +55,6 @@ STEPS = (1, 2, 4, 8)
 STEP_WEIGHTS = (2.0, 1.0, 1.0, 1.0)
 """How much each of them counts."""
 
-CONTEXT = 4
 PAN_EVERY = 2
 """One clip in so many is seen by a window, every second of which moves."""
 
@@ -104,8 +103,9 @@ class Described:
 
 @torch.no_grad()
 def described(refiner: FlowRefiner, frames: Tensor) -> Described:
-    """Describe one clip (T, 3, H, W) in [0, 1], T = CONTEXT + max(STEPS)."""
-    evidence = refiner.observe(frames[None, :CONTEXT])
+    """Describe one clip (T, 3, H, W) in [0, 1], T = context_frames + max(STEPS)."""
+    context = refiner.context_frames
+    evidence = refiner.observe(frames[None, :context])
     whole, fastest = Region.of(evidence.last), OpticalFlowMask(DISFlow())
     products, logits = [], []
     for k, paths in enumerate(carry(evidence, max(STEPS)), start=1):
@@ -116,11 +116,11 @@ def described(refiner: FlowRefiner, frames: Tensor) -> Described:
         *starts, to_older = refined.starts.unbind(1)
         moved = [warp_region(evidence.last, start, whole) for start in starts]
         images = [*moved, evidence.last, warp_region(evidence.older, to_older, whole)]
-        target = frames[CONTEXT + k - 1]
+        target = frames[context + k - 1]
         errors = (torch.stack(images, dim=1) + (refined.residual - target)[:, None])[0]
         own = (refined.logits - refiner.clip_logits(features)[:, :, None, None])[0]
         own = own.expand(-1, *errors.shape[-2:])
-        known = frames[None, : CONTEXT + k]
+        known = frames[None, : context + k]
         areas = [torch.ones(errors.shape[-2:], dtype=torch.bool)]
         areas += [mask(known, 1)[0, 0, 0] for mask in (frame_difference_mask, fastest)]
         products.append(torch.stack([_mean_products(errors[:, :, area]) for area in areas]))
@@ -139,10 +139,12 @@ def _mean_products(errors: Tensor) -> Tensor:
     return flat @ flat.T / flat.shape[1]
 
 
-def clips_of(videos: Sequence[Video], count: int, seed: int) -> Iterator[Tensor]:
+def clips_of(
+    videos: Sequence[Video], count: int, context_frames: int, seed: int
+) -> Iterator[Tensor]:
     """Draw clips of each video: any start; some every second frame, backwards, panned, or cut."""
     rng = np.random.default_rng(seed)
-    length = CONTEXT + max(STEPS)
+    length = context_frames + max(STEPS)
     for video in videos:
         info = probe(video.path)
         for number in range(count):
@@ -159,9 +161,10 @@ def clips_of(videos: Sequence[Video], count: int, seed: int) -> Iterator[Tensor]
             if number % PAN_EVERY:
                 frames = pan(frames[None], FASTEST_PAN)[0]
             elif number % CUT_EVERY == CUT_EVERY - PAN_EVERY:
-                other = to_unit(read_clip(videos[int(rng.integers(len(videos)))].path, 0, CONTEXT))
+                path = videos[int(rng.integers(len(videos)))].path
+                other = to_unit(read_clip(path, 0, context_frames))
                 if other[..., :height, :width].shape[-2:] == frames.shape[-2:]:
-                    cut = int(rng.integers(1, CONTEXT))
+                    cut = int(rng.integers(1, context_frames))
                     frames = torch.cat([other[:cut, :, :height, :width], frames[cut:]])
             yield frames
 
@@ -227,6 +230,9 @@ def main() -> None:
     parser.add_argument("--root", required=True, help="folder of UCF101")
     parser.add_argument("--weights", help="a trained flow refiner (default: an untrained one)")
     parser.add_argument("--output", required=True, type=Path, help="a .safetensors file")
+    parser.add_argument(
+        "--context-frames", type=int, help="past frames (default: those of --weights, else 4)"
+    )
     parser.add_argument("--clips-per-video", type=int, default=16)
     parser.add_argument("--preset", choices=get_args(DISPreset), default="fine_fast", help="flow")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="the first draws")
@@ -234,12 +240,22 @@ def main() -> None:
     data = UCF101DataModule(arguments.root)
     data.setup("fit")
     saved = None if arguments.weights is None else read_saved(find_saved(arguments.weights))
-    refiner = FlowRefiner(DISFlow(arguments.preset)) if saved is None else saved.build()
+    if saved is None:
+        refiner = FlowRefiner(
+            DISFlow(arguments.preset), context_frames=arguments.context_frames or 4
+        )
+    else:
+        if arguments.context_frames is not None:
+            parser.error("--context-frames is for new weights: those of --weights have theirs")
+        refiner = saved.build()
     assert isinstance(refiner, FlowRefiner), f"{arguments.weights} is a {type(refiner).__name__}"
     torch.manual_seed(arguments.seeds[0])
     found: list[Described] = []
     for clip in clips_of(
-        data.listings["train"].videos, arguments.clips_per_video, arguments.seeds[0]
+        data.listings["train"].videos,
+        arguments.clips_per_video,
+        refiner.context_frames,
+        arguments.seeds[0],
     ):
         found.append(described(refiner, clip))
         if len(found) % 100 == 0:

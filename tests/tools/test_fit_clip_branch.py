@@ -50,20 +50,22 @@ def test_an_error_of_a_blend_is_a_quadratic_form_of_the_products(tool: ModuleTyp
     torch.testing.assert_close(found[0, 0, 0], expected)
 
 
+@pytest.mark.parametrize("context", [3, 4])
 def test_products_of_an_untrained_refiner_are_those_of_the_extrapolation(
-    tool: ModuleType, clip: Tensor
+    tool: ModuleType, clip: Tensor, context: int
 ) -> None:
-    found = tool.described(FlowRefiner(), clip)
+    clip = clip[4 - context :]
+    found = tool.described(FlowRefiner(context_frames=context), clip)
     assert found.statistics.isfinite().all()
     products = found.products[0]
     assert products.shape == (len(tool.STEPS), 3, BLENDED, BLENDED)
     torch.testing.assert_close(products, products.transpose(-1, -2))
-    pred = OpticalFlowExtrapolation()(clip[None, : tool.CONTEXT], 8)[0]
+    pred = OpticalFlowExtrapolation()(clip[None, :context], 8)[0]
     for step, product in zip(tool.STEPS, products, strict=True):
-        target = clip[tool.CONTEXT + step - 1]
+        target = clip[context + step - 1]
         expected = (pred[step - 1] - target).square().mean()
         torch.testing.assert_close(product[0, 0, 0], expected, rtol=1e-3, atol=1e-6)
-        still = (clip[tool.CONTEXT - 1] - target).square().mean()
+        still = (clip[context - 1] - target).square().mean()
         torch.testing.assert_close(product[0, BLENDED - 2, BLENDED - 2], still)
 
 
@@ -77,9 +79,9 @@ def test_errors_of_a_trained_refiner_are_those_of_its_prediction(tool: ModuleTyp
         seen = torch.cat([found.statistics.expand(len(steps), -1), ahead], dim=1)
         logits = refiner.clip_logits(refiner.clip(seen))[None, :, None] + found.logits
         errors = tool.blend_errors(logits.softmax(-1) + refiner.rest, found.products)[0, :, 0]
-        pred = refiner(frames[None, : tool.CONTEXT], max(tool.STEPS))[0]
+        pred = refiner(frames[None, :4], max(tool.STEPS))[0]
     for error, step in zip(errors, tool.STEPS, strict=True):
-        expected = (pred[step - 1] - frames[tool.CONTEXT + step - 1]).square().mean()
+        expected = (pred[step - 1] - frames[3 + step]).square().mean()
         # Its decisions by pixel enter as their mean.
         assert error == pytest.approx(float(expected), rel=0.2)
 
@@ -139,6 +141,9 @@ def test_the_tool_writes_a_refiner_whose_branch_alone_is_trained(tmp_path: Path)
     again = tmp_path / "again.safetensors"
     subprocess.run([*common, f"--weights={output}", f"--output={again}", "--seeds=1"], check=True)
     assert isinstance(trained_predictor(again), FlowRefiner)
+    longer = tmp_path / "longer.safetensors"
+    subprocess.run([*common, f"--output={longer}", "--context-frames=6"], check=True)
+    assert trained_predictor(longer).context_frames == 6
     fitted = trained_predictor(output)
     assert isinstance(fitted, FlowRefiner)
     state, fresh = fitted.state_dict(), FlowRefiner().state_dict()
