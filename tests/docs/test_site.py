@@ -96,6 +96,21 @@ def _reached(name: str, arrows: dict[str, set[str]]) -> set[str]:
     return found
 
 
+def test_the_api_reference_has_what_the_pages_import() -> None:
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    imported = re.findall(r"^from (vidpred\S*) import (.+)$", text, flags=re.MULTILINE)
+    assert imported
+    reference = "\n".join(page.read_text(encoding="utf-8") for page in DOCS.glob("api/*.md"))
+    listed = set(re.findall(r"\.\. auto\w+:: (\S+)", reference))
+    absent = [
+        f"{module}.{name}"
+        for module, names in imported
+        for name in names.split(", ")
+        if not {module, f"{module}.{name}"} & listed
+    ]
+    assert absent == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_to_files_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text(encoding="utf-8"))
