@@ -1,7 +1,7 @@
 """ConvLSTM: the past is encoded into memories, from which the future is unrolled."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +9,7 @@ from jsonargparse.typing import PositiveInt
 from torch import Tensor, nn
 
 from vidpred.models.predictor import Condition, Predictor
-from vidpred.ops.checks import require_preset
+from vidpred.models.presets import preset_arguments
 
 LSTMMemory = tuple[Tensor, Tensor]
 """Hidden state and cell of one layer, both (B, hidden, h, w)."""
@@ -123,9 +123,8 @@ class ConvLSTM(Predictor):
         Raises:
             ValueError: When no preset has this name.
         """
-        require_preset(name, get_args(ConvLSTMPreset))
-        frames = {} if context_frames is None else {"context_frames": context_frames}
-        return cls(**{**CONVLSTM_PRESETS[name], **frames, "channels": channels})
+        given = {"context_frames": context_frames, "channels": channels}
+        return cls(**preset_arguments(CONVLSTM_PRESETS, name, **given))
 
     def rollout_frames(
         self, window: Tensor, horizon: int, *, condition: Condition | None = None

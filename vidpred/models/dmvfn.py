@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +10,7 @@ from jsonargparse.typing import PositiveInt
 from torch import Tensor, nn
 
 from vidpred.models.predictor import Condition, Predictor
-from vidpred.ops.checks import require_preset
+from vidpred.models.presets import preset_arguments
 from vidpred.ops.padding import pad_to_multiple
 from vidpred.ops.warp import warp
 
@@ -126,8 +126,7 @@ class DMVFN(Predictor):
         Raises:
             ValueError: When no preset has this name.
         """
-        require_preset(name, get_args(DMVFNPreset))
-        return cls(**DMVFN_PRESETS[name])
+        return cls(**preset_arguments(DMVFN_PRESETS, name))
 
     def step(self, context: Tensor, *, condition: Condition | None = None) -> Tensor:
         """Predict the next frame by the most probable blocks; see `Predictor.step`."""

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from vidpred.models.conditional_unet import GROUP, ConditionalUNet, divisor
 from vidpred.models.predictor import Condition, Predictor
-from vidpred.ops.checks import require_positive, require_preset
+from vidpred.models.presets import preset_arguments
+from vidpred.ops.checks import require_positive
 from vidpred.ops.random import normal_like
 from vidpred.ops.range import signed_to_unit, unit_to_signed
 
@@ -184,9 +185,8 @@ class EDMPredictor(Predictor):
         Raises:
             ValueError: When no preset has this name.
         """
-        require_preset(name, get_args(EDMPreset))
-        frames = {"context_frames": context_frames, "channels": channels}
-        return cls(**{**EDM_PRESETS[name], **frames, "num_steps": num_steps})
+        given = {"context_frames": context_frames, "channels": channels, "num_steps": num_steps}
+        return cls(**preset_arguments(EDM_PRESETS, name, **given))
 
     @property
     def noise_levels(self) -> list[float]:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jsonargparse.typing import PositiveInt
@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from vidpred.models.convlstm import ConvLSTMCell, LSTMMemory
 from vidpred.models.normalized_convolutions import normalized, shrinking
+from vidpred.models.presets import preset_arguments
 from vidpred.models.recurrent import RecurrentPredictor
-from vidpred.ops.checks import require_preset
 
 PhyDNetPreset = Literal["faithful", "cpu"]
 
@@ -138,9 +138,8 @@ class PhyDNet(RecurrentPredictor):
         Raises:
             ValueError: When no preset has this name.
         """
-        require_preset(name, get_args(PhyDNetPreset))
-        frames = {} if context_frames is None else {"context_frames": context_frames}
-        return cls(**{**PHYDNET_PRESETS[name], **frames, "channels": channels})
+        given = {"context_frames": context_frames, "channels": channels}
+        return cls(**preset_arguments(PHYDNET_PRESETS, name, **given))
 
     def read(self, frame: Tensor, memory: PhyDNetMemory | None) -> tuple[Tensor, PhyDNetMemory]:
         """Read a frame and predict the next; see `RecurrentPredictor.read`."""

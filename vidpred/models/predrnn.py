@@ -1,15 +1,15 @@
 """PredRNN: a spatiotemporal memory that zigzags through all layers of a recurrent network."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from jsonargparse.typing import PositiveInt
 from torch import Tensor, nn
 
+from vidpred.models.presets import preset_arguments
 from vidpred.models.recurrent import RecurrentPredictor
-from vidpred.ops.checks import require_preset
 
 PredRNNPreset = Literal["faithful", "cpu"]
 
@@ -128,11 +128,8 @@ class PredRNN(RecurrentPredictor):
         Raises:
             ValueError: When no preset has this name.
         """
-        require_preset(name, get_args(PredRNNPreset))
-        frames = {} if context_frames is None else {"context_frames": context_frames}
-        return cls(
-            **{**PREDRNN_PRESETS[name], **frames, "channels": channels, "decoupling": decoupling}
-        )
+        given = {"context_frames": context_frames, "channels": channels, "decoupling": decoupling}
+        return cls(**preset_arguments(PREDRNN_PRESETS, name, **given))
 
     def read(self, frame: Tensor, memory: PredRNNMemory | None) -> tuple[Tensor, PredRNNMemory]:
         """Read a frame and predict the next; see `RecurrentPredictor.read`."""

@@ -1,7 +1,7 @@
 """SimVP: as many frames as it reads at once, from convolutions alone."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from jsonargparse.typing import PositiveInt
@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from vidpred.models.normalized_convolutions import SLOPE, normalized, shrinking
 from vidpred.models.predictor import Condition, Predictor
-from vidpred.ops.checks import require_positive, require_preset
+from vidpred.models.presets import preset_arguments
+from vidpred.ops.checks import require_positive
 
 SimVPPreset = Literal["faithful", "cpu"]
 
@@ -135,9 +136,8 @@ class SimVP(Predictor):
         Raises:
             ValueError: When no preset has this name.
         """
-        require_preset(name, get_args(SimVPPreset))
-        frames = {} if context_frames is None else {"context_frames": context_frames}
-        return cls(**{**SIMVP_PRESETS[name], **frames, "channels": channels})
+        given = {"context_frames": context_frames, "channels": channels}
+        return cls(**preset_arguments(SIMVP_PRESETS, name, **given))
 
     def step(self, context: Tensor, *, condition: Condition | None = None) -> Tensor:
         """Predict `context_frames` frames; see `Predictor.step`."""

@@ -1,15 +1,15 @@
 """SimVP-v2: SimVP with gated spatiotemporal attention of large kernels as its translator."""
 
 import math
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from jsonargparse.typing import ClosedUnitInterval, PositiveInt
 from torch import Tensor, nn
 
 from vidpred.models.predictor import Condition, Predictor
+from vidpred.models.presets import preset_arguments
 from vidpred.models.simvp import NORM_GROUPS, finished, require_spatial, strides
-from vidpred.ops.checks import require_preset
 
 SimVPv2Preset = Literal["faithful", "cpu"]
 
@@ -153,9 +153,8 @@ class SimVPv2(Predictor):
         Raises:
             ValueError: When no preset has this name.
         """
-        require_preset(name, get_args(SimVPv2Preset))
-        frames = {} if context_frames is None else {"context_frames": context_frames}
-        return cls(**{**SIMVP_V2_PRESETS[name], **frames, "channels": channels})
+        given = {"context_frames": context_frames, "channels": channels}
+        return cls(**preset_arguments(SIMVP_V2_PRESETS, name, **given))
 
     def gate(self, width: int) -> nn.Module:
         """Build what a block's attention is gated by, (B, width, h, w) to the same."""

@@ -10,8 +10,9 @@ from torch.distributions import Normal, kl_divergence
 
 from vidpred.models.dcgan_layers import DCGANDecoder, DCGANEncoder, require_square
 from vidpred.models.predictor import Condition, Predictor
+from vidpred.models.presets import preset_arguments
 from vidpred.models.variational import PosteriorPrediction
-from vidpred.ops.checks import require_positive, require_preset
+from vidpred.ops.checks import require_positive
 from vidpred.ops.random import normal_like
 
 Prior = Literal["learned", "fixed"]
@@ -175,10 +176,7 @@ class SVG(Predictor):
         Raises:
             ValueError: When no preset has this name.
         """
-        require_preset(name, tuple(SVG_PRESETS))
-        sizes = dict(SVG_PRESETS[name])
-        if latent_size is not None:
-            sizes["latent_size"] = latent_size
+        sizes = preset_arguments(SVG_PRESETS, name, latent_size=latent_size)
         return cls(
             prior, image_size=image_size, context_frames=context_frames, channels=channels, **sizes
         )

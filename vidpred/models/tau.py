@@ -1,12 +1,12 @@
 """TAU: SimVP-v2 whose translator weighs channels, and so frames, by what is in all of them."""
 
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from jsonargparse.typing import PositiveInt
 from torch import Tensor, nn
 
+from vidpred.models.presets import preset_arguments
 from vidpred.models.simvp_v2 import SimVPv2, large_kernel
-from vidpred.ops.checks import require_preset
 
 TAUPreset = Literal["faithful", "cpu"]
 
@@ -73,9 +73,8 @@ class TAU(SimVPv2):
         Raises:
             ValueError: When no preset has this name.
         """
-        require_preset(name, get_args(TAUPreset))
-        frames = {} if context_frames is None else {"context_frames": context_frames}
-        return cls(**{**TAU_PRESETS[name], **frames, "channels": channels})
+        given = {"context_frames": context_frames, "channels": channels}
+        return cls(**preset_arguments(TAU_PRESETS, name, **given))
 
     def gate(self, width: int) -> nn.Module:
         """Build what a block's attention is gated by, (B, width, h, w) to the same."""

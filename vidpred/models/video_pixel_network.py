@@ -11,8 +11,9 @@ from vidpred.models.multiplicative import ResidualMultiplicativeBlock
 from vidpred.models.pixel_decoder import LEVELS, PixelDecoder, PixelDistribution, PixelLayers
 from vidpred.models.pixel_sampling import draw_frame
 from vidpred.models.predictor import Condition, Predictor
+from vidpred.models.presets import preset_arguments
 from vidpred.models.row_lstm import lstm_step
-from vidpred.ops.checks import require_positive, require_preset
+from vidpred.ops.checks import require_positive
 from vidpred.ops.random import uniform_like
 
 PixelPreset = Literal["faithful", "cpu"]
@@ -159,18 +160,13 @@ class VideoPixelNetwork(Predictor):
         Raises:
             ValueError: When no preset has this name.
         """
-        require_preset(name, tuple(PIXEL_PRESETS))
-        sizes = PIXEL_PRESETS[name]
         return cls(
             channels,
             context_frames=context_frames,
             layers=layers,
             distribution=distribution,
             point_draws=point_draws,
-            width=sizes["width"],
-            encoder_blocks=sizes["encoder_blocks"],
-            decoder_blocks=sizes["decoder_blocks"],
-            hidden=sizes["hidden"],
+            **preset_arguments(PIXEL_PRESETS, name),
         )
 
     def log_prob(
