@@ -1,13 +1,18 @@
 """The contract of everything that predicts: past frames in, any number of future frames out."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from vidpred.errors import NetworkError
+from vidpred.models.condition_checks import (
+    condition_of_step,
+    distinct_names,
+    required_conditions,
+)
 from vidpred.models.step_checks import NO_DRAWS, checked_step
 from vidpred.ops.checks import require_frames, require_positive
 from vidpred.ops.padding import pad_to_multiple
@@ -92,7 +97,7 @@ class Predictor(nn.Module, ABC):
         if self.stochastic and all(getattr(type(self), n) is getattr(Predictor, n) for n in draws):
             raise NetworkError(f"{type(self).__name__} {NO_DRAWS}")
         if conditions is not None:
-            self.conditions = _distinct(conditions)
+            self.conditions = distinct_names(conditions)
 
     @property
     def receptive_radius(self) -> int | None:
@@ -198,12 +203,7 @@ class Predictor(nn.Module, ABC):
         Returns:
             Shape (B, horizon, C, H, W) in [0, 1].
         """
-        predicted: list[Tensor] = []
-        for done in range(0, horizon, self.output_frames):
-            given = {"condition": self._of_step(condition, done)} if self.conditions else {}
-            predicted.append(checked_step(self.step, window, self.output_frames, **given))
-            window = torch.cat([window, predicted[-1]], dim=1)[:, -self.context_frames :]
-        return torch.cat(predicted, dim=1)[:, :horizon]
+        return self._feed_back(self.step, window, horizon, condition)
 
     def rollout_frames(
         self, window: Tensor, horizon: int, *, condition: Condition | None = None
@@ -278,14 +278,7 @@ class Predictor(nn.Module, ABC):
         window = _repeated(window, num_samples)
         if condition is not None:
             condition = {name: _repeated(c, num_samples) for name, c in condition.items()}
-        predicted: list[Tensor] = []
-        for done in range(0, horizon, self.output_frames):
-            given: dict[str, Any] = {"generator": generator}
-            if self.conditions:
-                given["condition"] = self._of_step(condition, done)
-            predicted.append(checked_step(self.sample_step, window, self.output_frames, **given))
-            window = torch.cat([window, predicted[-1]], dim=1)[:, -self.context_frames :]
-        futures = torch.cat(predicted, dim=1)[:, :horizon]
+        futures = self._feed_back(self.sample_step, window, horizon, condition, generator=generator)
         height, width = context.shape[-2:]
         return torch.unflatten(futures, 0, (num_samples, -1))[..., :height, :width]
 
@@ -349,48 +342,42 @@ class Predictor(nn.Module, ABC):
                 f"(B, T, {self.channels}, H, W)"
             )
         window = pad_to_multiple(context[:, -self.context_frames :], self.size_multiple)
-        return window, self._required(condition, context, horizon)
-
-    def _required(
-        self, condition: Condition | None, context: Tensor, horizon: int
-    ) -> Condition | None:
         if not self.conditions:
-            return None
-        given = condition or {}
-        missing = [name for name in self.conditions if name not in given]
-        if missing:
-            raise ValueError(
-                f"{type(self).__name__} needs the condition {', '.join(missing)}; given: "
-                f"{', '.join(given) or 'none'}. Expected condition={{name: tensor}} with an entry "
-                "for every frame, those of the context first, then those to predict"
-            )
-        batch, known = context.shape[:2]
-        for name in self.conditions:
-            if tuple(given[name].shape[:2]) != (batch, known + horizon):
-                raise ValueError(
-                    f"condition {name} has shape {tuple(given[name].shape)}; expected "
-                    f"({batch}, {known + horizon}, ...): {known} frames of context and {horizon} "
-                    "to predict"
-                )
-        first = known - self.context_frames
-        return {name: given[name][:, first:] for name in self.conditions}
+            return window, None
+        needed = required_conditions(
+            self.conditions, condition, context, horizon, needed_by=type(self).__name__
+        )
+        first = context.shape[1] - self.context_frames
+        return window, {name: rows[:, first:] for name, rows in needed.items()}
 
-    def _of_step(self, condition: Condition | None, done: int) -> Condition | None:
-        """Cut the conditions of one step; beyond the horizon the last entry is repeated."""
-        if condition is None:
-            return None
-        wanted = range(done, done + self.context_frames + self.output_frames)
-        return {
-            name: value[:, [min(k, value.shape[1] - 1) for k in wanted]]
-            for name, value in condition.items()
-        }
+    def _feed_back(
+        self,
+        step: Callable[..., Tensor],
+        window: Tensor,
+        horizon: int,
+        condition: Condition | None,
+        **given: Any,
+    ) -> Tensor:
+        """Predict `horizon` frames by a step, `step` or `sample_step`, that sees its predictions.
 
+        Args:
+            step: Takes a window, and what else is given.
+            window: As for `rollout`.
+            horizon: At least 1.
+            condition: As for `rollout`.
+            given: What each step gets besides.
 
-def _distinct(conditions: Sequence[str]) -> tuple[str, ...]:
-    names = (conditions,) if isinstance(conditions, str) else tuple(map(str, conditions))
-    if len(set(names)) < len(names):
-        raise ValueError(f"conditions are {list(names)}; expected each name once")
-    return names
+        Returns:
+            Shape (B, horizon, C, H, W).
+        """
+        predicted: list[Tensor] = []
+        for done in range(0, horizon, self.output_frames):
+            if self.conditions:
+                seen = self.context_frames + self.output_frames
+                given["condition"] = condition and condition_of_step(condition, done, seen)
+            predicted.append(checked_step(step, window, self.output_frames, **given))
+            window = torch.cat([window, predicted[-1]], dim=1)[:, -self.context_frames :]
+        return torch.cat(predicted, dim=1)[:, :horizon]
 
 
 def _repeated(value: Tensor, count: int) -> Tensor:
