@@ -62,12 +62,8 @@ def run_score(arguments: argparse.Namespace) -> int:
     # Here and not above: these bring torch, and `--help` has to answer at once.
     from vidpred.evaluation import load_protocol
     from vidpred.evaluation.results.reading import of_another_list
-    from vidpred.evaluation.scoring.methods import (
-        FilesMethod,
-        ScoredMethod,
-        baselines,
-        require_method_name,
-    )
+    from vidpred.evaluation.scoring.methods import FilesMethod, baselines
+    from vidpred.evaluation.scoring.scored_method import ScoredMethod, require_method_name
     from vidpred.evaluation.sources.clip_folder import ClipFolder, pair_clips
     from vidpred.evaluation.sources.folder_clips import FolderClips
     from vidpred.models import BASELINES

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vidpred.evaluation.clips import ClipSource
     from vidpred.evaluation.protocol import NamedProtocol
     from vidpred.evaluation.scoring.extras import Extras
-    from vidpred.evaluation.scoring.methods import ScoredMethod
+    from vidpred.evaluation.scoring.scored_method import ScoredMethod
 
 SHOWN_FAILURES = 5
 

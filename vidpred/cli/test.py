@@ -67,7 +67,8 @@ def run_test(arguments: argparse.Namespace) -> int:
     # Here and not above: these bring torch, and `--help` has to answer at once.
     from vidpred.evaluation import load_protocol
     from vidpred.evaluation.scoring.checkpoint_methods import checkpoint_methods
-    from vidpred.evaluation.scoring.methods import ScoredMethod, baselines
+    from vidpred.evaluation.scoring.methods import baselines
+    from vidpred.evaluation.scoring.scored_method import ScoredMethod
     from vidpred.evaluation.sources.video_clips import VideoClips
     from vidpred.models import BASELINES
 

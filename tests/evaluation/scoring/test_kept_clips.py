@@ -9,7 +9,7 @@ from torch import Tensor
 from vidpred.evaluation import evaluate
 from vidpred.evaluation.clips import EvaluationClip
 from vidpred.evaluation.protocol import ClipCut, build_protocol, load_protocol
-from vidpred.evaluation.scoring.methods import ScoredMethod
+from vidpred.evaluation.scoring.scored_method import ScoredMethod
 from vidpred.evaluation.sources.video_clips import VideoClips
 
 CPU = torch.device("cpu")

@@ -19,7 +19,8 @@ from vidpred.evaluation.compare.markdown import markdown
 from vidpred.evaluation.protocol import NamedProtocol, build_protocol
 from vidpred.evaluation.report.page import render
 from vidpred.evaluation.samples import Samples
-from vidpred.evaluation.scoring.methods import PredictorMethod, ScoredMethod, baselines
+from vidpred.evaluation.scoring.methods import PredictorMethod, baselines
+from vidpred.evaluation.scoring.scored_method import ScoredMethod
 from vidpred.evaluation.sources.clip_folder import ClipFolder
 from vidpred.evaluation.sources.folder_clips import FolderClips
 from vidpred.metrics import psnr

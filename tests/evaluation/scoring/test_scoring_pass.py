@@ -26,12 +26,8 @@ from vidpred.evaluation.protocol import (
 )
 from vidpred.evaluation.results.averages import summarize
 from vidpred.evaluation.results.result import ClipRow
-from vidpred.evaluation.scoring.methods import (
-    PredictorMethod,
-    ScoredMethod,
-    baselines,
-    require_method_name,
-)
+from vidpred.evaluation.scoring.methods import PredictorMethod, baselines
+from vidpred.evaluation.scoring.scored_method import ScoredMethod, require_method_name
 from vidpred.evaluation.scoring.scoring_pass import LOCK
 from vidpred.evaluation.sources.video_clips import VideoClips
 from vidpred.flow import FrameDifferenceMask

@@ -8,11 +8,8 @@ import torch
 
 from vidpred.errors import CheckpointError
 from vidpred.evaluation.results.result import Method
-from vidpred.evaluation.scoring.methods import (
-    PredictorMethod,
-    class_of,
-    require_method_name,
-)
+from vidpred.evaluation.scoring.methods import PredictorMethod, class_of
+from vidpred.evaluation.scoring.scored_method import require_method_name
 from vidpred.files import file_sha256
 from vidpred.kernels import accelerate
 from vidpred.storage.saved import find_saved, named_checkpoint, read_saved

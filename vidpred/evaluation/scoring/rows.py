@@ -13,7 +13,7 @@ from vidpred.evaluation.protocol import Protocol
 from vidpred.evaluation.results.result import ClipRow
 from vidpred.evaluation.scoring.extras import Extras, Features
 from vidpred.evaluation.scoring.futures import Scores, score_futures
-from vidpred.evaluation.scoring.methods import ScoredMethod
+from vidpred.evaluation.scoring.scored_method import ScoredMethod
 
 
 class ScoredClips(NamedTuple):

@@ -19,9 +19,9 @@ from vidpred.evaluation.protocol import NamedProtocol, Protocol
 from vidpred.evaluation.results.result import Result
 from vidpred.evaluation.scoring.extras import Extras
 from vidpred.evaluation.scoring.gallery import Gallery
-from vidpred.evaluation.scoring.methods import ScoredMethod, require_stochastic
 from vidpred.evaluation.scoring.result_writer import ResultWriter
 from vidpred.evaluation.scoring.rows import score_clips
+from vidpred.evaluation.scoring.scored_method import ScoredMethod, require_stochastic
 from vidpred.provenance import provenance
 
 LOCK = ".vidpred.lock"
