@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidpred.cli.benchmark import measure_quality, train, write_outputs
+from vidpred.cli.benchmark import train, write_outputs
+from vidpred.cli.benchmark_measures import measure_quality
 from vidpred.cli.common import HelpWithDefaults, given_path, say, training_seed
 from vidpred.cli.refused_values import refusals
 from vidpred.cli.scoring import add_scoring_options, require_all_scored
