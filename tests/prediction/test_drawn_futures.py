@@ -225,7 +225,7 @@ def test_numbers_are_checked(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_many_futures_are_laid_out_in_rows() -> None:
     from vidpred.prediction.pipeline import Predicted
-    from vidpred.prediction.writing import FuturesSideBySide
+    from vidpred.prediction.step_pictures import FuturesSideBySide
 
     frames = [np.full((10, 20, 3), 20 * k, np.uint8) for k in range(5)]
     predicted = Predicted(0, window(), 1, frames[0], None, tuple(frames[1:]))

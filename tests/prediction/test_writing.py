@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from vidpred.prediction.pipeline import Predicted
+from vidpred.prediction.step_pictures import WIDEST_PANEL, BesideTruth
 from vidpred.prediction.windows import Window
-from vidpred.prediction.writing import WIDEST_PANEL, BesideTruth
 from vidpred.video.playing import Look, play
 from vidpred.video.streaming import streaming
 

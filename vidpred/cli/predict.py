@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from vidpred.prediction.outputs import Output
     from vidpred.prediction.pipeline import Measure, Predicted
     from vidpred.prediction.rollout import Rollout
+    from vidpred.prediction.step_pictures import PredictionPictures
     from vidpred.prediction.windows import Input, Place
-    from vidpred.prediction.writing import Outcome, PredictionPictures
+    from vidpred.prediction.writing import Outcome
     from vidpred.video.conditions import Rows
 
 DESCRIPTION = """\
@@ -273,23 +274,16 @@ def _output(path: Path, form: Format, several: bool, frames: int, futures: int) 
 
 def _pictures(arguments: argparse.Namespace, form: Format) -> "PredictionPictures":
     """Say what is shown: of positions that overlap, a video shows each moment once."""
-    from vidpred.prediction.writing import (
-        BesideTruth,
-        EachFuture,
-        FuturesSideBySide,
-        PredictedAlone,
-    )
+    from vidpred.prediction.step_pictures import BesideTruth, EachFuture, FuturesSideBySide
 
     first = 1
     if arguments.every is not None and form not in ("png", "npy"):
         first = max(1, arguments.horizon - arguments.every + 1)
     if arguments.compare and form != "npy":
         return BesideTruth(first, with_context=arguments.every is None)
-    if (arguments.samples or 1) > 1:
-        if form in ("png", "npy"):
-            return EachFuture(first, with_context=arguments.with_context)
+    if (arguments.samples or 1) > 1 and form not in ("png", "npy"):
         return FuturesSideBySide(first, with_context=arguments.with_context)
-    return PredictedAlone(first, with_context=arguments.with_context)
+    return EachFuture(first, with_context=arguments.with_context)
 
 
 def _place_of(arguments: argparse.Namespace) -> "Place":
