@@ -8,7 +8,7 @@ from .eight_directions import EightDirectionsDataModule, render_directions
 from .entropy_floor import EntropyFloor, entropy_floor
 from .evaluation_clips import EvaluationClips
 from .kth import KTHDataModule
-from .loading import BlockSampler, ClipLoader, TrainingLoader
+from .loading import BlockSampler, ClipLoader, EvaluationSet, TrainingLoader
 from .moving_mnist import MovingMNISTDataModule
 from .moving_shapes import MovingShapesDataModule, write_moving_shapes
 from .options import ClipLengths
@@ -30,6 +30,7 @@ __all__ = [
     "EightDirectionsDataModule",
     "EntropyFloor",
     "EvaluationClips",
+    "EvaluationSet",
     "KTHDataModule",
     "Listing",
     "Motion",

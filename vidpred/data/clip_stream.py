@@ -2,9 +2,9 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -14,19 +14,18 @@ from torch import Tensor
 from vidpred.batch import TRUE_FRAMES, ClipBatch
 from vidpred.data.augmentation import ClipAugmentation
 from vidpred.data.blocks import TrainingBlocks, TrainingStream, multiple_at_least
-from vidpred.data.catalog import ClipSample, Split
+from vidpred.data.catalog import Split
 from vidpred.data.loading import (
     BlockSampler,
     ClipLoader,
-    ClipSampler,
+    EvaluationSet,
     TrainingLoader,
-    collate_or_error,
+    evaluation_loader,
 )
 from vidpred.data.mirror import mirrored_batch
 from vidpred.data.options import ClipOptions
 from vidpred.data.stream import TRAINING_ALONE, changes_of, require_same_stream
-from vidpred.data.worker_start import start_worker
-from vidpred.errors import DataError, SettingError, VidpredError
+from vidpred.errors import DataError, SettingError
 from vidpred.plain import python_number
 
 BATCHES_PER_EPOCH = 1000
@@ -42,16 +41,6 @@ NEEDED: dict[str, tuple[Split, ...]] = {
     "predict": ("test",),
 }
 """Splits that each stage of Lightning needs."""
-
-
-class EvaluationSet(Sized, Protocol):
-    """Whole clips of a split in a fixed order, as `vidpred.data.EvaluationClips`."""
-
-    def __getitem__(self, index: int) -> ClipSample:
-        """Give one clip, frames of shape (1, T, C, H, W)."""
-
-    def __getitems__(self, indices: Sequence[int]) -> list[ClipSample] | VidpredError:
-        """Give several clips, or the error as a value; see `vidpred.data.ClipLoader`."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -373,22 +362,12 @@ class ClipStreamDataModule(ClipOptions, pl.LightningDataModule, ABC):
         if split not in self._eval:
             raise RuntimeError(f"the {split} data are not set up; call setup first")
         trainer = self.trainer
-        clips: Any = self._eval[split]
-        sampler = ClipSampler(
-            len(clips),
-            num_replicas=trainer.world_size if trainer else 1,
-            rank=trainer.global_rank if trainer else 0,
-        )
-        return ClipLoader(
-            clips,
-            sampler=sampler,
+        return evaluation_loader(
+            self._eval[split],
             batch_size=self.eval_batch_size,
             num_workers=self._workers,
-            collate_fn=collate_or_error,
-            worker_init_fn=start_worker,
-            persistent_workers=self._workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            generator=torch.Generator(),  # as in `TrainingLoader`
+            num_replicas=trainer.world_size if trainer else 1,
+            rank=trainer.global_rank if trainer else 0,
         )
 
 

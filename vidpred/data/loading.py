@@ -1,7 +1,7 @@
 """Loaders: which batches an epoch draws, and how errors leave a worker."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence, Sized
+from typing import Any, Protocol
 
 import torch
 from torch.utils.data import DataLoader, DistributedSampler
@@ -115,6 +115,16 @@ def _as_it_is(part: Any) -> Any:
     return part
 
 
+class EvaluationSet(Sized, Protocol):
+    """Whole clips of a split in a fixed order, as `vidpred.data.EvaluationClips`."""
+
+    def __getitem__(self, index: int) -> ClipSample:
+        """Give one clip, frames of shape (1, T, C, H, W)."""
+
+    def __getitems__(self, indices: Sequence[int]) -> list[ClipSample] | VidpredError:
+        """Give several clips, or the error as a value; see `vidpred.data.ClipLoader`."""
+
+
 class ClipSampler(DistributedSampler[int]):
     """Clips of one process's evaluation: every clip goes to one process, once.
 
@@ -163,7 +173,36 @@ class ClipLoader(DataLoader[Any]):
             yield batch
 
 
-def collate_or_error(samples: Sequence[ClipSample] | VidpredError) -> ClipBatch | VidpredError:
+def evaluation_loader(
+    clips: EvaluationSet, *, batch_size: int, num_workers: int, num_replicas: int = 1, rank: int = 0
+) -> ClipLoader:
+    """Load this process's part of the clips of an evaluation, in order.
+
+    Args:
+        clips: Those of all processes.
+        batch_size: Clips of a batch.
+        num_workers: Processes that read clips.
+        num_replicas: Processes that evaluate together.
+        rank: Number of this one, from 0.
+
+    Raises:
+        DataError: When a process would have no clip.
+    """
+    dataset: Any = clips  # torch asks for its own class, and needs only what the protocol has
+    return ClipLoader(
+        dataset,
+        sampler=ClipSampler(len(clips), num_replicas=num_replicas, rank=rank),
+        batch_size=batch_size,
+        num_workers=num_workers,
+        collate_fn=_collate_or_error,
+        worker_init_fn=start_worker,
+        persistent_workers=num_workers > 0,
+        pin_memory=torch.cuda.is_available(),
+        generator=torch.Generator(),  # as in `TrainingLoader`
+    )
+
+
+def _collate_or_error(samples: Sequence[ClipSample] | VidpredError) -> ClipBatch | VidpredError:
     """Join draws as `collate_clips`, but return an error as a value."""
     if isinstance(samples, VidpredError):
         return samples
