@@ -1,5 +1,6 @@
 """The doctor names every kind of damage, and nothing else."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -213,6 +214,13 @@ def test_a_folder_without_lists_is_a_folder(tmp_path: Path, make_video: MakeVide
     assert found["truncated"].items == (
         "deep/cut.mp4: its last 200 bytes are missing, it was cut off; fetch it again",
     )
+
+
+def test_a_pipe_is_not_called_empty(root: Path) -> None:
+    os.mkfifo(root / "UCF-101" / "Bounce" / "pipe.avi")
+    found = by_kind(examine(root))
+    assert "empty" not in found
+    assert any("it is a pipe or a device" in item for item in found["unreadable"].items)
 
 
 def test_an_empty_folder_and_a_lost_one(root: Path, tmp_path: Path) -> None:

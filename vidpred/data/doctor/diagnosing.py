@@ -94,7 +94,7 @@ def diagnose(
     }
     findings += [
         *_folder_findings(index, report),
-        *doctor_files.cannot_be_opened(known, states),
+        *doctor_files.cannot_be_opened(index.root, known, states),
         *_truncated(cut),
         *_not_given(decoded),
         *decoding_findings(decoded, infos),

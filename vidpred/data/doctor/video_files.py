@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
 from vidpred.data.doctor.containers import missing_bytes
@@ -10,7 +11,7 @@ from vidpred.data.doctor.findings import Finding, PhaseProgress
 from vidpred.data.index.scanning import FileState
 from vidpred.data.index.video_index import VideoIndex
 from vidpred.errors import VideoError
-from vidpred.files import file_sha256
+from vidpred.files import file_sha256, is_irregular
 from vidpred.video import VideoInfo
 
 T = TypeVar("T")
@@ -38,12 +39,16 @@ def in_parallel(
 
 
 def cannot_be_opened(
-    known: Mapping[str, VideoInfo | VideoError], states: Mapping[str, FileState]
+    root: Path, known: Mapping[str, VideoInfo | VideoError], states: Mapping[str, FileState]
 ) -> list[Finding]:
     """Find empty files, and those that are no video."""
     broken = {name: info.problem for name, info in known.items() if isinstance(info, VideoError)}
-    empty = [name for name in broken if name in states and states[name].size == 0]
-    unreadable = [f"{n}: {why}" for n, why in broken.items() if n not in states or states[n].size]
+    empty = [
+        name
+        for name in broken
+        if name in states and states[name].size == 0 and not is_irregular(root / name)
+    ]
+    unreadable = [f"{name}: {why}" for name, why in broken.items() if name not in empty]
     advice = "Fetch them again or delete them; training leaves them out until they change."
     findings = []
     if empty:
