@@ -39,6 +39,15 @@ def temporary_name(path: Path, *, keep_suffix: bool = True) -> Path:
     return path.with_name(f".{stem}.{os.getpid()}{suffix}")
 
 
+def written_place(path: Path) -> Path:
+    """Give where something of this name is written: through a symbolic link, as by a shell's `>`.
+
+    Returns:
+        The same path, or what the link leads to, which need not exist.
+    """
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
 def is_irregular(path: Path) -> bool:
     """Say whether a path is that of a pipe, a socket or a device, which no file may replace."""
     return path.exists() and not (path.is_file() or path.is_dir())
@@ -62,7 +71,8 @@ def replacing(path: Path, *, keep_suffix: bool = True) -> Iterator[Path]:
     """Write a file so that it appears under its name only when it is complete.
 
     Args:
-        path: The file, in a folder that exists; what was there is replaced.
+        path: The file, in a folder that exists; what was there is replaced. A symbolic link stays,
+            and what it leads to is written.
         keep_suffix: Write to a path with the same suffix, which some writers go by; False hides it
             from whoever looks for files with this suffix meanwhile.
 
@@ -74,10 +84,11 @@ def replacing(path: Path, *, keep_suffix: bool = True) -> Iterator[Path]:
     """
     if is_irregular(path):
         raise OSError(errno.EEXIST, "it is a pipe or a device", str(path))
-    temporary = temporary_name(path, keep_suffix=keep_suffix)
+    place = written_place(path)
+    temporary = place.parent / temporary_name(path, keep_suffix=keep_suffix).name
     try:
         yield temporary
-        os.replace(temporary, path)
+        os.replace(temporary, place)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -87,7 +98,8 @@ def replace_folder(new: Path, path: Path) -> None:
 
     Args:
         new: What takes the place.
-        path: The place; a folder that is there is removed at last.
+        path: The place, of the same file system; a folder that is there is removed at last. See
+            `written_place` for one that may be a symbolic link.
 
     Raises:
         OSError: When it cannot be done; what was there is there again.

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vidpred.files import replace_folder, temporary_name
+from vidpred.files import replace_folder, replacing, temporary_name
 from vidpred.prediction.outputs import FramesOutput
 from vidpred.video.playing import Look
 
@@ -65,3 +65,28 @@ def test_what_another_process_of_this_number_left_is_in_no_way(tmp_path: Path) -
         output.write(np.zeros((8, 8, 3), np.uint8), Look(8, 8, Fraction(25)))
     assert [file.name for file in path.iterdir()] == ["0001.png"]
     assert sorted(found.name for found in tmp_path.iterdir()) == sorted([path.name, stale.name])
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_symbolic_link_is_written_through(tmp_path: Path, there: bool) -> None:
+    (tmp_path / "disk").mkdir()
+    real_file, real_folder = tmp_path / "disk" / "file.bin", tmp_path / "disk" / "folder"
+    if there:
+        real_file.write_text("old")
+        folder(real_folder, "old")
+    link, frames = tmp_path / "out.npy", tmp_path / "frames"
+    link.symlink_to("disk/file.bin")
+    frames.symlink_to("disk/folder")
+    with replacing(link) as temporary:
+        assert temporary.suffix == ".npy"
+        temporary.write_text("new")
+    with FramesOutput(frames, several=False) as output:
+        output.begin_position("0")
+        output.write(np.zeros((8, 8, 3), np.uint8), Look(8, 8, Fraction(25)))
+    assert link.is_symlink()
+    assert real_file.read_text() == "new"
+    assert frames.is_symlink()
+    assert not real_folder.is_symlink()
+    assert (real_folder / "0001.png").read_bytes().startswith(b"\x89PNG")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["disk", "frames", "out.npy"]
+    assert sorted(path.name for path in real_file.parent.iterdir()) == ["file.bin", "folder"]

@@ -18,7 +18,7 @@ from vidpred.evaluation.measures import LIKELIHOOD_METRICS
 from vidpred.evaluation.results.result import Result
 from vidpred.export.exporting import export, require_text_name
 from vidpred.export.scores import drawn_futures
-from vidpred.files import replace_folder, write_text
+from vidpred.files import replace_folder, write_text, written_place
 from vidpred.plain import some
 from vidpred.storage.hub import WEIGHTS_NAME
 from vidpred.storage.saved import SavedPredictor, header_of, read_saved
@@ -71,7 +71,8 @@ def export_hub_folder(
     """
     require_text_name(folder)
     _require_free(folder, overwrite=overwrite)
-    parent = folder.absolute().parent
+    place = written_place(folder)
+    parent = place.absolute().parent
     if not parent.is_dir():
         raise ExportError(f"{parent}: there is no such folder; make it, or choose another place")
     try:
@@ -87,7 +88,7 @@ def export_hub_folder(
             written.card.unlink()
             head = yaml.safe_dump(card_head(saved, folder.name), sort_keys=False)
             write_text(home / CARD_NAME, f"---\n{head}---\n\n{card}")
-            replace_folder(home, folder)
+            replace_folder(home, place)
     except OSError as error:
         raise ExportError(
             f"{folder}: cannot be written ({error.strerror or error}); choose another place"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from vidpred.errors import PredictionError
-from vidpred.files import PIPE, is_irregular
+from vidpred.files import PIPE, is_irregular, written_place
 
 Format = Literal["mp4", "webm", "gif", "png", "npy"]
 
@@ -126,7 +126,7 @@ def require_free(path: Path, form: Format, *, overwrite: bool, inputs: Sequence[
             raise PredictionError(f"{path}: is a file; choose another --output for a folder")
         if not overwrite:
             raise PredictionError(f"{path}: exists and is kept; --overwrite replaces it")
-    folder = path.absolute().parent
+    folder = written_place(path).absolute().parent
     while not folder.exists():
         folder = folder.parent
     if not folder.is_dir():

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib import format as npy
 from PIL import Image
 
-from vidpred.files import replace_folder, replacing, temporary_name
+from vidpred.files import replace_folder, replacing, temporary_name, written_place
 from vidpred.prediction.naming import future_name
 from vidpred.video.clip import Pixels
 from vidpred.video.playing import Look
@@ -91,7 +91,8 @@ class FramesOutput(Output):
 
     def __enter__(self) -> Self:
         prefix = f"{temporary_name(self.path, keep_suffix=False).name}."
-        self._home = Path(tempfile.mkdtemp(prefix=prefix, dir=self.path.parent))
+        parent = written_place(self.path).parent
+        self._home = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
         self._folder = self._home / "frames"  # mkdtemp's own is closed to other users
         self._folder.mkdir()
         return super().__enter__()
@@ -106,7 +107,7 @@ class FramesOutput(Output):
         try:
             if error is None:
                 # The caller has made sure that what is there holds frames alone.
-                replace_folder(self._home / "frames", self.path)
+                replace_folder(self._home / "frames", written_place(self.path))
         finally:
             shutil.rmtree(self._home, ignore_errors=True)
 
