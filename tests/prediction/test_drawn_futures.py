@@ -181,6 +181,15 @@ def test_fewer_futures_replace_all_of_an_earlier_prediction(
     assert predict(*options, "--samples", "2", "--overwrite") == 0
     found = sorted(here.glob("*_future_*"))
     assert found == sorted([*others, here / "f_future_1.npy", here / "f_future_2.npy"])
+    assert predict(*options) == 0  # nothing is drawn, so what was drawn stays
+    assert sorted(here.glob("*_future_*")) == found
+    (here / "f.npy").unlink()
+    capsys.readouterr()
+    assert predict(*options, "--samples", "1") == 2
+    assert "f_future_1.npy: exists and is kept" in capsys.readouterr().err
+    assert predict(*options, "--samples", "1", "--overwrite") == 0
+    assert capsys.readouterr().out.split() == ["f.npy"]
+    assert sorted(here.glob("*_future_*")) == sorted(others)
 
 
 def test_a_model_that_needs_no_draw_is_sharp_unless_it_is_told_not_to_be(here: Path) -> None:

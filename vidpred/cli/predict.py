@@ -92,8 +92,8 @@ def run_predict(arguments: argparse.Namespace) -> int:
     for source, path in zip(inputs, paths, strict=True):
         try:
             _require_there(source)
-            futures = (arguments.samples or 1) if form == "npy" else 1
-            for file in (*future_paths(path, futures), *later_futures(path, futures)):
+            futures = arguments.samples if form == "npy" else None
+            for file in (*future_paths(path, futures or 1), *later_futures(path, futures)):
                 require_free(file, form, overwrite=arguments.overwrite, inputs=inputs)
             wanted.append((source, path))
         except (PredictionError, VideoError) as error:
@@ -170,8 +170,8 @@ def _predict(
     ):
         events = predict_inputs(inputs, place, rollout, arguments.horizon, measure=measure)
         known = predictor.context_frames if arguments.with_context else 0
-        frames, futures = known + arguments.horizon, arguments.samples or 1
-        outputs = [_output(path, form, several, frames, futures) for _, path in wanted]
+        frames = known + arguments.horizon
+        outputs = [_output(path, form, several, frames, arguments.samples) for _, path in wanted]
         for event in write_outputs(events, outputs, _pictures(arguments, form), scores=scores):
             if isinstance(event, Predicted):
                 if arguments.compare and event.step == 1:
@@ -256,17 +256,17 @@ def _measuring(inputs: int) -> "tuple[list[Scores], Measure]":
     return [Scores() for _ in range(inputs)], measure
 
 
-def _output(path: Path, form: Format, several: bool, frames: int, futures: int) -> "Output":
+def _output(path: Path, form: Format, several: bool, frames: int, futures: int | None) -> "Output":
     from vidpred.prediction.outputs import ArrayOutput, FramesOutput, FutureOutputs, VideoOutput
 
     if form == "png":
-        return FramesOutput(path, several=several, futures=futures)
+        return FramesOutput(path, several=several, futures=futures or 1)
     if form == "npy":
         arrays = [
             ArrayOutput(path, several=several, frames=frames)
-            for path in future_paths(path, futures)
+            for path in future_paths(path, futures or 1)
         ]
-        if futures == 1:
+        if futures is None:
             return arrays[0]
         return FutureOutputs(arrays, replaced=later_futures(path, futures))
     return VideoOutput(path)

@@ -76,14 +76,25 @@ def future_paths(path: Path, futures: int) -> list[Path]:
     return [path.with_name(f"{path.stem}_{future_name(k)}{path.suffix}") for k in range(futures)]
 
 
-def later_futures(path: Path, futures: int) -> list[Path]:
-    """Find files of more futures than `futures`, which an earlier prediction drew."""
-    if futures == 1:
+def later_futures(path: Path, futures: int | None) -> list[Path]:
+    """Find files of further futures, which an earlier prediction drew.
+
+    Args:
+        path: The output.
+        futures: How many are drawn now; one alone has the name of the output itself. None: nothing
+            is drawn, and what was drawn before is left alone.
+    """
+    if futures is None:
         return []
     name = re.compile(rf"{re.escape(path.stem)}_future_([1-9]\d*){re.escape(path.suffix)}")
     matches = (name.fullmatch(entry.name) for entry in path.parent.glob("*"))
     numbers = sorted(int(match[1]) for match in matches if match)
-    return [future_paths(path, number)[-1] for number in numbers if number > futures]
+    last = 0 if futures == 1 else futures
+    return [
+        path.with_name(f"{path.stem}_{future_name(n - 1)}{path.suffix}")
+        for n in numbers
+        if n > last
+    ]
 
 
 def require_free(path: Path, form: Format, *, overwrite: bool, inputs: Sequence[Path]) -> None:
