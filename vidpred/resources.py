@@ -77,12 +77,37 @@ class ConfigurationFolder:
             VidpredError: Of class `error`, when it cannot be read or holds something else.
         """
         try:
-            content = yaml.safe_load(read_text(path))
+            content = read_yaml(path)
         except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
             raise self.error(f"{path}: cannot be read as YAML: {error}") from error
         if not isinstance(content, dict):
             raise self.error(f"{path}: holds no {self.kind}; expected keys {self.keys}, ...")
         return content
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a file of YAML in which no key is there twice; YAML itself would take the last one.
+
+    Raises:
+        OSError, ValueError, yaml.YAMLError, RecursionError: When it is no such file.
+    """
+    return yaml.load(read_text(path), _OneOfEachKey)
+
+
+class _OneOfEachKey(yaml.SafeLoader):
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        # Here and not where mappings are made, as `<<` may have brought keys into them by then.
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if (key.tag, key.value) in seen:
+                    raise yaml.MarkedYAMLError(
+                        problem=f"the key {key.value} is there twice; keep one of them",
+                        problem_mark=key.start_mark,
+                    )
+                seen.add((key.tag, key.value))
+        return node
 
 
 PROTOCOLS = ConfigurationFolder("protocol", "name, videos, clips", ProtocolError)

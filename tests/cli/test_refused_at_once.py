@@ -10,6 +10,7 @@ import vidpred.data
 from vidpred.cli.configuration_parser import resolve_configurations
 from vidpred.cli.fit_refusals import READ_FROM, require_data_of_fit
 from vidpred.cli.main import main
+from vidpred.resources import read_yaml
 
 
 def run_without_torch(*arguments: str) -> str:
@@ -128,7 +129,7 @@ def test_missing_data_of_a_training_are_refused_without_torch(
         ["-c", "experiment/quickstart.yaml"],
         ["-c", "experiment/l2.yaml", "--data", "my_data.PeopleDataModule", "--data.root=none"],
         ["-c", "broken.yaml"],
-        ["-c", "list.yaml", "--data={bad", "--data.root"],
+        ["-c", "data.yaml", "--data={bad", "--data.root"],
     ],
 )
 def test_data_that_are_there_rendered_or_unknown_are_left_to_the_command(
@@ -136,7 +137,7 @@ def test_data_that_are_there_rendered_or_unknown_are_left_to_the_command(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("broken.yaml").write_bytes(b"data: [\xff")
-    Path("list.yaml").write_text("- data\n")
+    Path("data.yaml").write_text("data: [1]\n")
     require_data_of_fit(resolve_configurations([o for o in options if o != "broken.yaml"]))
     require_data_of_fit(["-c", "broken.yaml"])
 
@@ -207,6 +208,9 @@ def test_the_data_that_are_looked_for_are_those_of_the_package() -> None:
         (["-c", "a.avi"], "a.avi: expected UTF-8 text"),
         (["--config=a.avi"], "a.avi: expected UTF-8 text"),
         (["-c", "best.ckpt"], "best.ckpt: is a checkpoint; give it with --ckpt-path"),
+        (["-c", "twice.yaml"], "twice.yaml: not valid YAML: the key lr is there twice"),
+        (["-c", "nothing.yaml"], "nothing.yaml: holds nothing; expected keys and values"),
+        (["--config=list.yaml"], "list.yaml: holds a list; expected keys and values"),
         (["-c", "none"], "no configuration none, neither here nor in the package"),
         (["-c", ""], "-c is empty; expected a path"),
         (["-c", "experiment/l2.yaml", "--data.root="], "--data.root is empty; expected a path"),
@@ -218,7 +222,19 @@ def test_what_is_no_configuration_or_empty_is_refused_without_torch(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a.avi").write_bytes(b"RIFF\xff\xfe")
+    Path("twice.yaml").write_text("model: {lr: 1}\ndata: {lr: 2, seed: 1, lr: 3}\n")
+    Path("nothing.yaml").write_text("# data:\n#   batch_size: 4\n")
+    Path("list.yaml").write_text("- 1\n")
     assert problem in run_without_torch("fit", *options)
+
+
+def test_a_key_that_an_anchor_brings_may_be_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "merged.yaml"
+    path.write_text(
+        "a: {b: &b {x: 1}}\nc:\n  d: &d {<<: *b, x: 2}\ne: {<<: *d, x: 3}\n1: i\n'1': s\n"
+    )
+    read = {"a": {"b": {"x": 1}}, "c": {"d": {"x": 2}}, "e": {"x": 3}, 1: "i", "1": "s"}
+    assert read_yaml(path) == read
 
 
 def test_a_closed_standard_input_is_named(

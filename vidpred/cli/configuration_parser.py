@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from vidpred.errors import VidpredError, did_you_mean
-from vidpred.files import is_irregular, read_text
-from vidpred.resources import packaged_configurations
+from vidpred.files import is_irregular
+from vidpred.resources import packaged_configurations, read_yaml
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
@@ -116,9 +116,9 @@ def resolve_configurations(arguments: Sequence[str]) -> list[str]:
     for before, whole in zip(["", *arguments], arguments, strict=False):
         key, equals, value = whole.partition("=")
         if before in _OPTIONS or (_is_yaml(whole) and not key.startswith("--")):
-            resolved.append(_resolve(whole))
+            resolved.append(_resolve(whole, configuration=before in _OPTIONS))
         elif equals and (key in _OPTIONS or (key.startswith("--") and _is_yaml(value))):
-            resolved.append(f"{key}={_resolve(value)}")
+            resolved.append(f"{key}={_resolve(value, configuration=key in _OPTIONS)}")
         else:
             resolved.append(whole)
     return resolved
@@ -128,13 +128,13 @@ def _is_yaml(argument: str) -> bool:
     return argument.endswith((".yaml", ".yml"))
 
 
-def _resolve(argument: str) -> str:
+def _resolve(argument: str, *, configuration: bool) -> str:
     if argument.lstrip().startswith("{") or is_irregular(Path(argument)):
         return argument  # its content, or a pipe
     if argument.endswith(".ckpt"):
         raise VidpredError(f"{argument}: is a checkpoint; give it with --ckpt-path")
     if Path(argument).is_file():
-        _require_yaml(Path(argument))
+        _require_yaml(Path(argument), configuration=configuration)
         return argument
     root = packaged_configurations()
     for candidate in (root / argument, root / argument.removeprefix("configs/")):
@@ -148,9 +148,9 @@ def _resolve(argument: str) -> str:
     )
 
 
-def _require_yaml(path: Path) -> None:
+def _require_yaml(path: Path, *, configuration: bool) -> None:
     try:
-        yaml.safe_load(read_text(path))
+        content = read_yaml(path)
     except UnicodeDecodeError as error:
         raise VidpredError(
             f"{path}: expected UTF-8 text ({error}); save it as UTF-8, or in PowerShell write it "
@@ -160,3 +160,8 @@ def _require_yaml(path: Path) -> None:
         raise VidpredError(f"{path}: {error.strerror}; expected a YAML file") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise VidpredError(f"{path}: not valid YAML: {error}") from error
+    if configuration and not isinstance(content, dict):
+        held = "nothing" if content is None else f"a {type(content).__name__}"
+        raise VidpredError(
+            f"{path}: holds {held}; expected keys and values, such as `trainer: {{max_epochs: 1}}`"
+        )
