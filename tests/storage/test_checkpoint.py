@@ -1,4 +1,7 @@
+import errno
+import os
 import pickle
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -65,6 +68,39 @@ def test_checkpoints_without_checksums_are_read(tmp_path: Path) -> None:
     finally:
         torch.serialization.set_crc32_options(True)
     assert read_checkpoint(path)["vidpred"] == said
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("name", ["pipe.ckpt", "pipe.safetensors"])
+def test_a_pipe_is_refused_and_not_waited_for(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(CheckpointError, match="is a pipe or a device"):
+        load_predictor(tmp_path / name)
+
+
+def test_advice_of_pytorch_to_run_code_is_not_passed_on(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "program.ckpt", "w") as archive:
+        for name in ("constants.pkl", "version"):
+            archive.writestr(f"program/{name}", b"3\n")
+    with (
+        pytest.warns(UserWarning, match="TorchScript"),
+        pytest.raises(CheckpointError, match=r"not a checkpoint \(TorchScript\)"),
+    ):
+        read_checkpoint(tmp_path / "program.ckpt")
+
+
+def test_a_system_that_gives_no_weights_is_not_called_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mine.safetensors"
+    path.write_bytes(b"weights")
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(CheckpointError, match=r"cannot be read \(Permission denied\)"):
+        load_predictor(path)
 
 
 def test_missing_foreign_and_folder_are_told_apart(tmp_path: Path) -> None:

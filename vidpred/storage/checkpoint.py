@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from vidpred.errors import DAMAGED, CheckpointError
-from vidpred.files import require_whole_zip
+from vidpred.files import is_irregular, require_whole_zip
 
 CHECKPOINT_KEY = "vidpred"
 """Entry of a checkpoint that says what the predictor is."""
@@ -30,6 +30,8 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
     """
     if Path(path).suffix.lower() == WEIGHTS_ENDING and Path(path).is_file():
         raise weights_alone(path)
+    if is_irregular(Path(path)):  # opening a pipe would wait for its other end
+        raise CheckpointError(f"{path}: is a pipe or a device; expected a checkpoint file")
     checkpoint: Any
     try:
         require_whole_zip(Path(path))
@@ -56,9 +58,10 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
             "when loaded; expected a file that `vidpred fit` wrote"
         ) from error
     except DAMAGED as error:
+        # Nor what it advises of a TorchScript program.
+        held = "TorchScript" if "TorchScript" in str(error) else first_line(error)
         raise CheckpointError(
-            f"{path}: damaged or not a checkpoint ({first_line(error)}); "
-            "use an earlier one from the same folder"
+            f"{path}: damaged or not a checkpoint ({held}); use an earlier one from the same folder"
         ) from error
     description = checkpoint.get(CHECKPOINT_KEY) if isinstance(checkpoint, dict) else None
     whole = isinstance(description, dict) and description.keys() >= {"predictor", "batches_seen"}

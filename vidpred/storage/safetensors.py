@@ -12,8 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from vidpred.errors import DAMAGED, CheckpointError
-from vidpred.files import replacing
+from vidpred.errors import DAMAGED, CheckpointError, is_system_error
+from vidpred.files import is_irregular, replacing
 from vidpred.plain import refuse_constant
 from vidpred.storage.checkpoint import first_line
 
@@ -61,6 +61,8 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         CheckpointError: When the file is missing, damaged, malicious, or not ours.
     """
+    if is_irregular(path):  # opening a pipe would wait for its other end
+        raise CheckpointError(f"{path}: is a pipe or a device; expected a file of `vidpred export`")
     try:
         _require_header(path)
         with safe_open(path, framework="pt") as file:
@@ -70,6 +72,10 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such file; expected one of `vidpred export`") from None
     except (OSError, SafetensorError, *DAMAGED) as error:
+        if isinstance(error, OSError) and is_system_error(error):
+            raise CheckpointError(
+                f"{path}: cannot be read ({error.strerror}); expected a file that you may read"
+            ) from error
         raise CheckpointError(
             f"{path}: damaged or no safetensors file ({first_line(error)}); export it again"
         ) from error
