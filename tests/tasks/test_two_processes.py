@@ -75,8 +75,9 @@ def test_two_processes_learn_what_one_learns_from_the_batch_of_both(
 
 
 @pytest.mark.slow
-def test_two_processes_draw_apart_and_validate_one_network(tmp_path: Path) -> None:
-    first, second = in_two_processes("normalized", tmp_path)
+@pytest.mark.parametrize("kind", ["normalized", "averaged"])
+def test_two_processes_draw_apart_and_validate_one_network(kind: str, tmp_path: Path) -> None:
+    first, second = in_two_processes(kind, tmp_path)
     assert len(first["drawn"]) == len(second["drawn"]) > 1
     assert not set(first["drawn"]) & set(second["drawn"])
     assert any("running_mean" in name for name in first["averages"])

@@ -13,6 +13,7 @@ from worlds import loader, moving_squares, small_networks, trainer
 
 from vidpred.losses import MultiScaleLoss
 from vidpred.models import DeepVoxelFlow
+from vidpred.runs.weight_average import WeightAverage
 from vidpred.tasks import AdversarialTask, NextFrameTask, ReconstructionTask
 
 BATCHES = 4
@@ -43,13 +44,14 @@ class Watch(Callback):
         self.averages = {name: value.clone() for name, value in module.named_buffers()}
 
 
-def normalized(*, rank: int) -> dict[str, Any]:
+def normalized(*, rank: int, averaged: bool = False) -> dict[str, Any]:
     """Train a network with batch normalization, on other clips in each process."""
     torch.manual_seed(0)
-    network = DeepVoxelFlow()
+    network = DeepVoxelFlow.from_preset("cpu")
     clips = moving_squares(16, frames=network.context_frames + network.output_frames)
     watch = Watch()
-    engine = trainer(callbacks=[watch], devices=2, strategy="ddp", use_distributed_sampler=False)
+    callbacks = [*([WeightAverage(decay=0.5)] if averaged else []), watch]
+    engine = trainer(callbacks=callbacks, devices=2, strategy="ddp", use_distributed_sampler=False)
     mine = loader(clips[8 * rank : 8 * rank + 8], 4)
     module = ReconstructionTask(network, optimizer=partial(SGD, lr=0.01))
     engine.fit(module, mine, loader(clips[:2], 1))
@@ -97,8 +99,8 @@ def train(kind: str, *, rank: int = 0, processes: int = 1, **options: Any) -> di
 if __name__ == "__main__":
     kind, output, rank = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
     torch.set_num_threads(1)
-    if kind == "normalized":
-        result = normalized(rank=rank)
+    if kind in ("normalized", "averaged"):
+        result = normalized(rank=rank, averaged=kind == "averaged")
     else:
         result = train(kind, rank=rank, processes=2, devices=2, strategy="ddp")
     torch.save(result, output / f"rank{rank}.pt")

@@ -315,8 +315,11 @@ class PredictionTask(pl.LightningModule, ABC):
     def on_validation_start(self) -> None:
         """Wait for the last answers, and note where a resume would begin."""
         self._finite.read()
-        share_buffers(self, self.trainer)
         self._resume.begin_validation(self)
+
+    def on_validation_epoch_start(self) -> None:
+        """Let all processes validate the same network, which may be an average of its weights."""
+        share_buffers(self, self.trainer)
 
     def on_test_start(self) -> None:
         """Let all processes test the same network."""
@@ -379,10 +382,7 @@ class PredictionTask(pl.LightningModule, ABC):
 
     @property
     def _logs_now(self) -> bool:
-        """Whether what is logged in this batch goes to the loggers.
-
-        Naming a value costs tens of microseconds, even where Lightning then drops it.
-        """
+        """Whether this batch is logged: naming a value takes time, even where it is dropped."""
         return bool(self.trainer._logger_connector.should_update_logs)
 
     def _log_training(
