@@ -24,6 +24,15 @@ def test_it_is_the_mean_divergence_of_scipy_a_value(temperature: float) -> None:
     assert found.item() == pytest.approx(expected, rel=1e-4)
 
 
+def test_temperature_and_weight_are_those_of_the_paper() -> None:
+    pred, target = torch.rand(2, 1, 3, 1, 4, 4).unbind(0)
+    loss = DifferentialDivergenceLoss()
+    assert loss.weights == {"differential_divergence": 0.1}
+    cold = differential_divergence_loss(pred, target, 0.1)
+    assert torch.equal(differential_divergence_loss(pred, target), cold)
+    assert torch.equal(loss(pred, target)["differential_divergence"], cold)
+
+
 def test_it_sees_changes_alone() -> None:
     frames = torch.rand(1, 3, 1, 4, 4)
     assert differential_divergence_loss(frames + torch.rand(1, 1, 1, 4, 4), frames) < 1e-6

@@ -36,6 +36,22 @@ def test_levels_end_where_frames_are_too_small() -> None:
     three, five = (laplacian_pyramid_loss(pred, target, levels) for levels in (3, 5))
     assert torch.equal(three, five)
     assert laplacian_pyramid_loss(pred, target, 2) < three
+    for height, width in ((8, 12), (12, 8)):  # then 4 and 6, then 2 and 3
+        pred, target = torch.rand(1, 3, height, width), torch.rand(1, 3, height, width)
+        assert torch.equal(*(laplacian_pyramid_loss(pred, target, levels) for levels in (2, 3)))
+        assert laplacian_pyramid_loss(pred, target, 1) < laplacian_pyramid_loss(pred, target, 2)
+    for height, width in ((20, 24), (24, 20)):  # then 10 and 12, then 5, which is odd, and 6
+        pred, target = torch.rand(1, 3, height, width), torch.rand(1, 3, height, width)
+        assert torch.equal(*(laplacian_pyramid_loss(pred, target, levels) for levels in (2, 3)))
+
+
+def test_there_are_five_levels_as_in_the_code_of_dmvfn() -> None:
+    pred, target = torch.rand(1, 1, 128, 128), torch.rand(1, 1, 128, 128)
+    five, six = (laplacian_pyramid_loss(pred, target, levels) for levels in (5, 6))
+    assert five < six
+    assert torch.equal(laplacian_pyramid_loss(pred, target), five)
+    assert torch.equal(LaplacianPyramidLoss()(pred, target)["laplacian_pyramid_loss"], five)
+    assert LaplacianPyramidLoss().weights == {"laplacian_pyramid_loss": 1.0}
 
 
 def test_brightness_costs_nothing_and_the_gradient_reaches_every_pixel() -> None:
@@ -67,6 +83,8 @@ def test_what_does_not_fit_is_refused() -> None:
         laplacian_pyramid_loss(torch.zeros(1, 8, 8), torch.zeros(1, 8, 10))
     with pytest.raises(ValueError, match="frames have 7 x 8 pixels; expected even sides"):
         laplacian_pyramid_loss(torch.zeros(1, 7, 8), torch.zeros(1, 7, 8))
+    with pytest.raises(ValueError, match="frames have 8 x 7 pixels; expected even sides"):
+        laplacian_pyramid_loss(torch.zeros(1, 8, 7), torch.zeros(1, 8, 7))
     with pytest.raises(ValueError, match="levels is 0"):
         LaplacianPyramidLoss(levels=0)
     with pytest.raises(ValueError, match="weight is -1"):

@@ -1,6 +1,7 @@
 """Several trainings of each row: pooled means, their intervals, and the paper's orderings."""
 
 import copy
+import itertools
 import math
 from typing import Any
 
@@ -85,6 +86,35 @@ def test_seeds_widen_the_interval_of_a_difference() -> None:
     one_seed = {row: results[:1] for row, results in rows.items()}
     certain = pool_seeds(one_seed, [("l1", "l2")], resamples=500)[key]["differences"]["l1", "l2"]
     assert certain["interval"] == pytest.approx((0.3, 0.3))
+
+
+def test_an_interval_over_seeds_is_that_of_all_ways_to_draw_them() -> None:
+    plain = trainings()["l2"][0]
+    seeds = (0.0, 0.1, 0.3, 0.7)  # what each adds, to the first frame alone
+    four = [copy.deepcopy(plain) for _ in seeds]
+    for result, added in zip(four, seeds, strict=True):
+        for row in result["rows"]:
+            values = row["values"][PSNR]
+            row["values"][PSNR] = [v if t or v is None else v + added for t, v in enumerate(values)]
+    pooled = pool_seeds({"four": four, "one": [plain]}, [("four", "one")], measures=[PSNR])[PSNR]
+    # Paired over videos, of which each draw has the same for both, nothing but the seeds is left.
+    drawn = sorted(sum(ways) / 4 for ways in itertools.product(seeds, repeat=4))
+    interval = drawn[int(0.025 * 256)], drawn[int(0.975 * 256)]
+    assert interval == pytest.approx((0.05, 0.55))
+    difference = pooled["differences"]["four", "one"]
+    assert difference["first"]["mean"] == pytest.approx(np.mean(seeds))
+    assert difference["first"]["interval"] == pytest.approx(interval)
+    horizon = len(plain["rows"][0]["values"][PSNR])
+    assert difference["mean"] == pytest.approx(np.mean(seeds) / horizon)
+    assert difference["interval"] == pytest.approx(np.array(interval) / horizon)
+    # Of the row alone, the first frame as any other.
+    first = [row["values"][PSNR][0] for row in plain["rows"]]
+    known = [value for value in first if value is not None]
+    score = pooled["scores"]["four"]
+    assert score["first"]["mean"] == pytest.approx(np.mean(known) + np.mean(seeds))
+    one = pooled["scores"]["one"]["first"]["interval"]
+    assert one is not None
+    assert one[0] < np.mean(known) < one[1]
 
 
 def test_one_video_has_no_interval() -> None:
