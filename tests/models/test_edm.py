@@ -94,6 +94,22 @@ def test_a_vector_of_zeros_leaves_normalized_maps() -> None:
     torch.testing.assert_close(_modulated(maps, changes), 3 * normalized + 3)
 
 
+def test_channels_are_normalized_by_32_and_frames_padded_to_what_is_halved() -> None:
+    # Origin: GN_GROUP_SIZE of the authors' code; a U-Net of four levels halves three times.
+    network = EDMPredictor.from_preset("faithful")
+    assert network.norm.num_groups == 64 // 32
+    assert network.size_multiple == 2**3
+    assert tiny().size_multiple == 2
+    shown: list[Tensor] = []
+    network.norm.register_forward_hook(lambda _, given, out: shown.extend([given[0], out]))
+    with torch.no_grad():
+        network.eval()(torch.rand(1, 4, 3, 9, 16), 1)
+    maps, normal = (of.unflatten(1, (2, 32)) for of in shown)
+    assert normal.shape[-2:] == (16, 16)
+    variance, mean = torch.var_mean(maps, (2, 3, 4), correction=0, keepdim=True)
+    torch.testing.assert_close(normal, (maps - mean) / (variance + 1e-5).sqrt(), atol=1e-4, rtol=0)
+
+
 def test_preconditioning_is_that_of_the_table() -> None:
     # Origin: Karras et al. 2022, table 1, by hand for sigma_data 0.5.
     by = precondition(torch.tensor([0.5, 1.2]), 0.5)
