@@ -114,6 +114,8 @@ def agrees(
     mask: Tensor | None,
 ) -> None:
     scores = metric(pred, target, data_range=1.0, variant=variant, mask=mask)
+    of_8_bits = metric(255 * pred, 255 * target, data_range=255.0, variant=variant, mask=mask)
+    torch.testing.assert_close(of_8_bits, scores, atol=tolerance, rtol=0)
     for b, t in np.ndindex(*scores.shape):
         expected = reference(
             pred[b, t].double().numpy() * 2 - 1,

@@ -136,6 +136,16 @@ def test_a_component_beyond_white_counts_as_white_in_the_mean() -> None:
     assert mixture("logistic", means, scales).mean().item() == pytest.approx((1 + 0.5) / 2)
 
 
+@pytest.mark.parametrize("kind", ["logistic", "normal"])
+@pytest.mark.parametrize("beyond", [-3.0, 3.0])
+def test_what_is_drawn_beyond_black_and_white_is_black_and_white(
+    kind: MixtureKind, beyond: float
+) -> None:
+    found = mixture(kind, torch.full((1, 3), beyond), torch.full((1, 3), -3.0))
+    drawn = found.sample(torch.Generator().manual_seed(0))
+    assert torch.equal(drawn, torch.full((1, 3, 1, 1), math.copysign(1, beyond)))
+
+
 def test_a_normal_density_is_bounded() -> None:
     """At its center, with the smallest deviation, a value has at most sqrt(2 / pi)."""
     sure = mixture("normal", torch.zeros(1, 1), torch.full((1, 1), -100.0))
