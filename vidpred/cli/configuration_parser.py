@@ -3,6 +3,7 @@
 import importlib
 import re
 from collections.abc import Sequence
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import yaml
 
 from vidpred.errors import VidpredError, did_you_mean
 from vidpred.files import is_irregular
+from vidpred.plain import python_number
 from vidpred.resources import packaged_configurations, read_yaml
 
 if TYPE_CHECKING:
@@ -98,6 +100,24 @@ def _keys_of(parser: "ArgumentParser", wrong: str) -> list[str]:
     if rest and first not in tops:  # `--modle.x`: the rest may be right
         return [f"{top}.{rest}" for top in tops]
     return sorted(parts)
+
+
+def with_python_numbers(value: Any) -> Any:
+    """Give a parsed configuration with Python's own numbers, in containers of its own.
+
+    A class that replaces another keeps the options that both have, as the first has checked them:
+    numbers of a class that YAML cannot write and no checkpoint may hold.
+    """
+    from jsonargparse import Namespace
+
+    if isinstance(value, Namespace):
+        items = {key: with_python_numbers(item) for key, item in vars(value).items()}
+        return Namespace(items)  # type: ignore[no-untyped-call]  # jsonargparse leaves it untyped
+    if isinstance(value, dict):
+        return {key: with_python_numbers(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(with_python_numbers(item) for item in value)
+    return value if isinstance(value, Enum) else python_number(value)
 
 
 def resolve_configurations(arguments: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any, Literal, NoReturn, cast
 
 import pytorch_lightning as pl
 import yaml
+from jsonargparse import Namespace
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_only, rank_zero_warn
 from pytorch_lightning.callbacks import LambdaCallback, ModelCheckpoint
@@ -25,7 +26,11 @@ from vidpred import data
 from vidpred.benchmark.trainings import PART_OF_A_BENCHMARK
 from vidpred.callbacks import NetworkSummary, TrainingBar
 from vidpred.cli.common import look_for_modules_here, with_underscores
-from vidpred.cli.configuration_parser import explain, resolve_configurations
+from vidpred.cli.configuration_parser import (
+    explain,
+    resolve_configurations,
+    with_python_numbers,
+)
 from vidpred.cli.next_command import test_command
 from vidpred.cli.refused_values import refusal_of_lightning, refusals
 from vidpred.cli.run_loggers import TensorBoardOptions, WandbOptions, loggers_of
@@ -63,6 +68,11 @@ class SentenceParser(LightningArgumentParser):
             super().error(message, ex)
         hint = "every key and its type: vidpred COMMAND --help-all"
         raise VidpredError(f"{explain(message, self)}\n{hint}") from ex
+
+    def dump(self, cfg: Namespace, **options: Any) -> str:
+        """Write a configuration as YAML, for `--print-config` too."""
+        text: str = super().dump(with_python_numbers(cfg), **options)
+        return text
 
 
 class VidpredCLI(LightningCLI):
@@ -132,7 +142,7 @@ class VidpredCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse, and read a checkpoint's description before anything is built."""
         # Not Lightning's own: it warns whenever the process has arguments as well.
-        self.config = parser.parse_args(cast(list[str], args))
+        self.config = with_python_numbers(parser.parse_args(cast(list[str], args)))
         command = str(self.config.subcommand)
         options = self.config[command]
         files = [Path(str(file)) for file in options.config or []]
