@@ -33,6 +33,11 @@ def run(*arguments: object) -> int:
     return int(parsed.run(parsed))
 
 
+def test_a_closed_output_changes_no_status(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)  # as after `>&-`
+    assert run("doctor", root) == 0
+
+
 def test_the_index_is_built_once(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("index", root) == 0
     out = capsys.readouterr().out

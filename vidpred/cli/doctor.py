@@ -183,5 +183,5 @@ def _show_finding(finding: "Finding") -> None:
 
 def _say(line: str) -> None:
     # A file's name need not be text in any encoding, and no terminal shows all text.
-    encoding = sys.stdout.encoding or "utf-8"
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"  # it may be closed
     print(line.encode(encoding, errors="backslashreplace").decode(encoding))
