@@ -1,6 +1,7 @@
 """Result files that were edited are refused, before anything is made of them."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from synthetic_results import make_result
 
 from vidpred.errors import ResultError
 from vidpred.evaluation.results.averages import summarize_samples
+from vidpred.evaluation.results.gathering import read_results
 from vidpred.evaluation.results.reading import read_result
 from vidpred.evaluation.samples import REDUCTIONS
+from vidpred.files import write_json
 
 
 @pytest.fixture
@@ -65,3 +68,11 @@ def test_an_edited_result_is_refused(
     path.write_text(json.dumps(whole))
     with pytest.raises(ResultError, match=rf"one\.json: not as it was written .*{message}"):
         read_result(path)
+
+
+def test_a_pipe_in_a_folder_of_results_is_not_waited_for(
+    whole: dict[str, Any], tmp_path: Path
+) -> None:
+    write_json(tmp_path / "one.json", whole)
+    os.mkfifo(tmp_path / "pipe.json")  # no one writes into it
+    assert list(read_results([tmp_path])) == [str(tmp_path / "one.json")]

@@ -7,7 +7,7 @@ from pathlib import Path
 from vidpred.errors import ResultError
 from vidpred.evaluation.results.reading import read_result
 from vidpred.evaluation.results.result import FORMAT, Result
-from vidpred.files import read_text, split_name
+from vidpred.files import is_irregular, read_text, split_name
 
 
 def read_results(arguments: Iterable[str | Path]) -> dict[str, Result]:
@@ -66,7 +66,7 @@ def _results_in(folder: Path) -> list[Path]:
 
 def _may_be_result(path: Path) -> bool:
     """Distinguish other JSON from results; what cannot be read is for `read_result` to refuse."""
-    if path.name.startswith("."):
+    if path.name.startswith(".") or is_irregular(path):  # a pipe would be waited for
         return False
     try:
         content = json.loads(read_text(path))
