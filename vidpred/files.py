@@ -5,11 +5,13 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 import stat
+import time
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -26,6 +28,9 @@ _LONG = 120
 """Bytes of a name from which on it is not repeated; file systems take 143 to 255."""
 
 
+_ABANDONED_SECONDS = 3600.0
+
+
 def temporary_name(path: Path, *, keep_suffix: bool = True) -> Path:
     """Name what is written before it takes its place: hidden, next to it, and never too long.
 
@@ -33,10 +38,54 @@ def temporary_name(path: Path, *, keep_suffix: bool = True) -> Path:
         path: Of the file or folder.
         keep_suffix: Whether the name ends as that of the path.
     """
+    stem, suffix = _hidden_parts(path, keep_suffix=keep_suffix)
+    return path.with_name(f"{stem}.{os.getpid()}{suffix}")
+
+
+def _hidden_parts(path: Path, *, keep_suffix: bool) -> tuple[str, str]:
     stem, suffix = (path.stem, path.suffix) if keep_suffix else (path.name, "")
     if len(os.fsencode(path.name)) > _LONG:
         stem = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
-    return path.with_name(f".{stem}.{os.getpid()}{suffix}")
+    return f".{stem}", suffix
+
+
+def remove_abandoned(path: Path, *, keep_suffix: bool = True) -> None:
+    """Remove what killed processes have left of something that was to take this place.
+
+    Only what has not changed for an hour: it may be of another machine that shares the disk.
+
+    Args:
+        path: The place, or a link to it. Hidden files of `temporary_name` next to it are looked at,
+            and folders that `tempfile.mkdtemp` made with that name as their prefix.
+        keep_suffix: As for `temporary_name`.
+    """
+    stem, suffix = _hidden_parts(path, keep_suffix=keep_suffix)
+    name = re.compile(rf"{re.escape(stem)}\.(\d{{1,10}}){re.escape(suffix)}(\.\w{{8}})?")
+    with suppress(OSError):  # what cannot be removed is in no way
+        folder = written_place(path).parent
+        for found in filter(None, map(name.fullmatch, os.listdir(folder))):
+            entry = folder / found[0]
+            if entry.is_dir() != (found[2] is not None):
+                continue
+            inside = [entry, *(entry.iterdir() if entry.is_dir() else ())]
+            latest = max(each.stat().st_mtime for each in inside)
+            if time.time() - latest < _ABANDONED_SECONDS or is_running(int(found[1])):
+                continue
+            if entry.is_dir():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink(missing_ok=True)
+
+
+def is_running(pid: int) -> bool:
+    """Say whether there is a process of this number on this machine."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True  # somebody else's
+    return True
 
 
 def written_place(path: Path) -> Path:

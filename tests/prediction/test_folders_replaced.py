@@ -1,6 +1,10 @@
 """A folder that is replaced: the old one or the new one is there, whole, whatever happens."""
 
+import os
 import shutil
+import subprocess
+import sys
+import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,7 +12,7 @@ import numpy as np
 import pytest
 
 from vidpred.files import replace_folder, replacing, temporary_name
-from vidpred.prediction.outputs import FramesOutput
+from vidpred.prediction.outputs import ArrayOutput, FramesOutput
 from vidpred.video.playing import Look
 
 
@@ -90,3 +94,29 @@ def test_a_symbolic_link_is_written_through(tmp_path: Path, there: bool) -> None
     assert (real_folder / "0001.png").read_bytes().startswith(b"\x89PNG")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["disk", "frames", "out.npy"]
     assert sorted(path.name for path in real_file.parent.iterdir()) == ["file.bin", "folder"]
+
+
+def test_what_a_killed_process_left_is_removed_after_an_hour(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    before = time.time() - 7200
+    gone, mine = ended.pid, os.getpid()
+    files = [f".out.{gone}.npy", f".out.{mine}0.mp4", f".other.{gone}.npy", f".out.{gone}x.npy"]
+    folders = [f".frames.{gone}.abcdefgh", f".frames.{gone}", f".frames.{gone}.old"]
+    folders += [f".frames.{mine}.abcdefgh", f".frames.{gone}.recently"]
+    for name in files:
+        (tmp_path / name).write_text("part")
+    for name in folders:
+        (tmp_path / name / "frames").mkdir(parents=True)
+    for path in tmp_path.rglob("*"):
+        os.utime(path, (before, before))
+    os.utime(tmp_path / f".frames.{gone}.recently" / "frames")
+    for output in (
+        ArrayOutput(tmp_path / "out.npy", several=False, frames=1),
+        FramesOutput(tmp_path / "frames", several=False),
+    ):
+        with output:
+            output.begin_position("0")
+            output.write(np.zeros((8, 8, 3), np.uint8), Look(8, 8, Fraction(25)))
+    found = {path.name for path in tmp_path.iterdir()}
+    assert found == {*files[1:], *folders[1:], "out.npy", "frames"}

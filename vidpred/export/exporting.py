@@ -17,7 +17,7 @@ from vidpred.export.onnx_file import OnnxProgram, require_onnx, write_onnx
 from vidpred.export.parity import require_parity
 from vidpred.export.scores import merged, scores_of
 from vidpred.export.torch_file import TorchProgram, write_program
-from vidpred.files import file_sha256, replacing, write_text
+from vidpred.files import file_sha256, remove_abandoned, replacing, write_text
 from vidpred.models import FlowRefiner, Predictor
 from vidpred.ops.checks import require_positive
 from vidpred.storage import SavedPredictor, read_saved
@@ -104,6 +104,7 @@ def export(
         require_positive("horizon", horizon)
     steps = predictor.output_frames if horizon is None else horizon
     try:
+        remove_abandoned(output)
         with replacing(output) as file, replacing(card) as described:
             exported = _write(file, format, predictor, saved, steps, modules)
             parity = require_parity(predictor, exported, steps, program=format != "safetensors")

@@ -13,7 +13,13 @@ import numpy as np
 from numpy.lib import format as npy
 from PIL import Image
 
-from vidpred.files import replace_folder, replacing, temporary_name, written_place
+from vidpred.files import (
+    remove_abandoned,
+    replace_folder,
+    replacing,
+    temporary_name,
+    written_place,
+)
 from vidpred.prediction.naming import future_name
 from vidpred.video.clip import Pixels
 from vidpred.video.playing import Look
@@ -37,6 +43,7 @@ class Output(ABC):
         return [self.path]
 
     def __enter__(self) -> Self:
+        remove_abandoned(self.path)
         self._stack.__enter__()
         return self
 
@@ -92,6 +99,7 @@ class FramesOutput(Output):
     def __enter__(self) -> Self:
         prefix = f"{temporary_name(self.path, keep_suffix=False).name}."
         parent = written_place(self.path).parent
+        remove_abandoned(self.path, keep_suffix=False)
         self._home = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
         self._folder = self._home / "frames"  # mkdtemp's own is closed to other users
         self._folder.mkdir()

@@ -8,7 +8,7 @@ import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from vidpred.errors import CheckpointError
-from vidpred.files import replacing
+from vidpred.files import is_running, replacing
 from vidpred.storage.checkpoint import read_checkpoint
 
 
@@ -78,15 +78,5 @@ def _remove_partial(path: Path) -> None:
     """Remove what processes that were killed in the middle of a save have left."""
     for partial in path.parent.glob(".*.ckpt.*"):
         pid = partial.suffix.removeprefix(".")
-        if pid.isdecimal() and not _is_running(int(pid)):
+        if pid.isdecimal() and not is_running(int(pid)):
             partial.unlink(missing_ok=True)
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True  # somebody else's
-    return True
