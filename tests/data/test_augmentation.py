@@ -102,15 +102,18 @@ def test_frame_steps_are_drawn_and_clips_loaded_long_enough() -> None:
 
 
 def test_a_cut_puts_another_clip_before_it_and_never_touches_the_last_known_frame() -> None:
-    clips = numbered(count=3)
-    changed = augmented(clips, cut=1.0)
-    assert torch.equal(changed[:, 3:], clips[:, 3:])
-    for clip, before, other in zip(changed, clips, clips.roll(1, 0), strict=True):
-        replaced = [bool((clip[t] != before[t]).any()) for t in range(4)]
-        cut = sum(replaced)
-        assert 1 <= cut <= 3
-        assert replaced == [True] * cut + [False] * (4 - cut)
-        assert torch.equal(clip[:cut], other[:cut])
+    clips, places = numbered(count=3), set()
+    torch.manual_seed(0)
+    for _ in range(20):
+        changed = ClipAugmentation(cut=1.0)(clips, 12, 4)
+        assert torch.equal(changed[:, 3:], clips[:, 3:])
+        for clip, before, other in zip(changed, clips, clips.roll(1, 0), strict=True):
+            replaced = [bool((clip[t] != before[t]).any()) for t in range(4)]
+            cut = sum(replaced)
+            places.add(cut)
+            assert replaced == [True] * cut + [False] * (4 - cut)
+            assert torch.equal(clip[:cut], other[:cut])
+    assert places == {1, 2, 3}
 
 
 def test_what_cannot_be_done_is_refused() -> None:
