@@ -6,8 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import kstest, uniform
 
-from vidpred.data.digits_world import SPEED, generator_digest, render_moving_digits
+from vidpred.data.digits_world import (
+    SPEED,
+    digit_places,
+    generator_digest,
+    render_moving_digits,
+)
 from vidpred.data.mnist_digits import Digits, find_digits, read_digits, split_digits
 from vidpred.errors import DataError
 
@@ -108,6 +114,43 @@ def test_a_digit_moves_straight_at_its_speed_and_stays_inside(bounce: Any) -> No
         turned = np.sign(steps[1:]) * np.sign(steps[:-1]) < 0
         bounces += int(turned.any(axis=1).sum())
     assert bounces > 20
+
+
+def test_starts_and_directions_are_uniform() -> None:
+    ways = [digit_places(1, (seed,), num_frames=2, side=28 + 10_000)[1] for seed in range(2000)]
+    first, second = np.array(ways).transpose(1, 0, 2) / 10_000
+    # Of the first step too, a start is known up to the sides that were reached.
+    inside = ((first > 0) & (first < 1) & (second > 0) & (second < 1)).all(1)
+    steps = (second - first)[inside]
+    assert np.hypot(*steps.T) == pytest.approx(SPEED, abs=3e-4)
+    starts = (first[inside] - steps).T
+    kept = (starts > 0.2).all(0) & (starts < 0.8).all(0)  # from where no side is near
+    for axis in starts[:, kept]:
+        assert kstest(axis, uniform(0.2, 0.6).cdf).pvalue > 1e-3
+    assert abs(np.corrcoef(starts[:, kept])[0, 1]) < 0.15
+    angles = np.arctan2(*steps[kept].T)
+    assert kstest(angles, uniform(-np.pi, 2 * np.pi).cdf).pvalue > 1e-3
+
+
+def test_a_digit_stops_at_a_side_and_turns_back() -> None:
+    # As the released code of Srivastava et al. 2015 does: a side cuts the step that reaches it.
+    bounces = 0
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        rng.integers(3)  # which digit
+        place, angle = rng.random(2).tolist(), rng.random() * 2 * np.pi
+        step = [0.1 * np.sin(angle), 0.1 * np.cos(angle)]
+        expected = []
+        for _ in range(60):
+            for axis in range(2):
+                place[axis] += step[axis]
+                if not 0 < place[axis] < 1:
+                    place[axis] = min(max(place[axis], 0.0), 1.0)
+                    step[axis] *= -1
+                    bounces += 1
+            expected.append([int(36 * of_axis) for of_axis in place])
+        assert digit_places(3, (seed,), num_frames=60)[1].tolist() == expected
+    assert bounces > 100
 
 
 def test_a_reflected_digit_keeps_its_speed_and_a_random_one_does_not() -> None:
