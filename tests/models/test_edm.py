@@ -19,7 +19,7 @@ from models.published import require_gradients, require_same_built
 from torch import Tensor
 
 from vidpred.models import Denoising, EDMPredictor
-from vidpred.models.conditional_unet import ConditionalUNet, _modulated
+from vidpred.models.conditional_unet import ConditionalUNet, _Attention, _modulated
 from vidpred.models.edm import euler_sample, noise_levels, precondition
 
 
@@ -84,6 +84,22 @@ def test_the_unet_is_that_of_diamond() -> None:
         found = ours.double()(*MAPS_AND_VECTOR)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
     assert probe(expected) == pytest.approx(OF_DIAMOND, abs=1e-4)
+
+
+def test_attention_is_that_of_torch_with_heads_of_8_channels() -> None:
+    # Origin: ATTN_HEAD_DIM of the authors' code; what is added to is normalized, as there.
+    ours, maps = _Attention(32), torch.randn(2, 32, 3, 5)
+    randomize(ours)
+    theirs = torch.nn.MultiheadAttention(32, num_heads=4, batch_first=True)
+    with torch.no_grad():
+        theirs.in_proj_weight.copy_(ours.inward.weight[:, :, 0, 0])
+        theirs.in_proj_bias.copy_(ours.inward.bias)
+        theirs.out_proj.weight.copy_(ours.outward.weight[:, :, 0, 0])
+        theirs.out_proj.bias.copy_(ours.outward.bias)
+        normal = ours.norm(maps)
+        places = normal.flatten(2).mT
+        attended = theirs(places, places, places, need_weights=False)[0].mT.view(maps.shape)
+        torch.testing.assert_close(ours(maps), normal + attended, atol=1e-5, rtol=1e-5)
 
 
 def test_a_vector_of_zeros_leaves_normalized_maps() -> None:
