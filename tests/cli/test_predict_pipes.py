@@ -13,7 +13,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from encoded_videos import KINDS, moving_texture
+from encoded_videos import KINDS, Kind, moving_texture
 from encoded_videos import write as encode
 from predict_command import FRAMES, array, predict
 
@@ -78,6 +78,16 @@ def test_pipes_give_what_files_give(
     with standard_input(b"words " * 9999):
         assert predict(*options, "f.npy") == 2
     assert "-: FFmpeg cannot read the standard input" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("here")
+def test_an_mp4_with_its_index_at_the_end_is_named(
+    tmp_path: Path, copies: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    large = Kind("large.mp4", "libx264", options={"qp": "1", "threads": "1"})  # for FFmpeg's buffer
+    with standard_input(encode(tmp_path, large, count=120).read_bytes()):
+        assert predict("-", "--model", copies, "--output", "f.npy") == 2
+    assert "an MP4 keeps its index at its end, give it as a file" in capsys.readouterr().err
 
 
 def test_help_and_prediction_bring_no_more_than_they_need(

@@ -8,7 +8,7 @@ from fractions import Fraction
 import av
 from av.codec.context import ThreadType
 from av.container import InputContainer
-from av.error import FFmpegError
+from av.error import FFmpegError, InvalidDataError
 
 from vidpred.errors import VideoError
 from vidpred.files import PIPE
@@ -60,17 +60,26 @@ def open_pipe(raw: RawVideo | None) -> Iterator[tuple[InputContainer, av.VideoSt
             container_options={"protocol_whitelist": "pipe"},
         )
     except FFmpegError as error:
-        raise VideoError(
-            PIPE,
-            f"FFmpeg cannot read the standard input ({error.strerror}); expected a stream that can "
-            "be read in one go, such as Matroska, MPEG-TS or bare H.264, or raw pixels with "
-            "--size: an MP4 keeps its index at its end, give it as a file",
-        ) from error
+        raise _not_in_one_go(error) from error
     with ffmpeg_errors(PIPE), opened as container:
         stream = choose_stream(PIPE, container)
         stream.codec_context.thread_type = ThreadType.NONE
         stream.codec_context.thread_count = 1
-        yield container, stream
+        try:
+            yield container, stream
+        except InvalidDataError as error:  # its index was found, and what it points to is gone
+            if "mp4" in container.format.name:
+                raise _not_in_one_go(error) from error
+            raise
+
+
+def _not_in_one_go(error: FFmpegError) -> VideoError:
+    return VideoError(
+        PIPE,
+        f"FFmpeg cannot read the standard input ({error.strerror}); expected a stream that can "
+        "be read in one go, such as Matroska, MPEG-TS or bare H.264, or raw pixels with "
+        "--size: an MP4 keeps its index at its end, give it as a file",
+    )
 
 
 def _require_pixel_format(name: str) -> None:
