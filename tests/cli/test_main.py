@@ -19,6 +19,11 @@ STOPS_EARLY = (
     "'init_args': {'monitor': 'val/none'}}"
 )
 
+BEST_TWICE = (
+    "--trainer.callbacks+={'class_path': 'pytorch_lightning.callbacks.ModelCheckpoint', "
+    "'init_args': {'monitor': 'val/selection', 'mode': 'max', 'save_top_k': 3}}"
+)
+
 
 @pytest.fixture
 def with_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,6 +63,7 @@ def test_mistakes_are_told_in_a_sentence(
         ("--trainer.val_check_interval=100", "`val_check_interval` (100) must be less than"),
         ("--trainer.gradient_clip_algorithm=norms", "gradient_clip_algorithm"),
         (STOPS_EARLY, "Early stopping conditioned on metric `val/none` which is not available"),
+        (BEST_TWICE, "Found more than one stateful callback of type `ModelCheckpoint`"),
     ],
 )
 def test_what_lightning_refuses_is_told_in_a_sentence(

@@ -49,7 +49,8 @@ def refusal_of_lightning(error: Exception) -> str | None:
     """Give what Lightning refuses, as it does some options with a ValueError; None for a bug.
 
     It says by a ModuleNotFoundError what an accelerator such as `tpu` needs, and its callbacks by a
-    RuntimeError or an AttributeError what they do not find, such as the metric that is monitored.
+    RuntimeError or an AttributeError what they do not find, such as the metric that is monitored,
+    or that one is there twice.
     """
     # By name, as Lightning takes seconds to be imported.
     if type(error).__name__ == "MisconfigurationException":
@@ -64,7 +65,7 @@ def refusal_of_lightning(error: Exception) -> str | None:
             "unset SLURM_NTASKS. For several: start them with srun, one for each device "
             f"(--ntasks-per-node). Lightning said: {error}"
         )
-    of_callback = module.startswith(("pytorch_lightning.callbacks", "pytorch_lightning.tuner"))
+    of_callback = module.startswith(_OF_CALLBACKS)
     if isinstance(error, (ValueError, ModuleNotFoundError)) or (
         of_callback
         and isinstance(error, (RuntimeError, AttributeError))
@@ -72,6 +73,12 @@ def refusal_of_lightning(error: Exception) -> str | None:
     ):
         return str(error).strip()
     return None
+
+
+_OF_CALLBACKS = (
+    *("pytorch_lightning.callbacks", "pytorch_lightning.tuner"),
+    "pytorch_lightning.trainer.connectors.callback_connector",
+)
 
 
 def _is_of_parser(error: BaseException) -> bool:
