@@ -37,6 +37,20 @@ FOREIGN = [
 ]
 
 
+LAYOUTS = [
+    (lambda clip: clip["frames"].permute(0, 2, 3, 1), r"32 channels, shape \(4, 5, 32, 32, 3\)"),
+    (lambda clip: clip["frames"].repeat(1, 2, 1, 1), r"6 channels, shape \(4, 5, 6, 32, 32\)"),
+]
+
+
+@pytest.mark.parametrize(("layout", "said"), LAYOUTS)
+def test_frames_of_another_layout_are_shown(layout: Any, said: str) -> None:
+    task = ReconstructionTask(MultiScaleGenerator.from_preset("small"))
+    clips = changed(lambda clip: {"frames": layout(clip)})
+    with pytest.raises(SettingError, match=said + r".* expected \(B, T, 3, H, W\)"):
+        trainer().fit(task, loader(clips, 4))
+
+
 @pytest.mark.parametrize("task", range(3))
 @pytest.mark.parametrize(("change", "said"), FOREIGN)
 def test_batches_that_are_no_clips_are_refused(task: int, change: Any, said: str) -> None:

@@ -154,8 +154,9 @@ def require_channels(predictor: Predictor, frames: Tensor) -> None:
     channels, found = predictor.channels, frames.shape[2]
     if channels not in (None, found):
         raise SettingError(
-            f"clips have {counted(found, 'channel')}, and {type(predictor).__name__} takes "
-            f"{channels}; expected the same: set data.color to "
+            f"clips have {counted(found, 'channel')}, shape {tuple(frames.shape)}, and "
+            f"{type(predictor).__name__} takes {channels}; expected (B, T, {channels}, H, W): set "
+            "data.color to "
             f"{'gray' if channels == 1 else 'rgb'}"
             + (
                 f", or the network's channels to {found}"
