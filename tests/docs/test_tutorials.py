@@ -11,7 +11,7 @@ import pytest
 from vidpred.cli.main import main
 
 DOCS = Path(__file__).parents[2] / "docs"
-MODULES = ("my_networks", "my_tasks", "my_losses", "my_data", "my_metrics")
+MODULES = ("my_networks", "my_tasks", "my_critic", "my_losses", "my_data", "my_metrics")
 QUICK = (
     *("--data.batch_size=2", "--data.num_workers=0", "--wandb.enabled=false"),
     *("--trainer.max_epochs=1", "--trainer.limit_train_batches=1", "--trainer.limit_val_batches=1"),
@@ -59,6 +59,33 @@ def test_what_a_page_defines_is_trained(
     run = (f"--data.root={toy_root}", "--run-dir=run", *QUICK)
     assert main(["fit", "-c", configuration, *run]) == 0
     assert (here / "run/checkpoints/last.ckpt").is_file()
+
+
+def two_optimizers(here: Path, toy_root: Path) -> list[str]:
+    """Write the page's task with a critic, and give the command that trains by it."""
+    write_files("own-task.md", here)
+    model = ("-c", "my_task.yaml", "--model=my_critic.CriticTask")
+    return ["fit", *model, f"--data.root={toy_root}", "--run-dir=run", *QUICK]
+
+
+def test_a_task_with_two_optimizers_keeps_its_checkpoints(here: Path, toy_root: Path) -> None:
+    command = two_optimizers(here, toy_root)
+    assert main(command) == 0
+    assert main([*command, "--resume=auto", "--trainer.max_epochs=2"]) == 0
+    assert sorted(path.name for path in (here / "run/checkpoints").iterdir()) == [
+        *("batch_00000001.ckpt", "batch_00000002.ckpt", "best.ckpt", "last.ckpt")
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:stopped within a batch")
+def test_a_step_that_does_not_count_is_refused(
+    here: Path, toy_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = two_optimizers(here, toy_root)
+    task = here / "my_critic.py"
+    task.write_text(task.read_text().replace("self.batches_seen += 1", "pass"))
+    assert main(command) == 2
+    assert "CriticTask.training_step left batches_seen at 0; expected 1" in capsys.readouterr().err
 
 
 @pytest.mark.slow

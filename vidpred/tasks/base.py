@@ -35,7 +35,7 @@ from vidpred.tasks.divided_clips import (
     require_length,
 )
 from vidpred.tasks.finite import FiniteCheck
-from vidpred.tasks.logged import training_values
+from vidpred.tasks.logged import require_counted, training_values
 from vidpred.tasks.origin import describe_training, require_same_networks, seen_videos
 from vidpred.tasks.predictions import require_prediction
 from vidpred.tasks.processes import draw_apart, share_buffers, share_gradients
@@ -67,8 +67,8 @@ class PredictionTask(pl.LightningModule, ABC):
         speed: How fast a step is computed; None is what suits the device.
 
     Attributes:
-        batches_seen: Training batches so far, over all epochs and resumes; the axis of everything
-            that is logged (Lightning's `global_step` counts the steps of all optimizers).
+        batches_seen: Training batches so far, over all epochs and resumes, to which a
+            `training_step` of your own adds 1: the axis of all logs (Lightning's counts steps).
         predictor_key: Under which name the predictor is a submodule and checkpoints hold it:
             `generator` in the tasks of 0.1.
         loss_name: Name of the loss in the logs, under `train/`.
@@ -111,7 +111,7 @@ class PredictionTask(pl.LightningModule, ABC):
                 "of which a network of your own is a subclass"
             )
         setattr(self, self.predictor_key, predictor)
-        self.batches_seen = 0
+        self.batches_seen = self._seen_before = 0
         self._builders = Builders((optimizer, lr_scheduler))
         self._resume = ResumeState()
         self._speed = speed or Speed()
@@ -294,6 +294,7 @@ class PredictionTask(pl.LightningModule, ABC):
         Raises:
             SettingError: When the batch holds no clips.
         """
+        self._seen_before = self.batches_seen
         require_clips(batch)
         if "accepted" in batch and self._logs_now:
             share = batch["accepted"].float().mean()
@@ -301,6 +302,7 @@ class PredictionTask(pl.LightningModule, ABC):
 
     def on_train_batch_end(self, outputs: Any, batch: ClipBatch, batch_idx: int) -> None:
         """Read the answers that have arrived by now; see `FiniteCheck`."""
+        require_counted(self, self.batches_seen - self._seen_before)
         self._finite.read(before=self.batches_seen - 1)
 
     def on_train_epoch_end(self) -> None:

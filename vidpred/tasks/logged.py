@@ -6,6 +6,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from vidpred.errors import SettingError
 from vidpred.plain import scale_name
 
 
@@ -31,3 +32,20 @@ def training_values(
     together = torch.stack([value.to(device, torch.float32) for value in values.values()])
     mean = trainer.strategy.reduce(together, reduce_op="mean")
     return dict(zip(values, mean.unbind(), strict=True))
+
+
+def require_counted(task: pl.LightningModule, counted: int) -> None:
+    """Refuse a `training_step` that does not count its batch.
+
+    Args:
+        task: What is trained.
+        counted: By how much its `batches_seen` grew in a batch.
+
+    Raises:
+        SettingError: Saying what to add.
+    """
+    if not counted:
+        raise SettingError(
+            f"{type(task).__name__}.training_step left batches_seen at {task.batches_seen}; "
+            "expected 1 more, as checkpoints and logs count by it: add `self.batches_seen += 1`"
+        )
