@@ -118,13 +118,24 @@ def test_a_metric_of_one_s_own_is_averaged(
     assert "dtype=torch.float64" in capsys.readouterr().out
 
 
+def test_methods_are_scored_in_python(
+    here: Path, long_toy_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _ = write_files("evaluate.md", here)
+    exec(compile(code.replace('"toy"', repr(str(long_toy_root))), "evaluate.md", "exec"), {})
+    printed = capsys.readouterr().out.splitlines()
+    names = [line.split()[0] for line in printed]
+    assert names == ["copy_last", "linear", "optical_flow", "optical_flow_dup", "small"]
+    assert (here / "results/quick/small.json").is_file()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["quick", "clean-subset"])
 def test_predictions_of_another_program_are_scored(
     protocol: str, here: Path, long_toy_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The page's program predicts as many frames as the protocol has: 4 or 8."""
-    (program,) = write_files("evaluate.md", here)
+    _, program = write_files("evaluate.md", here)
     assert (
         main(["data", "clips", "truth", f"--protocol={protocol}", f"--root={long_toy_root}"]) == 0
     )
