@@ -29,6 +29,13 @@ def load(path: "str | Path", *, modules: "Sequence[ModuleType]" = ()) -> "VideoP
 
     Raises:
         vidpred.errors.CheckpointError: When the file is missing, damaged or not ours.
+
+    Example:
+        >>> import torch
+        >>> import vidpred
+        >>> predictor = vidpred.load("copy_last")
+        >>> predictor(torch.rand(1, 4, 3, 48, 64), horizon=8).shape
+        torch.Size([1, 8, 3, 48, 64])
     """
     # Imported here, so that `import vidpred` and the help of the command line need no torch.
     from vidpred.kernels import accelerate, enabled

@@ -96,6 +96,12 @@ class ClipSample(TypedDict):
 def collate_clips(samples: Sequence[ClipSample]) -> ClipBatch:
     """Join draws into a batch; the patches of one draw stay next to each other.
 
+    Args:
+        samples: Draws, each with frames of shape (P, T, C, H, W).
+
+    Returns:
+        The batch; B is the number of patches of all draws.
+
     Raises:
         DataError: When frame sizes or conditions differ, or a worker has no room for the batch.
     """

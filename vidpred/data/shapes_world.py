@@ -88,6 +88,11 @@ def render_moving_shapes(
 
     Raises:
         ValueError: For an unknown motion, no frame, or a frame below 16 x 16.
+
+    Example:
+        >>> frames, flow = render_moving_shapes("Bounce", num_frames=5, height=48, width=64)
+        >>> frames.shape, flow.shape
+        (torch.Size([5, 3, 48, 64]), torch.Size([4, 2, 48, 64]))
     """
     if motion not in MOTIONS:
         raise ValueError(f"motion is {motion!r}; expected one of {', '.join(MOTIONS)}")

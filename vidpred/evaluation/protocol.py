@@ -175,6 +175,11 @@ def load_protocol(name: str | Path) -> NamedProtocol:
 
     Raises:
         ProtocolError: When there is none, or its content is not a protocol.
+
+    Example:
+        >>> protocol = load_protocol("clean-ucf101").protocol
+        >>> protocol.clips.context_frames, protocol.clips.horizon
+        (4, 8)
     """
     path = PROTOCOLS.path(name)
     try:

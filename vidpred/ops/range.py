@@ -31,7 +31,7 @@ def to_unit(frames: Tensor) -> Tensor:
 
 
 def unit_to_signed(frames: Tensor) -> Tensor:
-    """Take frames from [0, 1] to [-1, 1] (Mathieu et al. 2016: `pixel * 2 / 255 - 1`).
+    """Take frames of any shape from [0, 1] to [-1, 1] (Mathieu et al. 2016: `pixel * 2 / 255 - 1`).
 
     Example:
         >>> import torch
@@ -42,7 +42,7 @@ def unit_to_signed(frames: Tensor) -> Tensor:
 
 
 def signed_to_unit(frames: Tensor) -> Tensor:
-    """Take floating point frames from [-1, 1] to [0, 1].
+    """Take floating point frames of any shape from [-1, 1] to [0, 1].
 
     Example:
         >>> import torch
@@ -53,7 +53,7 @@ def signed_to_unit(frames: Tensor) -> Tensor:
 
 
 def unit_to_uint8(frames: Tensor) -> Tensor:
-    """Round floating point frames in [0, 1] to uint8, clipping what lies outside.
+    """Round floating point frames of any shape in [0, 1] to uint8, clipping what lies outside.
 
     Example:
         >>> import torch

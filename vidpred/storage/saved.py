@@ -90,6 +90,11 @@ def load_predictor(path: str | Path, *, modules: Sequence[ModuleType] = ()) -> P
 
     Raises:
         CheckpointError: When the file is missing, damaged or not ours.
+
+    Example:
+        >>> import torch
+        >>> load_predictor("small")(torch.rand(1, 4, 3, 48, 64), horizon=2).shape
+        torch.Size([1, 2, 3, 48, 64])
     """
     if str(path) in BASELINES and not Path(path).exists():
         return baseline(str(path))

@@ -80,7 +80,22 @@ def read_clip_array(
     *,
     info: VideoInfo | None = None,
 ) -> npt.NDArray[np.uint8]:
-    """Read as `read_clip` does, with the channels last: shape (T, H, W, 3), to crop first."""
+    """Read as `read_clip` does, with the channels last, for callers that crop before they convert.
+
+    Args:
+        path: As `read_clip`.
+        start: As `read_clip`.
+        length: As `read_clip`.
+        frame_step: As `read_clip`.
+        info: As `read_clip`.
+
+    Returns:
+        RGB frames, uint8, shape (T, H, W, 3).
+
+    Raises:
+        ValueError: As `read_clip`.
+        VideoError: As `read_clip`.
+    """
     clip: npt.NDArray[np.uint8] | None = None
     for number, frame in enumerate(_frames(path, start, length, frame_step, info)):
         if clip is None:
@@ -163,7 +178,14 @@ def check_clip(
     *,
     info: VideoInfo | None = None,
 ) -> tuple[int, int]:
-    """Decode what `read_clip` would return, without converting it.
+    """Decode what `read_clip` would return, without converting it to RGB, to see that it can be.
+
+    Args:
+        path: As `read_clip`.
+        start: As `read_clip`.
+        length: As `read_clip`.
+        frame_step: As `read_clip`.
+        info: As `read_clip`.
 
     Returns:
         Height and width in pixels.

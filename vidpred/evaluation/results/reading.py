@@ -21,8 +21,11 @@ from vidpred.plain import refuse_constant
 def read_result(path: str | Path) -> Result:
     """Read a result file.
 
-    Its digests and averages are recomputed from what it holds: a file that was edited, or cut
-    and mended, is refused. (Somebody who means to deceive can write a consistent one.)
+    Its digests and averages are recomputed from its rows, and a file in which they differ, because
+    it was edited or cut, is refused. This finds accidents, not deceit: a consistent file passes.
+
+    Args:
+        path: Of a file that `vidpred test`, `vidpred score` or `evaluate` wrote.
 
     Raises:
         ResultError: When it is missing, damaged, not ours, or not as it was written.
