@@ -21,9 +21,13 @@ from vidpred.losses import (
     PredictionLoss,
     r1_penalty,
 )
-from vidpred.models import ClipDiscriminator, Condition, Predictor, ScalePredictor
+from vidpred.models import ClipDiscriminator, Condition, Predictor
 from vidpred.ops import pyramid, signed_to_unit, unit_to_signed
 from vidpred.ops.checks import require_positive, require_weight
+from vidpred.tasks.adversarial_checks import (
+    refuse_options_of_one_optimizer,
+    require_matching,
+)
 from vidpred.tasks.builders import Builders, build_optimizer, build_scheduler, sgd
 from vidpred.tasks.draws import Draw, separate_clips
 from vidpred.tasks.multiscale import NextFrameTask
@@ -140,14 +144,7 @@ class AdversarialTask(NextFrameTask):
                 f"drawn_predictions is set, and {type(generator).__name__} gives one future; "
                 "expected a stochastic generator, such as vidpred.models.DCGANGenerator"
             )
-        shared = ("num_scales", "context_frames", "output_frames")
-        for name in shared if isinstance(generator, ScalePredictor) else ("context_frames",):
-            ours, theirs = getattr(generator, name), getattr(discriminator, name)
-            if ours != theirs:
-                raise ValueError(
-                    f"the generator has {name} {ours}, the discriminator {theirs}; "
-                    "expected the same"
-                )
+        require_matching(generator, discriminator)
         self.automatic_optimization = False
         self.discriminator = discriminator
         self.adversarial_loss = adversarial_loss or AdversarialLoss()
@@ -171,23 +168,7 @@ class AdversarialTask(NextFrameTask):
             ValueError: When the trainer is set to accumulate or clip, which it cannot do for two
                 optimizers.
         """
-        if self.trainer.accumulate_grad_batches != 1:
-            raise SettingError(
-                f"trainer.accumulate_grad_batches is {self.trainer.accumulate_grad_batches}, but "
-                "two optimizers step here; set model.generator_accumulate_batches and "
-                "model.discriminator_accumulate_batches instead"
-            )
-        if self.trainer.gradient_clip_val:
-            raise SettingError(
-                f"trainer.gradient_clip_val is {self.trainer.gradient_clip_val}, but "
-                "two optimizers step here; set model.generator_gradient_clip and "
-                "model.discriminator_gradient_clip instead"
-            )
-        if self.trainer.precision == "16-mixed" and any(self._gradient_clips):
-            raise SettingError(
-                "gradients cannot be clipped at precision 16-mixed, where they are scaled; "
-                "expected bf16-mixed or 32-true, or no gradient_clip"
-            )
+        refuse_options_of_one_optimizer(self.trainer, self._gradient_clips)
         return super().configure_callbacks()
 
     @property
