@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from vidpred.cli.benchmark import train, write_outputs
 from vidpred.cli.benchmark_measures import measure_quality
-from vidpred.cli.common import HelpWithDefaults, given_path, say, training_seed
+from vidpred.cli.common import HelpWithDefaults, say
 from vidpred.cli.refused_values import refusals
 from vidpred.cli.scoring import add_scoring_options, require_all_scored
+from vidpred.cli.value_types import given_path, training_seed
 from vidpred.errors import VidpredError
 
 if TYPE_CHECKING:

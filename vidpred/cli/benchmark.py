@@ -8,19 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidpred.cli.benchmark_measures import measure_costs, measure_quality
-from vidpred.cli.common import (
-    HelpWithDefaults,
-    above_zero,
-    add_module_option,
-    at_least_one,
-    given_path,
-    import_modules,
-    say,
-    training_seed,
-)
+from vidpred.cli.common import HelpWithDefaults, add_module_option, import_modules, say
 from vidpred.cli.progress import counting
 from vidpred.cli.refused_values import refusals
 from vidpred.cli.scoring import add_scoring_options, require_all_scored
+from vidpred.cli.value_types import above_zero, at_least_one, given_path, training_seed
 from vidpred.errors import VidpredError
 from vidpred.resources import BENCHMARKS
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from vidpred.cli.common import given_path, require_no_folder, say
+from vidpred.cli.common import require_no_folder, say
 from vidpred.cli.progress import counting
+from vidpred.cli.value_types import given_path
 from vidpred.files import is_irregular
 
 

@@ -2,17 +2,13 @@
 
 import argparse
 
-from vidpred.cli.common import (
-    HelpWithDefaults,
-    at_least_one,
-    cleaned_up_after_sigterm,
-    given_path,
-)
+from vidpred.cli.common import HelpWithDefaults, cleaned_up_after_sigterm
 from vidpred.cli.doctor import add_doctor_parser, add_index_parser
 from vidpred.cli.prepare import add_prepare_parser
 from vidpred.cli.progress import counting
 from vidpred.cli.protocol_clips import add_clips_parser
 from vidpred.cli.refused_values import refusals
+from vidpred.cli.value_types import at_least_one, given_path
 
 
 def add_data_parser(

@@ -4,14 +4,9 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from vidpred.cli.common import (
-    HelpWithDefaults,
-    at_least_one,
-    at_least_zero,
-    given_path,
-    require_no_folder,
-)
+from vidpred.cli.common import HelpWithDefaults, require_no_folder
 from vidpred.cli.progress import counting_phases
+from vidpred.cli.value_types import at_least_one, at_least_zero, given_path
 from vidpred.files import expand_home, require_folder, write_json
 from vidpred.plain import counted
 

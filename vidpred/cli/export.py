@@ -3,15 +3,8 @@
 import argparse
 from collections.abc import Mapping
 
-from vidpred.cli.common import (
-    add_module_option,
-    at_least_one,
-    given_path,
-    import_modules,
-    not_empty,
-    require_checkpoint_there,
-    say,
-)
+from vidpred.cli.common import add_module_option, import_modules, require_checkpoint_there, say
+from vidpred.cli.value_types import at_least_one, given_path, not_empty
 
 FORMATS = ("safetensors", "onnx", "torch-export")
 

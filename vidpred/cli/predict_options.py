@@ -6,9 +6,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from vidpred.cli.common import (
-    add_device_option,
-    add_module_option,
+from vidpred.cli.common import add_device_option, add_module_option, say
+from vidpred.cli.value_types import (
     at_least_one,
     at_least_zero,
     frame_rate,
@@ -16,7 +15,6 @@ from vidpred.cli.common import (
     given_path,
     memory_amount,
     not_empty,
-    say,
     time_or_index,
 )
 from vidpred.errors import PredictionError

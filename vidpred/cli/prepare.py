@@ -4,10 +4,11 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from vidpred.cli.common import HelpWithDefaults, above_zero, at_least_zero, given_path, say
+from vidpred.cli.common import HelpWithDefaults, say
 from vidpred.cli.doctor import add_doctor_parser
 from vidpred.cli.progress import transferring
 from vidpred.cli.refused_values import refusals
+from vidpred.cli.value_types import above_zero, at_least_zero, given_path
 
 
 def add_prepare_parser(

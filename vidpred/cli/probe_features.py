@@ -6,14 +6,13 @@ from vidpred.cli.common import (
     HelpWithDefaults,
     add_device_option,
     add_module_option,
-    at_least_zero,
     device_of,
-    given_path,
     import_modules,
     require_checkpoint_there,
     require_data_folder,
     say,
 )
+from vidpred.cli.value_types import at_least_zero, given_path
 from vidpred.errors import PredictionError
 
 

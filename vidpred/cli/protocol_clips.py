@@ -4,16 +4,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidpred.cli.common import (
-    HelpWithDefaults,
-    at_least_zero,
-    cleaned_up_after_sigterm,
-    given_path,
-    require_data_folder,
-    say,
-)
+from vidpred.cli.common import HelpWithDefaults, cleaned_up_after_sigterm, require_data_folder, say
 from vidpred.cli.progress import counting
 from vidpred.cli.scoring import protocol_help
+from vidpred.cli.value_types import at_least_zero, given_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,8 +5,9 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidpred.cli.common import HelpWithDefaults, given_path, say
+from vidpred.cli.common import HelpWithDefaults, say
 from vidpred.cli.progress import counting
+from vidpred.cli.value_types import given_path
 from vidpred.errors import VidpredError
 
 if TYPE_CHECKING:

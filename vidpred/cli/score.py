@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
-from vidpred.cli.common import HelpWithDefaults, device_of, given_path, say
+from vidpred.cli.common import HelpWithDefaults, device_of, say
 from vidpred.cli.scoring import add_scoring_options, publish, score
+from vidpred.cli.value_types import given_path
 from vidpred.errors import PredictionError
 from vidpred.files import expand_home, require_folder
 

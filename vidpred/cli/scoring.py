@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidpred.cli.common import add_device_option, at_least_zero, given_path, say
+from vidpred.cli.common import add_device_option, say
 from vidpred.cli.progress import counting
+from vidpred.cli.value_types import at_least_zero, given_path
 from vidpred.errors import VidpredError
 from vidpred.plain import counted
 from vidpred.resources import PROTOCOLS

@@ -14,14 +14,12 @@ from vidpred._version import __version__
 from vidpred.cli.common import (
     add_device_option,
     add_module_option,
-    at_least_one,
     device_of,
     end_by_signal,
     import_modules,
-    memory_amount,
-    not_empty,
     say,
 )
+from vidpred.cli.value_types import at_least_one, memory_amount, not_empty
 from vidpred.errors import VidpredError
 from vidpred.files import expand_home, split_name
 from vidpred.resources import no_such_checkpoint, packaged_weights

@@ -7,14 +7,13 @@ from vidpred.cli.common import (
     HelpWithDefaults,
     add_module_option,
     device_of,
-    given_path,
     import_modules,
-    not_empty,
     require_checkpoint_there,
     require_data_folder,
     say,
 )
 from vidpred.cli.scoring import add_scoring_options, publish, score
+from vidpred.cli.value_types import given_path, not_empty
 from vidpred.files import split_name
 
 
