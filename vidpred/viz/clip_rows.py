@@ -24,6 +24,7 @@ from vidpred.viz.canvas import (
 _GAP = 4  # between frames
 _MARGIN = 10
 _LETTERS = 70  # letters that would fit across a picture
+_LINE = 1.3  # from a line to the next, of the size of letters
 _LONGEST_NAME = 1.6  # of a frame's width; longer names are cut
 
 Letters = ImageFont.FreeTypeFont | ImageFont.ImageFont
@@ -55,8 +56,10 @@ def clip_rows(context: Tensor, rows: Sequence[FrameRow]) -> Tensor:
     """
     horizon, _, height, width = rows[0].frames.shape
     columns = math.ceil(len(context) / len(rows))
-    # A picture is about as wide as its frames, and shown narrower: letters grow with it.
-    size = max(text_size(rows[0].frames), (columns + horizon) * width // _LETTERS)
+    # A picture is about as wide as its frames, and shown narrower: letters grow with it, as far as
+    # the names fit their rows.
+    grown = min((columns + horizon) * width // _LETTERS, _fitting_size(rows, width, height))
+    size = max(text_size(rows[0].frames), grown)
     small, large = font(size), font(size + size // 6)
     names = [_fitting(row.name, large, _LONGEST_NAME * width) for row in rows]
     labels = max(_width(name, large) for name in names) + 2 * _MARGIN
@@ -84,6 +87,15 @@ def clip_rows(context: Tensor, rows: Sequence[FrameRow]) -> Tensor:
             if row.predicted:
                 outline(canvas, left, top, frame, PREDICTED, by=_GAP // 2)
     return to_tensor(canvas)
+
+
+def _fitting_size(rows: Sequence[FrameRow], width: int, height: int) -> int:
+    """Give the largest size at which no name is cut or reaches into another row."""
+    probe = 100
+    widest = max(_width(row.name, font(probe)) for row in rows)
+    lines = max(row.name.count("\n") + 1 for row in rows)
+    largest = min(probe * _LONGEST_NAME * width / max(widest, 1), height / (_LINE * lines))
+    return int(largest * 6 / 7)  # names are a sixth larger than moments
 
 
 def _width(text: str, letters: Letters) -> int:
