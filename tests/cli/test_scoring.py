@@ -312,7 +312,9 @@ def test_two_methods_of_one_name_are_refused(
     folder = (f"--root={toy_root}", f"--output={tmp_path / 'out'}", *FAST)
     assert main(["test", str(checkpoint), str(checkpoint), *folder]) == 2
     assert "NAME=" in capsys.readouterr().err
-    assert main(["test", f"copy_last={checkpoint}", *folder]) == 2
+    for baseline in ("copy_last", f"copy_last={checkpoint}"):
+        assert main(["test", baseline, *folder]) == 2
+        assert "copy_last is a baseline, and baselines are scored" in capsys.readouterr().err
     assert main(["test", f"a/b={checkpoint}", *folder]) == 2
     assert "cannot name a result" in capsys.readouterr().err
 

@@ -12,6 +12,7 @@ from vidpred.evaluation.scoring.methods import PredictorMethod, class_of
 from vidpred.evaluation.scoring.scored_method import require_method_name
 from vidpred.files import file_sha256
 from vidpred.kernels import accelerate
+from vidpred.models import BASELINES
 from vidpred.storage.saved import find_saved, named_checkpoint, read_saved
 
 
@@ -38,6 +39,11 @@ def checkpoint_methods(
     for argument in arguments:
         name, checkpoint = named_checkpoint(argument)
         require_method_name(name)
+        if name in taken and name in BASELINES:
+            raise CheckpointError(
+                f"{name} is a baseline, and baselines are scored without being named; leave it "
+                "out, or give a checkpoint another name: NAME=CHECKPOINT"
+            )
         if name in taken:
             raise CheckpointError(
                 f"two methods are named {name!r}; name them on the command line: NAME={checkpoint}"
