@@ -39,7 +39,7 @@ def test_every_term_moves_its_own_scale_and_the_coarser_ones_alone() -> None:
     }
     for (_, scale), path in discriminator.items():
         assert [path.moves(k) for k in range(4)] == [k == scale for k in range(4)]
-    assert 0 < certificate.seconds < 10
+    assert 0 < certificate.seconds < 60  # about 2, of a wall clock
 
 
 def test_the_norms_are_those_of_the_gradients() -> None:
