@@ -192,6 +192,15 @@ def test_fewer_futures_replace_all_of_an_earlier_prediction(
     assert sorted(here.glob("*_future_*")) == sorted(others)
 
 
+def test_an_output_that_is_named_like_a_further_future_is_kept(here: Path) -> None:
+    (here / "in_future_1.avi").write_bytes((here / "in.avi").read_bytes())
+    options = ("in_future_1.avi", "--model", "noisy.ckpt", "--horizon", "1", "--format", "npy")
+    for _ in range(2):
+        assert predict(*options, "--samples", "1", "--overwrite") == 0
+        written = sorted(path.name for path in (here / "futures").iterdir())
+        assert written == ["in.npy", "in_future_1.npy"]
+
+
 def test_a_model_that_needs_no_draw_is_sharp_unless_it_is_told_not_to_be(here: Path) -> None:
     refiner = vidpred.storage.load_predictor("flow_refiner").eval()
     known = to_unit(torch.from_numpy(read_clip_array(here / "in.avi", 2, 4))).permute(0, 3, 1, 2)[

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,13 +93,14 @@ def run_predict(arguments: argparse.Namespace) -> int:
         try:
             _require_there(source)
             futures = arguments.samples if form == "npy" else None
-            for file in (*future_paths(path, futures or 1), *later_futures(path, futures)):
+            later = later_futures(path, futures, kept=paths)
+            for file in (*future_paths(path, futures or 1), *later):
                 require_free(file, form, overwrite=arguments.overwrite, inputs=inputs)
             wanted.append((source, path))
         except (PredictionError, VideoError) as error:
             problems.append(error)
     if wanted:
-        problems += _predict(arguments, wanted, form)
+        problems += _predict(arguments, wanted, form, kept=paths)
     if len(inputs) == 1 and problems:
         raise problems[0]
     if problems:
@@ -125,7 +126,11 @@ def _require_there(source: Path) -> None:
 
 
 def _predict(
-    arguments: argparse.Namespace, wanted: list[tuple[Path, Path]], form: Format
+    arguments: argparse.Namespace,
+    wanted: list[tuple[Path, Path]],
+    form: Format,
+    *,
+    kept: Sequence[Path],
 ) -> list[VidpredError]:
     # Here and not above: these bring torch, and a refusal has to come at once.
     from vidpred.kernels import accelerate, enabled, keep_freed_memory
@@ -171,7 +176,8 @@ def _predict(
         events = predict_inputs(inputs, place, rollout, arguments.horizon, measure=measure)
         known = predictor.context_frames if arguments.with_context else 0
         frames = known + arguments.horizon
-        outputs = [_output(path, form, several, frames, arguments.samples) for _, path in wanted]
+        futures = arguments.samples
+        outputs = [_output(path, form, several, frames, futures, kept) for _, path in wanted]
         for event in write_outputs(events, outputs, _pictures(arguments, form), scores=scores):
             if isinstance(event, Predicted):
                 if arguments.compare and event.step == 1:
@@ -256,7 +262,14 @@ def _measuring(inputs: int) -> "tuple[list[Scores], Measure]":
     return [Scores() for _ in range(inputs)], measure
 
 
-def _output(path: Path, form: Format, several: bool, frames: int, futures: int | None) -> "Output":
+def _output(
+    path: Path,
+    form: Format,
+    several: bool,
+    frames: int,
+    futures: int | None,
+    kept: Sequence[Path],
+) -> "Output":
     from vidpred.prediction.outputs import ArrayOutput, FramesOutput, FutureOutputs, VideoOutput
 
     if form == "png":
@@ -268,7 +281,7 @@ def _output(path: Path, form: Format, several: bool, frames: int, futures: int |
         ]
         if futures is None:
             return arrays[0]
-        return FutureOutputs(arrays, replaced=later_futures(path, futures))
+        return FutureOutputs(arrays, replaced=later_futures(path, futures, kept=kept))
     return VideoOutput(path)
 
 

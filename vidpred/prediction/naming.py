@@ -76,13 +76,14 @@ def future_paths(path: Path, futures: int) -> list[Path]:
     return [path.with_name(f"{path.stem}_{future_name(k)}{path.suffix}") for k in range(futures)]
 
 
-def later_futures(path: Path, futures: int | None) -> list[Path]:
+def later_futures(path: Path, futures: int | None, *, kept: Sequence[Path]) -> list[Path]:
     """Find files of further futures, which an earlier prediction drew.
 
     Args:
         path: The output.
         futures: How many are drawn now; one alone has the name of the output itself. None: nothing
             is drawn, and what was drawn before is left alone.
+        kept: Outputs of the same command, none of which is such a file, whatever its name.
     """
     if futures is None:
         return []
@@ -90,11 +91,8 @@ def later_futures(path: Path, futures: int | None) -> list[Path]:
     matches = (name.fullmatch(entry.name) for entry in path.parent.glob("*"))
     numbers = sorted(int(match[1]) for match in matches if match)
     last = 0 if futures == 1 else futures
-    return [
-        path.with_name(f"{path.stem}_{future_name(n - 1)}{path.suffix}")
-        for n in numbers
-        if n > last
-    ]
+    later = [path.with_name(f"{path.stem}_{future_name(n - 1)}{path.suffix}") for n in numbers]
+    return [file for n, file in zip(numbers, later, strict=True) if n > last and file not in kept]
 
 
 def require_free(path: Path, form: Format, *, overwrite: bool, inputs: Sequence[Path]) -> None:
