@@ -86,15 +86,27 @@ class ConfigurationFolder:
 
 
 def read_yaml(path: Path) -> Any:
-    """Read a file of YAML in which no key is there twice; YAML itself would take the last one.
+    """Read a file of YAML in which no key is there twice, and nothing contains itself.
+
+    YAML itself would take the last of two keys, and make a value that has no end.
 
     Raises:
         OSError, ValueError, yaml.YAMLError, RecursionError: When it is no such file.
     """
-    return yaml.load(read_text(path), _OneOfEachKey)
+    return yaml.load(read_text(path), _PlainValues)
 
 
-class _OneOfEachKey(yaml.SafeLoader):
+class _PlainValues(yaml.SafeLoader):
+    def compose_node(self, parent: Any, index: Any) -> yaml.Node | None:
+        node: yaml.Node | None = super().compose_node(parent, index)
+        if node is not None and node.end_mark is None:  # an alias of what it is inside of
+            mark: Any = node.start_mark
+            raise yaml.MarkedYAMLError(
+                problem="the value of this anchor contains itself; write out what it repeats",
+                problem_mark=mark,
+            )
+        return node
+
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         # Here and not where mappings are made, as `<<` may have brought keys into them by then.
         node = super().compose_mapping_node(anchor)

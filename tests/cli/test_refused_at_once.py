@@ -209,6 +209,7 @@ def test_the_data_that_are_looked_for_are_those_of_the_package() -> None:
         (["--config=a.avi"], "a.avi: expected UTF-8 text"),
         (["-c", "best.ckpt"], "best.ckpt: is a checkpoint; give it with --ckpt-path"),
         (["-c", "twice.yaml"], "twice.yaml: not valid YAML: the key lr is there twice"),
+        (["-c", "endless.yaml"], "endless.yaml: not valid YAML: the value of this anchor"),
         (["-c", "nothing.yaml"], "nothing.yaml: holds nothing; expected keys and values"),
         (["--config=list.yaml"], "list.yaml: holds a list; expected keys and values"),
         (["-c", "none"], "no configuration none, neither here nor in the package"),
@@ -223,6 +224,7 @@ def test_what_is_no_configuration_or_empty_is_refused_without_torch(
     monkeypatch.chdir(tmp_path)
     Path("a.avi").write_bytes(b"RIFF\xff\xfe")
     Path("twice.yaml").write_text("model: {lr: 1}\ndata: {lr: 2, seed: 1, lr: 3}\n")
+    Path("endless.yaml").write_text("a: &a [*a]\n")
     Path("nothing.yaml").write_text("# data:\n#   batch_size: 4\n")
     Path("list.yaml").write_text("- 1\n")
     assert problem in run_without_torch("fit", *options)
