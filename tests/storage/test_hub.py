@@ -1,7 +1,10 @@
 """The Hub: a folder to upload, and loading from a server that answers as the Hub does."""
 
+import errno
 import hashlib
 import json
+import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -15,6 +18,7 @@ import torch
 import yaml
 
 import vidpred
+import vidpred.export.exporting
 from vidpred.errors import CheckpointError, ExportError
 from vidpred.export.hub_folder import export_hub_folder
 from vidpred.storage import load_predictor
@@ -115,6 +119,18 @@ def test_a_folder_that_is_there_is_replaced_only_when_asked(exported: Path) -> N
         export_hub_folder("small", exported)
     with pytest.raises(ExportError, match="there is no such folder"):
         export_hub_folder("small", exported / "no" / "where")
+
+
+def test_a_full_disk_is_said_of_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, text: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(vidpred.export.exporting, "write_text", full)
+    folder = tmp_path / "folder"
+    problem = f"{folder}: cannot be written (No space left on device)"
+    with pytest.raises(ExportError, match=f"^{re.escape(problem)}"):
+        export_hub_folder("small", folder)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_with_other_files_is_never_replaced(exported: Path, tmp_path: Path) -> None:

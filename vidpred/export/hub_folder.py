@@ -89,9 +89,13 @@ def export_hub_folder(
             head = yaml.safe_dump(card_head(saved, folder.name), sort_keys=False)
             write_text(home / CARD_NAME, f"---\n{head}---\n\n{card}")
             replace_folder(home, place)
-    except OSError as error:
+    except (OSError, ExportError) as error:
+        # What `export` cannot write has a path inside of the hidden folder.
+        cause = error if isinstance(error, OSError) else error.__cause__
+        if not isinstance(cause, OSError):
+            raise
         raise ExportError(
-            f"{folder}: cannot be written ({error.strerror or error}); choose another place"
+            f"{folder}: cannot be written ({cause.strerror or cause}); choose another place"
         ) from error
     return HubFolder(folder, dict(written.parity))
 
