@@ -87,6 +87,14 @@ def test_uniform_colors_are_kept(tmp_path: Path, suffix: str, color_range: int) 
             assert np.abs(frame.pixels.astype(int) - color).max() <= 3
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".webm", ".gif"])
+@pytest.mark.parametrize("fps", [Fraction(1, 4_000_000_000), Fraction(1_000_000_000)])
+def test_absurd_rates_are_written(tmp_path: Path, suffix: str, fps: Fraction) -> None:
+    path = tmp_path / f"ramp{suffix}"
+    write(path, Look(32, 32, fps), colors(32, 32, 3))
+    assert len(list(play(path))) == 3
+
+
 def test_a_gif_keeps_time_and_shape(tmp_path: Path) -> None:
     path = tmp_path / "ramp.gif"
     look = Look(40, 60, Fraction(30), pixel_aspect=Fraction(4, 3))

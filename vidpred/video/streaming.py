@@ -38,6 +38,9 @@ _CONVERTERS = {
 # Without accurate rounding colors of the full range are one level too low: gray becomes green.
 _CONVERSION = Interpolation.BICUBIC | Interpolation.ACCURATE_RND
 
+_SLOWEST, _FASTEST = Fraction(1, 500), Fraction(1000)
+"""Frames per second; a frame of a GIF lasts at most 655 s, and an MP4 begins at a whole ms."""
+
 _GIF_UNIT = Fraction(1, 100)
 _GIF_SHORTEST = 2
 """Hundredths of a second: browsers show a frame that asks for less ten times as long."""
@@ -55,9 +58,9 @@ def streaming(path: Path, look: Look) -> Iterator[VideoSink]:
     """Write a video frame by frame; it appears under its name at the end, whole or not at all.
 
     MP4 holds H.264 and WebM VP9, in the look's rate, colors and aspect. Color planes have half
-    the size, but not in MP4 of an odd size, which only full planes can keep. A GIF has at most 50
-    frames per second. MP4 alone keeps pixels that are not square; WebM and GIF are made as wide as
-    they are shown.
+    the size, but not in MP4 of an odd size, which only full planes can keep. Rates are brought
+    into 1/500 to 1000 frames per second, and 50 at most for a GIF. MP4 alone keeps pixels that are
+    not square; WebM and GIF are made as wide as they are shown.
 
     Args:
         path: In a folder that exists; ends in .mp4, .webm or .gif.
@@ -66,6 +69,8 @@ def streaming(path: Path, look: Look) -> Iterator[VideoSink]:
     Raises:
         OSError: When the file cannot be written.
     """
+    # Damaged files claim any rate; with a very high one, nothing of a short MP4 is played.
+    look = replace(look, fps=min(max(look.fps, _SLOWEST), _FASTEST))
     with (
         replacing(path) as temporary,
         av.open(str(temporary.absolute()), mode="w", options=_muxing(path)) as container,
