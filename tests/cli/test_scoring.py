@@ -285,12 +285,8 @@ def test_mistakes_are_told_in_a_sentence(
     errors = [capsys.readouterr().err]
     for told, command in {
         "short": [
-            "score",
-            f"--pred={short}",
-            f"--target={clips}",
-            "--protocol=quick",
-            *FAST,
-            f"--output={tmp_path / 'b'}",
+            *("score", f"--pred={short}", f"--target={clips}", "--protocol=quick"),
+            *(*FAST, f"--output={tmp_path / 'b'}"),
         ],
         "no protocol 'imagenet'": unknown,
         "there is no such|not there": ["test", f"--root={tmp_path / 'none'}", *FAST],
