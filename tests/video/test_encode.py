@@ -103,6 +103,7 @@ def test_an_array_is_refused_by_its_type(tmp_path: Path) -> None:
         ("a.mp4", None, 0),
         ("a.mp4", None, math.nan),
         ("a.mp4", None, math.inf),
+        ("a.mp4", None, 5000),  # of three frames one would be played
         ("a.avi", None, 0.0001),  # 0 / 1 in whole numbers, which FFmpeg takes for 24
         ("a.avi", "ffv1", 90_000),
     ],

@@ -23,8 +23,8 @@ _ENCODERS: dict[Codec, tuple[str, str, dict[str, str]]] = {
     "mpeg4": ("mpeg4", "yuv420p", {"flags": "+qscale", "global_quality": str(2 * 118)}),
     "ffv1": ("ffv1", "bgr0", {}),
 }
-_FPS = (0.001, 10_000)
-"""Frames per second that all containers keep, from a frame in 17 minutes."""
+_FPS = (0.001, 1_000)
+"""Frames per second that all containers keep: an MP4 begins at a whole millisecond."""
 
 _MPEG4_NUMERATOR = 2**16 - 1
 """Of a frame rate: MPEG-4 part 2 holds two numbers of 16 bits."""
@@ -46,7 +46,7 @@ def write_video(
         path: Where to, in a folder that exists; `.mp4` (for browsers and W&B) or `.avi` (as
             UCF101).
         frames: uint8, shape (T, C, H, W) with C = 3 (RGB) or 1 (gray).
-        fps: Frames per second, from 0.001 to 10,000.
+        fps: Frames per second, from 0.001 to 1,000.
         codec: "h264", "mpeg4" (MPEG-4 part 2, UCF101's Xvid) or "ffv1" (lossless, `.avi` alone); by
             default h264 for `.mp4` and mpeg4 for `.avi`.
 
