@@ -168,6 +168,22 @@ def test_with_follow_the_past_is_that_of_the_pixel() -> None:
     assert torch.equal(fixed[:, 0, 0, :, 6:9], torch.zeros(1, 8, 3))
 
 
+def test_with_follow_the_way_back_adds_up() -> None:
+    # Two frames back, the pixel at (x, y) was at (x + 2 + 1, y - 1 + 3), where the oldest flow,
+    # which is linear in the place, is read.
+    y, x = torch.meshgrid(torch.arange(12.0), torch.arange(16.0), indexing="ij")
+    oldest = torch.stack([x / 8, y / 4])
+
+    class Turning(KnownFlows):
+        def estimate(self, first: Tensor, second: Tensor) -> Tensor:
+            return torch.cat([oldest[None], super().estimate(first[1:], second[1:])])
+
+    network = DYAN(Turning((1.0, 3.0), (2.0, -1.0)), follow=True)
+    found = network.past_flows(torch.rand(1, 4, 1, 12, 16))[0, 0]
+    expected = torch.stack([(x + 3) / 8, (y + 2) / 4])
+    torch.testing.assert_close(found[:, 2:9, :12], expected[:, 2:9, :12], atol=1e-4, rtol=0)
+
+
 @pytest.mark.parametrize("follow", [False, True])
 def test_a_gradient_reaches_every_pole(follow: bool) -> None:
     flows = [(-2.0, 1.0), (0.5, -1.5), (1.5, 0.3)]
