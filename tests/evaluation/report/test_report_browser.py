@@ -260,6 +260,7 @@ def test_dark_differs_and_can_be_chosen(read: Any) -> None:
     light.get_by_role("button", name="Use the dark theme").click()
     assert light.evaluate(ground) == dark.evaluate(ground)
     assert light.evaluate(line) == dark.evaluate(line)
+    light.wait_for_timeout(500)  # the browser stores it from another process
     light.reload()
     assert light.evaluate(ground) == dark.evaluate(ground)  # the choice is kept
 
