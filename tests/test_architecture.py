@@ -19,6 +19,7 @@ FOUNDATION = {
     "batch",
     "errors",
     "files",
+    "frame_rates",
     "moved",
     "plain",
     "prefetch",

@@ -237,6 +237,8 @@ def main() -> None:
     parser.add_argument("--preset", choices=get_args(DISPreset), default="fine_fast", help="flow")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="the first draws")
     arguments = parser.parse_args()
+    if arguments.context_frames is not None and arguments.context_frames < 3:
+        parser.error(f"--context-frames is {arguments.context_frames}; expected at least 3")
     data = UCF101DataModule(arguments.root)
     data.setup("fit")
     saved = None if arguments.weights is None else read_saved(find_saved(arguments.weights))

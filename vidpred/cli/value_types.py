@@ -5,6 +5,8 @@ import re
 from fractions import Fraction
 from pathlib import Path
 
+from vidpred.frame_rates import FRAME_RATES
+
 
 def at_least_one(text: str) -> int:
     """Read a whole number that is at least 1, such as a number of frames."""
@@ -57,10 +59,6 @@ def above_zero(text: str) -> float:
     return number
 
 
-RATES = (Fraction(1, 1000), Fraction(10_000))
-"""Frames per second that containers and encoders take."""
-
-
 def frame_rate(text: str) -> Fraction:
     """Read frames per second."""
     # Not all that Fraction takes: 1e99999999 would be written out.
@@ -69,9 +67,10 @@ def frame_rate(text: str) -> Fraction:
         rate = Fraction(text if known else 0)
     except (ValueError, ZeroDivisionError):
         rate = Fraction(0)
-    if not RATES[0] <= rate <= RATES[1]:
+    slowest, fastest = FRAME_RATES
+    if not slowest <= rate <= fastest:
         raise argparse.ArgumentTypeError(
-            f"{text!r}; expected a rate such as 25 or 30000/1001, from {RATES[0]} to {RATES[1]}"
+            f"{text!r}; expected a rate such as 25 or 30000/1001, from {slowest} to {fastest}"
         )
     return rate
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vidpred.files import replacing
+from vidpred.frame_rates import FRAME_RATES
 from vidpred.ops.checks import require_uint8
 
 Codec = Literal["h264", "mpeg4", "ffv1"]
@@ -23,9 +24,6 @@ _ENCODERS: dict[Codec, tuple[str, str, dict[str, str]]] = {
     "mpeg4": ("mpeg4", "yuv420p", {"flags": "+qscale", "global_quality": str(2 * 118)}),
     "ffv1": ("ffv1", "bgr0", {}),
 }
-_FPS = (0.001, 1_000)
-"""Frames per second that all containers keep: an MP4 begins at a whole millisecond."""
-
 _MPEG4_NUMERATOR = 2**16 - 1
 """Of a frame rate: MPEG-4 part 2 holds two numbers of 16 bits."""
 
@@ -46,7 +44,7 @@ def write_video(
         path: Where to, in a folder that exists; `.mp4` (for browsers and W&B) or `.avi` (as
             UCF101).
         frames: uint8, shape (T, C, H, W) with C = 3 (RGB) or 1 (gray).
-        fps: Frames per second, from 0.001 to 1,000.
+        fps: Frames per second, from 1/500 to 1000.
         codec: "h264", "mpeg4" (MPEG-4 part 2, UCF101's Xvid) or "ffv1" (lossless, `.avi` alone); by
             default h264 for `.mp4` and mpeg4 for `.avi`.
 
@@ -71,7 +69,7 @@ def write_video(
         raise ValueError(
             f"{path.name!r} with codec {codec}; expected a name in .mp4 or .avi, and .avi for ffv1"
         )
-    low, high = _FPS
+    low, high = FRAME_RATES
     if not low <= fps <= high:  # nor is NaN
         raise ValueError(f"fps is {fps}; expected frames per second from {low} to {high}")
     pictures = _to_pictures(frames, even=chosen == "h264")

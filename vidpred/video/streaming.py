@@ -14,6 +14,7 @@ from av.filter import Graph
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 
 from vidpred.files import replacing
+from vidpred.frame_rates import FRAME_RATES
 from vidpred.video.clip import Pixels
 from vidpred.video.playing import UNSPECIFIED, Look
 
@@ -37,9 +38,6 @@ _CONVERTERS = {
 
 # Without accurate rounding colors of the full range are one level too low: gray becomes green.
 _CONVERSION = Interpolation.BICUBIC | Interpolation.ACCURATE_RND
-
-_SLOWEST, _FASTEST = Fraction(1, 500), Fraction(1000)
-"""Frames per second; a frame of a GIF lasts at most 655 s, and an MP4 begins at a whole ms."""
 
 _GIF_UNIT = Fraction(1, 100)
 _GIF_SHORTEST = 2
@@ -70,7 +68,8 @@ def streaming(path: Path, look: Look) -> Iterator[VideoSink]:
         OSError: When the file cannot be written.
     """
     # Damaged files claim any rate; with a very high one, nothing of a short MP4 is played.
-    look = replace(look, fps=min(max(look.fps, _SLOWEST), _FASTEST))
+    slowest, fastest = FRAME_RATES
+    look = replace(look, fps=min(max(look.fps, slowest), fastest))
     with (
         replacing(path) as temporary,
         av.open(str(temporary.absolute()), mode="w", options=_muxing(path)) as container,
