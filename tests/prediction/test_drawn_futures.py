@@ -194,9 +194,10 @@ def test_fewer_futures_replace_all_of_an_earlier_prediction(
 
 def test_an_output_that_is_named_like_a_further_future_is_kept(here: Path) -> None:
     (here / "in_future_1.avi").write_bytes((here / "in.avi").read_bytes())
-    options = ("in_future_1.avi", "--model", "noisy.ckpt", "--horizon", "1", "--format", "npy")
+    inputs = ["in_future_1.avi", "in.avi"]  # what is written last could remove the other one
+    options = ["--model", "noisy.ckpt", "--horizon", "1", "--format", "npy", "--samples", "1"]
     for _ in range(2):
-        assert predict(*options, "--samples", "1", "--overwrite") == 0
+        assert main(["predict", *inputs, *options, "--overwrite"]) == 0
         written = sorted(path.name for path in (here / "futures").iterdir())
         assert written == ["in.npy", "in_future_1.npy"]
 
